@@ -1,0 +1,96 @@
+// Every error code of Sluice, with what it means for whoever sees it. Codes are never reused.
+
+/** By consequence: the caller's fault; try again later; drop the claim; stop the process. */
+export type Consequence = "caller" | "unavailable" | "lost-claim" | "broken";
+
+interface CodeEntry {
+  readonly consequence: Consequence;
+  /** The HTTP status an API answer with this code has. */
+  readonly status: number;
+  readonly title: string;
+}
+
+export const errorCodes = {
+  "not-found": { consequence: "caller", status: 404, title: "There is no such thing here" },
+  "unknown-queue": { consequence: "caller", status: 404, title: "There is no queue of this name" },
+  "unknown-request": { consequence: "caller", status: 404, title: "There is no request with this id" },
+  "method-not-allowed": { consequence: "caller", status: 405, title: "This route does not take this method" },
+  "bad-request": { consequence: "caller", status: 400, title: "The request could not be read" },
+  "bad-parameter": { consequence: "caller", status: 400, title: "A parameter does not parse" },
+  "bad-key": { consequence: "caller", status: 400, title: "The Idempotency-Key is malformed" },
+  "bad-batch-line": { consequence: "caller", status: 400, title: "A line of the batch does not parse" },
+  "key-reused": { consequence: "caller", status: 422, title: "The key was used with another body" },
+  "schema-mismatch": { consequence: "caller", status: 422, title: "The body does not fit the queue's schema" },
+  "body-too-large": { consequence: "caller", status: 413, title: "The body is over the limit" },
+  "batch-too-large": { consequence: "caller", status: 413, title: "The batch is over the limit" },
+  "headers-too-large": { consequence: "caller", status: 431, title: "The headers are over the limit" },
+  "encoding-not-accepted": { consequence: "caller", status: 415, title: "This content encoding is not accepted" },
+  "type-not-accepted": { consequence: "caller", status: 415, title: "This content type is not accepted here" },
+  "too-slow": { consequence: "caller", status: 408, title: "The request took too long to arrive" },
+  "not-finished": { consequence: "caller", status: 409, title: "There is no outcome yet" },
+  dead: { consequence: "caller", status: 409, title: "The request is dead" },
+  cancelled: { consequence: "caller", status: 409, title: "The request was cancelled" },
+  "not-dead": { consequence: "caller", status: 409, title: "Only a dead request can be replayed" },
+  "not-waiting": { consequence: "caller", status: 409, title: "Only a request that waits can be cancelled" },
+  "backlog-full": { consequence: "unavailable", status: 503, title: "The queue's backlog is at its bound" },
+  "disk-full": { consequence: "unavailable", status: 503, title: "The store has no room left" },
+  "store-unavailable": { consequence: "unavailable", status: 503, title: "The store cannot be written now" },
+  draining: { consequence: "unavailable", status: 503, title: "The server is shutting down" },
+  overloaded: { consequence: "unavailable", status: 503, title: "Too much is waiting to be stored" },
+  internal: { consequence: "broken", status: 500, title: "Something broke inside Sluice" },
+  "lost-claim": { consequence: "lost-claim", status: 409, title: "The request was handed to somebody else" },
+  "bad-config": { consequence: "caller", status: 400, title: "The configuration is wrong" },
+  "unsafe-store": { consequence: "broken", status: 500, title: "The store's settings are unsafe" },
+  "schema-newer": { consequence: "caller", status: 500, title: "The data folder was written by a newer Sluice" },
+  "folder-owned": { consequence: "unavailable", status: 503, title: "The data folder has an owner already" },
+  unreachable: { consequence: "unavailable", status: 502, title: "The server cannot be reached" },
+  timeout: { consequence: "unavailable", status: 504, title: "The handler or target took too long" },
+  "target-status": { consequence: "unavailable", status: 502, title: "The target answered with an error" },
+  "result-too-large": { consequence: "caller", status: 502, title: "The result is over the limit" },
+  "handler-threw": { consequence: "unavailable", status: 502, title: "The handler threw" },
+  rejected: { consequence: "caller", status: 502, title: "The handler rejected the request" },
+  poison: { consequence: "caller", status: 502, title: "The request killed its worker again and again" },
+} as const satisfies Readonly<Record<string, CodeEntry>>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export interface ErrorDetails {
+  readonly cause?: unknown;
+  /** When the caller may try again, in seconds. */
+  readonly retryAfterSeconds?: number;
+  /** More fields for the problem document, such as the line of a batch. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+/** The one error class: `code` is stable, `message` says the rule and the value. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+  readonly retryAfterSeconds: number | undefined;
+  readonly fields: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = "SluiceError";
+    this.code = code;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+    this.fields = details.fields;
+  }
+
+  get consequence(): Consequence {
+    return errorCodes[this.code].consequence;
+  }
+
+  get isRetryable(): boolean {
+    return this.consequence === "unavailable";
+  }
+}
+
+/** What was thrown, as text for people. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+/** Stops loudly when an invariant does not hold. */
+export function invariant(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new SluiceError("internal", `broken invariant: ${message}`);
+}

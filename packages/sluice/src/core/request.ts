@@ -1,0 +1,110 @@
+// The words of Sluice and the moves a request may make. Pure: nothing here does I/O.
+import type { RequestId } from "./request-id.ts";
+
+/** Every state a request can be in; the last three are final. */
+export const states = ["waiting", "scheduled", "running", "done", "dead", "cancelled"] as const;
+export type State = (typeof states)[number];
+export type FinalState = Extract<State, "done" | "dead" | "cancelled">;
+
+const movesFrom: Readonly<Record<State, readonly State[]>> = {
+  waiting: ["running", "cancelled"],
+  scheduled: ["waiting", "running", "cancelled"],
+  running: ["done", "dead", "scheduled", "waiting"],
+  done: [],
+  dead: ["waiting"], // a replay
+  cancelled: [],
+};
+
+/** Whether the law lets a request go from one state to the other. */
+export function canMove(from: State, to: State): boolean {
+  return movesFrom[from].includes(to);
+}
+
+export function isFinal(state: State): state is FinalState {
+  return state === "done" || state === "dead" || state === "cancelled";
+}
+
+export function isState(text: string): text is State {
+  return (states as readonly string[]).includes(text);
+}
+
+/** What a client sent, before it is stored. */
+export interface NewRequest {
+  readonly queue: string;
+  /** The client's Idempotency-Key, unique in its queue. */
+  readonly key: string | undefined;
+  readonly contentType: string;
+  /** The few headers that travel on to the handler: `ce-*`, `traceparent`, `tracestate`. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly body: Uint8Array;
+}
+
+/** A request as it was stored: immutable. Times are milliseconds since 1970, by the store's clock. */
+export interface StoredRequest extends NewRequest {
+  readonly id: RequestId;
+  readonly acceptedAt: number;
+}
+
+/** What the client gets back once the request is durable. */
+export interface Receipt {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly state: State;
+  readonly acceptedAt: number;
+  /** True when the same key and body had been accepted before. */
+  readonly isReplayed: boolean;
+}
+
+/** Bytes with their type: a body, or the result of a handler. */
+export interface Content {
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Why an attempt failed or a request is dead. `code` groups failures; `message` is for people. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The right to settle one delivery. It is void once the request was handed to somebody else. */
+export interface Claim {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly token: number;
+}
+
+/** One handing of a request to a worker. */
+export interface Delivery {
+  readonly request: StoredRequest;
+  readonly claim: Claim;
+  /** Which attempt a run of the handler would be, from 1. */
+  readonly attempt: number;
+}
+
+/** The final word on a request that ran. */
+export type Outcome =
+  | { readonly kind: "done"; readonly result: Content }
+  | { readonly kind: "dead"; readonly failure: Failure };
+
+/** What is known of one request, without its bytes. */
+export interface RequestStatus {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | undefined;
+  readonly state: State;
+  /** Attempts that began and came to an end. */
+  readonly attempts: number;
+  readonly acceptedAt: number;
+  /** When the last attempt began. */
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+  readonly nextAttemptAt: number | undefined;
+  readonly lastError: Failure | undefined;
+  readonly contentType: string;
+  readonly bytes: number;
+  /** What the running handler reported last; kept in memory only. */
+  readonly progress: unknown;
+}
+
+export type StateCounts = Readonly<Record<State, number>>;

@@ -1,0 +1,56 @@
+// What becomes of a request after a failed attempt. Pure: time and chance are passed in.
+import type { Failure } from "./request.ts";
+
+export interface RetryPolicy {
+  /** Failed attempts until the request is dead. */
+  readonly attemptsMax: number;
+  /** The first backoff; it doubles with every failed attempt. */
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** Age since acceptance at which a failure is final. */
+  readonly ageMaxMs: number;
+}
+
+/** Ten attempts over about an hour and a half at the most; no age limit short of 30 days. */
+export const defaultRetryPolicy: RetryPolicy = {
+  attemptsMax: 10,
+  backoffMs: 1_000,
+  backoffMaxMs: 600_000,
+  ageMaxMs: 30 * 86_400_000,
+};
+
+/** How one attempt failed. */
+export interface AttemptFailure extends Failure {
+  /** False when trying again cannot help: the request is dead. */
+  readonly isRetryable: boolean;
+  /** False when the handler never began, or an outage is to blame (I4). */
+  readonly isCounted: boolean;
+  /** The least wait that the target or handler asked for. */
+  readonly retryAfterMs: number | undefined;
+}
+
+export interface RetryInput {
+  readonly failure: AttemptFailure;
+  /** Which attempt this was, from 1. */
+  readonly attempt: number;
+  readonly acceptedAt: number;
+  readonly now: number;
+  readonly policy: RetryPolicy;
+  /** From 0 up to 1, for the jitter. */
+  readonly random: number;
+}
+
+export type RetryDecision = { readonly kind: "retry"; readonly dueAt: number } | { readonly kind: "dead" };
+
+export function decideRetry({ failure, attempt, acceptedAt, now, policy, random }: RetryInput): RetryDecision {
+  if (!failure.isRetryable) return { kind: "dead" };
+  if (failure.isCounted && attempt >= policy.attemptsMax) return { kind: "dead" };
+  const dueAt = now + backoffMs(attempt, policy, random, failure.retryAfterMs);
+  return dueAt - acceptedAt > policy.ageMaxMs ? { kind: "dead" } : { kind: "retry", dueAt };
+}
+
+/** Exponential backoff with full jitter; Retry-After is the least, the policy's bound the most. */
+function backoffMs(attempt: number, policy: RetryPolicy, random: number, retryAfterMs = 0): number {
+  const ceilingMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempt - 1, 50));
+  return Math.max(1, Math.ceil(random * ceilingMs), Math.min(retryAfterMs, policy.ageMaxMs));
+}

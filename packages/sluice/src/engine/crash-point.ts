@@ -1,0 +1,30 @@
+// Where a process kills itself in the fault suite, to show what survives: SLUICE_CRASH_AT=<point>[:<nth>].
+// Unset, which is always so outside that suite, a crash point is an empty function.
+
+/** Each step of a request's path after which a crash must lose nothing. */
+export const crashPoints = [
+  "accept-committed", // after the commit, before the answer
+  "effect-pending", // the delivery is claimed, the handler has not begun
+  "effect-made", // the handler returned, its outcome is not committed
+  "outcome-committed", // the outcome is committed, nobody has been told
+  "migration", // inside a migration's transaction
+  "replay", // inside a replay's transaction
+] as const;
+export type CrashPoint = (typeof crashPoints)[number];
+
+const setting = process.env["SLUICE_CRASH_AT"];
+
+export const crashPoint: (point: CrashPoint) => void = setting === undefined ? () => {} : armed(setting);
+
+function armed(text: string): (point: CrashPoint) => void {
+  const [name, nth = "1"] = text.split(":");
+  if (!crashPoints.some((point) => point === name) || !/^[1-9]\d*$/.test(nth)) {
+    throw new Error(`SLUICE_CRASH_AT must be <point>[:<nth>] with a point of ${crashPoints.join(", ")}, got "${text}"`);
+  }
+  let left = Number(nth);
+  return (point) => {
+    if (point !== name) return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, "SIGKILL");
+  };
+}

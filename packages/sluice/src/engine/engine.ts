@@ -1,0 +1,158 @@
+// The one interface behind which requests live and travel. Every engine passes the suite in contract/.
+import type { Rates } from "../core/rate-meter.ts";
+import type { Claim, Content, Delivery, Failure, NewRequest, Outcome, Receipt, RequestStatus, State, StateCounts } from "../core/request.ts";
+import type { RequestId } from "../core/request-id.ts";
+
+export interface Engine extends AsyncDisposable {
+  /** What was done before a receipt is given. */
+  readonly durability: "fsync" | "postgres";
+
+  /** Stores all of the requests or none; resolves once they are durable (I1). */
+  accept(requests: readonly NewRequest[]): Promise<AcceptResult>;
+
+  /**
+   * Claims up to `max` requests of a queue, the longest waiting first; waits until there is at least one.
+   * Empty only after the signal aborted: nothing is claimed then.
+   */
+  deliver(options: DeliverOptions): Promise<readonly Delivery[]>;
+
+  /** Commits the outcome of a delivery. The first one wins (I3). */
+  settle(claim: Claim, outcome: Outcome): Promise<SettleResult>;
+
+  /** Puts a delivery back until `dueAt`: after a failed attempt, or handed back untouched (I4). */
+  retry(claim: Claim, options: RetryOptions): Promise<SettleResult>;
+
+  /** Notes how far a running handler got. A hint in memory: lost with the process. */
+  report(claim: Claim, progress: unknown): void;
+
+  read(id: RequestId): Promise<RequestStatus | undefined>;
+  readBody(id: RequestId): Promise<Content | undefined>;
+  /** The result of a request that is done. */
+  readResult(id: RequestId): Promise<Content | undefined>;
+
+  /** Newest first. */
+  list(filter: ListFilter): Promise<readonly RequestStatus[]>;
+
+  /** Every queue the store knows, configured or not. */
+  backlog(): Promise<readonly QueueStatus[]>;
+
+  /** Runs a dead request again: same id, fresh attempts. */
+  replay(id: RequestId): Promise<MoveResult>;
+  replayMany(filter: ReplayFilter): Promise<ReplayReport>;
+
+  /** Ends a request that waits or is scheduled. */
+  cancel(id: RequestId): Promise<MoveResult>;
+
+  /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
+  pause(queue: string, isPaused: boolean): Promise<void>;
+
+  /** Counts what is stored, row by row, and holds it against what was accepted. */
+  audit(): Promise<AuditReport>;
+
+  /** Calls back with each change of state of a request. A hint: the store has the truth. Dispose to stop. */
+  watch(id: RequestId, onChange: (change: Change) => void): Disposable;
+
+  /** Shows a worker as present for a queue until disposed. */
+  attend(queue: string): Disposable;
+
+  health(): EngineHealth;
+
+  /** Stops taking calls, finishes what is under way, lets go of the store. Closing twice is safe. */
+  close(): Promise<void>;
+}
+
+export type AcceptResult =
+  | { readonly kind: "accepted"; readonly receipts: readonly Receipt[] }
+  /** The key of `requests[index]` was used with another body (I5). */
+  | { readonly kind: "key-reused"; readonly index: number }
+  /** The bound of the queue of `requests[index]` is reached (I7). */
+  | { readonly kind: "backlog-full"; readonly index: number };
+
+export interface DeliverOptions {
+  readonly queue: string;
+  readonly max: number;
+  readonly signal: AbortSignal;
+}
+
+export type SettleResult = "settled" | "superseded";
+
+export interface RetryOptions {
+  /** Milliseconds since 1970; 0 hands the request back at once. */
+  readonly dueAt: number;
+  /** Recorded as the last error, if given. */
+  readonly failure?: Failure | undefined;
+  /** Whether the attempt counts. */
+  readonly isCounted: boolean;
+}
+
+export interface ListFilter {
+  readonly queue?: string | undefined;
+  readonly state?: State | undefined;
+  readonly key?: string | undefined;
+  readonly limit: number;
+  /** Only those accepted before this one. */
+  readonly before?: RequestId | undefined;
+}
+
+export interface QueueStatus {
+  readonly queue: string;
+  readonly isPaused: boolean;
+  readonly accepted: number;
+  readonly backlog: number;
+  readonly backlogBytes: number;
+  readonly oldestWaitingAt: number | undefined;
+  readonly counts: StateCounts;
+  /** Workers present for this queue. */
+  readonly workers: number;
+  readonly accepting: Rates;
+  readonly finishing: Rates;
+}
+
+export type MoveResult =
+  | { readonly kind: "moved" }
+  | { readonly kind: "unknown" }
+  /** The request is in a state from which the law knows no such move. */
+  | { readonly kind: "refused"; readonly state: State };
+
+export interface ReplayFilter {
+  readonly queue: string;
+  /** Only those whose error has this code. */
+  readonly errorCode?: string | undefined;
+  readonly limit: number;
+  /** Counts what would be replayed, and changes nothing. */
+  readonly isDryRun: boolean;
+}
+
+export interface ReplayReport {
+  /** Dead requests that fit the filter, up to its limit. */
+  readonly matched: number;
+  readonly replayed: number;
+}
+
+export interface QueueAudit extends StateCounts {
+  readonly queue: string;
+  readonly accepted: number;
+  /** Accepted ones that no state accounts for; 0 when the law holds. */
+  readonly missing: number;
+}
+
+export interface AuditReport {
+  readonly holds: boolean;
+  readonly queues: readonly QueueAudit[];
+}
+
+export type Change =
+  | { readonly kind: "state"; readonly state: State; readonly at: number }
+  | { readonly kind: "progress"; readonly progress: unknown };
+
+export interface EngineHealth {
+  /** Empty when the engine can accept and deliver. */
+  readonly problems: readonly Failure[];
+}
+
+/** What an engine must know of a queue. */
+export interface QueueBounds {
+  readonly name: string;
+  readonly backlogMax: number;
+  readonly backlogBytesMax: number;
+}

@@ -1,0 +1,118 @@
+import { randomFillSync } from "node:crypto";
+import { fingerprintOf } from "../../core/idempotency-key.ts";
+import type { NewRequest, Receipt, State } from "../../core/request.ts";
+import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
+import type { AcceptResult } from "../../engine/engine.ts";
+import type { QueueRow } from "./queue-ledger.ts";
+import type { Store } from "./store.ts";
+import { STATE_OF_SEQ } from "./state.ts";
+
+const FIND_KEY = `
+  SELECT k.seq, k.fingerprint, r.random FROM keys k JOIN requests r ON r.seq = k.seq WHERE k.queue = ? AND k.key = ?`;
+const INSERT_KEY = "INSERT INTO keys (queue, key, seq, fingerprint) VALUES (?, ?, ?, ?)";
+const INSERT_REQUEST = `
+  INSERT INTO requests (seq, random, queue, key, content_type, headers, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/** A request of the call under way: to be stored, or a repeat of one that is or will be. */
+interface Entry {
+  readonly request: NewRequest;
+  readonly queue: QueueRow;
+  readonly fingerprint: Uint8Array | undefined;
+  readonly repeats: Receipt | Entry | undefined;
+  receipt: Receipt | undefined;
+}
+
+export function prepareAccept({ db, queues, seqs, now }: Store): (requests: readonly NewRequest[]) => AcceptResult {
+  const findKey = db.prepare(FIND_KEY);
+  const insertKey = db.prepare(INSERT_KEY);
+  const insertRequest = db.prepare(INSERT_REQUEST);
+  const stateOfSeq = db.prepare(STATE_OF_SEQ);
+  const randomBytes = randomSource();
+
+  return (requests) => {
+    const entries: Entry[] = [];
+    const seen = new Map<string, Entry>();
+    for (const [index, request] of requests.entries()) {
+      const entry = resolve(request, seen);
+      if (entry === undefined) return { kind: "key-reused", index };
+      entries.push(entry);
+    }
+    const full = firstWithoutRoom(entries);
+    if (full !== -1) return { kind: "backlog-full", index: full };
+    return { kind: "accepted", receipts: entries.map(receiptOf) };
+  };
+
+  /** Undefined when the key was used with another body (I5). */
+  function resolve(request: NewRequest, seen: Map<string, Entry>): Entry | undefined {
+    const queue = queues.named(request.queue) as QueueRow;
+    const { key } = request;
+    if (key === undefined) return { request, queue, fingerprint: undefined, repeats: undefined, receipt: undefined };
+    const fingerprint = fingerprintOf(request.body);
+    const seenKey = `${queue.no} ${key}`;
+    const earlier = seen.get(seenKey);
+    const stored = earlier === undefined ? findKey.get(queue.no, key) : undefined;
+    const known = earlier?.fingerprint ?? (stored?.["fingerprint"] as Uint8Array | undefined);
+    if (known !== undefined && !isSame(known, fingerprint)) return undefined;
+    const repeats = earlier ?? (stored && repeatedReceipt(queue, stored["seq"] as number, stored["random"] as Uint8Array));
+    const entry: Entry = { request, queue, fingerprint, repeats, receipt: undefined };
+    if (earlier === undefined) seen.set(seenKey, entry);
+    return entry;
+  }
+
+  function repeatedReceipt(queue: QueueRow, seq: number, random: Uint8Array): Receipt {
+    const state = stateOfSeq.get({ seq, now: now() })?.["state"] as State;
+    return { id: requestIdOf(seq, random), queue: queue.name, state, acceptedAt: timeOfSeq(seq), isReplayed: true };
+  }
+
+  /** The first request that its queue's bounds leave no room for (I7), or -1. Repeats take no room. */
+  function firstWithoutRoom(all: readonly Entry[]): number {
+    const added = new Map<QueueRow, { count: number; bytes: number }>();
+    return all.findIndex(({ queue, request, repeats }) => {
+      if (repeats !== undefined) return false;
+      const sum = added.get(queue) ?? { count: 0, bytes: 0 };
+      sum.count += 1;
+      sum.bytes += request.body.byteLength;
+      added.set(queue, sum);
+      return !queues.hasRoom(queue, sum.count, sum.bytes);
+    });
+  }
+
+  function receiptOf(entry: Entry): Receipt {
+    const { repeats } = entry;
+    if (repeats === undefined) entry.receipt = insert(entry);
+    else if ("isReplayed" in repeats) entry.receipt = repeats;
+    else entry.receipt = { ...(repeats.receipt as Receipt), isReplayed: true };
+    return entry.receipt;
+  }
+
+  function insert({ request, queue, fingerprint }: Entry): Receipt {
+    const seq = seqs.next(now());
+    const random = randomBytes();
+    const { key, contentType, headers, body } = request;
+    const headersJson = headers === undefined ? null : JSON.stringify(headers);
+    insertRequest.run(seq, random, queue.no, key ?? null, contentType, headersJson, body.byteLength, body);
+    if (key !== undefined && fingerprint !== undefined) insertKey.run(queue.no, key, seq, fingerprint);
+    queues.change(queue).accepted += 1;
+    queue.backlog_bytes += body.byteLength;
+    const id = requestIdOf(seq, random);
+    return { id, queue: queue.name, state: "waiting", acceptedAt: timeOfSeq(seq), isReplayed: false };
+  }
+}
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}
+
+/** Eight random bytes at a time out of a pool: a call to the system's source costs as much for 8 as for 8,192. */
+function randomSource(): () => Uint8Array {
+  const pool = new Uint8Array(8_192);
+  let used = pool.length;
+  return () => {
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    used += 8;
+    return pool.subarray(used - 8, used);
+  };
+}

@@ -1,0 +1,63 @@
+// What crosses between the engine's thread and its writer and reader: calls one way, answers the other,
+// many of each in one message.
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { ListFilter, QueueBounds, ReplayFilter, RetryOptions } from "../../engine/engine.ts";
+
+export type WriterCall =
+  | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }
+  | { readonly verb: "deliver"; readonly call: number; readonly queue: string; readonly max: number }
+  /** Ends a deliver that waits; answered only through that deliver's own answer. */
+  | { readonly verb: "abandon"; readonly call: number; readonly deliver: number }
+  | { readonly verb: "settle"; readonly call: number; readonly claim: Claim; readonly outcome: Outcome }
+  | { readonly verb: "retry"; readonly call: number; readonly claim: Claim; readonly options: RetryOptions }
+  | { readonly verb: "replay" | "cancel"; readonly call: number; readonly id: RequestId }
+  | { readonly verb: "replayMany"; readonly call: number; readonly filter: ReplayFilter }
+  | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
+  | { readonly verb: "close"; readonly call: number };
+
+export type ReaderCall =
+  | { readonly verb: "read" | "readBody" | "readResult"; readonly call: number; readonly id: RequestId; readonly now: number }
+  | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
+  | { readonly verb: "backlog" | "audit"; readonly call: number; readonly now: number }
+  | { readonly verb: "close"; readonly call: number };
+
+/** A call as its caller writes it: the number is given by the thread's port. */
+export type Unnumbered<Call> = Call extends unknown ? Omit<Call, "call"> : never;
+
+/** An error as it crosses between threads. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Answer {
+  readonly call: number;
+  readonly value?: unknown;
+  readonly error?: Problem;
+}
+
+export interface FromThread {
+  readonly answers: readonly Answer[];
+  /** Said when the store's state changed: a problem came, or went. */
+  readonly told?: { readonly problem: Problem | undefined };
+}
+
+/** The first message of a thread. */
+export type Opening = { readonly kind: "opened" } | ({ readonly kind: "refused" } & Problem);
+
+export interface ToWriter {
+  readonly calls: readonly WriterCall[];
+  /** What the engine's clock shows beyond the system's: 0 but in tests. */
+  readonly clockOffsetMs: number;
+}
+
+export interface WriterSettings {
+  readonly folder: string;
+  readonly queues: readonly QueueBounds[];
+  readonly retentionMs: number;
+  readonly crashesMax: number;
+  readonly diskFreeMin: number | undefined;
+  readonly clockOffsetMs: number;
+}

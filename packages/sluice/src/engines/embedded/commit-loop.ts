@@ -1,0 +1,214 @@
+// Group commit: all calls that arrived while the last commit was under way share the next one, and its fsync.
+// An answer is given only after the commit that holds it (I1, I2).
+import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import { prepareAccept } from "./accept.ts";
+import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
+import { prepareDeliver, type Waiter } from "./deliver.ts";
+import { prepareMoves } from "./moves.ts";
+import { prepareRetry } from "./retry.ts";
+import { prepareSettle } from "./settle.ts";
+import type { Store } from "./store.ts";
+
+export interface CommitLoopOptions {
+  readonly store: Store;
+  readonly nextToken: () => number;
+  readonly post: (message: FromThread) => void;
+  /** Why nothing can be accepted now, if so: too little room on the disk. */
+  readonly accepting: () => SluiceError | undefined;
+}
+
+const PROBE = "UPDATE meta SET value = value WHERE name = 'generation'";
+const timerMaxMs = 2_000_000_000;
+
+export class CommitLoop {
+  readonly #store: Store;
+  readonly #post: (message: FromThread) => void;
+  readonly #accepting: () => SluiceError | undefined;
+  readonly #accept;
+  readonly #deliverer;
+  readonly #settle;
+  readonly #retry;
+  readonly #moves;
+  /** Deliver calls that found nothing yet, by their number. */
+  readonly #waiters = new Map<number, Waiter>();
+  #arrived: WriterCall[] = [];
+  #isTurnDue = false;
+  #wakeUp: NodeJS.Timeout | undefined;
+  #problem: Problem | undefined;
+
+  constructor({ store, nextToken, post, accepting }: CommitLoopOptions) {
+    this.#store = store;
+    this.#post = post;
+    this.#accepting = accepting;
+    this.#accept = prepareAccept(store);
+    this.#deliverer = prepareDeliver(store, nextToken);
+    this.#settle = prepareSettle(store);
+    this.#retry = prepareRetry(store);
+    this.#moves = prepareMoves(store);
+  }
+
+  take(calls: readonly WriterCall[]): void {
+    for (const call of calls) this.#arrived.push(call);
+    this.#turnSoon();
+  }
+
+  /** Runs a step of upkeep in a transaction of its own; after a failed commit it also tries whether one goes through. */
+  upkeep(step: () => void): void {
+    try {
+      this.#transact(() => {
+        if (this.#problem !== undefined) this.#store.db.exec(PROBE);
+        step();
+      });
+      this.#tell(this.#accepting());
+    } catch (error) {
+      this.#tell(problemOf(error));
+    }
+  }
+
+  /** Answers every waiting deliver with nothing. */
+  stopDelivering(): void {
+    clearTimeout(this.#wakeUp);
+    this.#post({ answers: [...this.#waiters.keys()].map((call) => ({ call, value: [] })) });
+    this.#waiters.clear();
+  }
+
+  #turnSoon(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isTurnDue = false;
+    const calls = this.#arrived;
+    this.#arrived = [];
+    const answers: Answer[] = [];
+    try {
+      this.#transact(() => {
+        for (const call of calls) this.#answer(call, answers);
+        this.#serveWaiters(answers);
+      });
+      this.#crashPoints(calls);
+      if (this.#problem !== undefined) this.#tell(this.#accepting());
+      this.#post({ answers });
+    } catch (error) {
+      this.#fail(calls, problemOf(error));
+    }
+    this.#wakeWhenDue();
+  }
+
+  #transact(work: () => void): void {
+    const { db, queues } = this.#store;
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      queues.flush();
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      queues.reload();
+      throw error;
+    }
+  }
+
+  /** Nothing of the group was stored: each of its calls is told so. */
+  #fail(calls: readonly WriterCall[], problem: Problem): void {
+    const delivers = new Set([...this.#waiters.keys()]);
+    this.#waiters.clear();
+    for (const { call, verb } of calls) if (verb !== "abandon") delivers.add(call);
+    this.#post({ answers: [...delivers].map((call) => ({ call, error: problem })) });
+    this.#tell(problem);
+  }
+
+  #tell(problem: Problem | undefined): void {
+    if (problem?.code === this.#problem?.code) return;
+    this.#problem = problem && { code: problem.code, message: problem.message };
+    this.#post({ answers: [], told: { problem: this.#problem } });
+  }
+
+  #answer(call: WriterCall, answers: Answer[]): void {
+    switch (call.verb) {
+      case "accept": {
+        const refusal = this.#accepting();
+        if (refusal === undefined) answers.push({ call: call.call, value: this.#accept(call.requests) });
+        else answers.push({ call: call.call, error: { code: refusal.code, message: refusal.message } });
+        break;
+      }
+      case "deliver":
+        this.#waiters.set(call.call, call);
+        break;
+      case "abandon":
+        if (this.#waiters.delete(call.deliver)) answers.push({ call: call.deliver, value: [] });
+        break;
+      case "settle":
+        answers.push({ call: call.call, value: this.#settle(call.claim, call.outcome) });
+        break;
+      case "retry":
+        answers.push({ call: call.call, value: this.#retry(call.claim, call.options) });
+        break;
+      case "replay":
+        answers.push({ call: call.call, value: this.#moves.replay(call.id) });
+        break;
+      case "replayMany":
+        answers.push({ call: call.call, value: this.#moves.replayMany(call.filter) });
+        break;
+      case "cancel":
+        answers.push({ call: call.call, value: this.#moves.cancel(call.id) });
+        break;
+      case "pause":
+        answers.push({ call: call.call, value: this.#moves.pause(call.queue, call.isPaused) });
+        break;
+      case "close":
+        throw new SluiceError("internal", "broken invariant: close is the writer's own call");
+      default:
+        call satisfies never;
+    }
+  }
+
+  #serveWaiters(answers: Answer[]): void {
+    for (const waiter of this.#waiters.values()) {
+      const deliveries = this.#deliverer.deliver(waiter);
+      if (deliveries.length === 0) continue;
+      this.#waiters.delete(waiter.call);
+      answers.push({ call: waiter.call, value: deliveries });
+    }
+  }
+
+  #wakeWhenDue(): void {
+    clearTimeout(this.#wakeUp);
+    if (this.#waiters.size === 0) return;
+    const queues = new Set([...this.#waiters.values()].map(({ queue }) => queue));
+    const now = this.#store.now();
+    let waitMs = Number.POSITIVE_INFINITY;
+    for (const queue of queues) {
+      const dueInMs = (this.#deliverer.nextDueAt(queue) ?? waitMs) - now;
+      // What is due already waits for something else, a pause or a suspect that runs alone: its end is a call.
+      if (dueInMs > 0) waitMs = Math.min(waitMs, dueInMs);
+    }
+    if (waitMs === Number.POSITIVE_INFINITY) return;
+    this.#wakeUp = setTimeout(() => this.#turnSoon(), Math.min(Math.ceil(waitMs), timerMaxMs));
+  }
+
+  #crashPoints(calls: readonly WriterCall[]): void {
+    for (const { verb } of calls) {
+      if (verb === "accept") crashPoint("accept-committed");
+      if (verb === "settle") crashPoint("outcome-committed");
+    }
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  const code: ErrorCode = isFull(error) ? "disk-full" : "store-unavailable";
+  return { code, message: `the store refused a commit: ${messageOf(error)}` };
+}
+
+const sqliteFull = 13;
+const sqliteErrors: ReadonlySet<number> = new Set([5, 6, 8, 10, 13, 14]); // busy, locked, readonly, io, full, cannot open
+
+/** Only what the disk or its file says is a problem of the store; anything else is a defect and stops the process. */
+function isFull(error: unknown): boolean {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+  if (code === undefined || !sqliteErrors.has(code)) throw error;
+  return code === sqliteFull;
+}

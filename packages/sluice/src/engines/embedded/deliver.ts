@@ -1,0 +1,141 @@
+// Claims what waits: first what is due to come back, then what lies after the queue's cursor.
+import type { StatementSync } from "node:sqlite";
+import type { Delivery } from "../../core/request.ts";
+import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
+import type { QueueRow } from "./queue-ledger.ts";
+import type { Store } from "./store.ts";
+
+const COLUMNS = "r.seq, r.random, r.key, r.content_type, r.headers, r.bytes, r.body";
+const SELECT_WAITING = `
+  SELECT ${COLUMNS} FROM requests r
+  WHERE r.queue = ? AND r.seq > ? AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq)
+  ORDER BY r.seq LIMIT ?`;
+const SELECT_DUE = `
+  SELECT ${COLUMNS}, s.attempts, s.crashes FROM scheduled s JOIN requests r ON r.seq = s.seq
+  WHERE s.queue = ? AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
+const SELECT_SUSPECT = `
+  SELECT ${COLUMNS}, s.attempts, s.crashes FROM scheduled s JOIN requests r ON r.seq = s.seq
+  WHERE s.queue = ? AND s.crashes > 1 ORDER BY s.seq LIMIT 1`;
+const NEXT_DUE = "SELECT min(due_at) AS due_at FROM scheduled WHERE queue = ?";
+const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ?";
+const CLAIM = `
+  INSERT INTO running (seq, queue, token, attempts, crashes, started_at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)`;
+const SUSPECT_RUNNING = "SELECT 1 FROM running WHERE crashes > 1 LIMIT 1";
+const SUSPECTS_LEFT = `
+  SELECT (SELECT count(*) FROM scheduled WHERE crashes > 1) + (SELECT count(*) FROM running WHERE crashes > 1) AS n`;
+
+/** A delivery holds its body in memory: one call hands out no more than this beyond its first. */
+const deliveredBytesMax = 16 * 1024 * 1024;
+
+/** A worker that waits for deliveries of a queue. */
+export interface Waiter {
+  readonly call: number;
+  readonly queue: string;
+  readonly max: number;
+}
+
+export interface Deliverer {
+  /** What this waiter gets now; empty when it has to go on waiting. */
+  deliver(waiter: Waiter): readonly Delivery[];
+  /** When the next scheduled request of the queue is due. */
+  nextDueAt(queue: string): number | undefined;
+}
+
+interface Row {
+  readonly seq: number;
+  readonly random: Uint8Array;
+  readonly key: string | null;
+  readonly content_type: string;
+  readonly headers: string | null;
+  readonly bytes: number;
+  readonly body: Uint8Array;
+  readonly attempts?: number;
+  readonly crashes?: number;
+}
+
+export function prepareDeliver(store: Store, nextToken: () => number): Deliverer {
+  const { db, queues, seqs, now } = store;
+  const selectWaiting = db.prepare(SELECT_WAITING);
+  const selectDue = db.prepare(SELECT_DUE);
+  const selectSuspect = db.prepare(SELECT_SUSPECT);
+  const suspectRunning = db.prepare(SUSPECT_RUNNING);
+  const suspectsLeft = db.prepare(SUSPECTS_LEFT);
+  const nextDue = db.prepare(NEXT_DUE);
+  const unschedule = db.prepare(UNSCHEDULE);
+  const claim = db.prepare(CLAIM);
+  // Only a start finds new suspects, so once they are gone nobody needs to look again.
+  let hasSuspects = true;
+
+  return {
+    deliver({ queue: name, max }) {
+      const queue = queues.named(name) as QueueRow;
+      if (queue.is_paused === 1) return [];
+      if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
+      if (hasSuspects) {
+        if (suspectRunning.get() !== undefined) return [];
+        const [suspect] = selectSuspect.all(queue.no) as unknown as Row[];
+        if (suspect !== undefined) return queues.runningCount() === 0 ? [claimDue(queue, suspect)] : [];
+      }
+      return deliverBatch(queue, max);
+    },
+    nextDueAt(name) {
+      const queue = queues.named(name) as QueueRow;
+      const dueAt = queue.scheduled > 0 ? nextDue.get(queue.no)?.["due_at"] : undefined;
+      return typeof dueAt === "number" ? dueAt : undefined;
+    },
+  };
+
+  function deliverBatch(queue: QueueRow, max: number): readonly Delivery[] {
+    const due = queue.scheduled > 0 ? take(selectDue, [queue.no, now(), max]) : { rows: [], isCut: false };
+    const deliveries = due.rows.map((row) => claimDue(queue, row));
+    const room = max - deliveries.length;
+    if (room === 0 || due.isCut) return deliveries;
+    const fresh = take(selectWaiting, [queue.no, queue.cursor, room]);
+    const last = fresh.rows.at(-1);
+    if (last !== undefined) queues.change(queue).cursor = last.seq;
+    // Nothing more waits: the cursor also passes the cancelled ones, so that nobody scans them again.
+    if (fresh.rows.length < room && !fresh.isCut) skipTo(queue, seqs.last);
+    for (const row of fresh.rows) deliveries.push(claimRow(queue, row));
+    return deliveries;
+  }
+
+  function skipTo(queue: QueueRow, seq: number): void {
+    if (queue.cursor < seq) queues.change(queue).cursor = seq;
+  }
+
+  function claimDue(queue: QueueRow, row: Row): Delivery {
+    unschedule.run(row.seq);
+    queues.change(queue).scheduled -= 1;
+    return claimRow(queue, row);
+  }
+
+  function claimRow(queue: QueueRow, row: Row): Delivery {
+    const token = nextToken();
+    const { seq, attempts = 0, crashes = 0 } = row;
+    claim.run(seq, queue.no, token, attempts, crashes, now(), row.bytes);
+    queues.change(queue).running += 1;
+    const id = requestIdOf(seq, row.random);
+    const request = {
+      id,
+      queue: queue.name,
+      key: row.key ?? undefined,
+      contentType: row.content_type,
+      headers: row.headers === null ? undefined : JSON.parse(row.headers),
+      body: row.body,
+      acceptedAt: timeOfSeq(seq),
+    };
+    return { request, claim: { id, queue: queue.name, token }, attempt: attempts + 1 };
+  }
+}
+
+/** Reads rows until their bodies reach the bound. */
+function take(statement: StatementSync, values: readonly number[]): { rows: Row[]; isCut: boolean } {
+  const rows: Row[] = [];
+  let bytes = 0;
+  for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<Row>) {
+    rows.push(row);
+    bytes += row.bytes;
+    if (bytes > deliveredBytesMax) return { rows, isCut: true };
+  }
+  return { rows, isCut: false };
+}

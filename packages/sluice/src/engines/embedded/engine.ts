@@ -1,0 +1,269 @@
+// The embedded engine on the process's own thread: sends calls to the writer and the reader, keeps who watches
+// what, and bounds what is under way. It holds no request that the store does not.
+import type { Clock } from "../../core/clock.ts";
+import { SluiceError } from "../../core/errors.ts";
+import { RateMeter } from "../../core/rate-meter.ts";
+import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type {
+  AcceptResult,
+  AuditReport,
+  Change,
+  DeliverOptions,
+  Engine,
+  EngineHealth,
+  ListFilter,
+  MoveResult,
+  QueueStatus,
+  ReplayFilter,
+  ReplayReport,
+  RetryOptions,
+  SettleResult,
+} from "../../engine/engine.ts";
+import type { StoredQueueStatus } from "./backlog.ts";
+import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
+import type { Replayed } from "./moves.ts";
+import type { Thread } from "./thread.ts";
+
+export interface EmbeddedEngineOptions {
+  readonly writer: Thread<WriterCall>;
+  readonly reader: Thread<ReaderCall>;
+  /** The names of the queues that are served. */
+  readonly queues: readonly string[];
+  readonly clock: Clock;
+  readonly problem: () => Problem | undefined;
+}
+
+/** What may wait for its commit: beyond it the caller is told to come again. */
+const pendingCallsMax = 20_000;
+const pendingBytesMax = 256 * 1024 * 1024;
+
+interface QueueTraffic {
+  readonly accepting: RateMeter;
+  readonly finishing: RateMeter;
+  workers: number;
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly durability = "fsync";
+  readonly #writer: Thread<WriterCall>;
+  readonly #reader: Thread<ReaderCall>;
+  readonly #clock: Clock;
+  readonly #problem: () => Problem | undefined;
+  readonly #traffic: ReadonlyMap<string, QueueTraffic>;
+  readonly #watchers = new Map<RequestId, Set<(change: Change) => void>>();
+  readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
+  #pendingBytes = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor({ writer, reader, queues, clock, problem }: EmbeddedEngineOptions) {
+    this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#clock = clock;
+    this.#problem = problem;
+  }
+
+  async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {
+    this.#assertOpen();
+    const bytes = sumOfBytes(requests);
+    for (const { queue } of requests) this.#trafficOf(queue);
+    if (this.#writer.pendingCount >= pendingCallsMax || this.#pendingBytes + bytes > pendingBytesMax) {
+      throw new SluiceError("overloaded", "too much is waiting for its commit", { retryAfterSeconds: 1 });
+    }
+    this.#pendingBytes += bytes;
+    try {
+      const result = await this.#writer.call<AcceptResult>({ verb: "accept", requests });
+      if (result.kind === "accepted") {
+        for (const { queue, isReplayed } of result.receipts) if (!isReplayed) this.#trafficOf(queue).accepting.add(1);
+      }
+      return result;
+    } finally {
+      this.#pendingBytes -= bytes;
+    }
+  }
+
+  async deliver({ queue, max, signal }: DeliverOptions): Promise<readonly Delivery[]> {
+    this.#trafficOf(queue);
+    if (signal.aborted || this.#closing !== undefined) return [];
+    const { number, answer } = this.#writer.numbered<readonly Delivery[]>({ verb: "deliver", queue, max });
+    const abandon = (): void => this.#writer.tell({ verb: "abandon", deliver: number });
+    signal.addEventListener("abort", abandon, { once: true });
+    try {
+      const deliveries = await answer;
+      for (const { claim } of deliveries) this.#changed(claim.id, "running");
+      return deliveries;
+    } finally {
+      signal.removeEventListener("abort", abandon);
+    }
+  }
+
+  async settle(claim: Claim, outcome: Outcome): Promise<SettleResult> {
+    this.#assertOpen();
+    const result = await this.#writer.call<SettleResult>({ verb: "settle", claim, outcome });
+    if (result === "settled") {
+      this.#trafficOf(claim.queue).finishing.add(1);
+      this.#changed(claim.id, outcome.kind);
+    }
+    this.#forgetProgress(claim);
+    return result;
+  }
+
+  async retry(claim: Claim, options: RetryOptions): Promise<SettleResult> {
+    this.#assertOpen();
+    const result = await this.#writer.call<SettleResult>({ verb: "retry", claim, options });
+    if (result === "settled") this.#changed(claim.id, options.dueAt > this.#clock.now() ? "scheduled" : "waiting");
+    this.#forgetProgress(claim);
+    return result;
+  }
+
+  report({ id, token }: Claim, progress: unknown): void {
+    this.#progress.set(id, { token, progress });
+    this.#notify(id, { kind: "progress", progress });
+  }
+
+  async read(id: RequestId): Promise<RequestStatus | undefined> {
+    this.#assertOpen();
+    const status = await this.#reader.call<RequestStatus | undefined>({ verb: "read", id, now: this.#clock.now() });
+    return status && this.#withProgress(status);
+  }
+
+  async readBody(id: RequestId): Promise<Content | undefined> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "readBody", id, now: this.#clock.now() });
+  }
+
+  async readResult(id: RequestId): Promise<Content | undefined> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "readResult", id, now: this.#clock.now() });
+  }
+
+  async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
+    this.#assertOpen();
+    const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.#clock.now() });
+    return found.map((status) => this.#withProgress(status));
+  }
+
+  async backlog(): Promise<readonly QueueStatus[]> {
+    this.#assertOpen();
+    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.#clock.now() });
+    return stored.map((status) => {
+      const { accepting, finishing, workers } = this.#traffic.get(status.queue) ?? newTraffic(this.#clock);
+      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+    });
+  }
+
+  async replay(id: RequestId): Promise<MoveResult> {
+    this.#assertOpen();
+    const result = await this.#writer.call<MoveResult>({ verb: "replay", id });
+    if (result.kind === "moved") this.#changed(id, "waiting");
+    return result;
+  }
+
+  async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
+    this.#assertOpen();
+    this.#trafficOf(filter.queue);
+    const { matched, ids } = await this.#writer.call<Replayed>({ verb: "replayMany", filter });
+    for (const id of ids) this.#changed(id, "waiting");
+    return { matched, replayed: ids.length };
+  }
+
+  async cancel(id: RequestId): Promise<MoveResult> {
+    this.#assertOpen();
+    const result = await this.#writer.call<MoveResult>({ verb: "cancel", id });
+    if (result.kind === "moved") this.#changed(id, "cancelled");
+    return result;
+  }
+
+  async pause(queue: string, isPaused: boolean): Promise<void> {
+    this.#assertOpen();
+    this.#trafficOf(queue);
+    await this.#writer.call({ verb: "pause", queue, isPaused });
+  }
+
+  async audit(): Promise<AuditReport> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "audit", now: this.#clock.now() });
+  }
+
+  watch(id: RequestId, onChange: (change: Change) => void): Disposable {
+    const watchers = this.#watchers.get(id) ?? new Set();
+    this.#watchers.set(id, watchers.add(onChange));
+    return {
+      [Symbol.dispose]: () => {
+        watchers.delete(onChange);
+        if (watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id);
+      },
+    };
+  }
+
+  attend(queue: string): Disposable {
+    const traffic = this.#trafficOf(queue);
+    traffic.workers += 1;
+    let isPresent = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isPresent) traffic.workers -= 1;
+        isPresent = false;
+      },
+    };
+  }
+
+  health(): EngineHealth {
+    const problem = this.#problem();
+    return { problems: problem === undefined ? [] : [problem] };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeThreads();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #closeThreads(): Promise<void> {
+    await this.#reader.call({ verb: "close" });
+    await this.#writer.call({ verb: "close" });
+    await Promise.all([this.#reader.exited(), this.#writer.exited()]);
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new SluiceError("draining", "the engine is closed");
+  }
+
+  /** The store may know more queues than are served: those can be read, and nothing else. */
+  #trafficOf(queue: string): QueueTraffic {
+    const traffic = this.#traffic.get(queue);
+    if (traffic === undefined) throw new SluiceError("unknown-queue", `there is no queue "${queue}"`);
+    return traffic;
+  }
+
+  #changed(id: RequestId, state: State): void {
+    if (this.#watchers.size > 0) this.#notify(id, { kind: "state", state, at: this.#clock.now() });
+  }
+
+  #notify(id: RequestId, change: Change): void {
+    for (const onChange of this.#watchers.get(id) ?? []) onChange(change);
+  }
+
+  #withProgress(status: RequestStatus): RequestStatus {
+    const reported = status.state === "running" ? this.#progress.get(status.id) : undefined;
+    return reported === undefined ? status : { ...status, progress: reported.progress };
+  }
+
+  #forgetProgress({ id, token }: Claim): void {
+    if (this.#progress.get(id)?.token === token) this.#progress.delete(id);
+  }
+}
+
+function newTraffic(clock: Clock): QueueTraffic {
+  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0 };
+}
+
+function sumOfBytes(requests: readonly NewRequest[]): number {
+  let sum = 0;
+  for (const { body } of requests) sum += body.byteLength;
+  return sum;
+}

@@ -1,0 +1,26 @@
+import type { DatabaseSync } from "node:sqlite";
+import { SluiceError } from "../../core/errors.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import { requests } from "./migrations/0001-requests.ts";
+
+/** In order; what is released is never edited, only added to. The store's `user_version` counts those applied. */
+const migrations: readonly string[] = [requests];
+
+/** Brings the store up to this version, each step in a transaction of its own. Refuses a newer store. */
+export function migrate(db: DatabaseSync): void {
+  const applied = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+  if (applied > migrations.length) {
+    throw new SluiceError(
+      "schema-newer",
+      `the data folder has schema ${applied}, this Sluice knows up to ${migrations.length}: start the newer version`,
+    );
+  }
+  for (const [index, statements] of migrations.entries()) {
+    if (index < applied) continue;
+    db.exec("BEGIN IMMEDIATE");
+    db.exec(statements);
+    db.exec(`PRAGMA user_version = ${index + 1}`);
+    crashPoint("migration");
+    db.exec("COMMIT");
+  }
+}

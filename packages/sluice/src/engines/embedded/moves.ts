@@ -1,0 +1,102 @@
+// The moves that people ask for: replay a dead request, cancel one that waits, pause a queue.
+import type { StatementSync } from "node:sqlite";
+import { canMove, type State } from "../../core/request.ts";
+import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import type { MoveResult, ReplayFilter } from "../../engine/engine.ts";
+import type { QueueRow } from "./queue-ledger.ts";
+import { SCHEDULE } from "./retry.ts";
+import { INSERT_OUTCOME } from "./settle.ts";
+import { STATE_OF_SEQ } from "./state.ts";
+import type { Store } from "./store.ts";
+
+const FORGET_OUTCOME = "DELETE FROM outcomes WHERE seq = ?";
+const FORGET_FAILURES = "DELETE FROM failures WHERE seq = ?";
+const BYTES_OF = "SELECT bytes FROM requests WHERE seq = ?";
+const SELECT_DEAD = `
+  SELECT o.seq, r.random FROM outcomes o JOIN requests r ON r.seq = o.seq
+  WHERE o.queue = :queue AND o.state = 'dead' AND (:code IS NULL OR o.error_code = :code) ORDER BY o.seq LIMIT :limit`;
+const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ? RETURNING attempts, started_at";
+
+export interface Replayed {
+  readonly matched: number;
+  readonly ids: readonly RequestId[];
+}
+
+export interface Moves {
+  replay(id: RequestId): MoveResult;
+  replayMany(filter: ReplayFilter): Replayed;
+  cancel(id: RequestId): MoveResult;
+  pause(queue: string, isPaused: boolean): void;
+}
+
+export function prepareMoves({ db, queues, now }: Store): Moves {
+  const stateOfSeq = db.prepare(STATE_OF_SEQ);
+  const selectDead = db.prepare(SELECT_DEAD);
+  const bytesOf = db.prepare(BYTES_OF);
+  const forgetOutcome = db.prepare(FORGET_OUTCOME);
+  const forgetFailures = db.prepare(FORGET_FAILURES);
+  const schedule = db.prepare(SCHEDULE);
+  const unschedule = db.prepare(UNSCHEDULE);
+  const insertOutcome = db.prepare(INSERT_OUTCOME);
+
+  return { replay, replayMany, cancel, pause };
+
+  function replay(id: RequestId): MoveResult {
+    const found = find(stateOfSeq, id, now());
+    if (found === undefined) return { kind: "unknown" };
+    if (!canMove(found.state, "waiting") || found.state !== "dead") return { kind: "refused", state: found.state };
+    revive(queues.numbered(found.no), seqOf(id));
+    crashPoint("replay");
+    return { kind: "moved" };
+  }
+
+  function replayMany({ queue: name, errorCode, limit, isDryRun }: ReplayFilter): Replayed {
+    const queue = queues.named(name) as QueueRow;
+    const rows = selectDead.all({ queue: queue.no, code: errorCode ?? null, limit });
+    if (isDryRun) return { matched: rows.length, ids: [] };
+    const ids = rows.map(({ seq, random }) => {
+      revive(queue, seq as number);
+      return requestIdOf(seq as number, random as Uint8Array);
+    });
+    if (ids.length > 0) crashPoint("replay");
+    return { matched: rows.length, ids };
+  }
+
+  function revive(queue: QueueRow, seq: number): void {
+    forgetOutcome.run(seq);
+    forgetFailures.run(seq);
+    schedule.run(seq, queue.no, now(), 0, 0, null);
+    queues.change(queue).dead -= 1;
+    queue.scheduled += 1;
+    queue.backlog_bytes += bytesOf.get(seq)?.["bytes"] as number;
+  }
+
+  function cancel(id: RequestId): MoveResult {
+    const found = find(stateOfSeq, id, now());
+    if (found === undefined) return { kind: "unknown" };
+    if (!canMove(found.state, "cancelled")) return { kind: "refused", state: found.state };
+    const seq = seqOf(id);
+    const queue = queues.change(queues.numbered(found.no));
+    const scheduled = unschedule.get(seq);
+    if (scheduled !== undefined) queue.scheduled -= 1;
+    const attempts = (scheduled?.["attempts"] as number | undefined) ?? 0;
+    const startedAt = (scheduled?.["started_at"] as number | null | undefined) ?? null;
+    insertOutcome.run(seq, queue.no, "cancelled", attempts, startedAt, now(), null, null, null, null);
+    queue.cancelled += 1;
+    queue.backlog_bytes -= bytesOf.get(seq)?.["bytes"] as number;
+    return { kind: "moved" };
+  }
+
+  function pause(name: string, isPaused: boolean): void {
+    queues.change(queues.named(name) as QueueRow).is_paused = isPaused ? 1 : 0;
+  }
+}
+
+/** The state of a request; undefined too when the id has our time but not our random bits. */
+function find(stateOfSeq: StatementSync, id: RequestId, now: number): { state: State; no: number } | undefined {
+  const seq = seqOf(id);
+  const row = stateOfSeq.get({ seq, now });
+  if (row === undefined || requestIdOf(seq, row["random"] as Uint8Array) !== id) return undefined;
+  return { state: row["state"] as State, no: row["no"] as number };
+}

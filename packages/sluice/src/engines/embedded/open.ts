@@ -1,0 +1,61 @@
+import { mkdirSync } from "node:fs";
+import { systemClock, type Clock } from "../../core/clock.ts";
+import type { Engine, QueueBounds } from "../../engine/engine.ts";
+import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
+import { EmbeddedEngine } from "./engine.ts";
+import { Thread } from "./thread.ts";
+
+export interface EmbeddedOptions {
+  /** The data folder; made if it is not there. One process owns it at a time. */
+  readonly folder: string;
+  readonly queues: readonly QueueBounds[];
+  /** How long finished requests, their results and their keys are kept; 7 days unless set. */
+  readonly retentionMs?: number;
+  /** Crashes in flight after which a request ends dead as `poison`; 5 unless set. */
+  readonly crashesMax?: number;
+  /** Bytes that must stay free on the disk for intake to go on; 256 MiB or a tenth of the disk unless set. */
+  readonly diskFreeMin?: number | undefined;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens the engine that keeps its requests in a folder of this machine. Errors: `folder-owned` when another process
+ * has it, `schema-newer` when a newer Sluice wrote it, `unsafe-store` when a setting that durability needs does not hold.
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
+  const { folder, queues, clock = systemClock } = options;
+  mkdirSync(folder, { recursive: true });
+  const clockOffsetMs = (): number => (clock === systemClock ? 0 : clock.now() - systemClock.now());
+  const workerData: WriterSettings = {
+    folder,
+    queues,
+    retentionMs: options.retentionMs ?? 7 * 86_400_000,
+    crashesMax: options.crashesMax ?? 5,
+    diskFreeMin: options.diskFreeMin,
+    clockOffsetMs: clockOffsetMs(),
+  };
+  let problem: Problem | undefined;
+  const writer = await Thread.open<WriterCall>({
+    file: new URL(`writer${extension}`, import.meta.url),
+    workerData,
+    wrap: (calls): ToWriter => ({ calls, clockOffsetMs: clockOffsetMs() }),
+    onTold: (told) => {
+      problem = told;
+    },
+  });
+  const reader = await Thread.open<ReaderCall>({
+    file: new URL(`reader${extension}`, import.meta.url),
+    workerData: { folder },
+    wrap: (calls) => calls,
+  });
+  return new EmbeddedEngine({
+    writer,
+    reader,
+    queues: queues.map(({ name }) => name),
+    clock,
+    problem: () => problem,
+  });
+}
+
+/** `.ts` in development, `.js` in the package. */
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));

@@ -1,0 +1,110 @@
+// The queues' rows, kept in the writer's memory: counts by state, cursor, pause. What a transaction changes
+// is written back inside that same transaction; a rollback reads the rows again.
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { QueueBounds } from "../../engine/engine.ts";
+
+export interface QueueRow {
+  readonly no: number;
+  readonly name: string;
+  is_paused: number;
+  /** The last sequence number handed out: what lies after it waits. */
+  cursor: number;
+  accepted: number;
+  running: number;
+  scheduled: number;
+  done: number;
+  dead: number;
+  cancelled: number;
+  expired_done: number;
+  expired_dead: number;
+  expired_cancelled: number;
+  backlog_bytes: number;
+}
+
+const INSERT = "INSERT INTO queues (name) VALUES (?) ON CONFLICT (name) DO NOTHING";
+const SELECT = "SELECT * FROM queues ORDER BY no";
+const UPDATE = `
+  UPDATE queues SET is_paused = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
+    cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?
+  WHERE no = ?`;
+
+export class QueueLedger {
+  readonly #select: StatementSync;
+  readonly #update: StatementSync;
+  readonly #bounds: ReadonlyMap<string, QueueBounds>;
+  readonly #changed = new Set<QueueRow>();
+  #byName = new Map<string, QueueRow>();
+  #byNo = new Map<number, QueueRow>();
+
+  constructor(db: DatabaseSync, queues: readonly QueueBounds[]) {
+    const insert = db.prepare(INSERT);
+    for (const { name } of queues) insert.run(name);
+    this.#select = db.prepare(SELECT);
+    this.#update = db.prepare(UPDATE);
+    this.#bounds = new Map(queues.map((queue) => [queue.name, queue]));
+    this.reload();
+  }
+
+  reload(): void {
+    const rows = this.#select.all() as unknown as QueueRow[];
+    this.#byName = new Map(rows.map((row) => [row.name, row]));
+    this.#byNo = new Map(rows.map((row) => [row.no, row]));
+    this.#changed.clear();
+  }
+
+  named(name: string): QueueRow | undefined {
+    return this.#byName.get(name);
+  }
+
+  numbered(no: number): QueueRow {
+    return this.#byNo.get(no) as QueueRow;
+  }
+
+  all(): Iterable<QueueRow> {
+    return this.#byName.values();
+  }
+
+  /** The row, noted as changed by the transaction under way. */
+  change(row: QueueRow): QueueRow {
+    this.#changed.add(row);
+    return row;
+  }
+
+  hasRoom(row: QueueRow, count: number, bytes: number): boolean {
+    const bounds = this.#bounds.get(row.name);
+    if (bounds === undefined) return true;
+    return backlogOf(row) + count <= bounds.backlogMax && row.backlog_bytes + bytes <= bounds.backlogBytesMax;
+  }
+
+  runningCount(): number {
+    let count = 0;
+    for (const row of this.#byName.values()) count += row.running;
+    return count;
+  }
+
+  /** Writes the changed rows: the last step of a transaction before its commit. */
+  flush(): void {
+    for (const row of this.#changed) {
+      this.#update.run(
+        row.is_paused,
+        row.cursor,
+        row.accepted,
+        row.running,
+        row.scheduled,
+        row.done,
+        row.dead,
+        row.cancelled,
+        row.expired_done,
+        row.expired_dead,
+        row.expired_cancelled,
+        row.backlog_bytes,
+        row.no,
+      );
+    }
+    this.#changed.clear();
+  }
+}
+
+export function backlogOf(row: QueueRow): number {
+  return row.accepted - row.done - row.dead - row.cancelled;
+}

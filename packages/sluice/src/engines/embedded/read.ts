@@ -1,0 +1,81 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Content, RequestStatus, State } from "../../core/request.ts";
+import { requestIdOf, seqOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
+import { FROM_REQUESTS, STATE } from "./state.ts";
+
+export const STATUS_COLUMNS = `
+  r.seq, r.random, q.name AS queue, r.key, r.content_type, r.bytes, ${STATE} AS state,
+  coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
+  coalesce(o.started_at, n.started_at, s.started_at) AS started_at, o.finished_at, s.due_at,
+  coalesce(o.error_code, f.code) AS error_code, coalesce(o.error_message, f.message) AS error_message`;
+export const FROM_STATUS = `${FROM_REQUESTS}
+  LEFT JOIN failures f ON f.seq = r.seq AND f.attempt = (SELECT max(attempt) FROM failures WHERE seq = r.seq)`;
+const SELECT_STATUS = `SELECT ${STATUS_COLUMNS} ${FROM_STATUS} WHERE r.seq = :seq`;
+const SELECT_BODY = "SELECT random, content_type, body AS bytes FROM requests WHERE seq = ?";
+const SELECT_RESULT = `
+  SELECT r.random, o.content_type, o.result AS bytes FROM requests r JOIN outcomes o ON o.seq = r.seq
+  WHERE r.seq = ? AND o.state = 'done'`;
+
+export interface StatusRow {
+  readonly seq: number;
+  readonly random: Uint8Array;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly content_type: string;
+  readonly bytes: number;
+  readonly state: State;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly finished_at: number | null;
+  readonly due_at: number | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+export interface Reads {
+  read(id: RequestId, now: number): RequestStatus | undefined;
+  readBody(id: RequestId): Content | undefined;
+  readResult(id: RequestId): Content | undefined;
+}
+
+export function prepareReads(db: DatabaseSync): Reads {
+  const selectStatus = db.prepare(SELECT_STATUS);
+  const selectBody = db.prepare(SELECT_BODY);
+  const selectResult = db.prepare(SELECT_RESULT);
+  return {
+    read(id, now) {
+      const row = selectStatus.get({ seq: seqOf(id), now }) as unknown as StatusRow | undefined;
+      return isRowOf(id, row) ? statusOf(row) : undefined;
+    },
+    readBody: (id) => contentOf(id, selectBody.get(seqOf(id))),
+    readResult: (id) => contentOf(id, selectResult.get(seqOf(id))),
+  };
+}
+
+export function statusOf(row: StatusRow): RequestStatus {
+  return {
+    id: requestIdOf(row.seq, row.random),
+    queue: row.queue,
+    key: row.key ?? undefined,
+    state: row.state,
+    attempts: row.attempts,
+    acceptedAt: timeOfSeq(row.seq),
+    startedAt: row.started_at ?? undefined,
+    finishedAt: row.finished_at ?? undefined,
+    nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
+    lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
+    contentType: row.content_type,
+    bytes: row.bytes,
+    progress: undefined,
+  };
+}
+
+/** The row is found by the id's time and counter; its random bits must be the same too. */
+function isRowOf<Row extends { readonly random: Uint8Array }>(id: RequestId, row: Row | undefined): row is Row {
+  return row !== undefined && requestIdOf(seqOf(id), row.random) === id;
+}
+
+function contentOf(id: RequestId, found: unknown): Content | undefined {
+  const row = found as { random: Uint8Array; content_type: string; bytes: Uint8Array } | undefined;
+  return isRowOf(id, row) ? { contentType: row.content_type, bytes: row.bytes } : undefined;
+}

@@ -1,0 +1,46 @@
+// The reader's thread: a connection of its own that can only read. Its snapshots never hold up the writer.
+import { parentPort, workerData } from "node:worker_threads";
+import { invariant } from "../../core/errors.ts";
+import { prepareAudit } from "./audit.ts";
+import { prepareBacklog } from "./backlog.ts";
+import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
+import { openForReading } from "./database.ts";
+import { prepareList } from "./list.ts";
+import { prepareReads } from "./read.ts";
+import { storeFileIn } from "./store-file.ts";
+
+invariant(parentPort !== null, "the reader runs on a thread of its own");
+const port = parentPort;
+const db = openForReading(storeFileIn((workerData as { folder: string }).folder));
+const reads = prepareReads(db);
+const list = prepareList(db);
+const backlog = prepareBacklog(db);
+const audit = prepareAudit(db);
+
+port.on("message", (calls: readonly ReaderCall[]) => {
+  const answers: Answer[] = calls.map((call) => ({ call: call.call, value: answer(call) }));
+  port.postMessage({ answers } satisfies FromThread);
+  if (calls.some(({ verb }) => verb === "close")) port.close();
+});
+port.postMessage({ kind: "opened" } satisfies Opening);
+
+function answer(call: ReaderCall): unknown {
+  switch (call.verb) {
+    case "read":
+      return reads.read(call.id, call.now);
+    case "readBody":
+      return reads.readBody(call.id);
+    case "readResult":
+      return reads.readResult(call.id);
+    case "list":
+      return list(call.filter, call.now);
+    case "backlog":
+      return backlog(call.now);
+    case "audit":
+      return audit(call.now);
+    case "close":
+      return db.close();
+    default:
+      return call satisfies never;
+  }
+}

@@ -1,0 +1,5 @@
+import { join } from "node:path";
+
+export function storeFileIn(folder: string): string {
+  return join(folder, "sluice.db");
+}

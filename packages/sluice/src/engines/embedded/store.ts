@@ -1,0 +1,11 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { SeqSource } from "../../core/request-id.ts";
+import type { QueueLedger } from "./queue-ledger.ts";
+
+/** What the verbs of the writer share: each runs inside the transaction that the commit loop opened. */
+export interface Store {
+  readonly db: DatabaseSync;
+  readonly queues: QueueLedger;
+  readonly seqs: SeqSource;
+  now(): number;
+}

@@ -1,0 +1,100 @@
+// A worker thread as seen from the engine: calls out, promises back. What is called in one turn of the event
+// loop leaves in one message, and the answers of one commit come back in one.
+import { Worker } from "node:worker_threads";
+import { SluiceError } from "../../core/errors.ts";
+import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
+
+export interface ThreadOptions<Call> {
+  readonly file: URL;
+  readonly workerData: unknown;
+  readonly wrap: (calls: readonly Call[]) => unknown;
+  readonly onTold?: (problem: Problem | undefined) => void;
+}
+
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: SluiceError): void;
+}
+
+export class Thread<Call extends { readonly call: number }> {
+  readonly #worker: Worker;
+  readonly #wrap: (calls: readonly Call[]) => unknown;
+  readonly #onTold: ((problem: Problem | undefined) => void) | undefined;
+  readonly #pending = new Map<number, Pending>();
+  readonly #exited: Promise<void>;
+  #outgoing: Call[] = [];
+  #lastCall = 0;
+
+  /** Starts the thread and waits for its first word; rejects with the reason when it refuses. */
+  static async open<Call extends { readonly call: number }>(options: ThreadOptions<Call>): Promise<Thread<Call>> {
+    const thread = new Thread(options);
+    const opening = await new Promise<Opening>((resolve, reject) => {
+      thread.#worker.once("message", resolve);
+      thread.#worker.once("error", reject);
+    });
+    if (opening.kind === "refused") {
+      await thread.#exited;
+      throw new SluiceError(opening.code, opening.message);
+    }
+    thread.#worker.on("message", (message: FromThread) => thread.#receive(message));
+    // A thread that dies has met a broken invariant: thrown here, it stops the process loudly.
+    thread.#worker.on("error", (error) => {
+      throw error;
+    });
+    return thread;
+  }
+
+  private constructor({ file, workerData, wrap, onTold }: ThreadOptions<Call>) {
+    this.#wrap = wrap;
+    this.#onTold = onTold;
+    this.#worker = new Worker(file, { workerData });
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  call<Value>(call: Unnumbered<Call>): Promise<Value> {
+    return this.numbered<Value>(call).answer;
+  }
+
+  /** As `call`, with the number that another call may refer to. */
+  numbered<Value>(call: Unnumbered<Call>): { readonly number: number; readonly answer: Promise<Value> } {
+    this.#lastCall += 1;
+    const number = this.#lastCall;
+    if (this.#outgoing.length === 0) setImmediate(() => this.#send());
+    this.#outgoing.push({ ...call, call: number } as unknown as Call);
+    const answer = new Promise<Value>((resolve, reject) => {
+      this.#pending.set(number, { resolve: resolve as (value: unknown) => void, reject });
+    });
+    return { number, answer };
+  }
+
+  /** Sends a call that gets no answer of its own. */
+  tell(call: Unnumbered<Call>): void {
+    if (this.#outgoing.length === 0) setImmediate(() => this.#send());
+    this.#outgoing.push({ ...call, call: 0 } as unknown as Call);
+  }
+
+  /** Waits for the thread's end, after a call that closes it. */
+  exited(): Promise<void> {
+    return this.#exited;
+  }
+
+  #send(): void {
+    const calls = this.#outgoing;
+    this.#outgoing = [];
+    this.#worker.postMessage(this.#wrap(calls));
+  }
+
+  #receive({ answers, told }: FromThread): void {
+    if (told !== undefined) this.#onTold?.(told.problem);
+    for (const { call, value, error } of answers) {
+      const pending = this.#pending.get(call);
+      this.#pending.delete(call);
+      if (error === undefined) pending?.resolve(value);
+      else pending?.reject(new SluiceError(error.code, error.message));
+    }
+  }
+}

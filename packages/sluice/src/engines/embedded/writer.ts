@@ -1,0 +1,104 @@
+// The writer's thread: it alone writes to the store. Owns the folder's lock and the one writing connection.
+import { statfsSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
+import { SeqSource } from "../../core/request-id.ts";
+import type { FromThread, Opening, ToWriter, WriterSettings } from "./calls.ts";
+import { CommitLoop } from "./commit-loop.ts";
+import { openForWriting } from "./database.ts";
+import { prepareExpire } from "./expire.ts";
+import { migrate } from "./migrate.ts";
+import { takeOwnership } from "./owner.ts";
+import { QueueLedger } from "./queue-ledger.ts";
+import { handBackRunning, recoverRunning } from "./recover.ts";
+import { storeFileIn } from "./store-file.ts";
+import type { Store } from "./store.ts";
+
+const upkeepEveryMs = 1_000;
+/** Room kept for outcomes when nothing more is accepted: this much, or a tenth of a small disk. */
+const diskReserveBytes = 256 * 1024 * 1024;
+const tokensPerGeneration = 2 ** 32;
+
+const NEXT_GENERATION = "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value";
+const LAST_SEQ = "SELECT max(seq) AS seq FROM requests";
+
+invariant(parentPort !== null, "the writer runs on a thread of its own");
+const port = parentPort;
+const settings = workerData as WriterSettings;
+let clockOffsetMs = settings.clockOffsetMs;
+
+try {
+  start();
+} catch (error) {
+  if (!(error instanceof SluiceError)) throw error;
+  port.postMessage({ kind: "refused", code: error.code, message: messageOf(error) } satisfies Opening);
+  port.close();
+}
+
+function start(): void {
+  const { folder, queues, crashesMax, retentionMs } = settings;
+  const ownership = takeOwnership(folder);
+  const db = openForWriting(storeFileIn(folder));
+  migrate(db);
+  const ledger = new QueueLedger(db, queues);
+  const lastSeq = (db.prepare(LAST_SEQ).get()?.["seq"] as number | null) ?? -1;
+  const store: Store = { db, queues: ledger, seqs: new SeqSource(lastSeq), now: () => Date.now() + clockOffsetMs };
+  const disk = watchDisk(folder, settings.diskFreeMin);
+
+  db.exec("BEGIN IMMEDIATE");
+  const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
+  recoverRunning(store, crashesMax);
+  ledger.flush();
+  db.exec("COMMIT");
+
+  let token = generation * tokensPerGeneration;
+  const loop = new CommitLoop({
+    store,
+    nextToken: () => (token += 1),
+    post: (message: FromThread) => port.postMessage(message),
+    accepting: disk.refusal,
+  });
+  const expire = prepareExpire(store, retentionMs);
+  const upkeep = setInterval(() => {
+    disk.look();
+    loop.upkeep(() => expireStep());
+  }, upkeepEveryMs);
+
+  /** One step at a time, so that calls get their turn in between. */
+  function expireStep(): void {
+    if (expire()) setImmediate(() => loop.upkeep(expireStep));
+  }
+
+  port.on("message", (message: ToWriter) => {
+    clockOffsetMs = message.clockOffsetMs;
+    const close = message.calls.find(({ verb }) => verb === "close");
+    loop.take(message.calls.filter(({ verb }) => verb !== "close"));
+    if (close !== undefined) setImmediate(() => shutDown(close.call));
+  });
+  port.postMessage({ kind: "opened" } satisfies Opening);
+
+  function shutDown(call: number): void {
+    clearInterval(upkeep);
+    loop.stopDelivering();
+    loop.upkeep(() => handBackRunning(store));
+    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    db.close();
+    ownership.release();
+    port.postMessage({ answers: [{ call }] } satisfies FromThread);
+    port.close();
+  }
+}
+
+/** Looks at the room on the disk now and then; refuses intake while it is short (I7). */
+function watchDisk(folder: string, freeMin: number | undefined): { look(): void; refusal(): SluiceError | undefined } {
+  let refusal: SluiceError | undefined;
+  const look = (): void => {
+    const { bavail, blocks, bsize } = statfsSync(folder);
+    const free = bavail * bsize;
+    const needed = freeMin ?? Math.min(diskReserveBytes, (blocks * bsize) / 10);
+    const message = `the disk of ${folder} must keep ${needed} bytes free, it has ${free}`;
+    refusal = free < needed ? new SluiceError("disk-full", message) : undefined;
+  };
+  look();
+  return { look, refusal: () => refusal };
+}

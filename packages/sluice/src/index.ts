@@ -1,0 +1,9 @@
+export { defineConfig, type QueueConfig, type RetryConfig, type SluiceConfig } from "./config/config.ts";
+export {
+  Reject,
+  RetryLater,
+  type Handler,
+  type HandlerContext,
+  type HandlerRequest,
+  type TypedResult,
+} from "./worker/handler.ts";

@@ -1,0 +1,19 @@
+import { pino, type Logger } from "pino";
+
+export type { Logger };
+
+export interface LogOptions {
+  readonly level: string;
+  /** Lines for people instead of JSON. */
+  readonly isPretty: boolean;
+}
+
+/** Logs go to standard error: standard output belongs to the results of a command. */
+export function openLog({ level, isPretty }: LogOptions): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (!isPretty) return pino(options, pino.destination({ fd: 2, sync: true }));
+  return pino({
+    ...options,
+    transport: { target: "pino-pretty", options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" } },
+  });
+}

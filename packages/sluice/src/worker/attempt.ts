@@ -1,0 +1,81 @@
+// One attempt at a delivery, and what its end means. Decides only; the worker commits.
+import type { Clock } from "../core/clock.ts";
+import { decideRetry, type RetryPolicy } from "../core/retry.ts";
+import type { Delivery, Outcome } from "../core/request.ts";
+import { crashPoint } from "../engine/crash-point.ts";
+import type { RetryOptions } from "../engine/engine.ts";
+import type { AttemptEnd, RunOptions, Runner } from "./runner.ts";
+
+export interface AttemptOptions {
+  readonly runner: Runner;
+  readonly timeoutMs: number;
+  readonly progress: RunOptions["progress"];
+  /** Aborts when the worker has to stop now. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs the handler or target once. Undefined when a shutdown cut it off: that is no attempt (I4). */
+export async function attempt(delivery: Delivery, options: AttemptOptions): Promise<AttemptEnd | undefined> {
+  const { runner, timeoutMs, progress, signal: stop } = options;
+  crashPoint("effect-pending");
+  const limit = new AbortController();
+  const cutOff = (): void => limit.abort(stop.reason);
+  stop.addEventListener("abort", cutOff, { once: true });
+  const timer = setTimeout(() => limit.abort(new DOMException("timeout", "TimeoutError")), timeoutMs);
+  // A handler that ignores the signal must not hold the worker up: the abort ends the wait for it.
+  const aborted = new Promise<"aborted">((resolve) => {
+    limit.signal.addEventListener("abort", () => resolve("aborted"), { once: true });
+  });
+  try {
+    const run = runner.run(delivery, { signal: limit.signal, progress });
+    run.catch(() => {}); // its end is of no interest once the race is over; within the race it is thrown
+    const end = await Promise.race([run, aborted]);
+    crashPoint("effect-made");
+    if (end !== "aborted") return end;
+  } catch (error) {
+    if (!limit.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    stop.removeEventListener("abort", cutOff);
+  }
+  return stop.aborted ? undefined : timedOut(timeoutMs);
+}
+
+function timedOut(timeoutMs: number): AttemptEnd {
+  const message = `the attempt may take ${timeoutMs} ms and took longer`;
+  const failure = { code: "timeout", message, isRetryable: true, isCounted: true, retryAfterMs: undefined };
+  return { kind: "failed", failure, blame: "target" };
+}
+
+export interface VerdictOptions {
+  readonly policy: RetryPolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Whether the breaker holds the target for out: then an outage is no failed attempt. */
+  readonly isTargetOut: boolean;
+}
+
+/** What to commit. */
+export type Verdict =
+  | { readonly kind: "settle"; readonly outcome: Outcome }
+  | { readonly kind: "retry"; readonly options: RetryOptions };
+
+export const handedBack: Verdict = { kind: "retry", options: { dueAt: 0, isCounted: false } };
+
+export function decideVerdict(delivery: Delivery, end: AttemptEnd | undefined, options: VerdictOptions): Verdict {
+  if (end === undefined) return handedBack;
+  if (end.kind === "done") return { kind: "settle", outcome: end };
+  const { policy, clock, random, isTargetOut } = options;
+  const isCounted = end.failure.isCounted && !(end.blame === "outage" && isTargetOut);
+  const { code, message } = end.failure;
+  const decision = decideRetry({
+    failure: { ...end.failure, isCounted },
+    attempt: delivery.attempt,
+    acceptedAt: delivery.request.acceptedAt,
+    now: clock.now(),
+    policy,
+    random: random(),
+  });
+  if (decision.kind === "dead") return { kind: "settle", outcome: { kind: "dead", failure: { code, message } } };
+  return { kind: "retry", options: { dueAt: decision.dueAt, failure: { code, message }, isCounted } };
+}

@@ -1,0 +1,28 @@
+import type { AttemptFailure } from "../core/retry.ts";
+import type { Content, Delivery } from "../core/request.ts";
+
+/** How one attempt ended. Expected failures are values; what a runner throws is a defect of Sluice. */
+export type AttemptEnd =
+  | { readonly kind: "done"; readonly result: Content }
+  | {
+      readonly kind: "failed";
+      readonly failure: AttemptFailure;
+      readonly blame: Blame;
+    };
+
+/**
+ * What a failure speaks of: this one request; the target, which got it and failed (the breaker minds, the attempt
+ * counts); or an outage, which says nothing of the request (the breaker minds, and once it is open nothing counts).
+ */
+export type Blame = "request" | "target" | "outage";
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (value: unknown) => void;
+}
+
+/** Makes one attempt at a delivery: by a handler in this process, or by a target over HTTP. */
+export interface Runner {
+  run(delivery: Delivery, options: RunOptions): Promise<AttemptEnd>;
+  close(): Promise<void>;
+}

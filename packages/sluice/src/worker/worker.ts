@@ -1,0 +1,225 @@
+// The worker of one queue: claims deliveries, lets them through the gates, runs them, commits what came of them.
+// It owns the deliveries it claimed until each is settled, scheduled or handed back.
+import type { Clock } from "../core/clock.ts";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import type { RetryPolicy } from "../core/retry.ts";
+import type { Delivery } from "../core/request.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { attempt, decideVerdict, handedBack, type Verdict } from "./attempt.ts";
+import { Breaker } from "./breaker.ts";
+import { Pace } from "./pace.ts";
+import { RateGate } from "./rate-gate.ts";
+import type { AttemptEnd, Runner } from "./runner.ts";
+import { Signal } from "./signal.ts";
+
+export interface WorkerOptions {
+  readonly engine: Engine;
+  readonly queue: string;
+  readonly runner: Runner;
+  /** Attempts that run at once. */
+  readonly concurrency: number;
+  readonly ratePerHour: number | undefined;
+  readonly burst?: number | undefined;
+  readonly timeoutMs: number;
+  readonly retryPolicy: RetryPolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+export interface Worker {
+  /** Stops claiming, lets what runs finish for `graceMs`, then aborts and hands back the rest. Twice is safe. */
+  drain(options: { readonly graceMs: number }): Promise<void>;
+}
+
+/** How far ahead of the gates deliveries are claimed: enough to hide a commit, too little to hoard. */
+const aheadMs = 50;
+const aheadMax = 512;
+const commitRetryMinMs = 50;
+const commitRetryMaxMs = 2_000;
+
+export function openWorker(options: WorkerOptions): Worker {
+  const worker = new QueueWorker(options);
+  worker.start();
+  return worker;
+}
+
+class QueueWorker implements Worker {
+  readonly #options: WorkerOptions;
+  readonly #gate: RateGate;
+  readonly #breaker: Breaker;
+  readonly #pace: Pace;
+  /** Claimed, not begun. */
+  readonly #ready: Delivery[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
+  /** Fires whenever something changed that the claiming waits for. */
+  readonly #moved = new Signal();
+  readonly #stopClaiming = new AbortController();
+  readonly #stopRunning = new AbortController();
+  #running = 0;
+  #claiming: Promise<void> | undefined;
+  #gateTimer: NodeJS.Timeout | undefined;
+  #draining: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    const { clock, ratePerHour, burst } = options;
+    this.#options = options;
+    this.#gate = new RateGate({ ratePerHour, burst, clock });
+    this.#breaker = new Breaker({ clock });
+    this.#pace = new Pace(clock);
+  }
+
+  start(): void {
+    this.#claiming = this.#claim();
+  }
+
+  drain({ graceMs }: { readonly graceMs: number }): Promise<void> {
+    this.#draining ??= this.#drain(graceMs);
+    return this.#draining;
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#stopClaiming.abort();
+    this.#moved.fire();
+    await this.#claiming;
+    clearTimeout(this.#gateTimer);
+    this.#handBackReady();
+    const abort = setTimeout(() => this.#stopRunning.abort(), graceMs);
+    await Promise.all(this.#inFlight);
+    clearTimeout(abort);
+    await this.#options.runner.close();
+  }
+
+  async #claim(): Promise<void> {
+    const { engine, queue, log } = this.#options;
+    using _presence = engine.attend(queue);
+    const { signal } = this.#stopClaiming;
+    let retryMs = commitRetryMinMs;
+    while (!signal.aborted) {
+      const max = this.#claimable();
+      if (max === 0) {
+        await this.#moved.wait(this.#claimableInMs());
+        continue;
+      }
+      try {
+        this.#ready.push(...(await engine.deliver({ queue, max, signal })));
+        retryMs = commitRetryMinMs;
+        this.#startReady();
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        log.warn({ queue, err: messageOf(error) }, "cannot claim");
+        await this.#moved.wait(retryMs);
+        retryMs = Math.min(retryMs * 2, commitRetryMaxMs);
+      }
+    }
+  }
+
+  /** How many more deliveries may be claimed now. */
+  #claimable(): number {
+    const timely = Math.min(this.#gate.within(aheadMs), this.#breaker.room()) - this.#ready.length;
+    return Math.max(0, Math.min(this.#free(), timely));
+  }
+
+  /** Places for deliveries: one for each attempt at a time, and some for those under way to or from the store. */
+  #free(): number {
+    const ahead = Math.min(aheadMax, this.#pace.within(aheadMs));
+    return this.#options.concurrency + ahead - this.#inFlight.size - this.#ready.length;
+  }
+
+  #claimableInMs(): number {
+    if (this.#free() <= 0) return Number.POSITIVE_INFINITY; // until one comes to its end
+    const gateMs = this.#gate.waitMs(this.#ready.length + 1) - aheadMs;
+    return Math.max(1, gateMs, this.#breaker.waitMs());
+  }
+
+  /** Lets as many begin as the gates allow. */
+  #startReady(): void {
+    while (this.#ready.length > 0 && this.#running < this.#options.concurrency) {
+      if (this.#breaker.room() === 0) return this.#handBackReady();
+      if (!this.#gate.take()) return this.#startLater();
+      this.#track(this.#run(this.#ready.shift() as Delivery));
+    }
+  }
+
+  #startLater(): void {
+    clearTimeout(this.#gateTimer);
+    this.#gateTimer = setTimeout(() => this.#startReady(), Math.ceil(this.#gate.waitMs()));
+  }
+
+  async #run(delivery: Delivery): Promise<void> {
+    const { engine, runner, timeoutMs, clock } = this.#options;
+    this.#running += 1;
+    this.#breaker.started();
+    const startedAt = clock.monotonic();
+    const progress = (value: unknown): void => engine.report(delivery.claim, value);
+    const end = await attempt(delivery, { runner, timeoutMs, progress, signal: this.#stopRunning.signal });
+    this.#running -= 1;
+    this.#pace.finished();
+    this.#heed(end);
+    const verdict = decideVerdict(delivery, end, {
+      policy: this.#options.retryPolicy,
+      clock,
+      random: this.#options.random,
+      isTargetOut: this.#breaker.state !== "closed",
+    });
+    this.#log(delivery, end, clock.monotonic() - startedAt);
+    this.#startReady();
+    await this.#commit(delivery, verdict);
+  }
+
+  #heed(end: AttemptEnd | undefined): void {
+    const before = this.#breaker.state;
+    if (end === undefined) this.#breaker.unknown();
+    else if (end.kind === "failed" && end.blame !== "request") this.#breaker.failed();
+    else this.#breaker.answered();
+    const { queue, log } = this.#options;
+    const { state } = this.#breaker;
+    if (before === "closed" && state === "open") log.warn({ queue }, "the target is out: deliveries stop");
+    if (before !== "closed" && state === "closed") log.info({ queue }, "the target is back: deliveries go on");
+  }
+
+  #handBackReady(): void {
+    for (const delivery of this.#ready.splice(0)) this.#track(this.#commit(delivery, handedBack));
+  }
+
+  /** Commits a verdict, again and again while the store is unavailable: what was done must not be lost. */
+  async #commit({ claim }: Delivery, verdict: Verdict): Promise<void> {
+    const { engine, queue, log } = this.#options;
+    for (let retryMs = commitRetryMinMs; ; retryMs = Math.min(retryMs * 2, commitRetryMaxMs)) {
+      try {
+        const result =
+          verdict.kind === "settle"
+            ? await engine.settle(claim, verdict.outcome)
+            : await engine.retry(claim, verdict.options);
+        if (result === "superseded") log.warn({ queue, id: claim.id }, "a late outcome was refused");
+        return;
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        log.warn({ queue, id: claim.id, err: messageOf(error) }, "cannot commit an outcome");
+        if (this.#stopRunning.signal.aborted) return; // the next start finds the claim and runs it again
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => {
+      this.#inFlight.delete(tracked);
+      this.#moved.fire();
+    });
+    this.#inFlight.add(tracked);
+  }
+
+  #log({ request: { id, queue }, attempt: number }: Delivery, end: AttemptEnd | undefined, durationMs: number): void {
+    const { log } = this.#options;
+    const line = { queue, id, attempt: number, durationMs: Math.round(durationMs) };
+    if (end === undefined) log.info(line, "attempt cut off by the shutdown");
+    else if (end.kind === "failed") log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
+    else if (log.isLevelEnabled("debug")) log.debug(line, "attempt done");
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SluiceError && error.consequence === "unavailable";
+}
