@@ -32,16 +32,18 @@ export function expectedWaitMs(backlog: number, capacityPerHour: number): number
 }
 
 export interface CapacityInput {
-  /** What was finished lately, per hour. */
+  /** What was finished in the last minute, per hour. */
   readonly finishedPerHour: number;
   /** The queue's set rate per hour, if it has one. */
   readonly ratePerHour: number | undefined;
+  /** Whether something waited all through that minute: only then is what was finished all that could be. */
+  readonly wasBusy: boolean;
   readonly isPaused: boolean;
 }
 
-/** What a queue can finish in an hour: what it showed, or what it is set to while it had no chance to show it. */
-export function capacityPerHour({ finishedPerHour, ratePerHour, isPaused }: CapacityInput): number {
+/** What a queue can finish in an hour: what it showed when it was busy, what it is set to while it was not. */
+export function capacityPerHour({ finishedPerHour, ratePerHour, wasBusy, isPaused }: CapacityInput): number {
   if (isPaused) return 0;
-  if (finishedPerHour > 0) return ratePerHour === undefined ? finishedPerHour : Math.min(finishedPerHour, ratePerHour);
-  return ratePerHour ?? 0;
+  if (ratePerHour === undefined) return finishedPerHour;
+  return wasBusy && finishedPerHour > 0 ? Math.min(finishedPerHour, ratePerHour) : ratePerHour;
 }

@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
  */
 export function parseIdempotencyKey(header: string): string | undefined {
   const text = header.trim();
-  const isQuoted = text.length >= 2 && text.startsWith('"') && text.endsWith('"');
-  const key = isQuoted ? text.slice(1, -1).replace(/\\(["\\])/g, "$1") : text;
+  const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(text)?.[1];
+  if (quoted === undefined && text.startsWith('"')) return undefined;
+  const key = quoted === undefined ? text : quoted.replaceAll(/\\(["\\])/g, "$1");
   return isIdempotencyKey(key) ? key : undefined;
 }
 

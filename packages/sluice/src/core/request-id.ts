@@ -44,11 +44,6 @@ export function requestIdOf(seq: number, random: Uint8Array): RequestId {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${variant}${hex.slice(1, 4)}-${hex.slice(4)}` as RequestId;
 }
 
-/** The random half of an id, as the store keeps it. */
-export function randomOf(id: RequestId): Uint8Array {
-  return Buffer.from(id.slice(19, 23) + id.slice(24), "hex");
-}
-
 /** Hands out sequence numbers that only grow, even when the clock steps back. */
 export class SeqSource {
   #last: number;

@@ -24,10 +24,6 @@ export function isFinal(state: State): state is FinalState {
   return state === "done" || state === "dead" || state === "cancelled";
 }
 
-export function isState(text: string): text is State {
-  return (states as readonly string[]).includes(text);
-}
-
 /** What a client sent, before it is stored. */
 export interface NewRequest {
   readonly queue: string;

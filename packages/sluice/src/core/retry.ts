@@ -11,7 +11,7 @@ export interface RetryPolicy {
   readonly ageMaxMs: number;
 }
 
-/** Ten attempts over about an hour and a half at the most; no age limit short of 30 days. */
+/** Ten attempts within nine minutes; no age limit short of 30 days. An outage of the target burns none of them. */
 export const defaultRetryPolicy: RetryPolicy = {
   attemptsMax: 10,
   backoffMs: 1_000,

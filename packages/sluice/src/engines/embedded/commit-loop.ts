@@ -5,15 +5,18 @@ import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
+import { packDeliveries } from "./pack.ts";
 import { prepareMoves } from "./moves.ts";
 import { prepareRetry } from "./retry.ts";
 import { prepareSettle } from "./settle.ts";
 import type { Store } from "./store.ts";
 
+export type Post = (message: FromThread, transfer: readonly ArrayBuffer[]) => void;
+
 export interface CommitLoopOptions {
   readonly store: Store;
   readonly nextToken: () => number;
-  readonly post: (message: FromThread) => void;
+  readonly post: Post;
   /** Why nothing can be accepted now, if so: too little room on the disk. */
   readonly accepting: () => SluiceError | undefined;
 }
@@ -23,7 +26,7 @@ const timerMaxMs = 2_000_000_000;
 
 export class CommitLoop {
   readonly #store: Store;
-  readonly #post: (message: FromThread) => void;
+  readonly #post: Post;
   readonly #accepting: () => SluiceError | undefined;
   readonly #accept;
   readonly #deliverer;
@@ -69,7 +72,7 @@ export class CommitLoop {
   /** Answers every waiting deliver with nothing. */
   stopDelivering(): void {
     clearTimeout(this.#wakeUp);
-    this.#post({ answers: [...this.#waiters.keys()].map((call) => ({ call, value: [] })) });
+    this.#post({ answers: [...this.#waiters.keys()].map((call) => ({ call, value: [] })) }, []);
     this.#waiters.clear();
   }
 
@@ -84,18 +87,20 @@ export class CommitLoop {
     const calls = this.#arrived;
     this.#arrived = [];
     const answers: Answer[] = [];
+    const transfer: ArrayBuffer[] = [];
+    const servedAt = this.#store.now();
     try {
       this.#transact(() => {
         for (const call of calls) this.#answer(call, answers);
-        this.#serveWaiters(answers);
+        this.#serveWaiters(answers, transfer);
       });
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
-      this.#post({ answers });
+      this.#post({ answers }, transfer);
     } catch (error) {
       this.#fail(calls, problemOf(error));
     }
-    this.#wakeWhenDue();
+    this.#wakeWhenDue(servedAt);
   }
 
   #transact(work: () => void): void {
@@ -117,14 +122,14 @@ export class CommitLoop {
     const delivers = new Set([...this.#waiters.keys()]);
     this.#waiters.clear();
     for (const { call, verb } of calls) if (verb !== "abandon") delivers.add(call);
-    this.#post({ answers: [...delivers].map((call) => ({ call, error: problem })) });
+    this.#post({ answers: [...delivers].map((call) => ({ call, error: problem })) }, []);
     this.#tell(problem);
   }
 
   #tell(problem: Problem | undefined): void {
     if (problem?.code === this.#problem?.code) return;
     this.#problem = problem && { code: problem.code, message: problem.message };
-    this.#post({ answers: [], told: { problem: this.#problem } });
+    this.#post({ answers: [], told: { problem: this.#problem } }, []);
   }
 
   #answer(call: WriterCall, answers: Answer[]): void {
@@ -166,28 +171,28 @@ export class CommitLoop {
     }
   }
 
-  #serveWaiters(answers: Answer[]): void {
-    for (const waiter of this.#waiters.values()) {
-      const deliveries = this.#deliverer.deliver(waiter);
-      if (deliveries.length === 0) continue;
+  #serveWaiters(answers: Answer[], transfer: ArrayBuffer[]): void {
+    for (const { waiter, deliveries } of this.#deliverer.serve(this.#waiters.values())) {
       this.#waiters.delete(waiter.call);
-      answers.push({ call: waiter.call, value: deliveries });
+      const packed = packDeliveries(deliveries);
+      answers.push({ call: waiter.call, value: packed.value });
+      transfer.push(...packed.transfer);
     }
   }
 
-  #wakeWhenDue(): void {
+  /** Sleeps until the next scheduled request that was not due yet when the waiters were last served. */
+  #wakeWhenDue(servedAt: number): void {
     clearTimeout(this.#wakeUp);
     if (this.#waiters.size === 0) return;
     const queues = new Set([...this.#waiters.values()].map(({ queue }) => queue));
-    const now = this.#store.now();
-    let waitMs = Number.POSITIVE_INFINITY;
+    let wakeAt = Number.POSITIVE_INFINITY;
     for (const queue of queues) {
-      const dueInMs = (this.#deliverer.nextDueAt(queue) ?? waitMs) - now;
-      // What is due already waits for something else, a pause or a suspect that runs alone: its end is a call.
-      if (dueInMs > 0) waitMs = Math.min(waitMs, dueInMs);
+      const dueAt = this.#deliverer.nextDueAt(queue) ?? wakeAt;
+      // What was due already waits for something else, a pause or a suspect that runs alone: its end is a call.
+      if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);
     }
-    if (waitMs === Number.POSITIVE_INFINITY) return;
-    this.#wakeUp = setTimeout(() => this.#turnSoon(), Math.min(Math.ceil(waitMs), timerMaxMs));
+    if (wakeAt === Number.POSITIVE_INFINITY) return;
+    this.#wakeUp = setTimeout(() => this.#turnSoon(), Math.min(Math.ceil(wakeAt - this.#store.now()), timerMaxMs));
   }
 
   #crashPoints(calls: readonly WriterCall[]): void {

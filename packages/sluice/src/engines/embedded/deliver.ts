@@ -34,9 +34,14 @@ export interface Waiter {
   readonly max: number;
 }
 
+export interface Served {
+  readonly waiter: Waiter;
+  readonly deliveries: readonly Delivery[];
+}
+
 export interface Deliverer {
-  /** What this waiter gets now; empty when it has to go on waiting. */
-  deliver(waiter: Waiter): readonly Delivery[];
+  /** Hands out what there is; who is not in the answer has to go on waiting. */
+  serve(waiters: Iterable<Waiter>): readonly Served[];
   /** When the next scheduled request of the queue is due. */
   nextDueAt(queue: string): number | undefined;
 }
@@ -67,23 +72,36 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
   let hasSuspects = true;
 
   return {
-    deliver({ queue: name, max }) {
-      const queue = queues.named(name) as QueueRow;
-      if (queue.is_paused === 1) return [];
+    serve(waiters) {
+      const open = [...waiters].filter(({ queue }) => rowOf(queue).is_paused === 0);
       if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
-      if (hasSuspects) {
-        if (suspectRunning.get() !== undefined) return [];
-        const [suspect] = selectSuspect.all(queue.no) as unknown as Row[];
-        if (suspect !== undefined) return queues.runningCount() === 0 ? [claimDue(queue, suspect)] : [];
-      }
-      return deliverBatch(queue, max);
+      const suspected = hasSuspects ? serveSuspect(open) : undefined;
+      if (suspected !== undefined) return suspected;
+      const served = open.map((waiter) => ({ waiter, deliveries: deliverBatch(rowOf(waiter.queue), waiter.max) }));
+      return served.filter(({ deliveries }) => deliveries.length > 0);
     },
     nextDueAt(name) {
-      const queue = queues.named(name) as QueueRow;
+      const queue = rowOf(name);
       const dueAt = queue.scheduled > 0 ? nextDue.get(queue.no)?.["due_at"] : undefined;
       return typeof dueAt === "number" ? dueAt : undefined;
     },
   };
+
+  function rowOf(queue: string): QueueRow {
+    return queues.named(queue) as QueueRow;
+  }
+
+  /** A suspect runs alone (I4): until all else has ended nobody gets anything. Undefined when no suspect is asked for. */
+  function serveSuspect(waiters: readonly Waiter[]): readonly Served[] | undefined {
+    if (suspectRunning.get() !== undefined) return [];
+    for (const waiter of waiters) {
+      const queue = rowOf(waiter.queue);
+      const [suspect] = selectSuspect.all(queue.no) as unknown as Row[];
+      if (suspect === undefined) continue;
+      return queues.runningCount() === 0 ? [{ waiter, deliveries: [claimDue(queue, suspect)] }] : [];
+    }
+    return undefined;
+  }
 
   function deliverBatch(queue: QueueRow, max: number): readonly Delivery[] {
     const due = queue.scheduled > 0 ? take(selectDue, [queue.no, now(), max]) : { rows: [], isCut: false };

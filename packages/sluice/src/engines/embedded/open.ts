@@ -3,6 +3,7 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import type { Engine, QueueBounds } from "../../engine/engine.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
+import { packCalls } from "./pack.ts";
 import { Thread } from "./thread.ts";
 
 export interface EmbeddedOptions {
@@ -28,7 +29,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const clockOffsetMs = (): number => (clock === systemClock ? 0 : clock.now() - systemClock.now());
   const workerData: WriterSettings = {
     folder,
-    queues,
+    // A queue's settings may hold more than its bounds, and not all of it can cross to a thread.
+    queues: queues.map(({ name, backlogMax, backlogBytesMax }) => ({ name, backlogMax, backlogBytesMax })),
     retentionMs: options.retentionMs ?? 7 * 86_400_000,
     crashesMax: options.crashesMax ?? 5,
     diskFreeMin: options.diskFreeMin,
@@ -38,7 +40,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const writer = await Thread.open<WriterCall>({
     file: new URL(`writer${extension}`, import.meta.url),
     workerData,
-    wrap: (calls): ToWriter => ({ calls, clockOffsetMs: clockOffsetMs() }),
+    wrap(calls) {
+      const { value, transfer } = packCalls(calls);
+      return { value: { calls: value, clockOffsetMs: clockOffsetMs() } satisfies ToWriter, transfer };
+    },
     onTold: (told) => {
       problem = told;
     },
@@ -46,7 +51,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const reader = await Thread.open<ReaderCall>({
     file: new URL(`reader${extension}`, import.meta.url),
     workerData: { folder },
-    wrap: (calls) => calls,
+    wrap: (calls) => ({ value: calls, transfer: [] }),
   });
   return new EmbeddedEngine({
     writer,

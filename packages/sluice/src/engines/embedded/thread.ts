@@ -3,13 +3,17 @@
 import { Worker } from "node:worker_threads";
 import { SluiceError } from "../../core/errors.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
+import type { Packed } from "./pack.ts";
 
 export interface ThreadOptions<Call> {
   readonly file: URL;
   readonly workerData: unknown;
-  readonly wrap: (calls: readonly Call[]) => unknown;
+  readonly wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly onTold?: (problem: Problem | undefined) => void;
 }
+
+/** What a commit allocates is dead after it: more room for the young would only be more memory. */
+const maxYoungGenerationSizeMb = 12;
 
 interface Pending {
   resolve(value: unknown): void;
@@ -18,9 +22,10 @@ interface Pending {
 
 export class Thread<Call extends { readonly call: number }> {
   readonly #worker: Worker;
-  readonly #wrap: (calls: readonly Call[]) => unknown;
+  readonly #wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly #onTold: ((problem: Problem | undefined) => void) | undefined;
   readonly #pending = new Map<number, Pending>();
+  readonly #opening: Promise<Opening>;
   readonly #exited: Promise<void>;
   #outgoing: Call[] = [];
   #lastCall = 0;
@@ -28,27 +33,28 @@ export class Thread<Call extends { readonly call: number }> {
   /** Starts the thread and waits for its first word; rejects with the reason when it refuses. */
   static async open<Call extends { readonly call: number }>(options: ThreadOptions<Call>): Promise<Thread<Call>> {
     const thread = new Thread(options);
-    const opening = await new Promise<Opening>((resolve, reject) => {
-      thread.#worker.once("message", resolve);
-      thread.#worker.once("error", reject);
-    });
-    if (opening.kind === "refused") {
-      await thread.#exited;
-      throw new SluiceError(opening.code, opening.message);
-    }
-    thread.#worker.on("message", (message: FromThread) => thread.#receive(message));
-    // A thread that dies has met a broken invariant: thrown here, it stops the process loudly.
+    const opening = await thread.#opening;
+    // A thread that dies later has met a broken invariant: thrown here, it stops the process loudly.
     thread.#worker.on("error", (error) => {
       throw error;
     });
-    return thread;
+    if (opening.kind === "opened") return thread;
+    await thread.#exited;
+    throw new SluiceError(opening.code, opening.message);
   }
 
   private constructor({ file, workerData, wrap, onTold }: ThreadOptions<Call>) {
     this.#wrap = wrap;
     this.#onTold = onTold;
-    this.#worker = new Worker(file, { workerData });
+    this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#opening = new Promise((resolve, reject) => {
+      this.#worker.once("error", reject);
+      this.#worker.once("message", (opening: Opening) => {
+        this.#worker.off("error", reject).on("message", (message: FromThread) => this.#receive(message));
+        resolve(opening);
+      });
+    });
   }
 
   get pendingCount(): number {
@@ -85,7 +91,8 @@ export class Thread<Call extends { readonly call: number }> {
   #send(): void {
     const calls = this.#outgoing;
     this.#outgoing = [];
-    this.#worker.postMessage(this.#wrap(calls));
+    const { value, transfer } = this.#wrap(calls);
+    this.#worker.postMessage(value, transfer);
   }
 
   #receive({ answers, told }: FromThread): void {

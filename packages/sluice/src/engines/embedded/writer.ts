@@ -55,7 +55,7 @@ function start(): void {
   const loop = new CommitLoop({
     store,
     nextToken: () => (token += 1),
-    post: (message: FromThread) => port.postMessage(message),
+    post: (message, transfer) => port.postMessage(message, transfer),
     accepting: disk.refusal,
   });
   const expire = prepareExpire(store, retentionMs);
@@ -76,6 +76,7 @@ function start(): void {
     if (close !== undefined) setImmediate(() => shutDown(close.call));
   });
   port.postMessage({ kind: "opened" } satisfies Opening);
+  loop.upkeep(() => {}); // tells of a full disk from the start
 
   function shutDown(call: number): void {
     clearInterval(upkeep);

@@ -1,0 +1,70 @@
+// Cuts a stream of items into batches, by count and by bytes, and encodes each as NDJSON.
+import { base64Of, contentOf, isJsonBody, jsonOf } from "./content.ts";
+import type { KeyedItem } from "./errors.ts";
+
+/** A request for `submitMany`. Without a key it gets a generated one. */
+export interface SubmitItem {
+  readonly key?: string | undefined;
+  /** A JSON value, or text, bytes or a Blob that are sent as they are. */
+  readonly body: unknown;
+  readonly contentType?: string | undefined;
+}
+
+/** A line that is in the batch format already, and holds this key. It is sent as it is. */
+export interface EncodedItem {
+  readonly key: string;
+  readonly line: string;
+}
+
+export interface Batch<Item> {
+  readonly ndjson: string;
+  readonly items: readonly KeyedItem<Item>[];
+}
+
+export interface BatchBounds {
+  readonly sizeMax: number;
+  readonly bytesMax: number;
+}
+
+type Source<Item> = AsyncIterable<Item> | Iterable<Item>;
+
+/** A line over the bound in bytes is a batch of its own: the server decides on it. */
+export async function* batchesOf<Item extends SubmitItem | EncodedItem>(
+  source: Source<Item>,
+  { sizeMax, bytesMax }: BatchBounds,
+): AsyncGenerator<Batch<Item>, void, undefined> {
+  let lines: string[] = [];
+  let items: KeyedItem<Item>[] = [];
+  let bytes = 0;
+  for await (const item of source) {
+    const key = item.key ?? crypto.randomUUID();
+    const line = await lineOf(item, key);
+    const lineBytes = utf8Bytes(line) + 1;
+    if (items.length >= sizeMax || (items.length > 0 && bytes + lineBytes > bytesMax)) {
+      yield { ndjson: lines.join("\n"), items };
+      [lines, items, bytes] = [[], [], 0];
+    }
+    lines.push(line);
+    items.push({ key, item });
+    bytes += lineBytes;
+  }
+  if (items.length > 0) yield { ndjson: lines.join("\n"), items };
+}
+
+async function lineOf(item: SubmitItem | EncodedItem, key: string): Promise<string> {
+  if ("line" in item) return item.line;
+  const { body, contentType } = item;
+  if (contentType === undefined && isJsonBody(body)) return `{"key":${JSON.stringify(key)},"body":${jsonOf(body)}}`;
+  const content = await contentOf(body, contentType);
+  return JSON.stringify({
+    key,
+    bodyBase64: base64Of(content.bytes),
+    contentType: content.contentType,
+  });
+}
+
+const encoder = new TextEncoder();
+
+function utf8Bytes(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,42 @@
+export { createClient, SluiceClient } from "./client.ts";
+export type {
+  CallOptions,
+  ClientOptions,
+  ListOptions,
+  ReplayManyOptions,
+  SubmitManyOptions,
+  SubmitOptions,
+  Submitted,
+  WaitOptions,
+} from "./options.ts";
+export type { RepeatPolicy } from "./backoff.ts";
+export type { EncodedItem, SubmitItem } from "./batch.ts";
+export { SluiceClientError, SubmitManyError } from "./errors.ts";
+export type { KeyedItem, SluiceClientErrorKind } from "./errors.ts";
+export type { Result } from "./result.ts";
+export type { ItemReceipt } from "./submit-many.ts";
+export type {
+  WireAudit,
+  WireBatchAnswer,
+  WireBatchLine,
+  WireBatchReceipt,
+  WireCounts,
+  WireDurability,
+  WireFailure,
+  WireForecast,
+  WireProblem,
+  WireProgressEvent,
+  WireQueue,
+  WireQueueAudit,
+  WireQueueList,
+  WireRates,
+  WireReadiness,
+  WireReceipt,
+  WireReplayAnswer,
+  WireReplayOrder,
+  WireRequest,
+  WireRequestList,
+  WireSchemaPath,
+  WireState,
+  WireStateEvent,
+} from "./wire.ts";

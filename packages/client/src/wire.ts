@@ -1,0 +1,179 @@
+// The HTTP API v1 as TypeScript types: what travels between a client and the gateway, as JSON.
+// Times are RFC 3339 in UTC, ids are UUIDv7, and what is absent is null. The gateway checks at
+// compile time that its schemas and these types agree.
+
+export type WireState = "waiting" | "scheduled" | "running" | "done" | "dead" | "cancelled";
+
+/** What was done before a receipt was given. */
+export type WireDurability = "fsync" | "postgres";
+
+/** The answer to an accepted request. */
+export interface WireReceipt {
+  readonly id: string;
+  readonly queue: string;
+  readonly state: WireState;
+  readonly acceptedAt: string;
+  readonly durability: WireDurability;
+  /** When it should be finished at the present rates; null while no rate is known. */
+  readonly expectedBy: string | null;
+}
+
+/** A receipt inside the answer to a batch, where no header can say whether it is a repeat. */
+export interface WireBatchReceipt extends WireReceipt {
+  readonly replayed: boolean;
+}
+
+/** One receipt for each line, in the order of the lines. */
+export interface WireBatchAnswer {
+  readonly receipts: readonly WireBatchReceipt[];
+}
+
+/** One line of a batch: a JSON body, or bytes of any type in base64. */
+export type WireBatchLine =
+  | { readonly key?: string; readonly body: unknown }
+  | { readonly key?: string; readonly bodyBase64: string; readonly contentType: string };
+
+/** Why an attempt failed. `code` groups failures; `message` is for people. */
+export interface WireFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface WireRequest {
+  readonly id: string;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly state: WireState;
+  /** Attempts that began and came to an end. */
+  readonly attempts: number;
+  readonly acceptedAt: string;
+  /** When the last attempt began. */
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** Set while the request is scheduled. */
+  readonly nextAttemptAt: string | null;
+  readonly lastError: WireFailure | null;
+  readonly contentType: string;
+  readonly bytes: number;
+  /** Null once the request is final, and while no rate is known. */
+  readonly expectedBy: string | null;
+  /** What the running handler reported last; null when it reported nothing. */
+  readonly progress: unknown;
+}
+
+/** A page of requests, newest first. */
+export interface WireRequestList {
+  readonly requests: readonly WireRequest[];
+  /** Give it as `cursor` for the next page; null on the last. */
+  readonly nextCursor: string | null;
+}
+
+/** The data of `event: state` on a request's event stream. */
+export interface WireStateEvent {
+  readonly state: WireState;
+  readonly at: string;
+}
+
+/** The data of `event: progress` on a request's event stream. */
+export interface WireProgressEvent {
+  readonly progress: unknown;
+}
+
+export interface WireCounts {
+  readonly waiting: number;
+  readonly scheduled: number;
+  readonly running: number;
+  readonly done: number;
+  readonly dead: number;
+  readonly cancelled: number;
+}
+
+/** Per hour, over the last minute, five minutes and hour. */
+export interface WireRates {
+  readonly m1: number;
+  readonly m5: number;
+  readonly h1: number;
+}
+
+export type WireForecast =
+  | { readonly kind: "idle" }
+  | { readonly kind: "drains"; readonly at: string }
+  | { readonly kind: "grows"; readonly perMinute: number };
+
+export interface WireQueue {
+  readonly name: string;
+  readonly paused: boolean;
+  readonly accepted: number;
+  readonly backlog: number;
+  readonly backlogBytes: number;
+  readonly oldestWaitingAt: string | null;
+  readonly workers: number;
+  /** The queue's set rate; null when it has none. */
+  readonly ratePerHour: number | null;
+  readonly counts: WireCounts;
+  readonly rates: { readonly accepted: WireRates; readonly finished: WireRates };
+  readonly forecast: WireForecast;
+}
+
+export interface WireQueueList {
+  readonly queues: readonly WireQueue[];
+}
+
+/** The body of a bulk replay; without one, up to 1,000 dead requests of the queue are replayed. */
+export interface WireReplayOrder {
+  /** Only those whose last error has this code. */
+  readonly error?: string;
+  readonly limit?: number;
+  /** Counts what would be replayed, and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface WireReplayAnswer {
+  readonly matched: number;
+  readonly replayed: number;
+  readonly dryRun: boolean;
+}
+
+export interface WireQueueAudit extends WireCounts {
+  readonly queue: string;
+  readonly accepted: number;
+  /** Accepted ones that no state accounts for; 0 when the law holds. */
+  readonly missing: number;
+}
+
+/** The law of conservation, queue by queue: accepted = the sum over the states. */
+export interface WireAudit {
+  readonly holds: boolean;
+  readonly queues: readonly WireQueueAudit[];
+}
+
+export interface WireReadiness {
+  readonly ready: boolean;
+  readonly problems: readonly WireFailure[];
+}
+
+/** One place where a body does not fit its queue's JSON Schema. */
+export interface WireSchemaPath {
+  /** A JSON pointer into the body; empty for the whole of it. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Every error answer: RFC 9457, as application/problem+json. `code` is stable, `detail` is for people. */
+export interface WireProblem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  /** The line of a batch, from 1. */
+  readonly line?: number;
+  /** The query parameter that does not parse. */
+  readonly parameter?: string;
+  /** Where a body does not fit its schema. */
+  readonly paths?: readonly WireSchemaPath[];
+  /** The state that did not allow the move. */
+  readonly state?: WireState;
+  /** Why a dead request is dead. */
+  readonly error?: WireFailure;
+}

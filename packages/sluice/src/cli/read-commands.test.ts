@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openScriptedGateway, problem, requestOf, type Scripted } from "../../../client/test/scripted-gateway.ts";
+import { runSluice } from "../../test/run-sluice.ts";
+
+const rates = { m1: 200_000, m5: 0, h1: 0 };
+const queue = {
+  name: "orders",
+  paused: false,
+  accepted: 12_000,
+  backlog: 1_200,
+  backlogBytes: 5,
+  oldestWaitingAt: null,
+  workers: 2,
+  ratePerHour: null,
+  counts: { waiting: 1_100, scheduled: 60, running: 40, done: 10_797, dead: 3, cancelled: 0 },
+  rates: { accepted: rates, finished: { ...rates, m1: 100_000 } },
+  forecast: { kind: "grows", perMinute: 1_667 },
+};
+
+const audit = (missing: number) => ({
+  holds: missing === 0,
+  queues: [
+    {
+      queue: "orders",
+      accepted: 10,
+      waiting: 1,
+      scheduled: 2,
+      running: 3,
+      done: 4 - missing,
+      dead: 0,
+      cancelled: 0,
+      missing,
+    },
+  ],
+});
+
+function ok(body: unknown): Scripted {
+  return { status: 200, body };
+}
+
+test("queues shows what waits, how fast it moves and the forecast", async () => {
+  await using gateway = await openScriptedGateway(() =>
+    ok({ queues: [queue, { ...queue, name: "mail", paused: true, backlog: 0, forecast: { kind: "idle" } }] }),
+  );
+  const { stdout } = await runSluice({ args: ["queues"], url: gateway.url });
+  const [title, orders, mail] = stdout.split("\n").map((line) => line.trim().split(/ {2,}/));
+  assert.deepEqual(title?.slice(0, 3), ["QUEUE", "BACKLOG", "WAITING"]);
+  assert.deepEqual(
+    orders,
+    "orders 1,200 1,100 60 40 10,797 3 200,000 100,000 2".split(" ").concat("grows by 1,667 a minute"),
+  );
+  assert.equal(mail?.at(-1), "paused, idle");
+});
+
+test("queues NAME asks for the one, and --json prints it as the API does", async () => {
+  await using gateway = await openScriptedGateway(() => ok(queue));
+  const { stdout } = await runSluice({ args: ["queues", "orders", "--json"], url: gateway.url });
+  assert.deepEqual(JSON.parse(stdout), queue);
+  assert.equal(gateway.seen[0]?.path, "/v1/queues/orders");
+});
+
+test("queues --watch goes on until it is interrupted, which is no failure", async () => {
+  await using gateway = await openScriptedGateway(() => ok(queue));
+  const { exitCode, stdout } = await runSluice({
+    args: ["queues", "orders", "--watch"],
+    url: gateway.url,
+    during: async (child) => {
+      await gateway.arrival(2);
+      child.kill("SIGINT");
+    },
+  });
+  assert.equal(exitCode, 0);
+  assert.ok(stdout.startsWith("QUEUE"));
+});
+
+test("audit ends with 0 when the law holds", async () => {
+  await using gateway = await openScriptedGateway(() => ok(audit(0)));
+  const { exitCode, stdout } = await runSluice({ args: ["audit"], url: gateway.url });
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^QUEUE +ACCEPTED.*\norders +10 +1 +2 +3 +4 +0 +0 +0\n\nThe law holds/);
+});
+
+test("audit ends with 1 when the law does not hold, with --json as well", async () => {
+  await using gateway = await openScriptedGateway(() => ok(audit(1)));
+  const forPeople = await runSluice({ args: ["audit"], url: gateway.url });
+  assert.equal(forPeople.exitCode, 1);
+  assert.match(forPeople.stdout, /The law does not hold: 1 missing\./);
+  const forScripts = await runSluice({ args: ["audit", "--json"], url: gateway.url });
+  assert.equal(forScripts.exitCode, 1);
+  assert.deepEqual(JSON.parse(forScripts.stdout), audit(1));
+});
+
+test("get shows the request, without control characters that came with it", async () => {
+  const lastError = { code: "handler-threw", message: "bad\u001b[2J\nsku" };
+  await using gateway = await openScriptedGateway(() => ok(requestOf("id-1", { state: "scheduled", lastError })));
+  const { stdout } = await runSluice({ args: ["get", "id-1"], url: gateway.url });
+  assert.match(stdout, /^id +id-1\n/);
+  assert.match(stdout, /\nlast error +handler-threw: bad \[2J sku\n/);
+});
+
+test("get --wait --result waits for the outcome and prints the result's bytes alone", async () => {
+  await using gateway = await openScriptedGateway(({ path }, nth) =>
+    path.endsWith("/result")
+      ? { status: 200, headers: { "content-type": "text/plain" }, body: "né" }
+      : ok(requestOf("id-1", { state: nth === 1 ? "running" : "done" })),
+  );
+  const { exitCode, stdout } = await runSluice({ args: ["get", "id-1", "--result", "--wait=60s"], url: gateway.url });
+  assert.equal(exitCode, 0);
+  assert.equal(stdout, "né");
+  assert.equal(gateway.seen.length, 3);
+});
+
+test("get --wait ends with 75 when the time is over", async () => {
+  await using gateway = await openScriptedGateway(() => ok(requestOf("id-1")));
+  const { exitCode, stderr } = await runSluice({ args: ["get", "id-1", "--wait=10ms"], url: gateway.url });
+  assert.equal(exitCode, 75);
+  assert.match(stderr, /request id-1 is waiting after a wait of 10 ms/);
+});
+
+test("get --result ends with 75 while there is no outcome, and with 1 when the request is dead", async () => {
+  await using gateway = await openScriptedGateway((_, nth) =>
+    nth === 1
+      ? problem(409, "not-finished", { retryAfter: "5" })
+      : problem(409, "dead", { error: { code: "rejected", message: "no" } }),
+  );
+  assert.equal((await runSluice({ args: ["get", "id-1", "--result"], url: gateway.url })).exitCode, 75);
+  assert.equal((await runSluice({ args: ["get", "id-1", "--result"], url: gateway.url })).exitCode, 1);
+});
+
+test("dead list asks for dead requests alone and shows their errors", async () => {
+  const lastError = { code: "target-status", message: "answered 500" };
+  const dead = requestOf("id-1", { state: "dead", attempts: 10, lastError });
+  await using gateway = await openScriptedGateway(() => ok({ requests: [dead], nextCursor: "more" }));
+  const { stdout } = await runSluice({ args: ["dead", "list", "--queue", "orders", "--limit", "1"], url: gateway.url });
+  assert.equal(gateway.seen[0]?.query.toString(), "queue=orders&limit=1&state=dead");
+  assert.match(stdout, /\nid-1 +orders +10 +target-status: answered 500\n/);
+  assert.match(stdout, /There are more/);
+});
+
+test("dead replay of a queue sends the filter and prints the count", async () => {
+  await using gateway = await openScriptedGateway(() => ok({ matched: 7, replayed: 0, dryRun: true }));
+  const args = ["dead", "replay", "--queue", "orders", "--error", "timeout", "--limit", "9", "--dry-run"];
+  const { stdout } = await runSluice({ args, url: gateway.url });
+  assert.equal(stdout, "7 would be replayed in orders\n");
+  assert.equal(gateway.seen[0]?.path, "/v1/queues/orders/replay");
+  assert.deepEqual(JSON.parse(String(gateway.seen[0]?.body)), { error: "timeout", limit: 9, dryRun: true });
+});
+
+test("dead replay of one request posts to it", async () => {
+  await using gateway = await openScriptedGateway(() => ({ status: 202, body: requestOf("id-1") }));
+  const { stdout } = await runSluice({ args: ["dead", "replay", "id-1"], url: gateway.url });
+  assert.equal(stdout, "replayed id-1\n");
+  assert.deepEqual([gateway.seen[0]?.method, gateway.seen[0]?.path], ["POST", "/v1/requests/id-1/replay"]);
+});

@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+import { exitCodes, failureOf, type CommandError } from "./failure.ts";
+import { printable } from "./print.ts";
+
+/** Runs a command line. Every failure ends here: a sentence or JSON on standard error, and the exit code. */
+export async function run(program: Command, argv: readonly string[]): Promise<void> {
+  prepare(program);
+  process.stdout.on("error", leaveOnClosedPipe);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    const failure = failureOf(error);
+    process.exitCode = failure.exitCode;
+    if (failure.exitCode !== exitCodes.ok) tell(failure, argv);
+  }
+}
+
+/** Makes commander throw instead of exit and print, in every command. */
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  for (const child of command.commands) prepare(child);
+}
+
+function tell({ message, code, exitCode, fields }: CommandError, argv: readonly string[]): void {
+  if (argv.includes("--json")) {
+    process.stderr.write(`${JSON.stringify({ error: { code, message, exitCode, ...fields } })}\n`);
+    return;
+  }
+  if (code === "usage" && message === "(outputHelp)") return; // commander has shown the help
+  const hint = exitCode === exitCodes.usage ? `\n${helpHint(argv)}` : "";
+  const shown = message.split("\n").map(printable).join("\n");
+  process.stderr.write(`sluice: ${shown}${hint}\n`);
+}
+
+function helpHint(argv: readonly string[]): string {
+  const name = argv.slice(2).find((word) => !word.startsWith("-"));
+  return `See: sluice ${name === undefined ? "" : `${name} `}--help`;
+}
+
+/** `sluice queues | head -1` is no failure. */
+function leaveOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(exitCodes.ok);
+}

@@ -1,0 +1,105 @@
+import { Option, type Command } from "commander";
+import { SluiceClientError } from "@sluice/client";
+import { catchInterrupts } from "./interrupt.ts";
+import { guessContentType, openInput, readWhole, type Input } from "./input.ts";
+import { printBytes, printJson, printLine } from "./print.ts";
+import { sendLines } from "./send-lines.ts";
+import { addServerOptions, clientOf, durationFlag, waitFlag, waitMs, type ServerOptions } from "./server-options.ts";
+import { usageError } from "./failure.ts";
+
+export interface SendOptions extends ServerOptions {
+  readonly queue: string;
+  readonly key?: string;
+  readonly contentType?: string;
+  readonly ndjson?: true;
+  readonly rawLines?: true;
+  readonly wait?: true | number;
+  readonly retryFor: number;
+}
+
+const afterHelp = `
+One request: prints its id, or with --wait the bytes of its result. A body's type comes from the file's
+extension; where that says nothing it is JSON if it parses as JSON.
+
+Many requests: a file that ends in .ndjson or .jsonl, or --ndjson, has one request on each line:
+  {"key": "order-7", "body": {"sku": 7}}
+  {"body": {"sku": 8}}
+  {"bodyBase64": "/w==", "contentType": "application/octet-stream"}
+With --raw-lines each line is itself a JSON body.
+
+Nothing is accepted twice when the same command runs again after an interruption: a line without a key gets
+one derived from the file's path, the line's number and its text. To send the same lines again on purpose,
+or to go on with standard input, name the run: --key NAME takes the place of the path.
+
+Examples:
+  sluice send --queue orders order.json
+  echo '{"sku":7}' | sluice send --queue orders --wait=30s
+  sluice send --queue orders --key order-7 order.json
+  sluice send --queue orders orders.ndjson
+  zcat payloads.gz | sluice send --queue orders --raw-lines --key monday -
+`;
+
+export function registerSend(program: Command): void {
+  const command = program
+    .command("send")
+    .summary("send a file, standard input or NDJSON to a queue")
+    .description("Sends one request or many to a queue. What was accepted is durable.")
+    .argument("[file]", "the file to send; - or nothing is standard input")
+    .requiredOption("-q, --queue <name>", "the queue to send to")
+    .option("-k, --key <key>", "the Idempotency-Key; of many requests: the name of the run (see below)")
+    .option("-t, --content-type <type>", "the body's type")
+    .option("--ndjson", "each line is a request with its key and body")
+    .option("--raw-lines", "each line is a JSON body")
+    .option(
+      "-w, --wait [duration]",
+      "wait for the outcome and print the result (seconds, or 5m; without it no limit)",
+      waitFlag,
+    )
+    .addOption(
+      new Option("--retry-for <duration>", "how long to try again when the server is unreachable or busy")
+        .argParser(durationFlag)
+        .default(10_000, "10s"),
+    )
+    .addHelpText("after", afterHelp)
+    .action(send);
+  addServerOptions(command);
+}
+
+async function send(file: string | undefined, options: SendOptions): Promise<void> {
+  using interrupts = catchInterrupts();
+  await using input = await openInput(file, interrupts.stop);
+  if (!isMany(input, options)) return await sendOne(input, options, interrupts.stop);
+  if (options.wait !== undefined) throw usageError("--wait takes a single request");
+  if (options.contentType !== undefined) throw usageError("--content-type takes a single request");
+  await sendLines(input, options, interrupts);
+}
+
+function isMany({ extension }: Input, { ndjson, rawLines }: SendOptions): boolean {
+  return ndjson === true || rawLines === true || extension === ".ndjson" || extension === ".jsonl";
+}
+
+async function sendOne(input: Input, options: SendOptions, signal: AbortSignal): Promise<void> {
+  const { queue, key, wait, json } = options;
+  const client = clientOf(options, { retryForMs: options.retryFor });
+  const body = await readWhole(input);
+  signal.throwIfAborted();
+  const contentType = options.contentType ?? guessContentType(input.extension, body);
+  const submitted = await client.submit(queue, body, { key, contentType, signal });
+  if (wait === undefined) {
+    if (json) printJson({ ...submitted.receipt, key: submitted.key, replayed: submitted.replayed });
+    else printLine(submitted.id);
+    return;
+  }
+  await waitForOutcome(submitted.id);
+  printBytes((await client.result(submitted.id, { signal })).bytes);
+
+  async function waitForOutcome(id: string): Promise<void> {
+    try {
+      await client.wait(id, { timeoutMs: waitMs(wait as true | number), signal });
+    } catch (error) {
+      if (error instanceof SluiceClientError)
+        process.stderr.write(`accepted as ${id}; go on with: sluice get ${id} --result --wait\n`);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// The flags of every command that talks to a running server, and the client they make.
+import { readFileSync } from "node:fs";
+import { SluiceClient } from "@sluice/client";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import { parseDuration } from "../core/duration.ts";
+
+export interface ServerOptions {
+  readonly url: string;
+  readonly json?: true;
+}
+
+export function addServerOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--url <url>", "where the gateway listens")
+        .env("SLUICE_URL")
+        .default("http://127.0.0.1:8080")
+        .argParser(parseUrl),
+    )
+    .option("--json", "print JSON, in the shapes of the HTTP API; errors too");
+}
+
+export interface Patience {
+  /** How long an unreachable or busy server is tried again, in milliseconds. */
+  readonly retryForMs: number;
+  /** How long one answer may take, in milliseconds. */
+  readonly answerWithinMs?: number;
+}
+
+/** Long enough for a server that restarts, short enough for somebody who waits. */
+const readPatience: Patience = { retryForMs: 2_000 };
+
+export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 30_000 } = readPatience): SluiceClient {
+  return new SluiceClient({
+    url,
+    apiKey: apiKey(process.env),
+    retry: {
+      attemptsMax: Number.POSITIVE_INFINITY,
+      elapsedMaxMs: retryForMs,
+      backoffMaxMs: 2_000,
+      attemptTimeoutMs: answerWithinMs,
+    },
+  });
+}
+
+function apiKey(env: NodeJS.ProcessEnv): string | undefined {
+  const file = env["SLUICE_API_KEY_FILE"];
+  if (file === undefined) return env["SLUICE_API_KEY"];
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (cause) {
+    throw new SluiceError("bad-config", `SLUICE_API_KEY_FILE cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function parseUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return text;
+  throw new InvalidArgumentError(`Expected a URL such as http://127.0.0.1:8080, got "${text}".`);
+}
+
+/** A flag's duration in milliseconds; a bare number is seconds. */
+export function durationFlag(text: string): number {
+  try {
+    return parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
+  }
+}
+
+/** The optional duration of `--wait`, which may have swallowed the argument after it. */
+export function waitFlag(text: string): number {
+  try {
+    return durationFlag(text);
+  } catch {
+    throw new InvalidArgumentError(
+      `Expected seconds or a duration such as 30s, got "${text}"; write --wait last, or --wait=30s.`,
+    );
+  }
+}
+
+export function countFlag(text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError(`Expected a whole number from 1, got "${text}".`);
+}
+
+/** `--wait` alone waits until the outcome comes. */
+export function waitMs(wait: true | number): number {
+  return wait === true ? Number.POSITIVE_INFINITY : wait;
+}

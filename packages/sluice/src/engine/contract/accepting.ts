@@ -1,0 +1,128 @@
+import { deepEqual, equal, notEqual } from "node:assert/strict";
+import { orders, request, textOf, unknownId } from "./rig.ts";
+import type { Check } from "./suite.ts";
+
+export function acceptingCases(check: Check): void {
+  check("a receipt tells the id, queue, state and time of what was stored", async (rig) => {
+    const before = rig.now();
+    const [receipt] = await rig.accept(request());
+    equal(receipt?.queue, orders);
+    equal(receipt.state, "waiting");
+    equal(receipt.isReplayed, false);
+    equal(receipt.acceptedAt >= before - 1 && receipt.acceptedAt <= rig.now() + 1, true);
+    equal((await rig.engine.read(receipt.id))?.acceptedAt, receipt.acceptedAt);
+  });
+
+  check("what has a receipt is there after a crash, byte for byte", async (rig) => {
+    const body = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const headers = { "ce-source": "/shop", traceparent: "00-1-2-01" };
+    const [receipt] = await rig.accept({ queue: orders, key: "k", contentType: "image/x", headers, body });
+    await rig.crash();
+    const stored = await rig.engine.readBody(receipt?.id ?? unknownId);
+    equal(stored?.contentType, "image/x");
+    deepEqual(new Uint8Array(stored.bytes), body);
+    const { request: delivered } = await rig.takeOne();
+    deepEqual(new Uint8Array(delivered.body), body);
+    deepEqual({ ...delivered.headers }, headers);
+    equal(delivered.key, "k");
+    equal(delivered.contentType, "image/x");
+    equal(delivered.acceptedAt, receipt?.acceptedAt);
+  });
+
+  check("an empty body is a body", async (rig) => {
+    const id = await rig.acceptOne({ body: "" });
+    equal((await rig.engine.readBody(id))?.bytes.byteLength, 0);
+    equal((await rig.takeOne()).request.body.byteLength, 0);
+  });
+
+  check("the receipts of a batch stand in its order, and their ids grow", async (rig) => {
+    const receipts = await rig.accept(...["a", "b", "c", "d"].map((body) => request({ body })));
+    const ids = receipts.map(({ id }) => id);
+    deepEqual(ids, ids.toSorted());
+    equal(new Set(ids).size, 4);
+    const bodies = await Promise.all(ids.map(async (id) => textOf(await rig.engine.readBody(id))));
+    deepEqual(bodies, ["a", "b", "c", "d"]);
+  });
+
+  check("same key and same body: the same receipt again, also after a crash (I5)", async (rig) => {
+    const [first] = await rig.accept(request({ key: "k", body: "1" }));
+    const [again] = await rig.accept(request({ key: "k", body: "1" }));
+    await rig.crash();
+    const [afterCrash] = await rig.accept(request({ key: "k", body: "1" }));
+    deepEqual(again, { ...first, isReplayed: true });
+    deepEqual(afterCrash, again);
+    equal((await rig.engine.list({ limit: 10 })).length, 1);
+  });
+
+  check("a repeat tells the state that the request has by then", async (rig) => {
+    await rig.accept(request({ key: "k" }));
+    const { claim } = await rig.takeOne();
+    const [whileRunning] = await rig.accept(request({ key: "k" }));
+    await rig.engine.settle(claim, { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from("x") } });
+    const [whenDone] = await rig.accept(request({ key: "k" }));
+    deepEqual([whileRunning?.state, whenDone?.state], ["running", "done"]);
+  });
+
+  check("same key and other body: refused, and nothing of the batch is stored (I5)", async (rig) => {
+    await rig.accept(request({ key: "k", body: "1" }));
+    const result = await rig.engine.accept([request({ body: "new" }), request({ key: "k", body: "2" }), request()]);
+    deepEqual(result, { kind: "key-reused", index: 1 });
+    equal((await rig.engine.list({ limit: 10 })).length, 1);
+  });
+
+  check(
+    "the same key in another queue is another key",
+    async (rig) => {
+      const [here] = await rig.accept(request({ key: "k", body: "1" }));
+      const [there] = await rig.accept(request({ queue: "mails", key: "k", body: "2" }));
+      notEqual(here?.id, there?.id);
+      equal(there?.isReplayed, false);
+    },
+    { queues: twoQueues },
+  );
+
+  check(
+    "one batch may span queues",
+    async (rig) => {
+      const receipts = await rig.accept(request(), request({ queue: "mails" }));
+      deepEqual(
+        receipts.map((receipt) => receipt.queue),
+        [orders, "mails"],
+      );
+    },
+    { queues: twoQueues },
+  );
+
+  check("a duplicate inside one batch is stored once and gets the first one's receipt", async (rig) => {
+    const twin = request({ key: "k", body: "1" });
+    const [first, other, second] = await rig.accept(twin, request(), twin);
+    deepEqual(second, { ...first, isReplayed: true });
+    notEqual(other?.id, first?.id);
+    equal((await rig.engine.list({ limit: 10 })).length, 2);
+  });
+
+  check("a key twice in one batch with two bodies: refused at the second, nothing stored", async (rig) => {
+    const result = await rig.engine.accept([request({ key: "k", body: "1" }), request({ key: "k", body: "2" })]);
+    deepEqual(result, { kind: "key-reused", index: 1 });
+    equal((await rig.engine.list({ limit: 10 })).length, 0);
+  });
+
+  check("of concurrent accepts with one key, one is stored and all get its id", async (rig) => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => rig.accept(request({ key: "k", body: "1" }))));
+    const receipts = answers.flat();
+    equal(new Set(receipts.map(({ id }) => id)).size, 1);
+    equal(receipts.filter(({ isReplayed }) => !isReplayed).length, 1);
+    equal((await rig.engine.list({ limit: 10 })).length, 1);
+  });
+
+  check("of concurrent accepts with one key and two bodies, one body wins", async (rig) => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => rig.engine.accept([request({ key: "k", body: String(n % 2) })])),
+    );
+    equal(answers.filter(({ kind }) => kind === "accepted").length, 10);
+    equal(answers.filter(({ kind }) => kind === "key-reused").length, 10);
+    equal((await rig.engine.list({ limit: 10 })).length, 1);
+  });
+}
+
+const twoQueues = [orders, "mails"].map((name) => ({ name, backlogMax: 100, backlogBytesMax: 10_000 }));

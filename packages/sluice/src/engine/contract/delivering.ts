@@ -1,0 +1,131 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { boom, done, idsOf, orders, queue, request, textOf } from "./rig.ts";
+import type { Check } from "./suite.ts";
+
+export function deliveringCases(check: Check): void {
+  check("the longest waiting come first, and never more than asked for", async (rig) => {
+    const receipts = await rig.accept(...Array.from({ length: 5 }, (_, n) => request({ body: String(n) })));
+    const ids = receipts.map(({ id }) => id);
+    deepEqual(idsOf(await rig.take(2)), ids.slice(0, 2));
+    deepEqual(idsOf(await rig.take(10)), ids.slice(2));
+    await rig.assertNothingToDeliver();
+  });
+
+  check("a delivery carries the request and counts its attempt from 1", async (rig) => {
+    const id = await rig.acceptOne({ key: "k", body: "hello" });
+    const { request: delivered, claim, attempt } = await rig.takeOne();
+    equal(attempt, 1);
+    equal(claim.id, id);
+    equal(delivered.id, id);
+    equal(delivered.queue, orders);
+    equal(textOf({ contentType: "", bytes: delivered.body }), "hello");
+    equal(await rig.stateOf(id), "running");
+  });
+
+  check(
+    "a queue's deliveries are its own",
+    async (rig) => {
+      await rig.acceptOne({ queue: "mails" });
+      await rig.assertNothingToDeliver(orders);
+      equal((await rig.takeOne("mails")).request.queue, "mails");
+    },
+    { queues: [queue(orders), queue("mails")] },
+  );
+
+  check("no request is handed to two at a time", async (rig) => {
+    const receipts = await rig.accept(...Array.from({ length: 40 }, () => request()));
+    const batches = await Promise.all(Array.from({ length: 10 }, () => rig.take(4)));
+    const ids = batches.flatMap(idsOf);
+    deepEqual(
+      ids.toSorted(),
+      receipts.map(({ id }) => id),
+    );
+  });
+
+  check("deliver waits, and an accept wakes it", async (rig) => {
+    const waiting = await rig.waitForDelivery();
+    const id = await rig.acceptOne();
+    deepEqual(idsOf(await waiting.delivered), [id]);
+  });
+
+  check("deliver waits, and a retry that gets due wakes it", async (rig) => {
+    const id = await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    await rig.engine.retry(claim, { dueAt: rig.now() + 40, failure: boom, isCounted: true });
+    deepEqual(idsOf(await rig.take(1)), [id]);
+  });
+
+  check("deliver waits, and a hand-back wakes it", async (rig) => {
+    const id = await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    const waiting = await rig.waitForDelivery();
+    await rig.engine.retry(claim, { dueAt: 0, isCounted: false });
+    deepEqual(idsOf(await waiting.delivered), [id]);
+  });
+
+  check("deliver waits, and a replay wakes it", async (rig) => {
+    const id = await rig.acceptOne();
+    await rig.engine.settle((await rig.takeOne()).claim, { kind: "dead", failure: boom });
+    const waiting = await rig.waitForDelivery();
+    await rig.engine.replay(id);
+    deepEqual(idsOf(await waiting.delivered), [id]);
+  });
+
+  check("deliver waits while the queue is paused, and a resume wakes it", async (rig) => {
+    await rig.engine.pause(orders, true);
+    const id = await rig.acceptOne();
+    const waiting = await rig.waitForDelivery();
+    await rig.engine.pause(orders, false);
+    deepEqual(idsOf(await waiting.delivered), [id]);
+  });
+
+  check("of two that wait, one accept wakes one", async (rig) => {
+    const first = await rig.waitForDelivery();
+    const second = await rig.waitForDelivery();
+    const id = await rig.acceptOne();
+    deepEqual(idsOf(await Promise.race([first.delivered, second.delivered])), [id]);
+    const both = await Promise.all([first.abort(), second.abort()]);
+    deepEqual(both.flatMap(idsOf), [id]);
+  });
+
+  check("an aborted deliver claims nothing", async (rig) => {
+    const waiting = await rig.waitForDelivery();
+    deepEqual(await waiting.abort(), []);
+    const id = await rig.acceptOne();
+    equal(await rig.stateOf(id), "waiting");
+    deepEqual(idsOf(await rig.take(1)), [id]);
+  });
+
+  check("a deliver whose signal is aborted already claims nothing", async (rig) => {
+    const id = await rig.acceptOne();
+    deepEqual(await rig.engine.deliver({ queue: orders, max: 1, signal: AbortSignal.abort() }), []);
+    equal(await rig.stateOf(id), "waiting");
+  });
+
+  check("what an abort comes too late for is delivered, never lost in between", async (rig) => {
+    const receipts = await rig.accept(...Array.from({ length: 20 }, () => request()));
+    const delivered = await Promise.all(
+      receipts.map(() => {
+        const abort = new AbortController();
+        const answer = rig.engine.deliver({ queue: orders, max: 1, signal: abort.signal });
+        setImmediate(() => abort.abort());
+        return answer;
+      }),
+    );
+    const claimed = delivered.flatMap(idsOf);
+    const running = await rig.engine.list({ state: "running", limit: 100 });
+    deepEqual(claimed.toSorted(), running.map(({ id }) => id).toSorted());
+    const rest = receipts.length - claimed.length;
+    equal(rest === 0 ? 0 : (await rig.take(100)).length, rest);
+  });
+
+  check("a paused queue accepts and settles, and delivers nothing", async (rig) => {
+    await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    await rig.engine.pause(orders, true);
+    await rig.acceptOne();
+    await rig.assertNothingToDeliver();
+    equal(await rig.engine.settle(claim, done()), "settled");
+    equal((await rig.engine.backlog())[0]?.isPaused, true);
+  });
+}

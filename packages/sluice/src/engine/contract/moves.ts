@@ -1,0 +1,157 @@
+import { deepEqual, equal } from "node:assert/strict";
+import type { RequestId } from "../../core/request-id.ts";
+import { boom, dead, done, hourMs, idsOf, orders, request, textOf, unknownId, type Rig } from "./rig.ts";
+import type { Check } from "./suite.ts";
+
+export function movesCases(check: Check): void {
+  replayCases(check);
+  replayManyCases(check);
+  cancelCases(check);
+}
+
+function replayCases(check: Check): void {
+  check("a replay runs a dead request again: same id, fresh attempts, a readable result", async (rig) => {
+    const id = await rig.acceptOne({ body: "again" });
+    await failOnce(rig);
+    await rig.engine.settle((await rig.takeOne()).claim, dead);
+    deepEqual(await rig.engine.replay(id), { kind: "moved" });
+    const waiting = await rig.engine.read(id);
+    equal(waiting?.state, "waiting");
+    equal(waiting.attempts, 0);
+    equal(waiting.finishedAt, undefined);
+    const delivery = await rig.takeOne();
+    equal(delivery.claim.id, id);
+    equal(delivery.attempt, 1);
+    equal(Buffer.from(delivery.request.body).toString(), "again");
+    await rig.engine.settle(delivery.claim, done("at last"));
+    equal(textOf(await rig.engine.readResult(id)), "at last");
+  });
+
+  check("a replay survives a crash", async (rig) => {
+    const id = await rig.acceptOne();
+    await rig.engine.settle((await rig.takeOne()).claim, dead);
+    await rig.engine.replay(id);
+    await rig.crash();
+    deepEqual(idsOf(await rig.take(1)), [id]);
+  });
+
+  check("of concurrent replays one moves, and the request runs once", async (rig) => {
+    const id = await rig.acceptOne();
+    await rig.engine.settle((await rig.takeOne()).claim, dead);
+    const answers = await Promise.all([1, 2, 3].map(() => rig.engine.replay(id)));
+    equal(answers.filter(({ kind }) => kind === "moved").length, 1);
+    deepEqual(idsOf(await rig.take(10)), [id]);
+  });
+
+  check("only a dead request can be replayed", async (rig) => {
+    const id = await rig.acceptOne();
+    deepEqual(await rig.engine.replay(id), { kind: "refused", state: "waiting" });
+    const { claim } = await rig.takeOne();
+    deepEqual(await rig.engine.replay(id), { kind: "refused", state: "running" });
+    await rig.engine.retry(claim, { dueAt: rig.now() + hourMs, isCounted: true });
+    deepEqual(await rig.engine.replay(id), { kind: "refused", state: "scheduled" });
+    rig.pass(2 * hourMs);
+    await rig.engine.settle((await rig.takeOne()).claim, done());
+    deepEqual(await rig.engine.replay(id), { kind: "refused", state: "done" });
+    const cancelled = await rig.acceptOne();
+    await rig.engine.cancel(cancelled);
+    deepEqual(await rig.engine.replay(cancelled), { kind: "refused", state: "cancelled" });
+    deepEqual(await rig.engine.replay(unknownId), { kind: "unknown" });
+  });
+}
+
+function replayManyCases(check: Check): void {
+  check("a bulk replay takes the dead ones of one error, up to its limit", async (rig) => {
+    const timeouts = await dieWith(rig, "timeout", 3);
+    const rejected = await dieWith(rig, "rejected", 2);
+    const report = await rig.engine.replayMany({ queue: orders, errorCode: "timeout", limit: 2, isDryRun: false });
+    deepEqual({ ...report }, { matched: 2, replayed: 2 });
+    const replayed = idsOf(await rig.take(10));
+    equal(
+      replayed.every((id) => timeouts.includes(id)),
+      true,
+    );
+    const stillDead = await rig.engine.list({ state: "dead", limit: 10 });
+    equal(stillDead.length, 3);
+    equal(
+      rejected.every((id) => stillDead.some((status) => status.id === id)),
+      true,
+    );
+  });
+
+  check("a bulk replay without an error takes all dead ones", async (rig) => {
+    await dieWith(rig, "timeout", 2);
+    await dieWith(rig, "rejected", 1);
+    const report = await rig.engine.replayMany({ queue: orders, limit: 100, isDryRun: false });
+    deepEqual({ ...report }, { matched: 3, replayed: 3 });
+    equal((await rig.take(10)).length, 3);
+  });
+
+  check("a dry run counts, and changes nothing", async (rig) => {
+    await dieWith(rig, "timeout", 3);
+    const report = await rig.engine.replayMany({ queue: orders, errorCode: "timeout", limit: 2, isDryRun: true });
+    deepEqual({ ...report }, { matched: 2, replayed: 0 });
+    equal((await rig.engine.list({ state: "dead", limit: 10 })).length, 3);
+    await rig.assertNothingToDeliver();
+  });
+}
+
+function cancelCases(check: Check): void {
+  check("a waiting request can be cancelled and is never delivered", async (rig) => {
+    const [first, second] = await rig.accept(request(), request());
+    deepEqual(await rig.engine.cancel(first?.id ?? unknownId), { kind: "moved" });
+    deepEqual(idsOf(await rig.take(10)), [second?.id]);
+    await rig.crash();
+    equal(await rig.stateOf(first?.id ?? unknownId), "cancelled");
+    deepEqual(idsOf(await rig.take(10)), [second?.id]);
+  });
+
+  check("a scheduled request can be cancelled and is never delivered", async (rig) => {
+    const id = await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    await rig.engine.retry(claim, { dueAt: rig.now() + hourMs, failure: boom, isCounted: true });
+    deepEqual(await rig.engine.cancel(id), { kind: "moved" });
+    rig.pass(2 * hourMs);
+    await rig.assertNothingToDeliver();
+    const status = await rig.engine.read(id);
+    equal(status?.state, "cancelled");
+    equal(status.attempts, 1);
+    equal(status.nextAttemptAt, undefined);
+  });
+
+  check("what runs or is final cannot be cancelled", async (rig) => {
+    const id = await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    deepEqual(await rig.engine.cancel(id), { kind: "refused", state: "running" });
+    await rig.engine.settle(claim, done());
+    deepEqual(await rig.engine.cancel(id), { kind: "refused", state: "done" });
+    const [deadId = unknownId] = await dieWith(rig, "timeout", 1);
+    deepEqual(await rig.engine.cancel(deadId), { kind: "refused", state: "dead" });
+    const cancelled = await rig.acceptOne();
+    await rig.engine.cancel(cancelled);
+    deepEqual(await rig.engine.cancel(cancelled), { kind: "refused", state: "cancelled" });
+    deepEqual(await rig.engine.cancel(unknownId), { kind: "unknown" });
+  });
+
+  check("the key of a cancelled request stays taken", async (rig) => {
+    const id = await rig.acceptOne({ key: "k" });
+    await rig.engine.cancel(id);
+    const [again] = await rig.accept(request({ key: "k" }));
+    equal(again?.id, id);
+    equal(again.state, "cancelled");
+  });
+}
+
+async function failOnce(rig: Rig): Promise<void> {
+  const { claim } = await rig.takeOne();
+  await rig.engine.retry(claim, { dueAt: 0, failure: boom, isCounted: true });
+}
+
+/** Accepts and buries as many requests; their ids. */
+async function dieWith(rig: Rig, code: string, count: number): Promise<readonly RequestId[]> {
+  await rig.accept(...Array.from({ length: count }, () => request()));
+  const deliveries = await rig.take(count);
+  equal(deliveries.length, count);
+  for (const { claim } of deliveries) await rig.engine.settle(claim, { kind: "dead", failure: { ...boom, code } });
+  return idsOf(deliveries);
+}

@@ -1,0 +1,151 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { states } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import { boom, dead, done, hourMs, orders, queue, request, unknownId, type Rig } from "./rig.ts";
+import type { Check } from "./suite.ts";
+
+export function readingCases(check: Check): void {
+  check("an id that was never handed out is unknown", async (rig) => {
+    const id = await rig.acceptOne();
+    const guessed = `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}` as RequestId;
+    for (const stranger of [unknownId, guessed]) {
+      equal(await rig.engine.read(stranger), undefined);
+      equal(await rig.engine.readBody(stranger), undefined);
+      equal(await rig.engine.readResult(stranger), undefined);
+      deepEqual(await rig.engine.cancel(stranger), { kind: "unknown" });
+    }
+    equal(await rig.stateOf(id), "waiting");
+  });
+
+  check("a status tells queue, key, type and size", async (rig) => {
+    const id = await rig.acceptOne({ key: "k", body: "12345" });
+    const status = await rig.engine.read(id);
+    const { queue: name, key, contentType, bytes, attempts, startedAt, finishedAt } = status ?? {};
+    deepEqual(
+      { name, key, contentType, bytes, attempts },
+      {
+        name: orders,
+        key: "k",
+        contentType: "application/json",
+        bytes: 5,
+        attempts: 0,
+      },
+    );
+    deepEqual([startedAt, finishedAt], [undefined, undefined]);
+  });
+
+  check("there is no result before the outcome", async (rig) => {
+    const id = await rig.acceptOne();
+    equal(await rig.engine.readResult(id), undefined);
+    await rig.takeOne();
+    equal(await rig.engine.readResult(id), undefined);
+  });
+
+  check("a list is newest first, and pages without gaps or doubles", async (rig) => {
+    const receipts = await rig.accept(...Array.from({ length: 7 }, () => request()));
+    const newestFirst = receipts.map(({ id }) => id).toReversed();
+    const listed: RequestId[] = [];
+    for (let before: RequestId | undefined; ; before = listed.at(-1)) {
+      const page = await rig.engine.list({ limit: 3, before });
+      listed.push(...page.map(({ id }) => id));
+      if (page.length < 3) break;
+    }
+    deepEqual(listed, newestFirst);
+  });
+
+  check("a list filters by state, each request under one", async (rig) => {
+    const expected = await oneInEachState(rig);
+    for (const state of states) {
+      const found = await rig.engine.list({ queue: orders, state, limit: 10 });
+      deepEqual(
+        found.map(({ id }) => id),
+        [expected[state]],
+        state,
+      );
+      equal(found[0]?.state, state);
+    }
+    equal((await rig.engine.list({ limit: 10 })).length, states.length);
+  });
+
+  check(
+    "a list filters by queue and by key",
+    async (rig) => {
+      const here = await rig.acceptOne({ key: "k" });
+      const there = await rig.acceptOne({ queue: "mails", key: "k" });
+      await rig.acceptOne({ key: "other" });
+      const idsFor = async (filter: { queue?: string; key?: string }): Promise<readonly RequestId[]> =>
+        (await rig.engine.list({ ...filter, limit: 10 })).map(({ id }) => id);
+      deepEqual(await idsFor({ queue: "mails" }), [there]);
+      deepEqual(await idsFor({ key: "k" }), [there, here]);
+      deepEqual(await idsFor({ queue: orders, key: "k" }), [here]);
+      deepEqual(await idsFor({ queue: "mails", key: "other" }), []);
+    },
+    { queues: [queue(orders), queue("mails")] },
+  );
+
+  check("the backlog tells counts, bytes and the oldest that waits", async (rig) => {
+    const expected = await oneInEachState(rig);
+    const [status] = await rig.engine.backlog();
+    deepEqual({ ...status?.counts }, Object.fromEntries(states.map((state) => [state, 1])));
+    equal(status?.accepted, 6);
+    equal(status.backlog, 3);
+    equal(status.backlogBytes, 3 * 2);
+    const waiting = await rig.engine.read(expected.waiting);
+    const scheduled = await rig.engine.read(expected.scheduled);
+    const oldest = Math.min(waiting?.acceptedAt ?? 0, scheduled?.acceptedAt ?? 0);
+    equal(status.oldestWaitingAt, oldest);
+  });
+
+  check("an empty queue has an empty backlog", async (rig) => {
+    const [status] = await rig.engine.backlog();
+    equal(status?.queue, orders);
+    equal(status.backlog, 0);
+    equal(status.oldestWaitingAt, undefined);
+    equal(status.isPaused, false);
+  });
+
+  check("workers count while they attend", async (rig) => {
+    const workers = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.workers;
+    const first = rig.engine.attend(orders);
+    const second = rig.engine.attend(orders);
+    equal(await workers(), 2);
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    equal(await workers(), 1);
+    second[Symbol.dispose]();
+    equal(await workers(), 0);
+  });
+
+  check("progress shows while the request runs, and not after", async (rig) => {
+    const id = await rig.acceptOne();
+    const { claim } = await rig.takeOne();
+    rig.engine.report(claim, { percent: 40 });
+    deepEqual((await rig.engine.read(id))?.progress, { percent: 40 });
+    await rig.engine.settle(claim, done());
+    equal((await rig.engine.read(id))?.progress, undefined);
+  });
+
+  check("a healthy engine has no problems", async (rig) => {
+    deepEqual(rig.engine.health().problems, []);
+  });
+}
+
+/** One request for each state, of two bytes each. */
+async function oneInEachState(rig: Rig): Promise<Record<(typeof states)[number], RequestId>> {
+  const [first, second, third, fourth, fifth, sixth] = await rig.accept(...states.map(() => request({ body: "{}" })));
+  const [a, b, c, d] = await rig.take(4);
+  if (!a || !b || !c || !d || !first || !second || !third || !fourth || !fifth || !sixth)
+    throw new Error("six were sent");
+  await rig.engine.settle(a.claim, done());
+  await rig.engine.settle(b.claim, dead);
+  await rig.engine.retry(c.claim, { dueAt: rig.now() + hourMs, failure: boom, isCounted: true });
+  await rig.engine.cancel(fifth.id);
+  return {
+    done: first.id,
+    dead: second.id,
+    scheduled: third.id,
+    running: fourth.id,
+    cancelled: fifth.id,
+    waiting: sixth.id,
+  };
+}

@@ -1,0 +1,198 @@
+// What the cases of the suite work with: one store, the engine that is open on it, and a clock that can be moved.
+import { deepEqual, equal, fail } from "node:assert/strict";
+import type { Clock } from "../../core/clock.ts";
+import type { Content, Delivery, Failure, NewRequest, Outcome, Receipt, State } from "../../core/request.ts";
+import { states } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { Engine, QueueBounds } from "../engine.ts";
+
+export interface OpenOptions {
+  readonly queues: readonly QueueBounds[];
+  readonly clock: Clock;
+  readonly crashesMax: number;
+}
+
+/** Where an engine keeps its requests: what outlives it. */
+export interface Store extends AsyncDisposable {
+  open(options: OpenOptions): Promise<Engine>;
+  /** Takes the engine away as SIGKILL takes its process: the store is left as it is at this moment. */
+  crash(engine: Engine): Promise<void>;
+}
+
+export type NewStore = () => Promise<Store>;
+
+export interface RigOptions {
+  readonly queues?: readonly QueueBounds[];
+  readonly crashesMax?: number;
+}
+
+export const orders = "orders";
+export const boom: Failure = { code: "handler-threw", message: "boom" };
+export const dead: Outcome = { kind: "dead", failure: boom };
+export const hourMs = 3_600_000;
+
+export class Rig implements AsyncDisposable {
+  readonly #store: Store;
+  readonly #options: OpenOptions;
+  readonly #clock: MovableClock;
+  #engine: Engine;
+
+  static async open(newStore: NewStore, { queues = [queue(orders)], crashesMax = 5 }: RigOptions = {}): Promise<Rig> {
+    const store = await newStore();
+    const clock = new MovableClock();
+    const options = { queues, clock, crashesMax };
+    return new Rig(store, await store.open(options), clock, options);
+  }
+
+  private constructor(store: Store, engine: Engine, clock: MovableClock, options: OpenOptions) {
+    this.#store = store;
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** Lets time pass for the engine. */
+  pass(ms: number): void {
+    this.#clock.pass(ms);
+  }
+
+  /** Kills the engine and opens the store again. */
+  async crash(): Promise<void> {
+    await this.#store.crash(this.#engine);
+    this.#engine = await this.#store.open(this.#options);
+  }
+
+  /** Closes the engine gracefully and opens the store again. */
+  async restart(): Promise<void> {
+    await this.#engine.close();
+    this.#engine = await this.#store.open(this.#options);
+  }
+
+  async accept(...requests: readonly NewRequest[]): Promise<readonly Receipt[]> {
+    const result = await this.#engine.accept(requests);
+    return result.kind === "accepted" ? result.receipts : fail(`${result.kind} at ${result.index}`);
+  }
+
+  async acceptOne(fields: RequestFields = {}): Promise<RequestId> {
+    const [receipt] = await this.accept(request(fields));
+    return receipt?.id ?? fail("no receipt");
+  }
+
+  /** Claims up to `max`, waiting for the first. */
+  take(max: number, name = orders): Promise<readonly Delivery[]> {
+    return this.#engine.deliver({ queue: name, max, signal: new AbortController().signal });
+  }
+
+  async takeOne(name = orders): Promise<Delivery> {
+    const [delivery] = await this.take(1, name);
+    return delivery ?? fail("nothing was delivered");
+  }
+
+  /** A deliver that waits by the time this resolves, unless it was served already. */
+  async waitForDelivery(name = orders, max = 1): Promise<WaitingDelivery> {
+    const abort = new AbortController();
+    const delivered = this.#engine.deliver({ queue: name, max, signal: abort.signal });
+    await this.#engine.replay(unknownId); // changes nothing, and answers only after the deliver was looked at
+    return {
+      delivered,
+      abort: () => {
+        abort.abort();
+        return delivered;
+      },
+    };
+  }
+
+  async assertNothingToDeliver(name = orders): Promise<void> {
+    const waiting = await this.waitForDelivery(name, 100);
+    deepEqual(await waiting.abort(), []);
+  }
+
+  async stateOf(id: RequestId): Promise<State | undefined> {
+    return (await this.#engine.read(id))?.state;
+  }
+
+  /** The conservation law, counted row by row, and the same counts told by the backlog. */
+  async assertLaw(): Promise<void> {
+    const { holds, queues } = await this.#engine.audit();
+    const statuses = await this.#engine.backlog();
+    equal(statuses.length, queues.length);
+    for (const { queue: name, accepted, missing, ...counts } of queues) {
+      const status = statuses.find((candidate) => candidate.queue === name) ?? fail(`${name} has no status`);
+      equal(missing, 0, `${name} misses ${missing}`);
+      equal(sumOf(counts), accepted);
+      deepEqual(status.counts, counts);
+      equal(status.accepted, accepted);
+      equal(status.backlog, counts.waiting + counts.scheduled + counts.running);
+    }
+    equal(holds, true);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine.close();
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
+export interface WaitingDelivery {
+  readonly delivered: Promise<readonly Delivery[]>;
+  /** Aborts the call and gives what it resolved to. */
+  abort(): Promise<readonly Delivery[]>;
+}
+
+/** A UUIDv7 of our time that no store has handed out. */
+export const unknownId = "019b76da-a800-7000-8000-000000000000" as RequestId;
+
+export interface RequestFields {
+  readonly queue?: string;
+  readonly key?: string;
+  readonly body?: string;
+}
+
+export function request({ queue: name = orders, key, body = "{}" }: RequestFields = {}): NewRequest {
+  return { queue: name, key, contentType: "application/json", headers: undefined, body: Buffer.from(body) };
+}
+
+export function queue(name: string, bounds: Partial<QueueBounds> = {}): QueueBounds {
+  return { name, backlogMax: 1_000_000, backlogBytesMax: 1_000_000_000, ...bounds };
+}
+
+export function done(text = "ok"): Outcome {
+  return { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from(text) } };
+}
+
+export function idsOf(deliveries: readonly Delivery[]): readonly RequestId[] {
+  return deliveries.map(({ claim }) => claim.id);
+}
+
+export function textOf(content: Content | undefined): string | undefined {
+  return content && Buffer.from(content.bytes).toString();
+}
+
+function sumOf(counts: Readonly<Record<State, number>>): number {
+  return states.reduce((sum, state) => sum + counts[state], 0);
+}
+
+/** The system's clock, ahead by what the case let pass. */
+class MovableClock implements Clock {
+  #aheadMs = 0;
+
+  now(): number {
+    return Date.now() + this.#aheadMs;
+  }
+
+  monotonic(): number {
+    return performance.now() + this.#aheadMs;
+  }
+
+  pass(ms: number): void {
+    this.#aheadMs += ms;
+  }
+}

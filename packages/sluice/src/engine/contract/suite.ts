@@ -1,0 +1,54 @@
+// The contract of an engine. Every engine passes all of it, and the law must hold at the end of each case.
+import { describe, test } from "node:test";
+import { acceptingCases } from "./accepting.ts";
+import { boundsCases } from "./bounds.ts";
+import { closingCases } from "./closing.ts";
+import { deliveringCases } from "./delivering.ts";
+import { movesCases } from "./moves.ts";
+import { poisonCases } from "./poison.ts";
+import { randomCases } from "./random.ts";
+import { readingCases } from "./reading.ts";
+import { restartsCases } from "./restarts.ts";
+import { retryingCases } from "./retrying.ts";
+import { Rig, type NewStore, type RigOptions } from "./rig.ts";
+import { settlingCases } from "./settling.ts";
+import { watchingCases } from "./watching.ts";
+
+/** States one behaviour, shown on a store of its own. */
+export type Check = (behaviour: string, show: (rig: Rig) => Promise<void>, options?: RigOptions) => void;
+
+export interface EngineUnderTest {
+  readonly name: string;
+  readonly newStore: NewStore;
+  /** How many random histories are run, and the seed they come from. */
+  readonly histories: { readonly runs: number; readonly seed: number };
+}
+
+const caseMsMax = 30_000;
+
+export function describeEngine({ name, newStore, histories }: EngineUnderTest): void {
+  const check: Check = (behaviour, show, options) => {
+    test(behaviour, { timeout: caseMsMax }, async () => {
+      await using rig = await Rig.open(newStore, options);
+      await show(rig);
+      await rig.assertLaw();
+    });
+  };
+  const themes = {
+    accepting: acceptingCases,
+    bounds: boundsCases,
+    delivering: deliveringCases,
+    settling: settlingCases,
+    retrying: retryingCases,
+    moves: movesCases,
+    reading: readingCases,
+    watching: watchingCases,
+    restarts: restartsCases,
+    poison: poisonCases,
+    closing: closingCases,
+  };
+  describe(`the ${name} engine`, () => {
+    for (const [theme, cases] of Object.entries(themes)) describe(theme, () => cases(check));
+    describe("random histories", () => randomCases({ newStore, ...histories }));
+  });
+}

@@ -1,0 +1,39 @@
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { temporaryFolder } from "@sluice/testing";
+import { describeEngine } from "../../engine/contract/suite.ts";
+import type { Store } from "../../engine/contract/rig.ts";
+import { openEmbedded } from "./open.ts";
+
+/** SLUICE_TEST_SEED runs the histories of a failed run again, SLUICE_TEST_RUNS runs more of them. */
+const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 100 } = process.env;
+
+describeEngine({ name: "embedded", newStore, histories: { runs: Number(runs), seed: Number(seed) } });
+
+async function newStore(): Promise<Store> {
+  const root = await temporaryFolder();
+  let lives = 0;
+  let folder = join(root.path, "0");
+  return {
+    open: (options) => openEmbedded({ folder, diskFreeMin: 0, ...options }),
+    async crash(engine) {
+      lives += 1;
+      const image = join(root.path, String(lives));
+      copyAsKilled(folder, image);
+      folder = image;
+      await engine.close(); // too late to matter: its folder is not the store any more
+    },
+    [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Copies what SIGKILL leaves: with no commit under way, the database and its log as they are. The log goes first:
+ * what a checkpoint carries over in between is then there twice, and never missing.
+ */
+function copyAsKilled(from: string, to: string): void {
+  mkdirSync(to);
+  for (const file of ["sluice.db-wal", "sluice.db"]) {
+    if (existsSync(join(from, file))) copyFileSync(join(from, file), join(to, file));
+  }
+}

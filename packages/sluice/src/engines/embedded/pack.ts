@@ -1,0 +1,61 @@
+// Bytes cross between threads in one buffer for each message, which changes hands without a copy. Bodies in
+// buffers of their own would cost an allocation each on both sides, and views would drag whole pools along.
+import type { Delivery } from "../../core/request.ts";
+import type { WriterCall } from "./calls.ts";
+
+export interface Packed<Value> {
+  readonly value: Value;
+  readonly transfer: readonly ArrayBuffer[];
+}
+
+export function packCalls(calls: readonly WriterCall[]): Packed<readonly WriterCall[]> {
+  let size = 0;
+  for (const call of calls) size += bytesIn(call);
+  if (size === 0) return { value: calls, transfer: [] };
+  const pack = new Pack(size);
+  return { value: calls.map((call) => packCall(call, pack)), transfer: [pack.buffer] };
+}
+
+export function packDeliveries(deliveries: readonly Delivery[]): Packed<readonly Delivery[]> {
+  let size = 0;
+  for (const { request } of deliveries) size += request.body.byteLength;
+  const pack = new Pack(size);
+  const value = deliveries.map((delivery) => ({
+    ...delivery,
+    request: { ...delivery.request, body: pack.add(delivery.request.body) },
+  }));
+  return { value, transfer: [pack.buffer] };
+}
+
+function bytesIn(call: WriterCall): number {
+  if (call.verb === "settle") return call.outcome.kind === "done" ? call.outcome.result.bytes.byteLength : 0;
+  if (call.verb !== "accept") return 0;
+  return call.requests.reduce((sum, { body }) => sum + body.byteLength, 0);
+}
+
+function packCall(call: WriterCall, pack: Pack): WriterCall {
+  if (call.verb === "accept") {
+    return { ...call, requests: call.requests.map((request) => ({ ...request, body: pack.add(request.body) })) };
+  }
+  if (call.verb === "settle" && call.outcome.kind === "done") {
+    const { contentType, bytes } = call.outcome.result;
+    return { ...call, outcome: { kind: "done", result: { contentType, bytes: pack.add(bytes) } } };
+  }
+  return call;
+}
+
+class Pack {
+  readonly buffer: ArrayBuffer;
+  #used = 0;
+
+  constructor(size: number) {
+    this.buffer = new ArrayBuffer(size);
+  }
+
+  add(bytes: Uint8Array): Uint8Array {
+    const view = new Uint8Array(this.buffer, this.#used, bytes.byteLength);
+    view.set(bytes);
+    this.#used += bytes.byteLength;
+    return view;
+  }
+}

@@ -1,0 +1,125 @@
+// POST /v1/queues/{queue}/requests: the hot path. Nothing here runs per request that the answer can do without.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { IncomingHttpHeaders } from "node:http";
+import { Type } from "typebox";
+import { invariant, SluiceError } from "../core/errors.ts";
+import type { Receipt } from "../core/request.ts";
+import type { AcceptResult } from "../engine/engine.ts";
+import { readBody } from "./body.ts";
+import { configuredQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import { keyOf, travellingHeaders } from "./intake-headers.ts";
+import { outcomeError, sendResult } from "./outcome-answer.ts";
+import { parsePreferWait } from "./prefer.ts";
+import { sendProblem } from "./problem.ts";
+import { sendReceipt } from "./receipt.ts";
+import { answers, bytes, QueueParams, Receipt as ReceiptSchema } from "./schemas.ts";
+import { waitForOutcome } from "./wait.ts";
+
+export function addAcceptRoute(app: App, context: GatewayContext): void {
+  const schema = {
+    summary: "Accept a request; any content type, stored byte for byte",
+    tags: ["intake"],
+    params: QueueParams,
+    response: {
+      ...answers({ 202: { description: "It is durable", schema: ReceiptSchema } }),
+      200: bytes("The result itself, after Prefer: wait"),
+    },
+  };
+  const described = {
+    consumes: ["*/*"],
+    body: Type.String({ format: "binary" }),
+    headers: Type.Object({
+      "idempotency-key": Type.Optional(Type.String({ description: "1 to 255 visible characters, quoted or bare" })),
+      prefer: Type.Optional(Type.String({ description: "wait=N waits up to N seconds for the outcome" })),
+    }),
+  };
+  app.post("/v1/queues/:queue/requests", { schema, config: { described } }, (request, reply) =>
+    acceptOne(context, { queue: configuredQueue(context, request.params.queue), request, reply }),
+  );
+}
+
+interface AcceptCall {
+  readonly queue: IntakeQueue;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+async function acceptOne(context: GatewayContext, { queue, request, reply }: AcceptCall): Promise<unknown> {
+  const { raw } = request;
+  const { headers } = raw;
+  checkIntake(context, headers);
+  const key = keyOf(headers);
+  const reading = context.views.freshen();
+  const body = await readBody(raw, { bytesMax: context.limits.bodyBytesMax, code: "body-too-large" });
+  queue.checkSchema?.(body);
+  const contentType = headers["content-type"] || "application/octet-stream";
+  const result = await context.engine.accept([
+    { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body },
+  ]);
+  if (reading !== undefined) await reading; // only one request in many finds the forecast old
+  const [receipt] = receiptsOf(context, result, queue);
+  invariant(receipt !== undefined, "an accepted request has a receipt");
+  const waitSeconds = parsePreferWait(headers.prefer, context.limits.waitSecondsMax);
+  if (waitSeconds === undefined) return sendReceipt(context, reply, { receipt, appliedWait: undefined });
+  return answerWithOutcome(context, reply, { receipt, waitSeconds });
+}
+
+/** What is refused before the body is read. */
+export function checkIntake({ admission }: GatewayContext, headers: IncomingHttpHeaders): void {
+  admission.check();
+  const encoding = headers["content-encoding"];
+  if (encoding && encoding.toLowerCase() !== "identity") {
+    throw new SluiceError(
+      "encoding-not-accepted",
+      `a body is stored as it is: send it without content-encoding ${encoding}`,
+    );
+  }
+}
+
+/** The receipts, or the refusal as an error. */
+export function receiptsOf(context: GatewayContext, result: AcceptResult, queue: IntakeQueue): readonly Receipt[] {
+  switch (result.kind) {
+    case "accepted":
+      return result.receipts;
+    case "key-reused":
+      throw new SluiceError("key-reused", "this key came with another body before; a new request needs a new key");
+    case "backlog-full":
+      throw new SluiceError("backlog-full", `the backlog of queue "${queue.name}" is at its bound`, {
+        retryAfterSeconds: Number(context.views.expectation(queue.name).retryAfter),
+      });
+    default:
+      return result satisfies never;
+  }
+}
+
+interface WaitingCall {
+  readonly receipt: Receipt;
+  readonly waitSeconds: number;
+}
+
+/** `Prefer: wait`: the result itself, as if the handler had been called directly. */
+async function answerWithOutcome(
+  context: GatewayContext,
+  reply: FastifyReply,
+  { receipt, waitSeconds }: WaitingCall,
+): Promise<unknown> {
+  const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, response: reply.raw });
+  const appliedWait = `wait=${waitSeconds}`;
+  reply.header("preference-applied", appliedWait);
+  if (receipt.isReplayed) reply.header("idempotent-replayed", "true");
+  switch (status?.state) {
+    case "done":
+      return sendResult(context, reply, status);
+    case "dead":
+      return sendProblem(reply.header("sluice-request-id", status.id), outcomeError(context, status), 502);
+    case "cancelled":
+      throw outcomeError(context, status);
+    default:
+      await context.views.freshen();
+      return sendReceipt(context, reply, {
+        receipt: { ...receipt, state: status?.state ?? receipt.state },
+        appliedWait,
+      });
+  }
+}

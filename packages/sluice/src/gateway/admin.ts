@@ -1,0 +1,111 @@
+// The routes that move requests and queues: replay, cancel, pause, resume.
+import { Compile } from "typebox/compile";
+import { SluiceError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { RequestId } from "../core/request-id.ts";
+import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
+import { discardBody, readBody } from "./body.ts";
+import { configuredQueue } from "./context.ts";
+import type { App, GatewayContext } from "./context.ts";
+import { knownId, readKnown, unknownRequest } from "./read.ts";
+import { viewOfRequest } from "./request-view.ts";
+import { answers, IdParams, QueueParams, QueueView, ReplayAnswer, ReplayOrder, RequestView } from "./schemas.ts";
+import { parseJson } from "./schema-check.ts";
+
+const replayLimitDefault = 1_000;
+const orderBytesMax = 64 * 1024;
+const replayOrder = Compile(ReplayOrder);
+
+export function addAdminRoutes(app: App, context: GatewayContext): void {
+  addMoveRoute(app, context, {
+    verb: "replay",
+    summary: "Run a dead request again: same id, fresh attempts",
+    status: 202,
+    refusal: "not-dead",
+    move: (id) => context.engine.replay(id),
+  });
+  addMoveRoute(app, context, {
+    verb: "cancel",
+    summary: "Cancel a request that waits",
+    status: 200,
+    refusal: "not-waiting",
+    move: (id) => context.engine.cancel(id),
+  });
+  addPauseRoute(app, context, { verb: "pause", isPaused: true, summary: "Stop deliveries; intake goes on" });
+  addPauseRoute(app, context, { verb: "resume", isPaused: false, summary: "Start deliveries again" });
+  addBulkReplayRoute(app, context);
+}
+
+interface Move {
+  readonly verb: string;
+  readonly summary: string;
+  readonly status: 200 | 202;
+  /** What a request in another state is answered with. */
+  readonly refusal: Extract<ErrorCode, "not-dead" | "not-waiting">;
+  readonly move: (id: RequestId) => Promise<MoveResult>;
+}
+
+function addMoveRoute(app: App, context: GatewayContext, { verb, summary, status, refusal, move }: Move): void {
+  const response = answers({ [status]: { description: "The request as it is now", schema: RequestView } });
+  const schema = { summary, tags: ["requests"], params: IdParams, response };
+  app.post(`/v1/requests/:id/${verb}`, { schema }, async (request, reply) => {
+    discardBody(request.raw);
+    const id = knownId(request.params.id);
+    const result = await move(id);
+    if (result.kind === "unknown") throw unknownRequest(id);
+    if (result.kind === "refused") throw refused(refusal, id, result.state);
+    const view = viewOfRequest(await readKnown(context, id), context.views);
+    return reply.code(status).send(view);
+  });
+}
+
+function refused(code: ErrorCode, id: RequestId, state: string): SluiceError {
+  return new SluiceError(code, `request ${id} is ${state}`, { fields: { state } });
+}
+
+interface Pause {
+  readonly verb: string;
+  readonly summary: string;
+  readonly isPaused: boolean;
+}
+
+function addPauseRoute(app: App, context: GatewayContext, { verb, summary, isPaused }: Pause): void {
+  const response = answers({ 200: { description: "The queue as it is now", schema: QueueView } });
+  const schema = { summary, tags: ["queues"], params: QueueParams, response };
+  app.post(`/v1/queues/:queue/${verb}`, { schema }, async (request) => {
+    discardBody(request.raw);
+    const { name } = configuredQueue(context, request.params.queue);
+    await context.engine.pause(name, isPaused);
+    return context.views.readOne(name);
+  });
+}
+
+function addBulkReplayRoute(app: App, context: GatewayContext): void {
+  const schema = {
+    summary: "Run dead requests of a queue again",
+    tags: ["queues"],
+    params: QueueParams,
+    response: answers({ 200: { description: "How many", schema: ReplayAnswer } }),
+  };
+  const described = { consumes: ["application/json"], body: ReplayOrder };
+  app.post("/v1/queues/:queue/replay", { schema, config: { described } }, async (request, reply) => {
+    const { name } = configuredQueue(context, request.params.queue);
+    const bytes = await readBody(request.raw, { bytesMax: orderBytesMax, code: "body-too-large" });
+    const filter = parseOrder(name, bytes);
+    const { matched, replayed } = await context.engine.replayMany(filter);
+    return reply.send({ matched, replayed, dryRun: filter.isDryRun });
+  });
+}
+
+/** Without a body the defaults hold. */
+function parseOrder(queue: string, bytes: Buffer): ReplayFilter {
+  const parsed = bytes.length === 0 ? ({ kind: "json", value: {} } as const) : parseJson(bytes);
+  if (parsed.kind === "unreadable") throw new SluiceError("bad-request", `the body must be JSON: ${parsed.message}`);
+  const { value } = parsed;
+  if (!replayOrder.Check(value)) {
+    const [first] = replayOrder.Errors(value);
+    throw new SluiceError("bad-request", `the body${first?.instancePath ?? ""} ${first?.message ?? "does not fit"}`);
+  }
+  const { error, limit = replayLimitDefault, dryRun = false } = value;
+  return { queue, errorCode: error, limit, isDryRun: dryRun };
+}

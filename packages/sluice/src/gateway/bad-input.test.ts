@@ -1,0 +1,274 @@
+// Every row of the design's table of bad input that needs no API key, over real HTTP.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { SluiceError } from "../core/errors.ts";
+import type { Answer } from "../../test/gateway-under-test.ts";
+import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { compileSchemaCheck } from "./schema-check.ts";
+
+const intake = "/v1/queues/orders/requests";
+const batches = "/v1/queues/orders/batches";
+const unknownId = "01a204f9-70ec-7000-8293-91d0cee829c3";
+
+function assertProblem(answer: Answer, status: number, code: string): void {
+  assert.equal(answer.status, status, answer.text);
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  assert.equal(answer.json.code, code);
+  assert.equal(answer.json.status, status);
+  assert.ok(answer.json.title.length > 0 && answer.json.detail.length > 0 && answer.json.type.length > 0);
+}
+
+function chunked(bytes: number): ReadableStream<Uint8Array> {
+  let left = bytes;
+  return new ReadableStream({
+    pull(controller) {
+      const size = Math.min(left, 16_384);
+      if (size === 0) return controller.close();
+      left -= size;
+      controller.enqueue(new Uint8Array(size));
+    },
+  });
+}
+
+describe("bad input", () => {
+  let sut: GatewayUnderTest;
+  before(async () => {
+    sut = await GatewayUnderTest.open({ limits: { bodyBytesMax: 1_000, batchBytesMax: 5_000, batchLinesMax: 3 } });
+  });
+  after(() => sut[Symbol.asyncDispose]());
+
+  for (const path of [
+    "/v1/queues/nobody/requests",
+    "/v1/queues/nobody/batches",
+    "/v1/queues/nobody/replay",
+    "/v1/queues/nobody/pause",
+    "/v1/queues/nobody/resume",
+  ]) {
+    test(`an unknown queue is 404: POST ${path}`, async () =>
+      assertProblem(await sut.post(path, "{}"), 404, "unknown-queue"));
+  }
+
+  test("an unknown queue is 404 when it is read or filtered by", async () => {
+    assertProblem(await sut.fetch("/v1/queues/nobody"), 404, "unknown-queue");
+    assertProblem(await sut.fetch("/v1/requests?queue=nobody"), 404, "unknown-queue");
+  });
+
+  for (const id of [unknownId, "not-an-id", "0", "%20", "x".repeat(90), `${unknownId}0`]) {
+    test(`an id that no request has is 404: ${id.slice(0, 40)}`, async () => {
+      for (const path of ["", "/result", "/body", "/events"]) {
+        assertProblem(await sut.fetch(`/v1/requests/${id}${path}`), 404, "unknown-request");
+      }
+      assertProblem(await sut.fetch(`/v1/requests/${id}`, { headers: { prefer: "wait=1" } }), 404, "unknown-request");
+      assertProblem(await sut.post(`/v1/requests/${id}/replay`), 404, "unknown-request");
+      assertProblem(await sut.post(`/v1/requests/${id}/cancel`), 404, "unknown-request");
+    });
+  }
+
+  for (const path of [
+    "/v2",
+    "/v1/queues/orders/requests/",
+    "/v1/requests/%zz",
+    `/v1/requests/${"x".repeat(200)}`,
+    "//",
+  ]) {
+    test(`an unknown route is 404: ${path.slice(0, 40)}`, async () =>
+      assertProblem(await sut.fetch(path), 404, "not-found"));
+  }
+
+  test("another method is 405 and told which are allowed", async () => {
+    const answer = await sut.fetch(intake, { method: "PUT", body: "x" });
+    assertProblem(answer, 405, "method-not-allowed");
+    assert.equal(answer.headers.get("allow"), "POST");
+    assertProblem(await sut.post("/v1/requests", "x"), 405, "method-not-allowed");
+  });
+
+  for (const [query, parameter] of [
+    ["limit=abc", "limit"],
+    ["limit=0", "limit"],
+    ["limit=1001", "limit"],
+    ["limit=1.5", "limit"],
+    ["limit=", "limit"],
+    ["state=unknown", "state"],
+    ["cursor=abc", "cursor"],
+    ["cursor=", "cursor"],
+    ["key=", "key"],
+    ["key=a%20b", "key"],
+    ["queue=orders&queue=mails", "queue"],
+    ["sort=asc", "sort"],
+  ] as const) {
+    test(`a query parameter that does not parse is 400 and named: ${query}`, async () => {
+      const answer = await sut.fetch(`/v1/requests?${query}`);
+      assertProblem(answer, 400, "bad-parameter");
+      assert.equal(answer.json.parameter, parameter);
+    });
+  }
+
+  for (const [line, code] of [
+    ["{", "bad-batch-line"],
+    ["[]", "bad-batch-line"],
+    ["null", "bad-batch-line"],
+    ["{}", "bad-batch-line"],
+    ['{"body":1,"more":2}', "bad-batch-line"],
+    ['{"bodyBase64":"?","contentType":"a/b"}', "bad-batch-line"],
+    ['{"bodyBase64":"YQ=="}', "bad-batch-line"],
+    ['{"key":"a b","body":1}', "bad-key"],
+    ['{"key":7,"body":1}', "bad-key"],
+  ] as const) {
+    test(`a batch line that does not parse is 400 and named: ${line}`, async () => {
+      const answer = await sut.post(batches, `{"key":"not-stored","body":1}\n${line}\n`);
+      assertProblem(answer, 400, code);
+      assert.equal(answer.json.line, 2);
+      assert.deepEqual((await sut.fetch("/v1/requests?key=not-stored")).json.requests, []);
+    });
+  }
+
+  test("an empty batch is 400", async () => {
+    assertProblem(await sut.post(batches, ""), 400, "bad-request");
+    assertProblem(await sut.post(batches, "\n\r\n"), 400, "bad-request");
+  });
+
+  test("a batch with too many lines, too many bytes or a line with too long a body is 413", async () => {
+    assertProblem(await sut.post(batches, '{"body":1}\n'.repeat(4)), 413, "batch-too-large");
+    assertProblem(await sut.post(batches, "x".repeat(5_001)), 413, "batch-too-large");
+    const answer = await sut.post(batches, `{"body":1}\n{"body":"${"x".repeat(999)}"}`);
+    assertProblem(answer, 413, "body-too-large");
+    assert.equal(answer.json.line, 2);
+  });
+
+  for (const key of ['""', "a b", "x".repeat(256), "ä"]) {
+    test(`a malformed key is 400: ${key.slice(0, 20)}`, async () => {
+      assertProblem(await sut.post(intake, "{}", { "idempotency-key": key }), 400, "bad-key");
+    });
+  }
+
+  test("the same key with another body is 422, in a batch with the line", async () => {
+    await sut.post(intake, "1", { "idempotency-key": "k" });
+    assertProblem(await sut.post(intake, "2", { "idempotency-key": "k" }), 422, "key-reused");
+    const answer = await sut.post(batches, '{"body":1}\n\n{"key":"k","body":2}\n');
+    assertProblem(answer, 422, "key-reused");
+    assert.equal(answer.json.line, 3);
+  });
+
+  test("a body over the limit is 413, by its length or as soon as it is passed", async () => {
+    assert.equal((await sut.post(intake, "x".repeat(1_000))).status, 202);
+    assertProblem(await sut.post(intake, "x".repeat(1_001)), 413, "body-too-large");
+    const stream = { method: "POST", body: chunked(100_000), duplex: "half" } as RequestInit;
+    assertProblem(await sut.fetch(intake, stream), 413, "body-too-large");
+  });
+
+  test("a sender of far too much gets its 413 and is cut off", async () => {
+    const head = `POST ${intake} HTTP/1.1\r\nhost: a\r\ncontent-length: 104857600\r\n\r\n`;
+    const answer = await sut.raw(
+      head,
+      ..."x"
+        .repeat(128)
+        .split("")
+        .map(() => "x".repeat(65_536)),
+    );
+    assert.match(answer, /^HTTP\/1.1 413 /);
+  });
+
+  test("a content-encoding is 415", async () => {
+    assertProblem(await sut.post(intake, "x", { "content-encoding": "gzip" }), 415, "encoding-not-accepted");
+    assertProblem(await sut.post(batches, "x", { "content-encoding": "br" }), 415, "encoding-not-accepted");
+    assert.equal((await sut.post(intake, "x", { "content-encoding": "identity" })).status, 202);
+  });
+
+  for (const body of ["{", "[]", '{"limit":0}', '{"limit":"7"}', '{"dryRun":1}', '{"errors":"x"}']) {
+    test(`a bulk replay that does not parse is 400: ${body}`, async () => {
+      assertProblem(await sut.post("/v1/queues/orders/replay", body), 400, "bad-request");
+    });
+  }
+
+  test("what is no HTTP is 400, headers over the limit are 431", async () => {
+    assert.match(await sut.raw("HELLO\r\n\r\n"), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"bad-request"/);
+    const headers = `GET /livez HTTP/1.1\r\nhost: a\r\nx: ${"y".repeat(17_000)}\r\n\r\n`;
+    assert.match(await sut.raw(headers), /^HTTP\/1.1 431 [^]*"headers-too-large"/);
+  });
+});
+
+test("headers or a body that arrive too slowly are 408", async () => {
+  await using sut = await GatewayUnderTest.open({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 300 } });
+  const [headers, body] = await Promise.all([
+    sut.raw("POST /v1/queues/orders/requests HTTP/1.1\r\nhost: a\r\n"),
+    sut.raw("POST /v1/queues/orders/requests HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n", "abc"),
+  ]);
+  assert.match(headers, /^HTTP\/1.1 408 [^]*"too-slow"/);
+  assert.match(body, /^HTTP\/1.1 408 [^]*"too-slow"/);
+});
+
+describe("a queue with a JSON Schema", () => {
+  const schema = {
+    type: "object",
+    required: ["sku"],
+    properties: { sku: { type: "integer" }, at: { type: "string", format: "date-time" } },
+  };
+  let sut: GatewayUnderTest;
+  before(async () => {
+    sut = await GatewayUnderTest.open({ schema });
+  });
+  after(() => sut[Symbol.asyncDispose]());
+
+  test("takes what fits", async () => {
+    assert.equal((await sut.post(intake, '{"sku":1,"at":"2026-01-01T00:00:00Z"}')).status, 202);
+  });
+
+  test("refuses what does not with 422 and every path", async () => {
+    const answer = await sut.post(intake, '{"sku":"1","at":"noon"}');
+    assertProblem(answer, 422, "schema-mismatch");
+    assert.deepEqual(
+      answer.json.paths.map(({ path }: { path: string }) => path),
+      ["/sku", "/at"],
+    );
+    assert.match(answer.json.paths[0].message, /integer/);
+  });
+
+  test("refuses what is no JSON with 422", async () => {
+    for (const body of ["{", "", new Uint8Array([0x22, 0xff, 0x22])]) {
+      assertProblem(await sut.post(intake, body), 422, "schema-mismatch");
+    }
+  });
+
+  test("names the line of a batch that does not fit", async () => {
+    const answer = await sut.post(batches, '{"body":{"sku":1}}\n{"body":{}}');
+    assertProblem(answer, 422, "schema-mismatch");
+    assert.equal(answer.json.line, 2);
+    assert.equal(answer.json.paths[0].path, "");
+  });
+
+  test("a schema that is none is an error of the configuration that names the queue", () => {
+    assert.throws(
+      () => compileSchemaCheck("orders", { type: "objekt" }),
+      (error) => error instanceof SluiceError && error.code === "bad-config" && error.message.includes('"orders"'),
+    );
+  });
+
+  test("a schema of 2020-12 is read as one", () => {
+    const $schema = "https://json-schema.org/draft/2020-12/schema";
+    const check = compileSchemaCheck("orders", { $schema, prefixItems: [{ type: "string" }] });
+    check(Buffer.from('["a"]'));
+    assert.throws(() => check(Buffer.from("[1]")), SluiceError);
+  });
+});
+
+test("at the backlog's bound intake is 503 with Retry-After and nothing is stored", async () => {
+  await using sut = await GatewayUnderTest.open({ backlogMax: 1 });
+  assert.equal((await sut.post(intake, "1")).status, 202);
+  const one = await sut.post(intake, "2");
+  assertProblem(one, 503, "backlog-full");
+  assert.ok(Number(one.headers.get("retry-after")) >= 1);
+  const batch = await sut.post(batches, '{"body":1}');
+  assertProblem(batch, 503, "backlog-full");
+  assert.equal((await sut.fetch("/v1/queues/orders")).json.accepted, 1);
+});
+
+test("without room on the disk intake is 503 with Retry-After and the server is not ready", async () => {
+  await using sut = await GatewayUnderTest.open({ diskFreeMin: Number.MAX_SAFE_INTEGER });
+  const answer = await sut.post(intake, "1");
+  assertProblem(answer, 503, "disk-full");
+  assert.ok(Number(answer.headers.get("retry-after")) >= 1);
+  let ready = await sut.fetch("/readyz");
+  while (ready.status !== 503) ready = await sut.fetch("/readyz"); // the engine's next look at the disk tells
+  assert.equal(ready.json.problems[0].code, "disk-full");
+  assert.equal((await sut.fetch("/livez")).status, 200);
+});

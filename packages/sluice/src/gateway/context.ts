@@ -1,0 +1,62 @@
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from "fastify";
+import type { Clock } from "../core/clock.ts";
+import { SluiceError } from "../core/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Admission } from "./admission.ts";
+import type { HeldAnswers } from "./held-answers.ts";
+import type { GatewayLimits } from "./limits.ts";
+import type { QueueViews } from "./queue-views.ts";
+import type { SchemaCheck } from "./schema-check.ts";
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** What the API's description says beyond what Fastify validates: POST routes read their bodies themselves. */
+    described?: { readonly consumes?: readonly string[]; readonly body?: object; readonly headers?: object };
+  }
+}
+
+/** A configured queue, ready to take requests. */
+export interface IntakeQueue {
+  readonly name: string;
+  readonly ratePerHour: number | undefined;
+  readonly checkSchema: SchemaCheck | undefined;
+}
+
+/** What every route works with. */
+export interface GatewayContext {
+  readonly engine: Engine;
+  readonly queues: ReadonlyMap<string, IntakeQueue>;
+  readonly views: QueueViews;
+  readonly admission: Admission;
+  readonly held: HeldAnswers;
+  readonly limits: GatewayLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+}
+
+export function configuredQueue({ queues }: GatewayContext, name: string): IntakeQueue {
+  const queue = queues.get(name);
+  if (queue === undefined) throw unknownQueue(name);
+  return queue;
+}
+
+export function unknownQueue(name: string): SluiceError {
+  return new SluiceError("unknown-queue", `there is no queue "${name}"`);
+}

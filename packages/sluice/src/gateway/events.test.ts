@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
+
+interface SeenEvent {
+  readonly event: string | undefined;
+  readonly id: string | undefined;
+  readonly data: { readonly state?: string; readonly at?: string; readonly progress?: unknown };
+}
+
+/** Reads one server-sent event after the other; ends with the stream. */
+async function* eventsOf(response: Response): AsyncGenerator<SeenEvent> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true });
+    const blocks = text.split("\n\n");
+    text = blocks.pop() ?? "";
+    for (const block of blocks.filter((part) => !part.startsWith(":"))) {
+      const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+      yield { event: fields["event"], id: fields["id"], data: JSON.parse(fields["data"]) };
+    }
+  }
+}
+
+async function nextOf(events: AsyncGenerator<SeenEvent>): Promise<SeenEvent> {
+  const { value, done: isDone } = await events.next();
+  assert.ok(!isDone, "the stream ended");
+  return value;
+}
+
+describe("the events of a request", () => {
+  let sut: GatewayUnderTest;
+  before(async () => {
+    sut = await GatewayUnderTest.open({ limits: { heartbeatMs: 20 } });
+  });
+  after(() => sut[Symbol.asyncDispose]());
+
+  test("tell the state now and each change until the end", async () => {
+    const id = await sut.accepted();
+    const response = await fetch(`${sut.url}/v1/requests/${id}/events`);
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    const events = eventsOf(response);
+    assert.equal((await nextOf(events)).data.state, "waiting");
+
+    const { claim } = await sut.deliver();
+    const running = await nextOf(events);
+    assert.equal(running.event, "state");
+    assert.equal(running.data.state, "running");
+    assert.ok(running.id);
+    assert.ok(Date.parse(running.data.at ?? "") > 0);
+
+    sut.engine.report(claim, { percent: 50 });
+    const progress = await nextOf(events);
+    assert.equal(progress.event, "progress");
+    assert.deepEqual(progress.data, { progress: { percent: 50 } });
+
+    await sut.engine.retry(claim, { dueAt: 0, isCounted: false });
+    assert.equal((await nextOf(events)).data.state, "waiting");
+    await sut.finish(done("x"));
+    assert.equal((await nextOf(events)).data.state, "running");
+    assert.equal((await nextOf(events)).data.state, "done");
+    assert.ok((await events.next()).done, "the stream ends after a final state");
+  });
+
+  test("of a finished one are its state and the end; a browser that comes back is told to stop", async () => {
+    const id = await sut.accepted();
+    await sut.finish(done("x"));
+    const events = eventsOf(await fetch(`${sut.url}/v1/requests/${id}/events`));
+    const only = await nextOf(events);
+    assert.equal(only.data.state, "done");
+    assert.ok((await events.next()).done);
+    const again = await sut.fetch(`/v1/requests/${id}/events`, { headers: { "last-event-id": only.id ?? "" } });
+    assert.equal(again.status, 204);
+  });
+
+  test("keep a silent stream alive with comments", async () => {
+    const id = await sut.accepted();
+    const response = await fetch(`${sut.url}/v1/requests/${id}/events`);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    let text = "";
+    while (!text.includes("\n: ")) text += Buffer.from((await reader.read()).value ?? []).toString();
+    await reader.cancel();
+    await sut.finish(done("x"));
+  });
+});

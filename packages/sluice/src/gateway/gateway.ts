@@ -1,0 +1,151 @@
+// The gateway: accepts requests over HTTP and answers for their state and results. It owns the HTTP
+// server, the answers it holds open, and nothing else: the engine belongs to whoever opened it.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { Clock } from "../core/clock.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { addAcceptBatchRoute } from "./accept-batch.ts";
+import { addAcceptRoute } from "./accept.ts";
+import { addAdminRoutes } from "./admin.ts";
+import { Admission } from "./admission.ts";
+import { Connections } from "./connections.ts";
+import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import { addEventsRoute } from "./events.ts";
+import { HeldAnswers } from "./held-answers.ts";
+import { defaultGatewayLimits } from "./limits.ts";
+import type { GatewayLimits } from "./limits.ts";
+import { addOpenApi } from "./openapi.ts";
+import { addProbeRoutes } from "./probes.ts";
+import { QueueViews } from "./queue-views.ts";
+import { addQueueRoutes } from "./queues.ts";
+import { addReadRoutes } from "./read.ts";
+import { compileSchemaCheck } from "./schema-check.ts";
+import { createApp } from "./server.ts";
+
+export { defaultGatewayLimits };
+export type { GatewayLimits };
+
+/** A queue that takes requests. */
+export interface GatewayQueue {
+  readonly name: string;
+  readonly ratePerHour: number | undefined;
+  /** The JSON Schema that bodies must fit. */
+  readonly schema: object | undefined;
+}
+
+export interface GatewayOptions {
+  readonly engine: Engine;
+  readonly queues: readonly GatewayQueue[];
+  readonly limits: GatewayLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+export interface Gateway extends AsyncDisposable {
+  /** For tests in the same process. */
+  readonly app: FastifyInstance;
+  listen(options: ListenOptions): Promise<{ readonly url: string }>;
+  /** The first step of shutdown: new work is refused, connections close after their answer, reads go on. */
+  drain(): void;
+  /** The second: ends waits and event streams, finishes what is under way, closes. Closing twice is safe. */
+  close(): Promise<void>;
+}
+
+/** Throws bad-config when a queue's schema is none. */
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  const context = createContext(options);
+  const app = createApp(options.limits, options.log);
+  await addOpenApi(app, options.version);
+  addAcceptRoute(app, context);
+  addAcceptBatchRoute(app, context);
+  addReadRoutes(app, context);
+  addEventsRoute(app, context);
+  addAdminRoutes(app, context);
+  addQueueRoutes(app, context);
+  addProbeRoutes(app, context);
+  await app.ready();
+  return new HttpGateway(app, context);
+}
+
+function createContext({ engine, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+  const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
+  return {
+    engine,
+    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue)])),
+    views: new QueueViews({ engine, clock, log, ratesPerHour }),
+    admission: new Admission(engine),
+    held: new HeldAnswers(),
+    limits,
+    clock,
+    log,
+    version,
+  };
+}
+
+function intakeQueue({ name, ratePerHour, schema }: GatewayQueue): IntakeQueue {
+  return { name, ratePerHour, checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema) };
+}
+
+class HttpGateway implements Gateway {
+  readonly #app: App;
+  readonly #context: GatewayContext;
+  readonly #connections: Connections;
+  #isDraining = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(app: App, context: GatewayContext) {
+    this.#app = app;
+    this.#context = context;
+    this.#connections = new Connections(app.server);
+  }
+
+  get app(): FastifyInstance {
+    return this.#app;
+  }
+
+  async listen({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
+    await this.#app.listen({ host, port });
+    const bound = this.#app.server.address() as AddressInfo;
+    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}` };
+  }
+
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#context.admission.drain();
+    this.#app.server.prependListener("request", closeAfterAnswer);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.drain();
+    this.#context.held.endAll();
+    const { server } = this.#app;
+    using _ending = this.#connections.endAsTheyFinish();
+    const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
+    await this.#app.close();
+    clearTimeout(force);
+    await this.#context.views.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function closeAfterAnswer(_request: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+}

@@ -1,0 +1,45 @@
+/** Every bound of the gateway (I7). */
+export interface GatewayLimits {
+  readonly bodyBytesMax: number;
+  readonly batchBytesMax: number;
+  readonly batchLinesMax: number;
+  readonly headersBytesMax: number;
+  /** Until the headers are here. */
+  readonly headersTimeoutMs: number;
+  /** Until the whole request is here. */
+  readonly requestTimeoutMs: number;
+  /** How long a connection may be silent between two requests. */
+  readonly keepAliveTimeoutMs: number;
+  /** How long a connection may be silent in the middle of an answer. */
+  readonly silenceTimeoutMs: number;
+  readonly connectionsMax: number;
+  /** The longest `Prefer: wait=N`. */
+  readonly waitSecondsMax: number;
+  readonly listLimitMax: number;
+  /** A comment this often keeps an event stream from looking dead. */
+  readonly heartbeatMs: number;
+  /** What an event stream may hold back for a client that does not read. */
+  readonly streamBytesMax: number;
+  /** How long closing waits for answers under way. */
+  readonly closeGraceMs: number;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const defaultGatewayLimits: GatewayLimits = {
+  bodyBytesMax: MiB,
+  batchBytesMax: 16 * MiB,
+  batchLinesMax: 10_000,
+  headersBytesMax: 16 * KiB,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  silenceTimeoutMs: 120_000,
+  connectionsMax: 10_000,
+  waitSecondsMax: 60,
+  listLimitMax: 1_000,
+  heartbeatMs: 15_000,
+  streamBytesMax: 64 * KiB,
+  closeGraceMs: 10_000,
+};

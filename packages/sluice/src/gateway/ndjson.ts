@@ -1,0 +1,100 @@
+// Reads the lines of a batch. Pure: bytes in, values or a SluiceError that names the line out.
+import { SluiceError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import { isIdempotencyKey } from "../core/idempotency-key.ts";
+import { memberText } from "./json-member.ts";
+import { parseJson } from "./schema-check.ts";
+
+export interface RawLine {
+  /** From 1, blank lines counted. */
+  readonly line: number;
+  readonly bytes: Buffer;
+}
+
+export interface BatchLine {
+  readonly line: number;
+  readonly key: string | undefined;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+const newline = 0x0a;
+const fields = ["key", "body", "bodyBase64", "contentType"];
+
+/** The lines that are not blank. */
+export function* splitLines(bytes: Buffer): Generator<RawLine> {
+  let start = 0;
+  for (let line = 1; start < bytes.length; line += 1) {
+    const found = bytes.indexOf(newline, start);
+    const end = found < 0 ? bytes.length : found;
+    if (!isBlank(bytes, start, end)) yield { line, bytes: bytes.subarray(start, end) };
+    start = end + 1;
+  }
+}
+
+function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if ((bytes[at] as number) > 0x20) return false;
+  return true;
+}
+
+/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`. */
+export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
+  const value = parseObject(bytes, line);
+  const key = parseKey(value["key"], line);
+  const { contentType, body } = "body" in value ? jsonBody(value, bytes, line) : base64Body(value, line);
+  if (body.length > bodyBytesMax)
+    throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
+  return { line, key, contentType, body };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function parseObject(bytes: Buffer, line: number): Members {
+  const parsed = parseJson(bytes);
+  if (parsed.kind === "unreadable") throw lineError("bad-batch-line", line, `it must be JSON: ${parsed.message}`);
+  const { value } = parsed;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw lineError("bad-batch-line", line, "it must be a JSON object");
+  }
+  const unknownField = Object.keys(value).find((name) => !fields.includes(name));
+  if (unknownField !== undefined)
+    throw lineError("bad-batch-line", line, `there is no field "${unknownField.slice(0, 80)}"`);
+  return value as Members;
+}
+
+function parseKey(key: unknown, line: number): string | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && isIdempotencyKey(key)) return key;
+  throw lineError("bad-key", line, "a key is 1 to 255 visible ASCII characters");
+}
+
+interface LineBody {
+  readonly contentType: string;
+  readonly body: Uint8Array;
+}
+
+function jsonBody(value: Members, bytes: Buffer, line: number): LineBody {
+  if ("bodyBase64" in value || "contentType" in value) {
+    throw lineError("bad-batch-line", line, "beside body neither bodyBase64 nor contentType may stand");
+  }
+  return { contentType: "application/json", body: Buffer.from(memberText(bytes.toString(), "body") as string) };
+}
+
+function base64Body({ bodyBase64, contentType }: Members, line: number): LineBody {
+  if (typeof bodyBase64 !== "string" || !isBase64(bodyBase64)) {
+    throw lineError("bad-batch-line", line, "it must have a body, or a bodyBase64 in base64 with a contentType");
+  }
+  if (typeof contentType !== "string" || !/^[\x20-\x7e]{1,255}$/.test(contentType)) {
+    throw lineError("bad-batch-line", line, "beside bodyBase64 a contentType of 1 to 255 ASCII characters must stand");
+  }
+  return { contentType, body: Buffer.from(bodyBase64, "base64") };
+}
+
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
+
+/** An error that names the line of the batch. */
+function lineError(code: ErrorCode, line: number, message: string): SluiceError {
+  return new SluiceError(code, `line ${line}: ${message}`, { fields: { line } });
+}

@@ -1,0 +1,31 @@
+// What orchestrators and newcomers ask first.
+import { Type } from "typebox";
+import type { App, GatewayContext } from "./context.ts";
+import { answers, Readiness } from "./schemas.ts";
+
+export function addProbeRoutes(app: App, { admission, version }: GatewayContext): void {
+  const tags = ["server"];
+  const live = { description: "The process runs", schema: Type.Object({ live: Type.Boolean() }) };
+  app.get("/livez", { schema: { summary: "Whether the process runs", tags, response: answers({ 200: live }) } }, () =>
+    Promise.resolve({ live: true }),
+  );
+
+  const readiness = { description: "Whether it takes new work, and if not, why", schema: Readiness };
+  const readySchema = { summary: readiness.description, tags, response: answers({ 200: readiness, 503: readiness }) };
+  app.get("/readyz", { schema: readySchema }, (_request, reply) => {
+    const problems = admission.problems();
+    return reply.code(problems.length === 0 ? 200 : 503).send({ ready: problems.length === 0, problems });
+  });
+
+  const links = {
+    queues: "/v1/queues",
+    requests: "/v1/requests",
+    audit: "/v1/audit",
+    api: "/openapi.json",
+    ready: "/readyz",
+  };
+  const index = { description: "Where to go from here", schema: Type.Unknown() };
+  app.get("/", { schema: { summary: index.description, tags, response: answers({ 200: index }) } }, () =>
+    Promise.resolve({ name: "sluice", version, links }),
+  );
+}

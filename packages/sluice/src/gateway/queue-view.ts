@@ -1,0 +1,104 @@
+// What is told about a queue, and what may be expected of it. Pure.
+import { capacityPerHour, expectedWaitMs, forecast } from "../core/forecast.ts";
+import { isFinal, states } from "../core/request.ts";
+import type { State, StateCounts } from "../core/request.ts";
+import type { QueueStatus } from "../engine/engine.ts";
+import type { Forecast, QueueView } from "./schemas.ts";
+import { timeText, timeTextOrNull } from "./time-text.ts";
+
+const yearMs = 365 * 86_400_000;
+/** Retry-After while nothing is finished and no rate is known. */
+const unknownRetryAfterSeconds = 60;
+
+export interface ViewInput {
+  readonly now: number;
+  readonly ratePerHour: number | undefined;
+}
+
+export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput): QueueView {
+  const { accepting, finishing, counts } = status;
+  return {
+    name: status.queue,
+    paused: status.isPaused,
+    accepted: status.accepted,
+    backlog: status.backlog,
+    backlogBytes: status.backlogBytes,
+    oldestWaitingAt: timeTextOrNull(status.oldestWaitingAt),
+    workers: status.workers,
+    ratePerHour: ratePerHour ?? null,
+    counts: { ...counts },
+    rates: { accepted: { ...accepting }, finished: { ...finishing } },
+    forecast: forecastOf(status, { now, ratePerHour }),
+  };
+}
+
+function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forecast {
+  const found = forecast({
+    now,
+    backlog: status.backlog,
+    arrivalsPerHour: status.accepting.m1,
+    capacityPerHour: capacityOf(status, { now, ratePerHour }),
+  });
+  return found.kind === "drains" ? { kind: "drains", at: timeText(found.at) } : found;
+}
+
+function capacityOf({ finishing, oldestWaitingAt, ...status }: QueueStatus, { now, ratePerHour }: ViewInput): number {
+  const isPaused = status.isPaused || status.workers === 0;
+  const wasBusy = oldestWaitingAt !== undefined && now - oldestWaitingAt >= 60_000;
+  return capacityPerHour({ finishedPerHour: finishing.m1, ratePerHour, wasBusy, isPaused });
+}
+
+/** A queue that is configured and has not been used yet. */
+export function unusedQueue(queue: string): QueueStatus {
+  const none = { m1: 0, m5: 0, h1: 0 };
+  return {
+    queue,
+    isPaused: false,
+    accepted: 0,
+    backlog: 0,
+    backlogBytes: 0,
+    oldestWaitingAt: undefined,
+    counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
+    workers: 0,
+    accepting: none,
+    finishing: none,
+  };
+}
+
+/** How long a request that arrives now takes to be finished; undefined while no rate is known. */
+export function waitMsOf(status: QueueStatus, input: ViewInput): number | undefined {
+  const capacity = capacityOf(status, input);
+  const waitMs = expectedWaitMs(status.backlog, capacity);
+  return capacity > 0 && waitMs < yearMs ? waitMs : undefined;
+}
+
+export function retryAfterSeconds(waitMs: number | undefined): number {
+  return waitMs === undefined ? unknownRetryAfterSeconds : Math.max(1, Math.ceil(waitMs / 1_000));
+}
+
+export interface Progressing {
+  readonly state: State;
+  readonly acceptedAt: number;
+  readonly nextAttemptAt: number | undefined;
+}
+
+export interface ExpectationInput {
+  readonly now: number;
+  /** When the oldest waiting request of its queue was accepted. */
+  readonly oldestWaitingAt: number | undefined;
+  /** What one that arrives now has to wait. */
+  readonly waitMs: number | undefined;
+}
+
+/** When a request should be finished: its share of the whole line's wait is its place in the line's ages. */
+export function expectedBy(
+  request: Progressing,
+  { now, oldestWaitingAt, waitMs }: ExpectationInput,
+): number | undefined {
+  if (isFinal(request.state) || waitMs === undefined) return undefined;
+  if (request.state === "running") return now;
+  if (request.state === "scheduled") return Math.max(now, request.nextAttemptAt ?? now);
+  const oldest = Math.min(oldestWaitingAt ?? request.acceptedAt, now);
+  const place = now > oldest ? Math.min(1, Math.max(0, (request.acceptedAt - oldest) / (now - oldest))) : 1;
+  return now + Math.ceil(waitMs * place);
+}

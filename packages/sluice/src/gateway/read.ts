@@ -1,0 +1,132 @@
+// The routes that read requests.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { SluiceError } from "../core/errors.ts";
+import { isIdempotencyKey } from "../core/idempotency-key.ts";
+import { parseRequestId } from "../core/request-id.ts";
+import type { RequestId } from "../core/request-id.ts";
+import type { RequestStatus } from "../core/request.ts";
+import type { ListFilter } from "../engine/engine.ts";
+import { sendContent } from "./content-answer.ts";
+import { unknownQueue } from "./context.ts";
+import type { App, GatewayContext } from "./context.ts";
+import { formatCursor, parseCursor } from "./cursor.ts";
+import { sendResult } from "./outcome-answer.ts";
+import { parsePreferWait } from "./prefer.ts";
+import { parameterError } from "./problem.ts";
+import { viewOfRequest } from "./request-view.ts";
+import { answers, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
+import type { ListQuery } from "./schemas.ts";
+import { waitForOutcome } from "./wait.ts";
+
+const listLimitDefault = 100;
+const tags = ["requests"];
+const params = IdParams;
+
+export function addReadRoutes(app: App, context: GatewayContext): void {
+  addRequestRoute(app, context);
+  addListRoute(app, context);
+
+  const resultSchema = {
+    summary: "The result's own bytes and type",
+    tags,
+    params,
+    response: bytesAnswer("The result"),
+  };
+  app.get("/v1/requests/:id/result", { schema: resultSchema }, async (request, reply) =>
+    sendResult(context, reply, await readKnown(context, request.params.id)),
+  );
+
+  const bodySchema = { summary: "What was sent", tags, params, response: bytesAnswer("The body") };
+  app.get("/v1/requests/:id/body", { schema: bodySchema }, async (request, reply) => {
+    const { id } = await readKnown(context, request.params.id);
+    const body = await context.engine.readBody(id);
+    if (body === undefined) throw new SluiceError("not-found", `the body of request ${id} is not kept any more`);
+    sendContent(reply, body);
+  });
+}
+
+/** The id in a path; one that does not parse belongs to no request. */
+export function knownId(text: string): RequestId {
+  const id = parseRequestId(text);
+  if (id === undefined) throw unknownRequest(text);
+  return id;
+}
+
+export function unknownRequest(id: string): SluiceError {
+  return new SluiceError("unknown-request", `there is no request "${id}"`);
+}
+
+export async function readKnown({ engine }: GatewayContext, text: string): Promise<RequestStatus> {
+  const status = await engine.read(knownId(text));
+  if (status === undefined) throw unknownRequest(text);
+  return status;
+}
+
+function addRequestRoute(app: App, context: GatewayContext): void {
+  const schema = {
+    summary: "State, attempts, times, last error, expected finish",
+    tags,
+    params,
+    response: answers({ 200: { description: "The request", schema: RequestView } }),
+  };
+  const described = {
+    headers: Type.Object({ prefer: Type.Optional(Type.String({ description: "wait=N waits for the outcome" })) }),
+  };
+  app.get("/v1/requests/:id", { schema, config: { described } }, async (request, reply) => {
+    const status = await readOrWait(context, request.params.id, { request, reply });
+    await context.views.freshen();
+    return viewOfRequest(status, context.views);
+  });
+}
+
+interface ReadCall {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+async function readOrWait(context: GatewayContext, text: string, { request, reply }: ReadCall): Promise<RequestStatus> {
+  const seconds = parsePreferWait(request.headers.prefer, context.limits.waitSecondsMax);
+  if (seconds === undefined) return readKnown(context, text);
+  const status = await waitForOutcome(context, knownId(text), { seconds, response: reply.raw });
+  if (status === undefined) throw unknownRequest(text);
+  reply.header("preference-applied", `wait=${seconds}`);
+  return status;
+}
+
+function addListRoute(app: App, context: GatewayContext): void {
+  const schema = {
+    summary: "Requests, newest first, a page at a time",
+    tags,
+    querystring: listQuery(context.limits.listLimitMax),
+    response: answers({ 200: { description: "A page", schema: RequestList } }),
+  };
+  app.get("/v1/requests", { schema }, async (request) => {
+    const filter = await parseFilter(context, request.query);
+    // One more than the page holds tells whether there is another page.
+    const found = await context.engine.list({ ...filter, limit: filter.limit + 1 });
+    const page = found.slice(0, filter.limit);
+    const last = page.at(-1);
+    await context.views.freshen();
+    return {
+      requests: page.map((status) => viewOfRequest(status, context.views)),
+      nextCursor: last !== undefined && found.length > filter.limit ? formatCursor(last.id) : null,
+    };
+  });
+}
+
+async function parseFilter(context: GatewayContext, query: ListQuery): Promise<ListFilter> {
+  const { queue, state, key, cursor, limit = Math.min(listLimitDefault, context.limits.listLimitMax) } = query;
+  if (key !== undefined && !isIdempotencyKey(key))
+    throw parameterError("key", "key must be 1 to 255 visible ASCII characters");
+  const before = cursor === undefined ? undefined : parseCursor(cursor);
+  if (cursor !== undefined && before === undefined)
+    throw parameterError("cursor", "cursor must be the nextCursor of a page");
+  if (queue !== undefined) await checkKnownQueue(context, queue);
+  return { queue, state, key, limit, before };
+}
+
+async function checkKnownQueue({ queues, views }: GatewayContext, name: string): Promise<void> {
+  if (queues.has(name) || (await views.readOne(name)) !== undefined) return;
+  throw unknownQueue(name);
+}

@@ -1,0 +1,70 @@
+// Checks bodies against a queue's JSON Schema.
+import { isUtf8 } from "node:buffer";
+import { Ajv } from "ajv";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import type { ValidateFunction } from "ajv";
+import addFormats from "ajv-formats";
+import { messageOf, SluiceError } from "../core/errors.ts";
+
+/** A place where a body does not fit; `path` is a JSON pointer. */
+export interface SchemaPath {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Throws schema-mismatch with the paths. */
+export type SchemaCheck = (body: Uint8Array) => void;
+
+const pathsMax = 20;
+
+/** Compiles the schema of a queue; JSON Schema 2020-12 where `$schema` says so, else draft 7. */
+export function compileSchemaCheck(queue: string, schema: object): SchemaCheck {
+  const validate = compile(queue, schema);
+  return (body) => {
+    const paths = pathsOf(validate, body);
+    if (paths.length > 0) {
+      throw new SluiceError("schema-mismatch", `the body does not fit the schema of queue "${queue}"`, {
+        fields: { paths },
+      });
+    }
+  };
+}
+
+function compile(queue: string, schema: object): ValidateFunction {
+  const is2020 = "$schema" in schema && String(schema.$schema).includes("2020-12");
+  const options = { allErrors: true, allowUnionTypes: true, strictTypes: false, strictTuples: false } as const;
+  try {
+    const ajv = is2020 ? new Ajv2020(options) : new Ajv(options);
+    addFormats.default(ajv);
+    return ajv.compile(schema);
+  } catch (error) {
+    throw new SluiceError("bad-config", `the schema of queue "${queue}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function pathsOf(validate: ValidateFunction, body: Uint8Array): readonly SchemaPath[] {
+  const parsed = parseJson(body);
+  if (parsed.kind === "unreadable") return [{ path: "", message: `must be JSON: ${parsed.message}` }];
+  if (validate(parsed.value)) return [];
+  return (validate.errors ?? []).slice(0, pathsMax).map(({ instancePath, message }) => ({
+    path: instancePath,
+    message: message ?? "does not fit",
+  }));
+}
+
+export type ParsedJson =
+  | { readonly kind: "json"; readonly value: unknown }
+  | { readonly kind: "unreadable"; readonly message: string };
+
+/** Parses bytes as JSON in UTF-8. */
+export function parseJson(bytes: Uint8Array): ParsedJson {
+  if (!isUtf8(bytes)) return { kind: "unreadable", message: "it is not UTF-8" };
+  try {
+    return {
+      kind: "json",
+      value: JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()),
+    };
+  } catch (error) {
+    return { kind: "unreadable", message: messageOf(error) };
+  }
+}

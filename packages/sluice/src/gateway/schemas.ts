@@ -1,0 +1,149 @@
+// The HTTP API's shapes: what Fastify validates with and what /openapi.json is made of.
+import { Type } from "typebox";
+import type { Static, TProperties, TSchema } from "typebox";
+import { states } from "../core/request.ts";
+
+const Time = Type.String({ format: "date-time" });
+const Count = Type.Integer({ minimum: 0 });
+
+function nullable<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()]);
+}
+
+/** A closed object: its fields are all there is. */
+function closed<T extends TProperties>(fields: T) {
+  return Type.Object(fields, { additionalProperties: false });
+}
+
+const State = Type.Enum([...states]);
+const Failure = Type.Object({ code: Type.String(), message: Type.String() });
+
+const receiptFields = {
+  id: Type.String({ format: "uuid" }),
+  queue: Type.String(),
+  state: State,
+  acceptedAt: Time,
+  durability: Type.Enum(["fsync", "postgres"]),
+  expectedBy: nullable(Time),
+};
+export const Receipt = Type.Object(receiptFields);
+export const BatchAnswer = Type.Object({
+  receipts: Type.Array(Type.Object({ ...receiptFields, replayed: Type.Boolean() })),
+});
+
+export const RequestView = Type.Object({
+  id: Type.String({ format: "uuid" }),
+  queue: Type.String(),
+  key: nullable(Type.String()),
+  state: State,
+  attempts: Count,
+  acceptedAt: Time,
+  startedAt: nullable(Time),
+  finishedAt: nullable(Time),
+  nextAttemptAt: nullable(Time),
+  lastError: nullable(Failure),
+  contentType: Type.String(),
+  bytes: Count,
+  expectedBy: nullable(Time),
+  progress: Type.Unknown(),
+});
+export const RequestList = Type.Object({ requests: Type.Array(RequestView), nextCursor: nullable(Type.String()) });
+
+const Rates = Type.Object({ m1: Type.Number(), m5: Type.Number(), h1: Type.Number() }, { description: "Per hour" });
+const countFields = { waiting: Count, scheduled: Count, running: Count, done: Count, dead: Count, cancelled: Count };
+const Forecast = Type.Union([
+  Type.Object({ kind: Type.Literal("idle") }),
+  Type.Object({ kind: Type.Literal("drains"), at: Time }),
+  Type.Object({ kind: Type.Literal("grows"), perMinute: Type.Number() }),
+]);
+export const QueueView = Type.Object({
+  name: Type.String(),
+  paused: Type.Boolean(),
+  accepted: Count,
+  backlog: Count,
+  backlogBytes: Count,
+  oldestWaitingAt: nullable(Time),
+  workers: Count,
+  ratePerHour: nullable(Type.Number()),
+  counts: Type.Object(countFields),
+  rates: Type.Object({ accepted: Rates, finished: Rates }),
+  forecast: Forecast,
+});
+export const QueueList = Type.Object({ queues: Type.Array(QueueView) });
+
+export const ReplayOrder = closed({
+  error: Type.Optional(Type.String({ description: "Only those whose last error has this code" })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1_000 })),
+  dryRun: Type.Optional(Type.Boolean({ description: "Counts, and changes nothing" })),
+});
+export const ReplayAnswer = Type.Object({ matched: Count, replayed: Count, dryRun: Type.Boolean() });
+
+export const Audit = Type.Object({
+  holds: Type.Boolean(),
+  queues: Type.Array(Type.Object({ queue: Type.String(), accepted: Count, ...countFields, missing: Type.Integer() })),
+});
+
+export const Readiness = Type.Object({ ready: Type.Boolean(), problems: Type.Array(Failure) });
+
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.String({ description: "Stable" }),
+    detail: Type.String(),
+    line: Type.Optional(Type.Integer({ minimum: 1 })),
+    parameter: Type.Optional(Type.String()),
+    paths: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+    state: Type.Optional(State),
+    error: Type.Optional(Failure),
+  },
+  { description: "RFC 9457" },
+);
+
+export const QueueParams = Type.Object({ queue: Type.String() });
+export const IdParams = Type.Object({ id: Type.String() });
+
+export function listQuery(limitMax: number) {
+  return closed({
+    queue: Type.Optional(Type.String()),
+    state: Type.Optional(State),
+    key: Type.Optional(Type.String()),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limitMax, default: Math.min(100, limitMax) })),
+    cursor: Type.Optional(Type.String({ description: "nextCursor of the page before" })),
+  });
+}
+
+export type RequestView = Static<typeof RequestView>;
+export type QueueView = Static<typeof QueueView>;
+export type Forecast = Static<typeof Forecast>;
+export type ReplayOrder = Static<typeof ReplayOrder>;
+export type ListQuery = Static<ReturnType<typeof listQuery>>;
+
+interface Described {
+  readonly description: string;
+  readonly schema: TSchema;
+}
+
+/** The answers of a route for the API's description: its own, and a problem for everything else. */
+export function answers(own: Readonly<Record<number, Described>>): Record<string, object> {
+  const entries = Object.entries(own).map(([status, { description, schema }]) => [
+    status,
+    { description, content: { "application/json": { schema } } },
+  ]);
+  return { ...Object.fromEntries(entries), default: problemAnswer };
+}
+
+/** The answer of a route that gives bytes as they were stored, in their own type. */
+export function bytesAnswer(description: string): Record<string, object> {
+  return { 200: bytes(description), default: problemAnswer };
+}
+
+export function bytes(description: string, contentType = "*/*"): object {
+  return { description, content: { [contentType]: { schema: Type.String({ format: "binary" }) } } };
+}
+
+const problemAnswer = {
+  description: "A problem, as its code says",
+  content: { "application/problem+json": { schema: Problem } },
+};

@@ -1,0 +1,78 @@
+// The HTTP server: its bounds, and what it answers where no route does.
+import type { Socket } from "node:net";
+import { STATUS_CODES } from "node:http";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import fastify from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { SluiceError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { App } from "./context.ts";
+import type { GatewayLimits } from "./limits.ts";
+import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
+
+export function createApp(limits: GatewayLimits, log: Logger): App {
+  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, silenceTimeoutMs } = limits;
+  const app = fastify({
+    logger: false,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionTimeout: silenceTimeoutMs,
+    http: {
+      headersTimeout: headersTimeoutMs,
+      maxHeaderSize: limits.headersBytesMax,
+      connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
+    },
+    return503OnClosing: false, // admission answers while the server closes
+    // Off: "removeAdditional" would drop the unknown parameters that are to be refused.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: false } },
+    clientErrorHandler: answerSocketError,
+    frameworkErrors: (_error, request, reply) =>
+      void sendProblem(reply as FastifyReply, notFound(request as FastifyRequest)),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = limits.connectionsMax;
+  // POST routes read their bodies themselves: intake takes any bytes under any content type, malformed ones too.
+  app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });
+  // The types are checked at compile time; the shapes need no second pass.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler(answerError(log));
+  app.setNotFoundHandler((request, reply) => answerNoRoute(app, request, reply));
+  return app;
+}
+
+/** 405 where the path exists for other methods. */
+function answerNoRoute(app: App, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const url = pathOf(request);
+  const allowed = (["GET", "HEAD", "POST"] as const).filter((method) => app.findRoute({ method, url }) !== null);
+  if (allowed.length === 0) return sendProblem(reply, notFound(request));
+  reply.header("allow", allowed.join(", "));
+  return sendProblem(
+    reply,
+    new SluiceError("method-not-allowed", `${url} takes ${allowed.join(", ")}, not ${request.method}`),
+  );
+}
+
+function notFound(request: FastifyRequest): SluiceError {
+  return new SluiceError("not-found", `there is no ${pathOf(request)}`);
+}
+
+const socketErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ["headers-too-large", "the headers are over the limit"],
+  ERR_HTTP_REQUEST_TIMEOUT: ["too-slow", "the request did not arrive in time"],
+};
+
+/** Answers what never became a request: malformed HTTP, headers over the limit, senders that are too slow. */
+function answerSocketError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (socket.writable && error.code !== "ECONNRESET") {
+    const [code, message] = socketErrors[error.code ?? ""] ?? ["bad-request", "this is not valid HTTP/1.1"];
+    const { status, document } = problemOf(new SluiceError(code, message));
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      "content-type: application/problem+json",
+      `content-length: ${Buffer.byteLength(document)}`,
+      "connection: close",
+    ];
+    socket.write(`${head.join("\r\n")}\r\n\r\n${document}`);
+  }
+  socket.destroy();
+}

@@ -1,0 +1,53 @@
+// The client's types and the gateway's schemas say the same. Checked by the compiler: this file only has to compile.
+import { test } from "node:test";
+import type { Static } from "typebox";
+import type {
+  WireAudit,
+  WireBatchAnswer,
+  WireProblem,
+  WireQueue,
+  WireQueueList,
+  WireReadiness,
+  WireReceipt,
+  WireReplayAnswer,
+  WireReplayOrder,
+  WireRequest,
+  WireRequestList,
+} from "@sluice/client";
+import type * as schemas from "./schemas.ts";
+
+/** Assignable both ways: no field is missing or of another type on either side. */
+type Same<Wire, Schema> = [Wire] extends [Writable<Schema>] ? ([Schema] extends [Wire] ? true : never) : never;
+type Writable<T> = T extends readonly (infer Item)[]
+  ? readonly Writable<Item>[]
+  : T extends object
+    ? { [Name in keyof T]: Writable<T[Name]> }
+    : T;
+
+const same: {
+  readonly receipt: Same<WireReceipt, Static<typeof schemas.Receipt>>;
+  readonly batchAnswer: Same<WireBatchAnswer, Static<typeof schemas.BatchAnswer>>;
+  readonly request: Same<WireRequest, Static<typeof schemas.RequestView>>;
+  readonly requestList: Same<WireRequestList, Static<typeof schemas.RequestList>>;
+  readonly queue: Same<WireQueue, Static<typeof schemas.QueueView>>;
+  readonly queueList: Same<WireQueueList, Static<typeof schemas.QueueList>>;
+  readonly replayOrder: Same<WireReplayOrder, Static<typeof schemas.ReplayOrder>>;
+  readonly replayAnswer: Same<WireReplayAnswer, Static<typeof schemas.ReplayAnswer>>;
+  readonly audit: Same<WireAudit, Static<typeof schemas.Audit>>;
+  readonly readiness: Same<WireReadiness, Static<typeof schemas.Readiness>>;
+  readonly problem: Same<WireProblem, Static<typeof schemas.Problem>>;
+} = {
+  receipt: true,
+  batchAnswer: true,
+  request: true,
+  requestList: true,
+  queue: true,
+  queueList: true,
+  replayOrder: true,
+  replayAnswer: true,
+  audit: true,
+  readiness: true,
+  problem: true,
+};
+
+test("the client's types and the gateway's schemas agree", () => void same);

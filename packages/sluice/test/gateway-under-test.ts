@@ -1,0 +1,127 @@
+// What the gateway's tests share: a gateway over real HTTP in front of the real embedded engine.
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../src/core/clock.ts";
+import type { Delivery, Outcome } from "../src/core/request.ts";
+import type { Engine, QueueBounds } from "../src/engine/engine.ts";
+import { openEmbedded } from "../src/engines/embedded/open.ts";
+import { openLog } from "../src/telemetry/log.ts";
+import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
+import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
+
+export interface TestOptions {
+  readonly limits?: Partial<GatewayLimits>;
+  readonly backlogMax?: number;
+  readonly diskFreeMin?: number;
+  readonly schema?: object;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- what came over the wire has no type
+  readonly json: any;
+}
+
+/** Two queues, `orders` and `mails`; the schema, if any, is for `orders`. */
+export class GatewayUnderTest implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly gateway: Gateway;
+  readonly url: string;
+  readonly #folder: string;
+
+  static async open({
+    limits,
+    backlogMax = 100_000,
+    diskFreeMin = 0,
+    schema,
+  }: TestOptions = {}): Promise<GatewayUnderTest> {
+    const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
+    const names = ["orders", "mails"];
+    const bounds = names.map((name): QueueBounds => ({ name, backlogMax, backlogBytesMax: 2 ** 40 }));
+    const engine = await openEmbedded({ folder, queues: bounds, diskFreeMin });
+    const gateway = await openGateway({
+      engine,
+      queues: names.map((name): GatewayQueue => ({
+        name,
+        ratePerHour: 3_600,
+        schema: name === "orders" ? schema : undefined,
+      })),
+      limits: { ...defaultGatewayLimits, ...limits },
+      clock: systemClock,
+      log: openLog({ level: "silent", isPretty: false }),
+      version: "1.2.3",
+    });
+    const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
+    return new GatewayUnderTest(folder, { engine, gateway, url });
+  }
+
+  private constructor(
+    folder: string,
+    parts: { readonly engine: Engine; readonly gateway: Gateway; readonly url: string },
+  ) {
+    this.#folder = folder;
+    this.engine = parts.engine;
+    this.gateway = parts.gateway;
+    this.url = parts.url;
+  }
+
+  async fetch(path: string, init?: RequestInit): Promise<Answer> {
+    const response = await fetch(this.url + path, init);
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "") && text !== "";
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+  }
+
+  post(path: string, body: BodyInit | null = null, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.fetch(path, { method: "POST", body, headers });
+  }
+
+  /** The id of a new request in `orders`. */
+  async accepted(body = "{}", headers: Record<string, string> = {}): Promise<string> {
+    const { json } = await this.post("/v1/queues/orders/requests", body, headers);
+    return json.id;
+  }
+
+  /** Claims the longest waiting request of `orders`. */
+  async deliver(): Promise<Delivery> {
+    const [delivery] = await this.engine.deliver({ queue: "orders", max: 1, signal: AbortSignal.timeout(10_000) });
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    return delivery;
+  }
+
+  /** Plays the worker for the longest waiting request. */
+  async finish(outcome: Outcome): Promise<void> {
+    const { claim } = await this.deliver();
+    await this.engine.settle(claim, outcome);
+  }
+
+  /** Sends raw bytes and reads until the server closes the connection. */
+  async raw(...parts: readonly string[]): Promise<string> {
+    const { hostname, port } = new URL(this.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    let answer = "";
+    socket.on("data", (chunk) => (answer += chunk.toString()));
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    socket.on("error", () => resolve()); // a reset after the answer
+    socket.on("close", () => resolve());
+    for (const part of parts) socket.write(part);
+    await closed;
+    return answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.gateway.close();
+    await this.engine.close();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+export function done(text: string, contentType = "text/plain"): Outcome {
+  return { kind: "done", result: { contentType, bytes: Buffer.from(text) } };
+}
+
+export const dead: Outcome = { kind: "dead", failure: { code: "rejected", message: "no such customer" } };
