@@ -4,7 +4,7 @@ import { formatDuration } from "../core/duration.ts";
 import { formatCount } from "./print.ts";
 
 /** `drains in 35m 00s`, `grows by 1,200 a minute`, `idle` */
-export function forecastText(forecast: WireForecast, now: number): string {
+function forecastText(forecast: WireForecast, now: number): string {
   switch (forecast.kind) {
     case "idle":
       return "idle";

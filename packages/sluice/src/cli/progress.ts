@@ -34,7 +34,7 @@ function barOf(extent: Extent): string {
   return `${"█".repeat(full)}${"░".repeat(barCells - full)} ${textOf(extent)}`;
 }
 
-export function textOf({ acceptedCount, elapsedMs, fraction }: Extent): string {
+function textOf({ acceptedCount, elapsedMs, fraction }: Extent): string {
   const parts = [`${formatCount(acceptedCount)} accepted`, `${formatCount(ratePerSecond(acceptedCount, elapsedMs))}/s`];
   if (fraction !== undefined) parts.unshift(`${Math.floor(fraction * 100)}%`);
   if (fraction !== undefined && fraction > 0) parts.push(`${leftText((elapsedMs * (1 - fraction)) / fraction)} left`);

@@ -23,6 +23,7 @@ export async function serve(settings: Settings, log: Logger): Promise<Server> {
   const { data, queues, host, port, bodyBytesMax, graceMs } = settings;
   const engine = await openEmbedded({
     folder: data,
+    owner: `process ${process.pid}`,
     queues,
     retentionMs: settings.retentionMs,
     diskFreeMin: settings.diskFreeMin,

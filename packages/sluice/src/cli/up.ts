@@ -3,9 +3,7 @@ import { Option, type Command } from "commander";
 import type { Overrides } from "../config/config.ts";
 import { loadConfigFile } from "../config/load-file.ts";
 import { readSettings } from "../config/read-settings.ts";
-import { openLog } from "../telemetry/log.ts";
 import { exitCodes } from "./failure.ts";
-import { serve } from "./serve.ts";
 
 interface UpOptions extends Overrides {
   readonly config?: string;
@@ -64,9 +62,11 @@ export function registerUp(program: Command): void {
     .action(up);
 }
 
+/** The server's parts are loaded here, so that the other commands start without them. */
 async function up({ config, logLevel, logFormat, ...overrides }: UpOptions): Promise<void> {
+  const [{ serve }, { openLog }] = await Promise.all([import("./serve.ts"), import("../telemetry/log.ts")]);
   const settings = readSettings(await loadConfigFile(config), overrides);
-  const isPretty = logFormat === "auto" ? process.stderr.isTTY === true : logFormat === "pretty";
+  const isPretty = logFormat === "auto" ? process.stderr.isTTY : logFormat === "pretty";
   const log = openLog({ level: logLevel, isPretty });
   const server = await serve(settings, log);
   process.stdout.write(`Sluice listens on ${server.url}\n`);

@@ -1,7 +1,7 @@
 import { messageOf } from "../core/errors.ts";
 import type { AttemptFailure } from "../core/retry.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { contentOf, handlerRequestOf, Reject, RetryLater, type Handler } from "./handler.ts";
+import { contentOf, handlerRequestOf, isReject, isRetryLater, type Handler } from "./handler.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
 
 export interface HandlerRunnerOptions {
@@ -29,8 +29,8 @@ export function handlerRunner({ handle, resultBytesMax, log }: HandlerRunnerOpti
 
 function failureOf(error: unknown): Partial<AttemptFailure> & Pick<AttemptFailure, "code" | "message"> {
   const message = messageOf(error);
-  if (error instanceof Reject) return { code: "rejected", message, isRetryable: false };
-  if (error instanceof RetryLater) return { code: "retry-later", message, isCounted: false, retryAfterMs: error.delayMs };
+  if (isReject(error)) return { code: "rejected", message, isRetryable: false };
+  if (isRetryLater(error)) return { code: "retry-later", message, isCounted: false, retryAfterMs: error.delayMs };
   return { code: "handler-threw", message };
 }
 

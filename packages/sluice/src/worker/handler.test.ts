@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { contentOf, handlerRequestOf, Reject, RetryLater } from "./handler.ts";
+import { contentOf, handlerRequestOf, isReject, isRetryLater, Reject, RetryLater } from "./handler.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 
@@ -42,6 +42,14 @@ describe("what a handler gets", () => {
 
   it("rejects a body that is not JSON: trying again cannot help", () => {
     assert.throws(() => handlerRequestOf({ ...stored, body: Buffer.from("{") }).json(), Reject);
+  });
+
+  it("may throw the verdicts of another copy of the package", async () => {
+    const copy = (await import(`./handler.ts?copy=${process.pid}`)) as typeof import("./handler.ts");
+    assert.notEqual(copy.Reject, Reject);
+    assert.ok(isReject(new copy.Reject("no such sku")));
+    assert.ok(isRetryLater(new copy.RetryLater("1s")));
+    assert.ok(!isReject(new copy.RetryLater("1s")) && !isReject(new Error("plain")));
   });
 
   it("takes a delay in words or milliseconds", () => {

@@ -44,8 +44,16 @@ export interface TypedResult {
  */
 export type Handler = (request: HandlerRequest, context: HandlerContext) => unknown;
 
+/**
+ * What a handler throws is known by this mark, not by its class: a handler's project and the command that runs it
+ * may each have a copy of this package.
+ */
+const verdict = Symbol.for("sluice.verdict");
+
 /** Thrown by a handler: the request is dead at once, trying again cannot help. */
 export class Reject extends Error {
+  readonly [verdict] = "reject";
+
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "Reject";
@@ -54,6 +62,7 @@ export class Reject extends Error {
 
 /** Thrown by a handler: not now, again after the delay (`"5m"`, or milliseconds). Counts as no failed attempt. */
 export class RetryLater extends Error {
+  readonly [verdict] = "retry-later";
   readonly delayMs: number;
 
   constructor(delay: string | number, message = "the handler asked for a later attempt", options?: ErrorOptions) {
@@ -61,6 +70,14 @@ export class RetryLater extends Error {
     this.name = "RetryLater";
     this.delayMs = typeof delay === "number" ? delay : parseDuration(delay);
   }
+}
+
+export function isReject(error: unknown): error is Reject {
+  return error instanceof Error && verdict in error && error[verdict] === "reject";
+}
+
+export function isRetryLater(error: unknown): error is RetryLater {
+  return error instanceof Error && verdict in error && error[verdict] === "retry-later";
 }
 
 export function handlerRequestOf(request: StoredRequest): HandlerRequest {

@@ -55,6 +55,7 @@ export interface ToWriter {
 
 export interface WriterSettings {
   readonly folder: string;
+  readonly owner: string;
   readonly queues: readonly QueueBounds[];
   readonly retentionMs: number;
   readonly crashesMax: number;

@@ -119,10 +119,10 @@ export class CommitLoop {
 
   /** Nothing of the group was stored: each of its calls is told so. */
   #fail(calls: readonly WriterCall[], problem: Problem): void {
-    const delivers = new Set([...this.#waiters.keys()]);
+    const failed = new Set(this.#waiters.keys());
     this.#waiters.clear();
-    for (const { call, verb } of calls) if (verb !== "abandon") delivers.add(call);
-    this.#post({ answers: [...delivers].map((call) => ({ call, error: problem })) }, []);
+    for (const { call, verb } of calls) if (verb !== "abandon") failed.add(call);
+    this.#post({ answers: [...failed].map((call) => ({ call, error: problem })) }, []);
     this.#tell(problem);
   }
 

@@ -9,6 +9,8 @@ import { Thread } from "./thread.ts";
 export interface EmbeddedOptions {
   /** The data folder; made if it is not there. One process owns it at a time. */
   readonly folder: string;
+  /** How a second start is told who has the folder; `"another process"` unless given. */
+  readonly owner?: string;
   readonly queues: readonly QueueBounds[];
   /** How long finished requests, their results and their keys are kept; 7 days unless set. */
   readonly retentionMs?: number;
@@ -29,6 +31,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const clockOffsetMs = (): number => (clock === systemClock ? 0 : clock.now() - systemClock.now());
   const workerData: WriterSettings = {
     folder,
+    owner: options.owner ?? "another process",
     // A queue's settings may hold more than its bounds, and not all of it can cross to a thread.
     queues: queues.map(({ name, backlogMax, backlogBytesMax }) => ({ name, backlogMax, backlogBytesMax })),
     retentionMs: options.retentionMs ?? 7 * 86_400_000,

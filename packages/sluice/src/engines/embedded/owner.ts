@@ -13,7 +13,7 @@ export interface Ownership {
  * Locks the folder for this process. The lock is SQLite's own on a file beside the store; who holds it
  * stands in a file of its own, since reading a locked file from its owner would drop the lock.
  */
-export function takeOwnership(folder: string): Ownership {
+export function takeOwnership(folder: string, owner: string): Ownership {
   const lock = new DatabaseSync(join(folder, "owner.lock"));
   const ownerFile = join(folder, "owner.json");
   try {
@@ -23,7 +23,7 @@ export function takeOwnership(folder: string): Ownership {
     if (!/locked|busy/.test(messageOf(cause))) throw cause;
     throw new SluiceError("folder-owned", `${folder} is in use by ${describeOwner(ownerFile)}`, { cause });
   }
-  writeFileSync(ownerFile, JSON.stringify({ pid: process.pid, host: hostname(), startedAt: new Date() }));
+  writeFileSync(ownerFile, JSON.stringify({ owner, host: hostname(), startedAt: new Date() }));
   return {
     release() {
       rmSync(ownerFile, { force: true });
@@ -34,8 +34,8 @@ export function takeOwnership(folder: string): Ownership {
 
 function describeOwner(file: string): string {
   try {
-    const { pid, host, startedAt } = JSON.parse(readFileSync(file, "utf8"));
-    return `process ${pid} on ${host}, started ${startedAt}`;
+    const { owner, host, startedAt } = JSON.parse(readFileSync(file, "utf8"));
+    return `${owner} on ${host}, started ${startedAt}`;
   } catch {
     return "a process that has not told its name yet";
   }

@@ -12,9 +12,6 @@ export interface ThreadOptions<Call> {
   readonly onTold?: (problem: Problem | undefined) => void;
 }
 
-/** What a commit allocates is dead after it: more room for the young would only be more memory. */
-const maxYoungGenerationSizeMb = 12;
-
 interface Pending {
   resolve(value: unknown): void;
   reject(error: SluiceError): void;
@@ -46,7 +43,7 @@ export class Thread<Call extends { readonly call: number }> {
   private constructor({ file, workerData, wrap, onTold }: ThreadOptions<Call>) {
     this.#wrap = wrap;
     this.#onTold = onTold;
-    this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
+    this.#worker = new Worker(file, { workerData });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#opening = new Promise((resolve, reject) => {
       this.#worker.once("error", reject);
@@ -72,7 +69,7 @@ export class Thread<Call extends { readonly call: number }> {
     if (this.#outgoing.length === 0) setImmediate(() => this.#send());
     this.#outgoing.push({ ...call, call: number } as unknown as Call);
     const answer = new Promise<Value>((resolve, reject) => {
-      this.#pending.set(number, { resolve: resolve as (value: unknown) => void, reject });
+      this.#pending.set(number, { resolve, reject });
     });
     return { number, answer };
   }

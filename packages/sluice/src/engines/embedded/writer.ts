@@ -37,7 +37,7 @@ try {
 
 function start(): void {
   const { folder, queues, crashesMax, retentionMs } = settings;
-  const ownership = takeOwnership(folder);
+  const ownership = takeOwnership(folder, settings.owner);
   const db = openForWriting(storeFileIn(folder));
   migrate(db);
   const ledger = new QueueLedger(db, queues);
