@@ -3,7 +3,15 @@ import { isIPv4 } from "node:net";
 import { parseDuration, parseRate, parseSize } from "../core/duration.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "../core/retry.ts";
-import type { Overrides, QueueConfig, QueueSettings, RetryConfig, RunSettings, Settings, SluiceConfig } from "./config.ts";
+import type {
+  Overrides,
+  QueueConfig,
+  QueueSettings,
+  RetryConfig,
+  RunSettings,
+  Settings,
+  SluiceConfig,
+} from "./config.ts";
 
 const fileFields = ["queues", "data", "host", "port", "retention", "bodyMax", "diskFreeMin", "grace"];
 const queueFields = [
@@ -61,10 +69,15 @@ function queuesOf(file: SluiceConfig | undefined, overrides: Overrides): Readonl
 
 function queueSettings(name: string, queue: QueueConfig): QueueSettings {
   const at = (field: string): string => `queues.${name}.${field}`;
-  if (!queueName.test(name)) throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
+  if (!queueName.test(name))
+    throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
   assertObject(`queues.${name}`, queue, queueFields);
   if (queue.transactional === true) {
-    throw wrong(at("transactional"), "needs the cluster engine; the embedded engine cannot share its transaction", true);
+    throw wrong(
+      at("transactional"),
+      "needs the cluster engine; the embedded engine cannot share its transaction",
+      true,
+    );
   }
   return {
     name,

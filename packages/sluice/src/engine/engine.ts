@@ -1,6 +1,17 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
 import type { Rates } from "../core/rate-meter.ts";
-import type { Claim, Content, Delivery, Failure, NewRequest, Outcome, Receipt, RequestStatus, State, StateCounts } from "../core/request.ts";
+import type {
+  Claim,
+  Content,
+  Delivery,
+  Failure,
+  NewRequest,
+  Outcome,
+  Receipt,
+  RequestStatus,
+  State,
+  StateCounts,
+} from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 
 export interface Engine extends AsyncDisposable {

@@ -14,6 +14,9 @@ export function openLog({ level, isPretty }: LogOptions): Logger {
   if (!isPretty) return pino(options, pino.destination({ fd: 2, sync: true }));
   return pino({
     ...options,
-    transport: { target: "pino-pretty", options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" } },
+    transport: {
+      target: "pino-pretty",
+      options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" },
+    },
   });
 }

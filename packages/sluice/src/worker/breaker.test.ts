@@ -5,7 +5,10 @@ import { Breaker } from "./breaker.ts";
 function breaker(): { breaker: Breaker; move(ms: number): void } {
   let ms = 0;
   const clock = { now: () => ms, monotonic: () => ms };
-  return { breaker: new Breaker({ clock, outagesMax: 3, pauseMs: 1_000, pauseMaxMs: 3_000 }), move: (by) => void (ms += by) };
+  return {
+    breaker: new Breaker({ clock, outagesMax: 3, pauseMs: 1_000, pauseMaxMs: 3_000 }),
+    move: (by) => void (ms += by),
+  };
 }
 
 function open(target: Breaker): void {

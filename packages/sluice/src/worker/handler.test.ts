@@ -13,7 +13,12 @@ describe("what a handler returns", () => {
     ["bytes as bytes", new Uint8Array([104, 105]), "application/octet-stream", "hi"],
     ["a typed body as itself", { body: "<p>", contentType: "text/html" }, "text/html", "<p>"],
     ["typed bytes as themselves", { body: Buffer.from("x"), contentType: "image/png" }, "image/png", "x"],
-    ["an object that only looks typed as JSON", { body: 1, contentType: "a/b" }, "application/json", '{"body":1,"contentType":"a/b"}'],
+    [
+      "an object that only looks typed as JSON",
+      { body: 1, contentType: "a/b" },
+      "application/json",
+      '{"body":1,"contentType":"a/b"}',
+    ],
   ];
   for (const [name, value, contentType, bytes] of cases) {
     it(`keeps ${name}`, () => {

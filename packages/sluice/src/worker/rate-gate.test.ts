@@ -42,7 +42,11 @@ describe("the rate gate", () => {
   it("gives a busy worker the whole rate", () => {
     const clock = handMovedClock();
     const gate = new RateGate({ ratePerHour: 100_000, clock });
-    const times = starts(gate, clock, Array.from({ length: 6_000 }, () => 10));
+    const times = starts(
+      gate,
+      clock,
+      Array.from({ length: 6_000 }, () => 10),
+    );
     assert.ok(Math.abs(times.length - 1_667) <= 16, `${times.length} starts in a minute`);
   });
 

@@ -90,7 +90,9 @@ async function readBounded(body: AsyncIterable<Buffer>, bytesMax: number): Promi
 const excerptLength = 500;
 
 function refused(status: number, headers: IncomingHttpHeaders, bytes: Uint8Array | undefined): AttemptEnd {
-  const excerpt = Buffer.from(bytes ?? []).toString("utf8").slice(0, excerptLength);
+  const excerpt = Buffer.from(bytes ?? [])
+    .toString("utf8")
+    .slice(0, excerptLength);
   return {
     kind: "failed",
     failure: {

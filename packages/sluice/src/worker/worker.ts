@@ -215,7 +215,8 @@ class QueueWorker implements Worker {
     const { log } = this.#options;
     const line = { queue, id, attempt: number, durationMs: Math.round(durationMs) };
     if (end === undefined) log.info(line, "attempt cut off by the shutdown");
-    else if (end.kind === "failed") log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
+    else if (end.kind === "failed")
+      log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
     else if (log.isLevelEnabled("debug")) log.debug(line, "attempt done");
   }
 }

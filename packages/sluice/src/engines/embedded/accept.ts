@@ -53,7 +53,8 @@ export function prepareAccept({ db, queues, seqs, now }: Store): (requests: read
     const stored = earlier === undefined ? findKey.get(queue.no, key) : undefined;
     const known = earlier?.fingerprint ?? (stored?.["fingerprint"] as Uint8Array | undefined);
     if (known !== undefined && !isSame(known, fingerprint)) return undefined;
-    const repeats = earlier ?? (stored && repeatedReceipt(queue, stored["seq"] as number, stored["random"] as Uint8Array));
+    const repeats =
+      earlier ?? (stored && repeatedReceipt(queue, stored["seq"] as number, stored["random"] as Uint8Array));
     const entry: Entry = { request, queue, fingerprint, repeats, receipt: undefined };
     if (earlier === undefined) seen.set(seenKey, entry);
     return entry;

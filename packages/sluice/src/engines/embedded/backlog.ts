@@ -27,7 +27,8 @@ export function prepareBacklog(db: DatabaseSync): (now: number) => readonly Stor
     const backlog = backlogOf(row);
     const scheduled = row.scheduled === 0 ? 0 : (countFuture.get(no, now)?.["n"] as number);
     const waiting = backlog - running - scheduled;
-    const oldest = backlog === running ? undefined : (oldestWaiting.get({ queue: no, cursor })?.["seq"] as number | null);
+    const oldest =
+      backlog === running ? undefined : (oldestWaiting.get({ queue: no, cursor })?.["seq"] as number | null);
     return {
       queue: name,
       isPaused: row.is_paused === 1,

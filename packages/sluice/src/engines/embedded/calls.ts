@@ -18,7 +18,12 @@ export type WriterCall =
   | { readonly verb: "close"; readonly call: number };
 
 export type ReaderCall =
-  | { readonly verb: "read" | "readBody" | "readResult"; readonly call: number; readonly id: RequestId; readonly now: number }
+  | {
+      readonly verb: "read" | "readBody" | "readResult";
+      readonly call: number;
+      readonly id: RequestId;
+      readonly now: number;
+    }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
   | { readonly verb: "backlog" | "audit"; readonly call: number; readonly now: number }
   | { readonly verb: "close"; readonly call: number };

@@ -10,7 +10,8 @@ const candidates: Readonly<Record<State | "any", string>> = {
   any: "SELECT seq FROM requests WHERE queue = :queue AND seq < :before ORDER BY seq DESC",
   done: "SELECT seq FROM outcomes WHERE queue = :queue AND state = 'done' AND seq < :before ORDER BY seq DESC",
   dead: "SELECT seq FROM outcomes WHERE queue = :queue AND state = 'dead' AND seq < :before ORDER BY seq DESC",
-  cancelled: "SELECT seq FROM outcomes WHERE queue = :queue AND state = 'cancelled' AND seq < :before ORDER BY seq DESC",
+  cancelled:
+    "SELECT seq FROM outcomes WHERE queue = :queue AND state = 'cancelled' AND seq < :before ORDER BY seq DESC",
   running: "SELECT seq FROM running WHERE queue = :queue AND seq < :before ORDER BY seq DESC",
   scheduled: `
     SELECT seq FROM scheduled WHERE queue = :queue AND due_at > :now AND seq < :before ORDER BY seq DESC`,
@@ -51,6 +52,9 @@ export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number)
   }
 
   function seqsOf(sql: string, values: Record<string, SQLInputValue>): number[] {
-    return db.prepare(sql).all(values).map(({ seq }) => seq as number);
+    return db
+      .prepare(sql)
+      .all(values)
+      .map(({ seq }) => seq as number);
   }
 }
