@@ -48,7 +48,7 @@ export interface QueueConfig {
 }
 
 export interface RetryConfig {
-  /** Failed attempts until a request is dead; 10. */
+  /** Failed attempts until a request is dead; 20. */
   readonly attempts?: number;
   /** The first backoff, doubled with each failed attempt; `"1s"`. */
   readonly backoff?: string;

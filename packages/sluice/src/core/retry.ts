@@ -11,9 +11,9 @@ export interface RetryPolicy {
   readonly ageMaxMs: number;
 }
 
-/** Ten attempts within nine minutes; no age limit short of 30 days. An outage of the target burns none of them. */
+/** Twenty attempts within two hours; no age limit short of 30 days. An outage of the target burns none of them. */
 export const defaultRetryPolicy: RetryPolicy = {
-  attemptsMax: 10,
+  attemptsMax: 20,
   backoffMs: 1_000,
   backoffMaxMs: 600_000,
   ageMaxMs: 30 * 86_400_000,

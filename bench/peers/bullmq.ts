@@ -1,0 +1,41 @@
+import { startRedis } from "@sluice/testing";
+import { getJson } from "./get-json.ts";
+import { startNodeProcess } from "./node-process.ts";
+import type { Counts, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+
+const redisSettings = {
+  // As durable as a receipt of Sluice: fsynced before the answer.
+  appendonly: "yes",
+  appendfsync: "always",
+  // The only policy BullMQ works with: docs.bullmq.io/guide/going-to-production
+  "maxmemory-policy": "noeviction",
+  // Redis would rewrite its log in some runs and not in others; without, each run is at its best.
+  "auto-aof-rewrite-percentage": "0",
+};
+
+/**
+ * Fastify in front of BullMQ, with a worker in a process of its own and Redis on disk before each answer.
+ * Finished jobs are kept, as is BullMQ's default: their results are read from them.
+ */
+export const bullmq: Peer = {
+  name: "bullmq",
+  async start({ folder, isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+    await using resources = new AsyncDisposableStack();
+    const redis = resources.use(await startRedis({ folder, settings: redisSettings }));
+    const env = { REDIS_PORT: String(redis.port) };
+    const gateway = resources.use(await startNodeProcess({ script: scriptOf("gateway"), env, profileFolder }));
+    const pids = [redis.pid, gateway.pid];
+    if (isWorking) pids.push(resources.use(await startNodeProcess({ script: scriptOf("worker"), env })).pid);
+    const owned = resources.move();
+    return {
+      intakeUrl: `${gateway.url}/requests`,
+      pids,
+      counts: async () => (await getJson(`${gateway.url}/counts`)) as Counts,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    };
+  },
+};
+
+function scriptOf(role: "gateway" | "worker"): URL {
+  return new URL(`./bullmq-${role}.ts`, import.meta.url);
+}

@@ -1,0 +1,32 @@
+// What the bench must be able to do with each peer.
+
+export const peerNames = ["bare", "bullmq", "sluice"] as const;
+export type PeerName = (typeof peerNames)[number];
+
+export interface Peer {
+  readonly name: PeerName;
+  start(options: PeerOptions): Promise<RunningPeer>;
+}
+
+export interface PeerOptions {
+  /** An empty folder for its files. */
+  readonly folder: string;
+  /** Whether requests are worked on, or only taken in. */
+  readonly isWorking: boolean;
+  /** Where its gateway leaves a CPU profile when it is stopped. */
+  readonly profileFolder?: string | undefined;
+}
+
+export interface RunningPeer extends AsyncDisposable {
+  /** Where a request is POSTed. */
+  readonly intakeUrl: string;
+  /** Every process that does a part of the work, servers included; their children are found. */
+  readonly pids: readonly number[];
+  counts(): Promise<Counts>;
+}
+
+export interface Counts {
+  readonly accepted: number;
+  /** Those whose result is stored. */
+  readonly finished: number;
+}

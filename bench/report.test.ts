@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderMarkdown, renderText, report } from "./report.ts";
+import type { Measurement } from "./report.ts";
+import { intake } from "./scenarios/intake.ts";
+import { median, quantile } from "./statistics.ts";
+
+const measurements: readonly Measurement[] = [
+  { scenario: "intake", peer: "bare", round: 1, figures: { perSecond: 40_000 } },
+  { scenario: "intake", peer: "sluice", round: 1, figures: { perSecond: 30_000, peakRssMb: 180 } },
+  { scenario: "intake", peer: "sluice", round: 2, figures: { perSecond: 10_000, peakRssMb: 200 } },
+  { scenario: "intake", peer: "sluice", round: 3, figures: { perSecond: 24_000, peakRssMb: 190 } },
+  { scenario: "life", peer: "sluice", round: 1, figures: { perSecond: 1 } },
+];
+
+test("a report takes the median of the rounds and puts ratios before figures", () => {
+  const { table } = report(intake, measurements);
+  assert.deepEqual(table, [
+    ["", "÷ bare node:http", "per second", "peak RSS MB"],
+    ["Sluice", "0.60", "24,000", "190"],
+    ["bare node:http", "1.00", "40,000", ""],
+  ]);
+});
+
+test("a report says of each bound whether it was reached, missed or not measured", () => {
+  const slow = measurements.filter(({ round, peer }) => peer === "bare" || round === 2);
+  assert.deepEqual(report(intake, measurements).bounds, [
+    "must be at least 0.5 × bare node:http: reached",
+    "must be at least 1.5 × Fastify + BullMQ: not measured",
+  ]);
+  assert.equal(report(intake, slow).bounds[0], "must be at least 0.5 × bare node:http: missed");
+});
+
+test("a report reads as text and as Markdown", () => {
+  const text = renderText(report(intake, measurements)).split("\n");
+  assert.equal(text[1], "                ÷ bare node:http  per second  peak RSS MB");
+  assert.equal(text[2], "Sluice                      0.60      24,000          190");
+  const markdown = renderMarkdown(report(intake, measurements)).split("\n");
+  assert.deepEqual(markdown.slice(2, 5), [
+    "|  | ÷ bare node:http | per second | peak RSS MB |",
+    "|---|---:|---:|---:|",
+    "| Sluice | 0.60 | 24,000 | 190 |",
+  ]);
+});
+
+test("the median of an even number of values is the mean of the middle two", () => {
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+  assert.equal(median([3, 1, 2]), 2);
+});
+
+test("a quantile is one of the values, the greatest at the end", () => {
+  const values = Array.from({ length: 100 }, (_, index) => index + 1);
+  assert.equal(quantile(values, 0.5), 51);
+  assert.equal(quantile(values, 0.99), 100);
+  assert.equal(quantile(values, 1), 100);
+});

@@ -1,0 +1,40 @@
+// What a scenario must reach, and whether it did.
+import type { PeerName } from "../peers/peer.ts";
+import type { FigureName, Figures } from "./scenario.ts";
+
+export type Bound =
+  /** Sluice's figure is at least so many times the peer's. */
+  | { readonly kind: "ratio"; readonly to: PeerName; readonly atLeast: number }
+  /** Sluice's figure is at most this. */
+  | { readonly kind: "limit"; readonly figure: FigureName; readonly atMost: number };
+
+export type FiguresByPeer = Readonly<Partial<Record<PeerName, Figures>>>;
+export type Verdict = "reached" | "missed" | "not measured";
+
+export interface JudgeOptions {
+  readonly figures: FiguresByPeer;
+  /** The scenario's own figure, which ratios are taken of. */
+  readonly figure: FigureName;
+}
+
+export function judge(bound: Bound, { figures, figure }: JudgeOptions): Verdict {
+  switch (bound.kind) {
+    case "ratio": {
+      const ratio = ratioOf(figures.sluice?.[figure], figures[bound.to]?.[figure]);
+      return verdictOf(ratio, (value) => value >= bound.atLeast);
+    }
+    case "limit":
+      return verdictOf(figures.sluice?.[bound.figure], (value) => value <= bound.atMost);
+    default:
+      return bound satisfies never;
+  }
+}
+
+export function ratioOf(value: number | undefined, base: number | undefined): number | undefined {
+  return value === undefined || base === undefined ? undefined : value / base;
+}
+
+function verdictOf(value: number | undefined, holds: (value: number) => boolean): Verdict {
+  if (value === undefined) return "not measured";
+  return holds(value) ? "reached" : "missed";
+}

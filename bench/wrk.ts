@@ -1,0 +1,45 @@
+import { fileURLToPath } from "node:url";
+import { findProgram, startChild } from "@sluice/testing";
+import { body } from "./body.ts";
+
+export interface WrkOptions {
+  readonly url: string;
+  readonly seconds: number;
+  readonly connections: number;
+}
+
+export interface WrkReport {
+  readonly answers: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+interface WrkLine {
+  readonly answers: number;
+  readonly micros: number;
+  readonly p50Micros: number;
+  readonly p99Micros: number;
+  readonly errors: number;
+}
+
+/** Posts as fast as it is answered, over connections that stay open. Any refused or failed request fails the run. */
+export async function runWrk({ url, seconds, connections }: WrkOptions): Promise<WrkReport> {
+  const command = findProgram({ program: "wrk", debianPackage: "wrk" });
+  const script = fileURLToPath(new URL("./post.lua", import.meta.url));
+  const args = ["--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
+  await using wrk = await startChild({
+    command,
+    args: [...args, "--timeout", "30s", "--script", script, url],
+    env: { BENCH_BODY: body },
+  });
+  const [, json = ""] = await wrk.line(/^RESULT (.*)$/);
+  const line = JSON.parse(json) as WrkLine;
+  if (line.errors > 0) throw new Error(`${line.errors} of ${line.answers} requests to ${url} failed:\n${wrk.output()}`);
+  return {
+    answers: line.answers,
+    perSecond: line.answers / (line.micros / 1e6),
+    p50Ms: line.p50Micros / 1e3,
+    p99Ms: line.p99Micros / 1e3,
+  };
+}

@@ -1,0 +1,133 @@
+// A checker that cannot go red proves nothing: each figure is shown red on evidence with one seeded fault.
+import { deepEqual, equal } from "node:assert/strict";
+import { describe, test } from "node:test";
+import { check, forbidden, type Evidence, type Figures } from "./checker.ts";
+
+const sound: Evidence = {
+  ledger: [
+    { kind: "sent", key: "a", sha256: "1" },
+    { kind: "accepted", key: "a", sha256: "1", id: "id-a" },
+    { kind: "sent", key: "b", sha256: "2" },
+    { kind: "unknown", key: "b", sha256: "2", reason: "socket closed" },
+    { kind: "sent", key: "b", sha256: "2" },
+    { kind: "accepted", key: "b", sha256: "2", id: "id-b" },
+    { kind: "sent", key: "b", sha256: "3" },
+    { kind: "refused", key: "b", sha256: "3", status: 422 },
+    { kind: "result", id: "id-a", resultHash: "result-a" },
+  ],
+  starts: [
+    { id: "id-a", sha256: "1" },
+    { id: "id-b", sha256: "2" },
+  ],
+  effects: [
+    { id: "id-a", sha256: "1" },
+    { id: "id-b", sha256: "2" },
+  ],
+  readings: [
+    { id: "id-a", key: "a", state: "done", resultHash: "result-a", resultOf: "1" },
+    { id: "id-b", key: "b", state: "done", resultHash: "result-b", resultOf: "2" },
+  ],
+};
+const [readingA, readingB] = sound.readings as [Evidence["readings"][number], Evidence["readings"][number]];
+
+interface Seed {
+  readonly fault: string;
+  readonly evidence: Evidence;
+  readonly red: keyof Figures;
+}
+
+const seeds: readonly Seed[] = [
+  {
+    fault: "an accepted request that the store does not know",
+    evidence: { ...sound, readings: [readingA] },
+    red: "lost",
+  },
+  {
+    fault: "an accepted request that is still waiting at the end",
+    evidence: { ...sound, readings: [readingA, { ...readingB, state: "waiting" }] },
+    red: "lost",
+  },
+  {
+    fault: "an outcome without an effect: marked done before it was processed",
+    evidence: { ...sound, effects: sound.effects.slice(0, 1) },
+    red: "lost",
+  },
+  {
+    fault: "one key that was stored twice",
+    evidence: { ...sound, readings: [...sound.readings, { ...readingB, id: "id-b2" }] },
+    red: "doubledOutcomes",
+  },
+  {
+    fault: "a receipt with another id for the same key",
+    evidence: { ...sound, ledger: [...sound.ledger, { kind: "accepted", key: "a", sha256: "1", id: "id-a2" }] },
+    red: "doubledOutcomes",
+  },
+  {
+    fault: "a result that changed after it was read",
+    evidence: { ...sound, readings: [{ ...readingA, resultHash: "other" }, readingB] },
+    red: "doubledOutcomes",
+  },
+  {
+    fault: "a second effect of the same request",
+    evidence: { ...sound, effects: [...sound.effects, { id: "id-a", sha256: "1" }] },
+    red: "doubledEffects",
+  },
+  {
+    fault: "a request that nobody sent",
+    evidence: { ...sound, readings: [...sound.readings, { ...readingB, id: "id-c", key: "c" }] },
+    red: "phantom",
+  },
+  {
+    fault: "an effect of a request that nobody knows",
+    evidence: { ...sound, effects: [...sound.effects, { id: "id-c", sha256: "1" }] },
+    red: "phantom",
+  },
+  {
+    fault: "an effect of another body than was sent",
+    evidence: { ...sound, effects: [{ id: "id-a", sha256: "9" }, ...sound.effects.slice(1)] },
+    red: "mismatched",
+  },
+  {
+    fault: "a result of another body than was sent",
+    evidence: { ...sound, readings: [{ ...readingA, resultOf: "2" }, readingB] },
+    red: "mismatched",
+  },
+  {
+    fault: "a refused body that B was given",
+    evidence: { ...sound, effects: [...sound.effects, { id: "id-b", sha256: "3" }] },
+    red: "refusedWithEffect",
+  },
+];
+
+describe("the checker", () => {
+  test("finds nothing wrong where nothing is", () => {
+    const figures = check(sound);
+    deepEqual(
+      forbidden.map((name) => figures[name]),
+      forbidden.map(() => 0),
+    );
+    const { accepted, unknown, dead, starts, effects, doubledEffects } = figures;
+    deepEqual(
+      { accepted, unknown, dead, starts, effects, doubledEffects },
+      {
+        accepted: 2,
+        unknown: 1,
+        dead: 0,
+        starts: 2,
+        effects: 2,
+        doubledEffects: 0,
+      },
+    );
+  });
+
+  test("counts what is declared dead as ended", () => {
+    const readings = [{ ...readingA, state: "dead", resultHash: "result-a" }, readingB];
+    const figures = check({ ...sound, readings, effects: sound.effects.slice(1) });
+    equal(figures.lost, 0);
+    equal(figures.dead, 1);
+  });
+
+  for (const { fault, evidence, red } of seeds) {
+    test(`goes red (${red}) on ${fault}`, () => equal(check(evidence)[red], 1));
+  }
+});

@@ -1,0 +1,116 @@
+// Bugs that the suite must see, each as a patch of the product's sources and with what has to go red on it.
+
+export interface Patch {
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export type Catcher =
+  | { readonly kind: "scenario"; readonly name: string; readonly rounds: number }
+  /** Cases of the engine's contract whose names fit. */
+  | { readonly kind: "contract"; readonly cases: string };
+
+export interface Mutant {
+  readonly name: string;
+  readonly bug: string;
+  readonly patches: readonly Patch[];
+  readonly catcher: Catcher;
+  /** What the red run says: red for another reason does not count. */
+  readonly sign: RegExp;
+}
+
+const embedded = "packages/sluice/src/engines/embedded";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "answer-before-commit",
+    bug: "the answers of a group leave before its commit, on a slow disk (against I1)",
+    patches: [
+      {
+        file: `${embedded}/commit-loop.ts`,
+        from: "        this.#serveWaiters(answers, transfer);\n      });",
+        to: `        this.#serveWaiters(answers, transfer);
+        this.#post({ answers }, transfer);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+      });`,
+      },
+      {
+        file: `${embedded}/commit-loop.ts`,
+        from: "      this.#post({ answers }, transfer);\n    } catch",
+        to: "    } catch",
+      },
+    ],
+    catcher: { kind: "scenario", name: "kill-outside", rounds: 3 },
+    sign: /lost is [1-9]/,
+  },
+  {
+    name: "done-before-effect",
+    bug: "a request is marked done before its handler runs: the textbook's set of seen ids",
+    patches: [
+      {
+        file: "packages/sluice/src/worker/worker.ts",
+        from: "    const end = await attempt(",
+        to: `    const sha256 = process.getBuiltinModule("node:crypto").createHash("sha256").update(delivery.request.body).digest("hex");
+    const result = { contentType: "application/json", bytes: Buffer.from(JSON.stringify({ sha256 })) };
+    await engine.settle(delivery.claim, { kind: "done", result });
+    const end = await attempt(`,
+      },
+    ],
+    catcher: { kind: "scenario", name: "kill-effect-pending", rounds: 2 },
+    sign: /lost is [1-9]/,
+  },
+  {
+    name: "retry-before-scheduled",
+    bug: "a failed attempt is acknowledged, and its retry is scheduled a little later",
+    patches: [
+      {
+        file: `${embedded}/retry.ts`,
+        from: "    schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at);",
+        to: "    setTimeout(() => schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at), 100);",
+      },
+    ],
+    catcher: { kind: "scenario", name: "kill-flaky", rounds: 2 },
+    sign: /lost is [1-9]/,
+  },
+  {
+    name: "keys-forgotten",
+    bug: "keys are compared, and never stored (against I5)",
+    patches: [
+      {
+        file: `${embedded}/accept.ts`,
+        from: "insertKey.run(queue.no, key, seq, fingerprint);",
+        to: "insertKey.setReadBigInts(false);",
+      },
+    ],
+    catcher: { kind: "scenario", name: "repeats", rounds: 1 },
+    sign: /doubledOutcomes is [1-9]/,
+  },
+  {
+    name: "last-outcome-wins",
+    bug: "the first outcome's constraint is gone (against I3)",
+    patches: [
+      {
+        file: `${embedded}/settle.ts`,
+        from: 'releaseClaim.get(seq, token) as unknown as Held | undefined;\n    if (held === undefined) return "superseded";',
+        to: `(releaseClaim.get(seq, token) ?? { queue: 1, attempts: 0, crashes: 0, started_at: 0, bytes: 0 }) as unknown as Held;`,
+      },
+      { file: `${embedded}/settle.ts`, from: "INSERT INTO outcomes", to: "INSERT OR REPLACE INTO outcomes" },
+      { file: `${embedded}/settle.ts`, from: " ON CONFLICT (seq) DO NOTHING", to: "" },
+    ],
+    // One process settles each claim once: only the contract's cases try it twice.
+    catcher: { kind: "contract", cases: "the first outcome wins" },
+    sign: /✖ the first outcome wins/,
+  },
+  {
+    name: "synchronous-normal",
+    bug: "commits are not synced (against I1)",
+    patches: [
+      { file: `${embedded}/database.ts`, from: "PRAGMA synchronous = FULL;", to: "PRAGMA synchronous = NORMAL;" },
+    ],
+    // SIGKILL cannot show it, the page cache survives: the setting is read back, and the start refused (I9).
+    catcher: { kind: "scenario", name: "kill-accept-committed", rounds: 1 },
+    sign: /synchronous must be 2, got 1/,
+  },
+];

@@ -1,0 +1,12 @@
+import { defineConfig } from "sluice";
+
+/** Service B behind a queue that tries again soon and often: the faults are meant to pass. */
+export default defineConfig({
+  queues: {
+    orders: {
+      target: process.env["FAULTS_TARGET"] ?? "",
+      timeout: "10s",
+      retry: { attempts: 100, backoff: "10ms", backoffMax: "200ms" },
+    },
+  },
+});

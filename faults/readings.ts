@@ -1,0 +1,98 @@
+// Reads back over HTTP what became of the requests.
+import type { Reading } from "./checker.ts";
+import { sha256Of } from "./parcel.ts";
+
+interface WireRequest {
+  readonly id: string;
+  readonly key: string | null;
+  readonly state: string;
+}
+
+const finalStates: ReadonlySet<string> = new Set(["done", "dead", "cancelled"]);
+const readersAtOnce = 8;
+/** Beyond this a request that has no outcome counts as one that never will. */
+const drainMsMax = 60_000;
+
+/** Waits until every request of the store has its outcome, then reads them all with their results. */
+export async function readOutcomes(url: string): Promise<readonly Reading[]> {
+  const listed = await listAll(url);
+  const deadline = performance.now() + drainMsMax;
+  return mapAtOnce(listed, async ({ id, key, state }) => {
+    const ended = finalStates.has(state) ? state : await waitForOutcome(`${url}/v1/requests/${id}`, deadline);
+    return { id, key: key ?? "", state: ended, ...(await readResult(url, id, ended)) };
+  });
+}
+
+/** The hash of a result if there is one by now. */
+export async function readResultHash(url: string, id: string): Promise<string | undefined> {
+  const response = await fetch(`${url}/v1/requests/${id}/result`);
+  const bytes = Buffer.from(await response.arrayBuffer());
+  return response.status === 200 ? sha256Of(bytes) : undefined;
+}
+
+export interface Audit {
+  readonly holds: boolean;
+  readonly queues: readonly Readonly<Record<string, unknown>>[];
+}
+
+export async function readAudit(url: string): Promise<Audit> {
+  return (await getJson(`${url}/v1/audit`)) as Audit;
+}
+
+/** How `fetch` tells that the connection was refused, or broke. */
+export function isBrokenOff(error: unknown): boolean {
+  return error instanceof TypeError;
+}
+
+async function listAll(url: string): Promise<readonly WireRequest[]> {
+  const listed: WireRequest[] = [];
+  for (let cursor = ""; ;) {
+    const page = (await getJson(`${url}/v1/requests?limit=500${cursor}`)) as {
+      readonly requests: readonly WireRequest[];
+      readonly nextCursor?: string | null;
+    };
+    listed.push(...page.requests);
+    if (page.nextCursor === null || page.nextCursor === undefined) return listed;
+    cursor = `&cursor=${encodeURIComponent(page.nextCursor)}`;
+  }
+}
+
+/** The state at the deadline if there is no outcome until then. */
+async function waitForOutcome(url: string, deadline: number): Promise<string> {
+  for (;;) {
+    const { state } = (await getJson(url, { prefer: "wait=10" })) as WireRequest;
+    if (finalStates.has(state) || performance.now() > deadline) return state;
+  }
+}
+
+async function readResult(url: string, id: string, state: string): Promise<Pick<Reading, "resultHash" | "resultOf">> {
+  if (state !== "done") return { resultHash: undefined, resultOf: undefined };
+  const response = await fetch(`${url}/v1/requests/${id}/result`);
+  const bytes = Buffer.from(await response.arrayBuffer());
+  return { resultHash: sha256Of(bytes), resultOf: bodyHashIn(bytes) };
+}
+
+/** The hash that B wrote; what is not B's answer has none. */
+function bodyHashIn(bytes: Buffer): string | undefined {
+  try {
+    return (JSON.parse(bytes.toString()) as { readonly sha256?: string }).sha256;
+  } catch {
+    return undefined; // shows as a mismatch
+  }
+}
+
+async function getJson(url: string, headers: Record<string, string> = {}): Promise<unknown> {
+  const response = await fetch(url, { headers });
+  if (!response.ok) throw new Error(`GET ${url} answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}
+
+async function mapAtOnce<Item, Value>(items: readonly Item[], map: (item: Item) => Promise<Value>): Promise<Value[]> {
+  const values: Value[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < items.length; index = next++) values[index] = await map(items[index] as Item);
+  };
+  await Promise.all(Array.from({ length: readersAtOnce }, work));
+  return values;
+}

@@ -1,0 +1,33 @@
+import type { Figures } from "./checker.ts";
+import type { Random } from "./random.ts";
+
+export interface Scenario {
+  readonly name: string;
+  /** Its numbers in the list of faults. */
+  readonly numbers: string;
+  readonly fault: string;
+  /** Needs more time or rights than the short form has. */
+  readonly isLong?: true;
+  play(options: PlayOptions): Promise<Played>;
+}
+
+export interface PlayOptions {
+  /** How many times the fault is to hit. */
+  readonly rounds: number;
+  readonly random: Random;
+  /** In small, for `npm test`. */
+  readonly isShort: boolean;
+}
+
+export interface Played {
+  readonly trials: number;
+  /** Times that the fault really happened. */
+  readonly hits: number;
+  readonly figures: Figures;
+  /** B makes a key's effect once, or nothing of this fault may run a request twice. */
+  readonly areEffectsOnce: boolean;
+  /** What was expected and did not come, in words. */
+  readonly violations: readonly string[];
+}
+
+export class SkippedError extends Error {}

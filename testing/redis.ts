@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { startChild } from "./child.ts";
+import type { Child, Exit } from "./child.ts";
+import { freePort } from "./free-port.ts";
+import { findProgram } from "./system-program.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+export interface StartRedisOptions {
+  /** As in redis.conf, for example `{ appendonly: "yes", appendfsync: "always" }`. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Where it keeps its files; a temporary folder unless given. Give it, with the port, to start one again. */
+  readonly folder?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+export interface Redis extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  output(): string;
+  kill(signal: NodeJS.Signals): boolean;
+}
+
+/** Starts a redis-server of its own on a loopback port; resolves once it answers PING. Disposing stops it. */
+export async function startRedis(options: StartRedisOptions = {}): Promise<Redis> {
+  const program = findProgram({ program: "redis-server", debianPackage: "redis-server" });
+  await using resources = new AsyncDisposableStack();
+  const folder = options.folder ?? resources.use(await temporaryFolder()).path;
+  const port = options.port ?? (await freePort());
+  const settings = {
+    port: String(port),
+    bind: "127.0.0.1",
+    dir: folder,
+    save: "",
+    ...options.settings,
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const child = resources.use(await startChild({ command: program, args }));
+  await child.line(/Ready to accept connections/);
+  await ping(port);
+  return redisOf(child, port, resources.move());
+}
+
+function redisOf(child: Child, port: number, resources: AsyncDisposableStack): Redis {
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    pid: child.pid,
+    exited: child.exited,
+    output: () => child.output(),
+    kill: (signal) => child.kill(signal),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function ping(port: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write("PING\r\n");
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  if (!answer.toString().startsWith("+PONG")) throw new Error(`redis-server answered PING with ${answer.toString()}`);
+}
