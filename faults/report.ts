@@ -73,13 +73,26 @@ export function table(results: readonly Result[]): string {
 
 /** What the absence of failures is worth: with none in n trials, the rate is below 3/n at 95 %. */
 export function bound(results: readonly Result[]): string {
-  const hits = results.reduce((sum, { played }) => sum + (played?.hits ?? 0), 0);
-  const accepted = results.reduce((sum, { played }) => sum + (played?.figures.accepted ?? 0), 0);
-  const percent = (n: number): string => `${Math.min(100, 300 / n).toPrecision(2)} %`;
-  return (
-    `n = ${hits} faults that hit: at 95 %, fewer than 3/n = ${percent(hits)} of such faults lose or double anything; ` +
-    `n = ${accepted} requests: fewer than ${percent(accepted)} of them`
-  );
+  const kills = sumOf(results, ({ scenario, played }) => (scenario.isKill === true ? (played?.hits ?? 0) : 0));
+  const accepted = sumOf(results, ({ played }) => played?.figures.accepted ?? 0);
+  const trials = [
+    { n: kills, what: "kills" },
+    { n: accepted, what: "accepted requests" },
+  ];
+  return trials
+    .filter(({ n }) => n > 0)
+    .map(
+      ({ n, what }) => `n = ${n} ${what}: without a failure, fewer than 3/n = ${percentOf(3 / n)} of them fail (95 %)`,
+    )
+    .join("\n");
+}
+
+function percentOf(share: number): string {
+  return `${Number(Math.min(100, 100 * share).toPrecision(2))} %`;
+}
+
+function sumOf(results: readonly Result[], value: (result: Result) => number): number {
+  return results.reduce((sum, result) => sum + value(result), 0);
 }
 
 export function complaints(results: readonly Result[]): string {

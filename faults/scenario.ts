@@ -6,6 +6,8 @@ export interface Scenario {
   /** Its numbers in the list of faults. */
   readonly numbers: string;
   readonly fault: string;
+  /** Each hit is a process killed with SIGKILL. */
+  readonly isKill?: true;
   /** Needs more time or rights than the short form has. */
   readonly isLong?: true;
   play(options: PlayOptions): Promise<Played>;

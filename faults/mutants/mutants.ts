@@ -104,6 +104,19 @@ export const mutants: readonly Mutant[] = [
     sign: /✖ the first outcome wins/,
   },
   {
+    name: "crash-counts-attempt",
+    bug: "a crash counts as a failed attempt (against I4)",
+    patches: [
+      {
+        file: `${embedded}/recover.ts`,
+        from: "schedule.run(lost.seq, lost.queue, 0, lost.attempts, crashes,",
+        to: "schedule.run(lost.seq, lost.queue, 0, lost.attempts + 1, crashes,",
+      },
+    ],
+    catcher: { kind: "contract", cases: "histories agree with the model" },
+    sign: /✖ \d+ histories agree with the model/,
+  },
+  {
     name: "synchronous-normal",
     bug: "commits are not synced (against I1)",
     patches: [

@@ -68,7 +68,11 @@ const plans: readonly KillPlan[] = [
   },
 ];
 
-export const kills: readonly Scenario[] = plans.map((plan) => ({ ...plan, play: (options) => play(plan, options) }));
+export const kills: readonly Scenario[] = plans.map((plan) => ({
+  ...plan,
+  isKill: true,
+  play: (options) => play(plan, options),
+}));
 
 async function play(
   { name, crashAt, isRedeliveryMeant, stage: options }: KillPlan,

@@ -8,6 +8,7 @@ export const migration: Scenario = {
   name: "kill-migration",
   numbers: "23",
   fault: "killed inside a migration",
+  isKill: true,
   play,
 };
 

@@ -8,6 +8,7 @@ export const poison: Scenario = {
   name: "poison",
   numbers: "14",
   fault: "one request among the good ones kills its worker, again and again",
+  isKill: true,
   play,
 };
 

@@ -7,7 +7,7 @@ import { Sender } from "../sender.ts";
 import { Stage, stopGracefully } from "../stage.ts";
 
 export const replays: readonly Scenario[] = [
-  { name: "kill-replay", numbers: "24", fault: "killed inside a replay", play: playKilled },
+  { name: "kill-replay", numbers: "24", fault: "killed inside a replay", isKill: true, play: playKilled },
   {
     name: "replay-twice",
     numbers: "24",

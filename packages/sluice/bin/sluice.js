@@ -2,9 +2,12 @@
 // Plain JavaScript for any Node, so that an old one gets a sentence instead of a syntax error.
 const needed = 24;
 const found = process.versions.node;
-/** MiB for what has just been allocated: in a server nearly all of it is dead at once, and more room is only more memory. */
+/**
+ * MiB for what has just been allocated. In a server nearly all of it is dead when the answer is out: with less room
+ * some is taken for old and piles up, with more the room itself is the memory.
+ */
 const youngFlag = "--max-semi-space-size";
-const youngMib = 4;
+const youngMib = 16;
 
 if (Number(found.split(".")[0]) < needed) {
   process.stderr.write(`sluice: Node.js ${needed} or newer is needed, this is ${found} (${process.execPath})\n`);

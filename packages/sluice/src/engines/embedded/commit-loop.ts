@@ -21,6 +21,13 @@ export interface CommitLoopOptions {
   readonly accepting: () => SluiceError | undefined;
 }
 
+/** What a transaction hands out, once it is committed. */
+interface Serving {
+  readonly answers: Answer[];
+  readonly transfer: ArrayBuffer[];
+  readonly served: Waiter[];
+}
+
 const PROBE = "UPDATE meta SET value = value WHERE name = 'generation'";
 const timerMaxMs = 2_000_000_000;
 
@@ -88,12 +95,14 @@ export class CommitLoop {
     this.#arrived = [];
     const answers: Answer[] = [];
     const transfer: ArrayBuffer[] = [];
+    const served: Waiter[] = [];
     const servedAt = this.#store.now();
     try {
       this.#transact(() => {
         for (const call of calls) this.#answer(call, answers);
-        this.#serveWaiters(answers, transfer);
+        this.#serveWaiters({ answers, transfer, served });
       });
+      for (const { call } of served) this.#waiters.delete(call);
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
       this.#post({ answers }, transfer);
@@ -117,11 +126,11 @@ export class CommitLoop {
     }
   }
 
-  /** Nothing of the group was stored: each of its calls is told so. */
+  /** Nothing of the group was stored: each of its calls is told so, and every deliver that waits. */
   #fail(calls: readonly WriterCall[], problem: Problem): void {
     const failed = new Set(this.#waiters.keys());
     this.#waiters.clear();
-    for (const { call, verb } of calls) if (verb !== "abandon") failed.add(call);
+    for (const call of calls) failed.add(call.verb === "abandon" ? call.deliver : call.call);
     this.#post({ answers: [...failed].map((call) => ({ call, error: problem })) }, []);
     this.#tell(problem);
   }
@@ -171,12 +180,12 @@ export class CommitLoop {
     }
   }
 
-  #serveWaiters(answers: Answer[], transfer: ArrayBuffer[]): void {
+  #serveWaiters({ answers, transfer, served }: Serving): void {
     for (const { waiter, deliveries } of this.#deliverer.serve(this.#waiters.values())) {
-      this.#waiters.delete(waiter.call);
       const packed = packDeliveries(deliveries);
       answers.push({ call: waiter.call, value: packed.value });
       transfer.push(...packed.transfer);
+      served.push(waiter);
     }
   }
 

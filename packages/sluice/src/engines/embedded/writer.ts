@@ -1,5 +1,6 @@
 // The writer's thread: it alone writes to the store. Owns the folder's lock and the one writing connection.
-import { statfsSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, statfsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
@@ -40,6 +41,8 @@ function start(): void {
   const ownership = takeOwnership(folder, settings.owner);
   const db = openForWriting(storeFileIn(folder));
   migrate(db);
+  syncFolder(folder);
+  syncFolder(dirname(resolve(folder)));
   const ledger = new QueueLedger(db, queues);
   const lastSeq = (db.prepare(LAST_SEQ).get()?.["seq"] as number | null) ?? -1;
   const store: Store = { db, queues: ledger, seqs: new SeqSource(lastSeq), now: () => Date.now() + clockOffsetMs };
@@ -82,12 +85,18 @@ function start(): void {
     clearInterval(upkeep);
     loop.stopDelivering();
     loop.upkeep(() => handBackRunning(store));
-    db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     db.close();
     ownership.release();
     port.postMessage({ answers: [{ call }] } satisfies FromThread);
     port.close();
   }
+}
+
+/** A file is durable once its name in the folder is, too. */
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
 }
 
 /** Looks at the room on the disk now and then; refuses intake while it is short (I7). */

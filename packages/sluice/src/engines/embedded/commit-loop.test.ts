@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { EventEmitter, on } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { SeqSource } from "../../core/request-id.ts";
+import type { Answer, FromThread, WriterCall } from "./calls.ts";
+import { CommitLoop } from "./commit-loop.ts";
+import { openForWriting } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { QueueLedger } from "./queue-ledger.ts";
+
+const acceptOne: Extract<WriterCall, { verb: "accept" }> = {
+  verb: "accept",
+  call: 2,
+  requests: [
+    { queue: "q", key: undefined, contentType: "text/plain", headers: undefined, body: Buffer.from("a body") },
+  ],
+};
+
+describe("a commit that fails for want of room", () => {
+  it("tells every caller that it would have served, those that wait for deliveries too", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "sluice-commit-"));
+    const db = openForWriting(join(folder, "sluice.db"));
+    migrate(db);
+    const queues = new QueueLedger(db, [{ name: "q", backlogMax: 10, backlogBytesMax: 1_000 }]);
+    const posted = new EventEmitter();
+    const messages = on(posted, "message") as AsyncIterableIterator<[FromThread]>;
+    let token = 0;
+    const loop = new CommitLoop({
+      store: { db, queues, seqs: new SeqSource(-1), now: Date.now },
+      nextToken: () => (token += 1),
+      post: (message) => posted.emit("message", message),
+      accepting: () => undefined,
+    });
+    loop.take([{ verb: "deliver", call: 1, queue: "q", max: 5 }]);
+    assert.deepEqual(await nextAnswers(messages), []);
+
+    // The last write of a transaction, the queues' rows, meets a full disk.
+    const { page_count: pages } = db.prepare("PRAGMA page_count").get() as { page_count: number };
+    db.exec(`
+      CREATE TABLE filler (bytes BLOB);
+      CREATE TRIGGER fill AFTER UPDATE ON queues BEGIN INSERT INTO filler VALUES (zeroblob(1000000)); END;
+      PRAGMA max_page_count = ${pages + 20};
+    `);
+    loop.take([acceptOne]);
+    const failed = await nextAnswers(messages);
+    assert.deepEqual(
+      failed.map(({ call, error }) => [call, error?.code]),
+      [
+        [1, "disk-full"],
+        [2, "disk-full"],
+      ],
+    );
+
+    db.exec("DROP TRIGGER fill");
+    loop.take([acceptOne, { verb: "deliver", call: 3, queue: "q", max: 5 }]);
+    const [accepted, delivered] = await nextAnswers(messages);
+    assert.equal((accepted?.value as { kind: string }).kind, "accepted");
+    assert.equal((delivered?.value as readonly unknown[]).length, 1, "what failed left nothing behind");
+    db.close();
+    await rm(folder, { recursive: true });
+  });
+});
+
+async function nextAnswers(messages: AsyncIterableIterator<[FromThread]>): Promise<readonly Answer[]> {
+  for await (const [{ answers, told }] of { [Symbol.asyncIterator]: () => ({ next: () => messages.next() }) }) {
+    if (told === undefined) return answers;
+  }
+  throw new Error("the loop posts no more");
+}
