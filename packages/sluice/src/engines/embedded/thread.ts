@@ -12,6 +12,9 @@ export interface ThreadOptions<Call> {
   readonly onTold?: (problem: Problem | undefined) => void;
 }
 
+/** The other thread starts on these while this one gathers more: a whole turn's calls at once would leave it idle. */
+const callsPerMessage = 16;
+
 interface Pending {
   resolve(value: unknown): void;
   reject(error: SluiceError): void;
@@ -66,18 +69,22 @@ export class Thread<Call extends { readonly call: number }> {
   numbered<Value>(call: Unnumbered<Call>): { readonly number: number; readonly answer: Promise<Value> } {
     this.#lastCall += 1;
     const number = this.#lastCall;
-    if (this.#outgoing.length === 0) setImmediate(() => this.#send());
-    this.#outgoing.push({ ...call, call: number } as unknown as Call);
     const answer = new Promise<Value>((resolve, reject) => {
       this.#pending.set(number, { resolve, reject });
     });
+    this.#push({ ...call, call: number } as unknown as Call);
     return { number, answer };
   }
 
   /** Sends a call that gets no answer of its own. */
   tell(call: Unnumbered<Call>): void {
+    this.#push({ ...call, call: 0 } as unknown as Call);
+  }
+
+  #push(call: Call): void {
     if (this.#outgoing.length === 0) setImmediate(() => this.#send());
-    this.#outgoing.push({ ...call, call: 0 } as unknown as Call);
+    this.#outgoing.push(call);
+    if (this.#outgoing.length === callsPerMessage) this.#send();
   }
 
   /** Waits for the thread's end, after a call that closes it. */
@@ -86,6 +93,7 @@ export class Thread<Call extends { readonly call: number }> {
   }
 
   #send(): void {
+    if (this.#outgoing.length === 0) return;
     const calls = this.#outgoing;
     this.#outgoing = [];
     const { value, transfer } = this.#wrap(calls);

@@ -1,0 +1,144 @@
+// What only the embedded engine has: a folder with an owner, a schema, retention, a disk.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import type { Clock } from "../../core/clock.ts";
+import type { SluiceError } from "../../core/errors.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { openEmbedded, type EmbeddedOptions } from "./open.ts";
+
+const queues = [{ name: "q", backlogMax: 10_000, backlogBytesMax: 10_000_000 }];
+const dayMs = 86_400_000;
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-embedded-"));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+function open(options: Partial<EmbeddedOptions> = {}): Promise<Engine> {
+  return openEmbedded({ folder, queues, ...options });
+}
+
+function movedClock(): Clock & { moveMs: number } {
+  return { moveMs: 0, now: () => Date.now() + clock.moveMs, monotonic: () => performance.now() };
+}
+const clock = movedClock();
+
+async function accept(engine: Engine, count = 1, key?: string): Promise<readonly RequestId[]> {
+  const one = { queue: "q", key, contentType: "text/plain", headers: undefined, body: Buffer.from("a body") };
+  const result = await engine.accept(Array.from({ length: count }, () => one));
+  assert.equal(result.kind, "accepted");
+  return result.receipts.map(({ id }) => id);
+}
+
+async function finishAll(engine: Engine, count: number): Promise<void> {
+  for (let left = count; left > 0; ) {
+    const deliveries = await engine.deliver({ queue: "q", max: left, signal: AbortSignal.timeout(5_000) });
+    const result = { contentType: "text/plain", bytes: Buffer.from("done") };
+    await Promise.all(deliveries.map(({ claim }) => engine.settle(claim, { kind: "done", result })));
+    left -= deliveries.length;
+  }
+}
+
+function hasCode(code: string): (error: unknown) => boolean {
+  return (error) => (error as SluiceError).code === code;
+}
+
+describe("the data folder", () => {
+  it("has one owner, whose name a second start is told; and is free again after it closed", async () => {
+    const engine = await open({ owner: "process 4711" });
+    await assert.rejects(open(), (error: SluiceError) => {
+      assert.equal(error.code, "folder-owned");
+      assert.match(error.message, /process 4711/);
+      return true;
+    });
+    await engine.close();
+    await (await open()).close();
+  });
+
+  it("of a newer Sluice is refused", async () => {
+    await (await open()).close();
+    const db = new DatabaseSync(join(folder, "sluice.db"));
+    db.exec("PRAGMA user_version = 99");
+    db.close();
+    await assert.rejects(open(), hasCode("schema-newer"));
+  });
+
+  it("on a disk that is too full takes nothing in, and delivers what it has", async () => {
+    const engine = await open();
+    await accept(engine, 3);
+    await engine.close();
+    await using full = await open({ diskFreeMin: Number.MAX_SAFE_INTEGER });
+    await assert.rejects(accept(full), hasCode("disk-full"));
+    assert.equal(full.health().problems[0]?.code, "disk-full");
+    await finishAll(full, 3);
+    const audit = await full.audit();
+    assert.equal(audit.queues[0]?.done, 3);
+    assert.ok(audit.holds);
+  });
+});
+
+describe("retention", () => {
+  it("deletes finished requests with their keys once they are old, and the law goes on holding", async () => {
+    clock.moveMs = 0;
+    await using engine = await open({ retentionMs: dayMs, clock });
+    const old = await accept(engine, 500);
+    const [keyed] = await accept(engine, 1, "a-key");
+    await finishAll(engine, 501);
+    const [unfinished] = await accept(engine);
+    clock.moveMs = 2 * dayMs;
+    const [young] = await accept(engine);
+    await untilGone(engine, old.at(-1) as RequestId);
+    await untilGone(engine, keyed as RequestId);
+    assert.ok(await engine.read(unfinished as RequestId), "what has no outcome is kept, however old");
+    assert.ok(await engine.read(young as RequestId));
+    const audit = await engine.audit();
+    assert.deepEqual(
+      { holds: audit.holds, accepted: audit.queues[0]?.accepted, done: audit.queues[0]?.done },
+      { holds: true, accepted: 503, done: 501 },
+    );
+    assert.notEqual((await accept(engine, 1, "a-key"))[0], keyed, "the key is free again");
+  });
+});
+
+/** Upkeep comes once a second and tells nobody: the reading is repeated, for five seconds at the most. */
+async function untilGone(engine: Engine, id: RequestId): Promise<void> {
+  const signal = AbortSignal.timeout(5_000);
+  while ((await engine.read(id)) !== undefined) signal.throwIfAborted();
+}
+
+describe("an audit", () => {
+  it("finds out a request that vanished from the store", async () => {
+    const engine = await open();
+    await accept(engine, 3);
+    await finishAll(engine, 1);
+    await engine.close();
+    const db = new DatabaseSync(join(folder, "sluice.db"));
+    db.exec("DELETE FROM requests WHERE seq = (SELECT max(seq) FROM requests)");
+    db.close();
+    await using again = await open();
+    const audit = await again.audit();
+    assert.equal(audit.holds, false);
+    assert.equal(audit.queues[0]?.missing, 1);
+  });
+
+  it("finds out an outcome that vanished from the store", async () => {
+    const engine = await open();
+    await accept(engine, 3);
+    await finishAll(engine, 2);
+    await engine.close();
+    const db = new DatabaseSync(join(folder, "sluice.db"));
+    db.exec("DELETE FROM outcomes WHERE seq = (SELECT min(seq) FROM outcomes)");
+    db.close();
+    await using again = await open();
+    const audit = await again.audit();
+    assert.equal(audit.holds, false);
+    assert.equal(audit.queues[0]?.missing, 1);
+  });
+});
