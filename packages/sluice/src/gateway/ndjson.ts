@@ -2,7 +2,7 @@
 import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { isIdempotencyKey } from "../core/idempotency-key.ts";
-import { memberText } from "./json-member.ts";
+import { memberBytes } from "./json-member.ts";
 import { parseJson } from "./schema-check.ts";
 
 export interface RawLine {
@@ -77,7 +77,7 @@ function jsonBody(value: Members, bytes: Buffer, line: number): LineBody {
   if ("bodyBase64" in value || "contentType" in value) {
     throw lineError("bad-batch-line", line, "beside body neither bodyBase64 nor contentType may stand");
   }
-  return { contentType: "application/json", body: Buffer.from(memberText(bytes.toString(), "body") as string) };
+  return { contentType: "application/json", body: memberBytes(bytes, "body") as Buffer };
 }
 
 function base64Body({ bodyBase64, contentType }: Members, line: number): LineBody {
