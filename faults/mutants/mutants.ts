@@ -30,8 +30,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: `${embedded}/commit-loop.ts`,
-        from: "        this.#serveWaiters(answers, transfer);\n      });",
-        to: `        this.#serveWaiters(answers, transfer);
+        from: "        this.#serveWaiters({ answers, transfer, served });\n      });",
+        to: `        this.#serveWaiters({ answers, transfer, served });
         this.#post({ answers }, transfer);
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
       });`,

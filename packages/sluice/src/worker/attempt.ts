@@ -10,35 +10,34 @@ export interface AttemptOptions {
   readonly runner: Runner;
   readonly timeoutMs: number;
   readonly progress: RunOptions["progress"];
-  /** Aborts when the worker has to stop now. */
-  readonly signal: AbortSignal;
+  /** The attempts under way: each adds what cuts it off when the worker has to stop now. */
+  readonly cutOffs: Set<() => void>;
 }
+
+type Cut = "timeout" | "stop";
 
 /** Runs the handler or target once. Undefined when a shutdown cut it off: that is no attempt (I4). */
 export async function attempt(delivery: Delivery, options: AttemptOptions): Promise<AttemptEnd | undefined> {
-  const { runner, timeoutMs, progress, signal: stop } = options;
+  const { runner, timeoutMs, progress, cutOffs } = options;
   crashPoint("effect-pending");
   const limit = new AbortController();
-  const cutOff = (): void => limit.abort(stop.reason);
-  stop.addEventListener("abort", cutOff, { once: true });
-  const timer = setTimeout(() => limit.abort(new DOMException("timeout", "TimeoutError")), timeoutMs);
-  // A handler that ignores the signal must not hold the worker up: the abort ends the wait for it.
-  const aborted = new Promise<"aborted">((resolve) => {
-    limit.signal.addEventListener("abort", () => resolve("aborted"), { once: true });
-  });
+  // A handler that ignores its signal must not hold the worker up: the cut ends the wait for it.
+  const { promise: isCut, resolve: cut } = Promise.withResolvers<Cut>();
+  const stop = (): void => cut("stop");
+  cutOffs.add(stop);
+  const timer = setTimeout(cut, timeoutMs, "timeout");
+  const run = runner.run(delivery, { signal: limit.signal, progress });
   try {
-    const run = runner.run(delivery, { signal: limit.signal, progress });
-    run.catch(() => {}); // its end is of no interest once the race is over; within the race it is thrown
-    const end = await Promise.race([run, aborted]);
+    const end = await Promise.race([run, isCut]);
     crashPoint("effect-made");
-    if (end !== "aborted") return end;
-  } catch (error) {
-    if (!limit.signal.aborted) throw error;
+    if (typeof end !== "string") return end;
+    run.catch(() => {}); // what becomes of it after the cut is nobody's any more
+    limit.abort(new DOMException(end, end === "timeout" ? "TimeoutError" : "AbortError"));
+    return end === "timeout" ? timedOut(timeoutMs) : undefined;
   } finally {
     clearTimeout(timer);
-    stop.removeEventListener("abort", cutOff);
+    cutOffs.delete(stop);
   }
-  return stop.aborted ? undefined : timedOut(timeoutMs);
 }
 
 function timedOut(timeoutMs: number): AttemptEnd {

@@ -56,7 +56,9 @@ class QueueWorker implements Worker {
   /** Fires whenever something changed that the claiming waits for. */
   readonly #moved = new Signal();
   readonly #stopClaiming = new AbortController();
-  readonly #stopRunning = new AbortController();
+  /** Cuts off each attempt under way. */
+  readonly #cutOffs = new Set<() => void>();
+  #isCutOff = false;
   #running = 0;
   #claiming: Promise<void> | undefined;
   #gateTimer: NodeJS.Timeout | undefined;
@@ -85,10 +87,15 @@ class QueueWorker implements Worker {
     await this.#claiming;
     clearTimeout(this.#gateTimer);
     this.#handBackReady();
-    const abort = setTimeout(() => this.#stopRunning.abort(), graceMs);
+    const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     await Promise.all(this.#inFlight);
-    clearTimeout(abort);
+    clearTimeout(graceOver);
     await this.#options.runner.close();
+  }
+
+  #cutOff(): void {
+    this.#isCutOff = true;
+    for (const cutOff of this.#cutOffs) cutOff();
   }
 
   async #claim(): Promise<void> {
@@ -153,7 +160,7 @@ class QueueWorker implements Worker {
     this.#breaker.started();
     const startedAt = clock.monotonic();
     const progress = (value: unknown): void => engine.report(delivery.claim, value);
-    const end = await attempt(delivery, { runner, timeoutMs, progress, signal: this.#stopRunning.signal });
+    const end = await attempt(delivery, { runner, timeoutMs, progress, cutOffs: this.#cutOffs });
     this.#running -= 1;
     this.#pace.finished();
     this.#heed(end);
@@ -197,7 +204,7 @@ class QueueWorker implements Worker {
       } catch (error) {
         if (!isUnavailable(error)) throw error;
         log.warn({ queue, id: claim.id, err: messageOf(error) }, "cannot commit an outcome");
-        if (this.#stopRunning.signal.aborted) return; // the next start finds the claim and runs it again
+        if (this.#isCutOff) return; // the next start finds the claim and runs it again
         await new Promise((resolve) => setTimeout(resolve, retryMs));
       }
     }

@@ -4,7 +4,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { Delivery } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
+import type { AcceptResult } from "../../engine/engine.ts";
 import type { Answer, FromThread, WriterCall } from "./calls.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
@@ -56,9 +58,12 @@ describe("a commit that fails for want of room", () => {
 
     db.exec("DROP TRIGGER fill");
     loop.take([acceptOne, { verb: "deliver", call: 3, queue: "q", max: 5 }]);
-    const [accepted, delivered] = await nextAnswers(messages);
-    assert.equal((accepted?.value as { kind: string }).kind, "accepted");
-    assert.equal((delivered?.value as readonly unknown[]).length, 1, "what failed left nothing behind");
+    const [accepted, delivered] = (await nextAnswers(messages)) as readonly [
+      { readonly value: AcceptResult },
+      { readonly value: readonly Delivery[] },
+    ];
+    assert.equal(accepted.value.kind, "accepted");
+    assert.equal(delivered.value.length, 1, "what failed left nothing behind");
     db.close();
     await rm(folder, { recursive: true });
   });

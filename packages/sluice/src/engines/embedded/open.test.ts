@@ -38,7 +38,7 @@ async function accept(engine: Engine, count = 1, key?: string): Promise<readonly
 }
 
 async function finishAll(engine: Engine, count: number): Promise<void> {
-  for (let left = count; left > 0; ) {
+  for (let left = count; left > 0;) {
     const deliveries = await engine.deliver({ queue: "q", max: left, signal: AbortSignal.timeout(5_000) });
     const result = { contentType: "text/plain", bytes: Buffer.from("done") };
     await Promise.all(deliveries.map(({ claim }) => engine.settle(claim, { kind: "done", result })));
