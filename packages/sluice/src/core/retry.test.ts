@@ -120,6 +120,11 @@ test("the age limit is met to the millisecond", () => {
   assert.equal(decideRetry({ ...first, now: last + 1 }).kind, "dead");
 });
 
+test("a Retry-After beyond the age limit makes the request dead, not the wait shorter", () => {
+  const failure = { ...first.failure, retryAfterMs: policy.ageMaxMs + 1 };
+  assert.deepEqual(decideRetry({ ...first, failure, now: acceptedAt }), { kind: "dead" });
+});
+
 test("by default the last of twenty attempts is due within two hours of failing", () => {
   let elapsedMs = 0;
   for (let attempt = 1; attempt < defaultRetryPolicy.attemptsMax; attempt += 1) {

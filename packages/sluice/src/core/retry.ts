@@ -49,8 +49,8 @@ export function decideRetry({ failure, attempt, acceptedAt, now, policy, random 
   return dueAt - acceptedAt > policy.ageMaxMs ? { kind: "dead" } : { kind: "retry", dueAt };
 }
 
-/** Exponential backoff with full jitter; Retry-After is the least, the policy's bound the most. */
+/** Exponential backoff with full jitter, up to the policy's bound; what Retry-After asks is the least. */
 function backoffMs(attempt: number, policy: RetryPolicy, random: number, retryAfterMs = 0): number {
   const ceilingMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempt - 1, 50));
-  return Math.max(1, Math.ceil(random * ceilingMs), Math.min(retryAfterMs, policy.ageMaxMs));
+  return Math.max(1, Math.ceil(random * ceilingMs), retryAfterMs);
 }
