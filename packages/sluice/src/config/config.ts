@@ -24,7 +24,7 @@ export interface SluiceConfig {
 export interface QueueConfig {
   /** Attempts started in an hour, minute or second: `"100000/h"`; unlimited unless set. */
   readonly rate?: string;
-  /** Attempts that may start at once after a lull; half a second's worth of the rate. */
+  /** Attempts that may start at once after a lull; a quarter of a second's worth of the rate. */
   readonly burst?: number;
   /** Attempts that run at once; 16. */
   readonly concurrency?: number;

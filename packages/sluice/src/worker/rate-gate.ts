@@ -1,5 +1,5 @@
-// Keeps the starts of attempts to a queue's rate. The gate saves up at most a burst while nothing starts: half a
-// second's worth unless set, so that any minute stays within one percent of the rate.
+// Keeps the starts of attempts to a queue's rate. The gate saves up at most a burst while nothing starts: a quarter of
+// a second's worth unless set, so that any minute stays within one percent of the rate.
 import type { Clock } from "../core/clock.ts";
 
 export interface RateGateOptions {
@@ -11,7 +11,7 @@ export interface RateGateOptions {
 }
 
 const hourMs = 3_600_000;
-const burstMs = 500;
+const burstMs = 250;
 
 export class RateGate {
   readonly #clock: Clock;
