@@ -3,10 +3,11 @@
 const needed = 24;
 const found = process.versions.node;
 /**
- * In a server nearly all that is allocated is dead once the answer is out. Room for the young lets it die young; what
- * is taken for old all the same is collected before it has grown by a fifth, where V8 would let it double.
+ * In a server nearly all that is allocated is dead once the answer is out. With this much room (MiB) it dies young; with
+ * less, some is taken for old and piles up.
  */
-const heapFlags = ["--max-semi-space-size=16", "--heap-growing-percent=20"];
+const heapFlag = "--max-semi-space-size";
+const youngMib = 16;
 
 if (Number(found.split(".")[0]) < needed) {
   process.stderr.write(`sluice: Node.js ${needed} or newer is needed, this is ${found} (${process.execPath})\n`);
@@ -22,10 +23,10 @@ if (Number(found.split(".")[0]) < needed) {
  */
 async function becomeLean() {
   const { execPath, execArgv, argv, env } = process;
-  const isSet = [...execArgv, env.NODE_OPTIONS ?? ""].some((option) => option.includes("semi-space-size"));
+  const isSet = [...execArgv, env.NODE_OPTIONS ?? ""].some((option) => option.includes(heapFlag));
   if (isSet || process.execve === undefined || process.platform === "win32") return;
   const { enableCompileCache, getCompileCacheDir } = await import("node:module");
   enableCompileCache();
   const cache = { NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? getCompileCacheDir() };
-  process.execve(execPath, [execPath, ...heapFlags, ...execArgv, ...argv.slice(1)], { ...cache, ...env });
+  process.execve(execPath, [execPath, `${heapFlag}=${youngMib}`, ...execArgv, ...argv.slice(1)], { ...cache, ...env });
 }

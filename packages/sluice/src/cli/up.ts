@@ -1,4 +1,5 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
+import { flushCompileCache } from "node:module";
 import { Option, type Command } from "commander";
 import type { Overrides } from "../config/config.ts";
 import { loadConfigFile } from "../config/load-file.ts";
@@ -70,6 +71,7 @@ async function up({ config, logLevel, logFormat, ...overrides }: UpOptions): Pro
   const log = openLog({ level: logLevel, isPretty });
   const server = await serve(settings, log);
   process.stdout.write(`Sluice listens on ${server.url}\n`);
+  flushCompileCache(); // one that is killed writes it no more
   await new Promise<void>((resolve) => {
     const stop = (signal: NodeJS.Signals): void => {
       process.once("SIGTERM", stopNow).once("SIGINT", stopNow);

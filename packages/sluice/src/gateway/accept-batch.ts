@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
-import { readBody } from "./body.ts";
+import { readBody, release } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { parseBatchLine, splitLines } from "./ndjson.ts";
@@ -45,6 +45,7 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
   await context.views.freshen();
   const receipts = await acceptLines(context, queue, lines);
+  release(bytes);
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
 }

@@ -28,9 +28,24 @@ export function readBody(raw: IncomingMessage, bound: BodyBound): Promise<Buffer
       reject(tooLarge(bound));
     };
     raw.on("data", onData);
-    raw.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)));
+    raw.on("end", () => {
+      if (chunks.length === 1) return resolve(chunks[0] as Buffer);
+      const body = Buffer.concat(chunks, bytes);
+      for (const chunk of chunks) release(chunk);
+      resolve(body);
+    });
     raw.on("error", () => reject(new SluiceError("bad-request", "the connection broke before the body was complete")));
   });
+}
+
+/**
+ * Gives up the memory of bytes that nobody will read again. The garbage collector would: but it sees only the small
+ * object in front of the bytes, and lets tens of megabytes pile up behind such objects before it looks.
+ */
+export function release(bytes: Buffer): void {
+  const { buffer } = bytes;
+  const isWhole = buffer.byteLength === bytes.byteLength; // not a part of a pool that others share
+  if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Reads a body that nobody wants off the connection; hangs up on one that does not end. */

@@ -3,8 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 
 const needed = { journal_mode: "wal", synchronous: 2 } as const;
-const writerCacheKib = 16_384;
-const readerCacheKib = 4_096;
+const writerCacheKib = 8_192;
+const readerCacheKib = 2_048;
 /** Pages in the write-ahead log before a commit also carries them into the database: 16 MiB. */
 const checkpointPages = 4_096;
 

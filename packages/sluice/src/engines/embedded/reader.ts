@@ -1,4 +1,5 @@
 // The reader's thread: a connection of its own that can only read. Its snapshots never hold up the writer.
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
@@ -23,6 +24,7 @@ port.on("message", (calls: readonly ReaderCall[]) => {
   if (calls.some(({ verb }) => verb === "close")) port.close();
 });
 port.postMessage({ kind: "opened" } satisfies Opening);
+flushCompileCache(); // a thread that is killed with its process writes it no more
 
 function answer(call: ReaderCall): unknown {
   switch (call.verb) {

@@ -12,6 +12,8 @@ export interface ThreadOptions<Call> {
   readonly onTold?: (problem: Problem | undefined) => void;
 }
 
+/** What a commit allocates is dead after it: more room for the young is only more memory. */
+const maxYoungGenerationSizeMb = 12;
 /** The other thread starts on these while this one gathers more: a whole turn's calls at once would leave it idle. */
 const callsPerMessage = 16;
 
@@ -46,7 +48,7 @@ export class Thread<Call extends { readonly call: number }> {
   private constructor({ file, workerData, wrap, onTold }: ThreadOptions<Call>) {
     this.#wrap = wrap;
     this.#onTold = onTold;
-    this.#worker = new Worker(file, { workerData });
+    this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#opening = new Promise((resolve, reject) => {
       this.#worker.once("error", reject);

@@ -1,5 +1,6 @@
 // The writer's thread: it alone writes to the store. Owns the folder's lock and the one writing connection.
 import { closeSync, fsyncSync, openSync, statfsSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { dirname, resolve } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
@@ -79,6 +80,7 @@ function start(): void {
     if (close !== undefined) setImmediate(() => shutDown(close.call));
   });
   port.postMessage({ kind: "opened" } satisfies Opening);
+  flushCompileCache(); // a thread that is killed with its process writes it no more
   loop.upkeep(() => {}); // tells of a full disk from the start
 
   function shutDown(call: number): void {
