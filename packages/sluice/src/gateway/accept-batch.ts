@@ -41,13 +41,17 @@ interface BatchCall {
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
   checkIntake(context, request.raw.headers);
   const bytes = await readBody(request.raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" });
-  const lines = await parseLines(context, queue, bytes);
-  if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
   await context.views.freshen();
-  const receipts = await acceptLines(context, queue, lines);
+  const receipts = await context.batches.inTurn(() => storeBatch(context, queue, bytes));
   release(bytes);
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
+}
+
+async function storeBatch(context: GatewayContext, queue: IntakeQueue, bytes: Buffer): Promise<readonly Receipt[]> {
+  const lines = await parseLines(context, queue, bytes);
+  if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
+  return acceptLines(context, queue, lines);
 }
 
 async function parseLines(

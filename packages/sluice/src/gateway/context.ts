@@ -14,6 +14,7 @@ import type { Admission } from "./admission.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { QueueViews } from "./queue-views.ts";
+import type { Turns } from "./turns.ts";
 import type { SchemaCheck } from "./schema-check.ts";
 
 export type App = FastifyInstance<
@@ -45,6 +46,7 @@ export interface GatewayContext {
   readonly views: QueueViews;
   readonly admission: Admission;
   readonly held: HeldAnswers;
+  readonly batches: Turns;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;

@@ -23,6 +23,7 @@ import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { compileSchemaCheck } from "./schema-check.ts";
 import { createApp } from "./server.ts";
+import { Turns } from "./turns.ts";
 
 export { defaultGatewayLimits };
 export type { GatewayLimits };
@@ -84,6 +85,7 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
     views: new QueueViews({ engine, clock, log, ratesPerHour }),
     admission: new Admission(engine),
     held: new HeldAnswers(),
+    batches: new Turns(),
     limits,
     clock,
     log,
