@@ -1,5 +1,5 @@
 /**
- * Lets one work at a time, in the order of asking. Batches are parsed in turns: what one allocates is dead before the
+ * Lets one work at a time, in the order of asking. Large batches are stored in turns: what one allocates is dead before the
  * next begins, where several at once would keep each other's alive for long enough to be taken for old.
  */
 export class Turns {
