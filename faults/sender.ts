@@ -1,21 +1,24 @@
 // The client of a fault run: sends parcels over HTTP, writes what it saw into the ledger, and sends again, under the
 // same key, whatever it has no receipt for.
+import { setTimeout as delay } from "node:timers/promises";
 import type { Ledger } from "./ledger.ts";
 import type { Parcel } from "./parcel.ts";
 
 export type Answer =
   | { readonly kind: "accepted"; readonly id: string }
-  | { readonly kind: "refused"; readonly status: number }
+  | { readonly kind: "refused"; readonly status: number; readonly retryAfter: string | null }
   | { readonly kind: "unknown" };
 
 export interface SendOptions {
-  /** Where the gateway listens. */
-  readonly url: string;
+  /** Where the gateway listens. Of several, each turn keeps to one until it gets no receipt there. */
+  readonly url: string | readonly string[];
   readonly concurrency: number;
   /** Stops between two parcels. */
   readonly signal: AbortSignal;
   /** New parcels at most; those without a receipt come first and on top. */
   readonly newMax: number;
+  /** Rest of a turn after each receipt; none unless given. */
+  readonly restMs?: number;
 }
 
 const answerMsMax = 30_000;
@@ -35,6 +38,11 @@ export class Sender {
     this.#next = next;
   }
 
+  /** Parcels that were sent and have no receipt. */
+  get withoutReceipt(): number {
+    return this.#withoutReceipt.length;
+  }
+
   /** Sends until the signal aborts, or until `newMax` new ones and all the old ones have a receipt. */
   async send(options: SendOptions): Promise<void> {
     let newLeft = options.newMax;
@@ -44,7 +52,7 @@ export class Sender {
       newLeft -= 1;
       return this.#next();
     };
-    await Promise.all(Array.from({ length: options.concurrency }, () => this.#sendInTurn(take, options)));
+    await Promise.all(Array.from({ length: options.concurrency }, (_, turn) => this.#sendInTurn(turn, take, options)));
     // What another turn put back while the last ones ended.
     if (this.#withoutReceipt.length > 0 && !options.signal.aborted) await this.send({ ...options, newMax: 0 });
   }
@@ -62,20 +70,29 @@ export class Sender {
     });
   }
 
-  async #sendInTurn(take: () => Parcel | undefined, { url, signal }: SendOptions): Promise<void> {
-    while (!signal.aborted) {
+  async #sendInTurn(turn: number, take: () => Parcel | undefined, options: SendOptions): Promise<void> {
+    const { signal, restMs = 0 } = options;
+    const urls = [options.url].flat();
+    for (let at = turn; !signal.aborted;) {
       const parcel = take();
       if (parcel === undefined) return;
+      const url = urls[at % urls.length] as string;
       const answer = await sendOne({ url, parcel, ledger: this.#ledger });
       if (answer.kind === "accepted") {
         this.ids.push(answer.id);
         for (const watch of this.#watchers) watch();
+        if (restMs > 0) await rest(restMs, signal);
         continue;
       }
       this.#withoutReceipt.push(parcel);
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      at += 1;
+      await rest(pauseMs, signal);
     }
   }
+}
+
+function rest(ms: number, signal: AbortSignal): Promise<void> {
+  return delay(ms, undefined, { signal }).catch(() => undefined); // told by the signal
 }
 
 /** One POST, with its lines in the ledger before and after. */
@@ -110,6 +127,7 @@ async function post(url: string, { key, body }: Parcel): Promise<Exclude<Answer,
     signal: AbortSignal.timeout(answerMsMax),
   });
   const text = await response.text();
-  if (response.status !== 202) return { kind: "refused", status: response.status };
+  const { status, headers } = response;
+  if (status !== 202) return { kind: "refused", status, retryAfter: headers.get("retry-after") };
   return { kind: "accepted", id: (JSON.parse(text) as { readonly id: string }).id };
 }

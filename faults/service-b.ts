@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { appendLog, readLog } from "./logs.ts";
 import { sha256Of } from "./parcel.ts";
 
@@ -27,7 +28,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const id = String(request.headers["idempotency-key"]);
   const sha256 = sha256Of(body);
   appendLog(folder, "starts", { id, sha256 });
-  if (behaviour === "reject") return send(response, 400, "rejected");
+  const [verb, amount = "0"] = behaviour.split(":");
+  if (verb === "reject") return send(response, 400, "rejected");
+  if (verb === "later") return send(response.setHeader("retry-after", amount), 500, "later");
+  if (verb === "wait") await delay(Number(amount));
   if (Math.random() < Number(flakiness)) return send(response, 500, "flaky before the effect");
   const result = mode === "honours-key" ? (results.get(id) ?? work(id, sha256)) : work(id, sha256);
   if (Math.random() < Number(flakiness)) return void response.socket?.destroy(); // the effect is made, nobody is told

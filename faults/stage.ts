@@ -3,26 +3,15 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import {
-  freePort,
-  startChild,
-  startSluice,
-  temporaryFolder,
-  type Child,
-  type Exit,
-  type Sluice,
-} from "@sluice/testing";
-import { check, type Figures } from "./checker.ts";
+import { freePort, startSluice, temporaryFolder, type Child, type Exit, type Sluice } from "@sluice/testing";
+import type { Figures } from "./checker.ts";
+import { conclude, figuresOf } from "./conclusion.ts";
 import { Ledger } from "./ledger.ts";
-import { readLog } from "./logs.ts";
-import { isBrokenOff, readAudit, readOutcomes, readResultHash } from "./readings.ts";
+import { sampleResults } from "./readings.ts";
 import type { Sender } from "./sender.ts";
+import { startTarget, type Behaviour, type Target, type TargetOptions } from "./target.ts";
 
-export interface StageOptions {
-  /** `honours-key`: a key's effect is made once. `plain`: an effect for each start. */
-  readonly mode?: "honours-key" | "plain";
-  /** The chance that B fails before its effect, and that it breaks off after it. */
-  readonly flakiness?: number;
+export interface StageOptions extends Omit<TargetOptions, "folder"> {
   readonly configFile?: string;
   /** The data folder; one of the stage's own unless given. */
   readonly dataFolder?: string;
@@ -35,39 +24,34 @@ export interface LifeOptions {
   readonly crashAt?: string | undefined;
 }
 
-const ordersConfig = fileURLToPath(new URL("./orders.config.ts", import.meta.url));
+export const ordersConfig = fileURLToPath(new URL("./orders.config.ts", import.meta.url));
 export const poisonConfig = fileURLToPath(new URL("./poison.config.ts", import.meta.url));
-const serviceB = fileURLToPath(new URL("./service-b.ts", import.meta.url));
-const graceSeconds = 10;
-const resultsSampled = 20;
+export const graceSeconds = 10;
 
 export class Stage implements AsyncDisposable {
   readonly ledger: Ledger;
   readonly dataFolder: string;
   readonly #folder: string;
   readonly #options: StageOptions;
-  readonly #targetUrl: string;
+  readonly #target: Target;
   readonly #port: number;
   readonly #resources: AsyncDisposableStack;
 
   static async open(options: StageOptions = {}): Promise<Stage> {
     await using resources = new AsyncDisposableStack();
     const { path } = resources.use(await temporaryFolder());
-    const { mode = "honours-key", flakiness = 0 } = options;
-    const args = [serviceB, path, mode, String(flakiness)];
-    const target = resources.use(await startChild({ command: process.execPath, args }));
-    const [, targetUrl = ""] = await target.line(/listens on (http:\S+)/);
+    const target = resources.use(await startTarget({ ...options, folder: path }));
     const ledger = resources.use(await Ledger.open(join(path, "ledger.ndjson")));
     const dataFolder = options.dataFolder ?? join(path, "data");
     await mkdir(dataFolder, { recursive: true });
     const port = await freePort();
-    return new Stage({ path, options, targetUrl, ledger, dataFolder, port, resources: resources.move() });
+    return new Stage({ path, options, target, ledger, dataFolder, port, resources: resources.move() });
   }
 
   private constructor(parts: {
     readonly path: string;
     readonly options: StageOptions;
-    readonly targetUrl: string;
+    readonly target: Target;
     readonly ledger: Ledger;
     readonly dataFolder: string;
     readonly port: number;
@@ -77,7 +61,7 @@ export class Stage implements AsyncDisposable {
     this.dataFolder = parts.dataFolder;
     this.#folder = parts.path;
     this.#options = parts.options;
-    this.#targetUrl = parts.targetUrl;
+    this.#target = parts.target;
     this.#port = parts.port;
     this.#resources = parts.resources;
   }
@@ -94,7 +78,7 @@ export class Stage implements AsyncDisposable {
         port: this.#port,
         configFile: this.#options.configFile ?? ordersConfig,
         args: ["--grace", `${graceSeconds}s`, "--log-level", "error", ...(this.#options.args ?? [])],
-        env: { SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: `${this.#targetUrl}/work`, FAULTS_FOLDER: this.#folder },
+        env: { SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: this.#target.url, FAULTS_FOLDER: this.#folder },
       });
     } catch (error) {
       if (error instanceof Error && error.message.startsWith("the process ended (SIGKILL)")) return undefined;
@@ -109,21 +93,12 @@ export class Stage implements AsyncDisposable {
     return sluice;
   }
 
-  /** `work`, or `reject`: every request is answered 400. */
-  async behave(behaviour: "work" | "reject"): Promise<void> {
-    await fetch(`${this.#targetUrl}/behaviour`, { method: "PUT", body: behaviour });
+  behave(behaviour: Behaviour): Promise<void> {
+    return this.#target.behave(behaviour);
   }
 
-  /** Notes a few results that are there by now: they may never change again. Stops when the process dies on the way. */
-  async sampleResults(ids: readonly string[]): Promise<void> {
-    try {
-      for (const id of ids.slice(-resultsSampled)) {
-        const resultHash = await readResultHash(this.url, id);
-        if (resultHash !== undefined) await this.ledger.append({ kind: "result", id, resultHash });
-      }
-    } catch (error) {
-      if (!isBrokenOff(error)) throw error;
-    }
+  sampleResults(ids: readonly string[]): Promise<void> {
+    return sampleResults(this.url, ids, this.ledger);
   }
 
   /**
@@ -132,23 +107,10 @@ export class Stage implements AsyncDisposable {
    */
   async finish(senders: readonly Sender[]): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await using sluice = await this.startAlive();
-    const { signal } = new AbortController();
-    for (const sender of senders) await sender.send({ url: this.url, concurrency: 8, signal, newMax: 0 });
-    const readings = await readOutcomes(this.url);
-    const audit = await readAudit(this.url);
-    const violations: string[] = [];
-    if (!audit.holds) violations.push(`the audit does not hold: ${JSON.stringify(audit.queues)}`);
-    const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;
-    if (unfinished > 0) violations.push(`${unfinished} requests are in the backlog after the drain`);
+    const { readings, violations } = await conclude({ urls: [this.url], senders });
     const exit = await stopGracefully(sluice);
     if (exit.code !== 0) violations.push(`SIGTERM ended it with ${exit.signal ?? exit.code}`);
-    const evidence = {
-      ledger: this.ledger.lines,
-      starts: readLog(this.#folder, "starts"),
-      effects: readLog(this.#folder, "effects"),
-      readings,
-    };
-    return { figures: check(evidence), violations };
+    return { figures: figuresOf(this.#folder, this.ledger, readings), violations };
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,9 @@
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { freePort } from "./free-port.ts";
+export { type Postgres, type StartPostgresOptions, startPostgres } from "./postgres.ts";
+export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
+export { type Rabbitmq, type RabbitmqRelease, type StartRabbitmqOptions, startRabbitmq } from "./rabbitmq.ts";
+export { rabbitmq4 } from "./rabbitmq4.ts";
 export { type Redis, type StartRedisOptions, startRedis } from "./redis.ts";
 export { type Sluice, type StartSluiceOptions, sluiceCommand, startSluice } from "./sluice.ts";
 export { type SystemProgram, findProgram } from "./system-program.ts";

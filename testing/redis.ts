@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import { startChild } from "./child.ts";
 import type { Child, Exit } from "./child.ts";
 import { freePort } from "./free-port.ts";
+import { startServer } from "./start-server.ts";
 import { findProgram } from "./system-program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -17,6 +17,7 @@ export interface StartRedisOptions {
 export interface Redis extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  readonly folder: string;
   readonly pid: number;
   readonly exited: Promise<Exit>;
   output(): string;
@@ -37,16 +38,27 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
     ...options.settings,
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = resources.use(await startChild({ command: program, args }));
-  await child.line(/Ready to accept connections/);
+  const child = resources.use(
+    await startServer({
+      command: program,
+      args,
+      ready: /Ready to accept connections/,
+      busy: /Address already in use/,
+    }),
+  );
   await ping(port);
-  return redisOf(child, port, resources.move());
+  return redisOf(child, { port, folder }, resources.move());
 }
 
-function redisOf(child: Child, port: number, resources: AsyncDisposableStack): Redis {
+function redisOf(
+  child: Child,
+  { port, folder }: { port: number; folder: string },
+  resources: AsyncDisposableStack,
+): Redis {
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    folder,
     pid: child.pid,
     exited: child.exited,
     output: () => child.output(),

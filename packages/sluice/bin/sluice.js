@@ -8,12 +8,13 @@ const found = process.versions.node;
  */
 const heapFlag = "--max-semi-space-size";
 const youngMib = 16;
+const servers = ["up", "gateway", "worker"];
 
 if (Number(found.split(".")[0]) < needed) {
   process.stderr.write(`sluice: Node.js ${needed} or newer is needed, this is ${found} (${process.execPath})\n`);
   process.exitCode = 78;
 } else {
-  if (process.argv[2] === "up") await becomeLean();
+  if (servers.includes(process.argv[2])) await becomeLean();
   await import("../src/cli/main.ts");
 }
 

@@ -1,4 +1,10 @@
-export { defineConfig, type QueueConfig, type RetryConfig, type SluiceConfig } from "./config/config.ts";
+export {
+  type ClusterConfig,
+  defineConfig,
+  type QueueConfig,
+  type RetryConfig,
+  type SluiceConfig,
+} from "./config/config.ts";
 export {
   Reject,
   RetryLater,
@@ -7,3 +13,4 @@ export {
   type HandlerRequest,
   type TypedResult,
 } from "./worker/handler.ts";
+export type { Sql, SqlResult } from "./engine/engine.ts";

@@ -77,7 +77,17 @@ function sluiceFailure(error: SluiceError): CommandError {
 }
 
 function sluiceExitCode({ code, isRetryable }: SluiceError): ExitCode {
-  if (code === "bad-config" || code === "unsafe-store" || code === "schema-newer") return exitCodes.badConfig;
-  if (code === "unreachable") return exitCodes.unreachable;
-  return isRetryable ? exitCodes.tryAgain : exitCodes.failed;
+  switch (code) {
+    case "bad-config":
+    case "unsafe-store":
+    case "schema-missing":
+    case "schema-newer":
+    case "schema-older":
+    case "wrong-queue":
+      return exitCodes.badConfig;
+    case "unreachable":
+      return exitCodes.unreachable;
+    default:
+      return isRetryable ? exitCodes.tryAgain : exitCodes.failed;
+  }
 }

@@ -4,16 +4,17 @@ export interface Interrupts extends Disposable {
   readonly abort: AbortSignal;
 }
 
-export function catchInterrupts(): Interrupts {
+export function catchInterrupts(signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM"]): Interrupts {
   const stop = new AbortController();
   const abort = new AbortController();
-  const onSignal = () => (stop.signal.aborted ? abort : stop).abort(new Error("interrupted"));
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  const onSignal = (signal: NodeJS.Signals) =>
+    (stop.signal.aborted ? abort : stop).abort(new Error("interrupted", { cause: signal }));
+  for (const signal of signals) process.on(signal, onSignal);
   return {
     stop: stop.signal,
     abort: abort.signal,
     [Symbol.dispose]() {
-      process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+      for (const signal of signals) process.off(signal, onSignal);
     },
   };
 }

@@ -3,12 +3,16 @@ import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { registerAudit } from "./audit.ts";
 import { registerDead } from "./dead.ts";
+import { registerDoctor } from "./doctor.ts";
+import { registerGateway } from "./gateway.ts";
 import { registerGet } from "./get.ts";
 import { registerInit } from "./init.ts";
+import { registerMigrate } from "./migrate.ts";
 import { registerQueues } from "./queues.ts";
 import { run } from "./run.ts";
 import { registerSend } from "./send.ts";
 import { registerUp } from "./up.ts";
+import { registerWorker } from "./worker.ts";
 
 const afterHelp = `
 A first run:
@@ -16,9 +20,20 @@ A first run:
   sluice up                                       start gateway and worker on port 8080
   echo '{"sku":7}' | sluice send --queue orders --wait
 
+A cluster, on PostgreSQL, RabbitMQ and Redis, with as many gateways and workers as are needed:
+  sluice migrate --queue orders                   make the servers ready
+  sluice doctor --queue orders                    examine them
+  sluice gateway --port 8080 --queue orders --replicas 2
+  sluice worker --queue orders --target http://127.0.0.1:9000/process --replicas 4
+
 Environment:
   SLUICE_URL             where the gateway listens (default http://127.0.0.1:8080); --url wins
   SLUICE_API_KEY[_FILE]  the API key, or the file that holds it
+  DATABASE_URL[_FILE]    a cluster's PostgreSQL, as postgres://user:password@host:5432/database
+  AMQP_URL[_FILE]        its RabbitMQ, as amqp://user:password@host:5672
+  REDIS_URL[_FILE]       its Redis, as redis://host:6379
+  SLUICE_PREFIX          begins every name on RabbitMQ and Redis, so that clusters can share them (default sluice)
+  PORT, HOST, SLUICE_…   more for the servers: see sluice up --help, sluice gateway --help, sluice worker --help
 
 Exit codes:
   0   done
@@ -26,7 +41,7 @@ Exit codes:
   64  usage: a flag or argument is wrong
   69  a server is unreachable
   75  try again: the server is busy, a wait ended, the command was interrupted
-  78  bad configuration
+  78  bad configuration, or servers that are not ready for it
 
 Durations are written 250ms, 30s, 5m, 2h or 7d; rates 100000/h, 600/m or 50/s; sizes 512KiB, 1MiB or 10GiB.
 `;
@@ -41,6 +56,10 @@ const program = new Command("sluice")
 
 for (const register of [
   registerUp,
+  registerGateway,
+  registerWorker,
+  registerMigrate,
+  registerDoctor,
   registerSend,
   registerGet,
   registerQueues,

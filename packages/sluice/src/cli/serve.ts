@@ -1,11 +1,10 @@
-// Puts the parts of one process together, and takes them down in the order that loses nothing.
+// Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
 import manifest from "../../package.json" with { type: "json" };
-import type { QueueSettings, Settings } from "../config/config.ts";
+import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { openEmbedded } from "../engines/embedded/open.ts";
-import { openGateway } from "../gateway/gateway.ts";
+import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
@@ -13,54 +12,70 @@ import type { Runner } from "../worker/runner.ts";
 import { targetRunner } from "../worker/target-runner.ts";
 import { openWorker, type Worker } from "../worker/worker.ts";
 
+export interface Parts {
+  readonly role: "up" | "gateway" | "worker";
+  /** Belongs to the server from now on: closed at its end, and when a part does not start. */
+  readonly engine: Engine;
+  readonly queues: readonly QueueSettings[];
+  /** Absent where no requests are taken in. */
+  readonly intake?: IntakeSettings;
+  /** Absent where none are run. */
+  readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
+  /** The folder of the store, where it is in one: for the log. */
+  readonly data?: string;
+  readonly log: Logger;
+}
+
 export interface Server {
-  readonly url: string;
+  /** The line that tells people and programs that it is ready. */
+  readonly ready: string;
   /** Ends intake, drains the workers within the grace, then lets go of the store. */
   stop(): Promise<void>;
 }
 
-export async function serve(settings: Settings, log: Logger): Promise<Server> {
-  const { data, queues, host, port, bodyBytesMax, graceMs } = settings;
-  const engine = await openEmbedded({
-    folder: data,
-    owner: `process ${process.pid}`,
-    queues,
-    retentionMs: settings.retentionMs,
-    diskFreeMin: settings.diskFreeMin,
-  });
-  const limits = { ...defaultGatewayLimits, bodyBytesMax };
+export async function serve(parts: Parts): Promise<Server> {
+  const { role, engine, intake, work, data, log } = parts;
+  const queues = parts.queues.map(({ name }) => name);
+  let gateway: Gateway | undefined;
   let workers: readonly Worker[] = [];
+  const stop = async (graceMs: number): Promise<void> => {
+    gateway?.drain();
+    await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
+    await gateway?.close(); // after the workers: the answers that it holds open wait for them
+    await engine.close();
+  };
   try {
-    const gateway = await openGateway({ engine, queues, limits, clock: systemClock, log, version: manifest.version });
-    workers = queues.map((queue) => workerOf(queue, { engine, log }));
-    const { url } = await gateway.listen({ host, port });
-    log.info({ url, data, queues: queues.map(({ name }) => name) }, "started");
+    gateway = intake && (await gatewayOf(parts, intake));
+    workers = (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+    const url = intake && (await gateway?.listen(intake))?.url;
+    log.info({ role, url, data, queues }, "started");
     return {
-      url,
+      ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
-        gateway.drain();
-        await drain(workers, graceMs);
-        await gateway.close();
-        await engine.close();
-        log.info("stopped");
+        await stop(work?.graceMs ?? 0);
+        log.info({ role, queues }, "stopped");
       },
     };
   } catch (error) {
-    await drain(workers, 0);
-    await engine.close();
-    throw isPortTaken(error) ? new SluiceError("bad-config", `port ${port} of ${host} is in use: give another`) : error;
+    await stop(0);
+    throw isPortTaken(error) ? portTaken(intake) : error;
   }
-}
-
-async function drain(workers: readonly Worker[], graceMs: number): Promise<void> {
-  await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
 }
 
 function isPortTaken(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
 
-function workerOf(queue: QueueSettings, { engine, log }: { engine: Engine; log: Logger }): Worker {
+function portTaken(intake: IntakeSettings | undefined): SluiceError {
+  return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
+}
+
+function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+  const limits = { ...defaultGatewayLimits, bodyBytesMax };
+  return openGateway({ engine, queues, limits, clock: systemClock, log, version: manifest.version });
+}
+
+function workerOf(queue: WorkedQueue, { engine, log }: { readonly engine: Engine; readonly log: Logger }): Worker {
   return openWorker({
     ...queue,
     engine,
@@ -72,7 +87,7 @@ function workerOf(queue: QueueSettings, { engine, log }: { engine: Engine; log: 
   });
 }
 
-function runnerOf({ run, concurrency, resultBytesMax }: QueueSettings, log: Logger): Runner {
+function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, log: Logger): Runner {
   switch (run.kind) {
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });

@@ -1,8 +1,8 @@
 // The flags of every command that talks to a running server, and the client they make.
-import { readFileSync } from "node:fs";
 import { SluiceClient } from "@sluice/client";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { messageOf, SluiceError } from "../core/errors.ts";
+import { readSecret } from "../config/secret.ts";
+import { messageOf } from "../core/errors.ts";
 import { parseDuration } from "../core/duration.ts";
 
 export interface ServerOptions {
@@ -34,7 +34,7 @@ const readPatience: Patience = { retryForMs: 2_000 };
 export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 30_000 } = readPatience): SluiceClient {
   return new SluiceClient({
     url,
-    apiKey: apiKey(process.env),
+    apiKey: readSecret("SLUICE_API_KEY", process.env),
     retry: {
       attemptsMax: Number.POSITIVE_INFINITY,
       elapsedMaxMs: retryForMs,
@@ -42,16 +42,6 @@ export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 
       attemptTimeoutMs: answerWithinMs,
     },
   });
-}
-
-function apiKey(env: NodeJS.ProcessEnv): string | undefined {
-  const file = env["SLUICE_API_KEY_FILE"];
-  if (file === undefined) return env["SLUICE_API_KEY"];
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (cause) {
-    throw new SluiceError("bad-config", `SLUICE_API_KEY_FILE cannot be read: ${messageOf(cause)}`, { cause });
-  }
 }
 
 function parseUrl(text: string): string {

@@ -1,16 +1,17 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
-import { flushCompileCache } from "node:module";
 import { Option, type Command } from "commander";
-import type { Overrides } from "../config/config.ts";
-import { loadConfigFile } from "../config/load-file.ts";
-import { readSettings } from "../config/read-settings.ts";
-import { exitCodes } from "./failure.ts";
-
-interface UpOptions extends Overrides {
-  readonly config?: string;
-  readonly logLevel: string;
-  readonly logFormat: "auto" | "json" | "pretty";
-}
+import { readUp } from "../config/read-settings.ts";
+import {
+  addConfigFlag,
+  addIntakeFlags,
+  addLogFlags,
+  addRetentionFlag,
+  addWorkFlags,
+  openRoleLog,
+  sourcesOf,
+  type RoleOptions,
+} from "./role-flags.ts";
+import { runRole } from "./run-role.ts";
 
 const afterHelp = `
 Without a file, one queue and the URL it posts to:
@@ -28,62 +29,31 @@ export function registerUp(program: Command): void {
   const command = program
     .command("up")
     .description("start gateway and worker in one process, with the store in a folder");
-  command
-    .option("--config <file>", "the configuration; sluice.config.ts of this folder if there is one")
-    .addOption(new Option("--port <port>", "where to listen; 0 takes a free one (default 8080)").env("PORT"))
-    .addOption(new Option("--host <host>", "a loopback address (default 127.0.0.1)").env("HOST"))
-    .addOption(new Option("--data <folder>", "the data folder (default ./data)").env("SLUICE_DATA"))
-    .option("--queue <name>", "a queue to serve, without a file or changing what the file says")
-    .option("--target <url>", "with --queue: post each request to this URL")
-    .option("--rate <rate>", "with --queue: attempts started at most, as 100000/h (default unlimited)")
-    .option("--concurrency <n>", "with --queue: attempts that run at once (default 16)")
-    .option("--timeout <duration>", "with --queue: how long an attempt may take (default 30s)")
-    .addOption(
-      new Option("--retention <duration>", "keep finished requests this long (default 7d)").env("SLUICE_RETENTION"),
-    )
-    .addOption(new Option("--body-max <size>", "the largest body (default 1MiB)").env("SLUICE_BODY_MAX"))
-    .addOption(
-      new Option("--disk-free-min <size>", "refuse intake below this free space (default 256MiB)").env(
-        "SLUICE_DISK_FREE_MIN",
-      ),
-    )
-    .addOption(
-      new Option("--grace <duration>", "how long a stop waits for what runs (default 25s)").env("SLUICE_GRACE"),
-    )
-    .addOption(
-      new Option("--log-level <level>", "debug, info, warn, error or silent").env("SLUICE_LOG_LEVEL").default("info"),
-    )
-    .addOption(
-      new Option("--log-format <format>", "pretty on a terminal, json elsewhere")
-        .env("SLUICE_LOG_FORMAT")
-        .choices(["auto", "json", "pretty"])
-        .default("auto"),
-    )
-    .addHelpText("after", afterHelp)
-    .action(up);
+  addConfigFlag(command);
+  addIntakeFlags(command);
+  command.addOption(new Option("--data <folder>", "the data folder (default ./data)").env("SLUICE_DATA"));
+  addWorkFlags(command);
+  addRetentionFlag(command);
+  command.addOption(
+    new Option("--disk-free-min <size>", "refuse intake below this free space (default 256MiB)").env(
+      "SLUICE_DISK_FREE_MIN",
+    ),
+  );
+  addLogFlags(command).addHelpText("after", afterHelp).action(up);
 }
 
-/** The server's parts are loaded here, so that the other commands start without them. */
-async function up({ config, logLevel, logFormat, ...overrides }: UpOptions): Promise<void> {
-  const [{ serve }, { openLog }] = await Promise.all([import("./serve.ts"), import("../telemetry/log.ts")]);
-  const settings = readSettings(await loadConfigFile(config), overrides);
-  const isPretty = logFormat === "auto" ? process.stderr.isTTY : logFormat === "pretty";
-  const log = openLog({ level: logLevel, isPretty });
-  const server = await serve(settings, log);
-  process.stdout.write(`Sluice listens on ${server.url}\n`);
-  flushCompileCache(); // one that is killed writes it no more
-  await new Promise<void>((resolve) => {
-    const stop = (signal: NodeJS.Signals): void => {
-      process.once("SIGTERM", stopNow).once("SIGINT", stopNow);
-      log.info({ signal }, "stopping");
-      resolve();
-    };
-    process.once("SIGTERM", stop).once("SIGINT", stop);
-  });
-  await server.stop();
-}
-
-/** After a second signal. What runs is found again at the next start. */
-function stopNow(): void {
-  process.exit(exitCodes.failed);
+async function up(options: RoleOptions): Promise<void> {
+  const log = await openRoleLog(options);
+  const settings = readUp(await sourcesOf(options));
+  await runRole(async () => {
+    // The server's parts are loaded here, so that the other commands start without them.
+    const [{ serve }, { openEmbedded }] = await Promise.all([
+      import("./serve.ts"),
+      import("../engines/embedded/open.ts"),
+    ]);
+    const { data, queues, retentionMs, diskFreeMin } = settings;
+    const owner = `process ${process.pid}`;
+    const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin });
+    return serve({ role: "up", engine, queues, intake: settings, work: settings, data, log });
+  }, log);
 }

@@ -19,6 +19,19 @@ export interface SluiceConfig {
   readonly diskFreeMin?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
+  /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
+  readonly cluster?: ClusterConfig;
+}
+
+export interface ClusterConfig {
+  /** PostgreSQL: `"postgres://user:password@host:5432/database"`. */
+  readonly databaseUrl?: string;
+  /** RabbitMQ: `"amqp://user:password@host:5672/vhost"`. */
+  readonly amqpUrl?: string;
+  /** Redis: `"redis://:password@host:6379/0"`. */
+  readonly redisUrl?: string;
+  /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. */
+  readonly prefix?: string;
 }
 
 export interface QueueConfig {
@@ -43,7 +56,7 @@ export interface QueueConfig {
   readonly handle?: Handler;
   /** The URL that each request is posted to: this or `handle`. */
   readonly target?: string;
-  /** Effect and outcome in one transaction: the cluster engine's alone. */
+  /** Effect and outcome in one transaction: with `handle`, and the cluster engine's alone. */
   readonly transactional?: boolean;
 }
 
@@ -63,7 +76,7 @@ export function defineConfig(config: SluiceConfig): SluiceConfig {
   return config;
 }
 
-/** Flags and environment as `sluice up` reads them: each goes before the file. */
+/** Flags, and for most of them the environment behind: each goes before the file. */
 export interface Overrides {
   readonly data?: string | undefined;
   readonly host?: string | undefined;
@@ -78,17 +91,58 @@ export interface Overrides {
   readonly rate?: string | undefined;
   readonly concurrency?: string | undefined;
   readonly timeout?: string | undefined;
+  readonly databaseUrl?: string | undefined;
+  readonly amqpUrl?: string | undefined;
+  readonly redisUrl?: string | undefined;
+  readonly prefix?: string | undefined;
 }
 
-export interface Settings {
-  readonly data: string;
+/** What takes requests in. */
+export interface IntakeSettings {
   readonly host: string;
   readonly port: number;
-  readonly retentionMs: number;
   readonly bodyBytesMax: number;
-  readonly diskFreeMin: number | undefined;
+}
+
+/** What runs them. */
+export interface WorkSettings {
   readonly graceMs: number;
+  readonly queues: readonly WorkedQueue[];
+}
+
+/** `sluice up` */
+export interface UpSettings extends IntakeSettings, WorkSettings {
+  readonly data: string;
+  readonly retentionMs: number;
+  readonly diskFreeMin: number | undefined;
+}
+
+/** What every process of a cluster needs. */
+export interface MemberSettings {
+  readonly servers: ServerSettings;
+  readonly retentionMs: number;
+}
+
+/** `sluice gateway` */
+export interface GatewaySettings extends IntakeSettings, MemberSettings {
   readonly queues: readonly QueueSettings[];
+}
+
+/** `sluice worker` */
+export interface WorkerSettings extends WorkSettings, MemberSettings {}
+
+/** `sluice migrate` and `sluice doctor` */
+export interface ClusterSettings {
+  readonly servers: ServerSettings;
+  /** Their names. */
+  readonly queues: readonly string[];
+}
+
+export interface ServerSettings {
+  readonly databaseUrl: string;
+  readonly amqpUrl: string;
+  readonly redisUrl: string;
+  readonly prefix: string;
 }
 
 export interface QueueSettings {
@@ -102,6 +156,12 @@ export interface QueueSettings {
   readonly backlogMax: number;
   readonly backlogBytesMax: number;
   readonly schema: object | undefined;
+  readonly isTransactional: boolean;
+  /** A gateway can do without. */
+  readonly run: RunSettings | undefined;
+}
+
+export interface WorkedQueue extends QueueSettings {
   readonly run: RunSettings;
 }
 

@@ -56,6 +56,11 @@ export class SeqSource {
     return this.#last;
   }
 
+  /** From now on only what is above it. */
+  skipTo(seq: number): void {
+    this.#last = Math.max(this.#last, seq);
+  }
+
   next(nowMs: number): number {
     this.#last = Math.max(this.#last + 1, firstSeqAt(nowMs));
     return this.#last;

@@ -4,9 +4,11 @@
 /** Each step of a request's path after which a crash must lose nothing. */
 export const crashPoints = [
   "accept-committed", // after the commit, before the answer
+  "published", // the hints are written to the broker, not confirmed
+  "confirmed", // the broker has confirmed, the outbox is not cleared
   "effect-pending", // the delivery is claimed, the handler has not begun
   "effect-made", // the handler returned, its outcome is not committed
-  "outcome-committed", // the outcome is committed, nobody has been told
+  "outcome-committed", // the outcome is committed, nobody has been told, nothing acknowledged
   "migration", // inside a migration's transaction
   "replay", // inside a replay's transaction
 ] as const;

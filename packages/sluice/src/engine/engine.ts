@@ -30,6 +30,18 @@ export interface Engine extends AsyncDisposable {
   /** Commits the outcome of a delivery. The first one wins (I3). */
   settle(claim: Claim, outcome: Outcome): Promise<SettleResult>;
 
+  /**
+   * Runs the work inside the transaction that commits its outcome: both or neither. When the work resolves to
+   * undefined or throws, all of it is undone. Absent where the store cannot share a transaction.
+   */
+  readonly transact?: (claim: Claim, work: TransactedWork) => Promise<SettleResult | "rolled-back">;
+
+  /**
+   * Takes starts of attempts out of a queue's rate, which all its workers share. Never rejects. Absent where one
+   * process has the rate to itself.
+   */
+  readonly starts?: (ask: StartsAsk) => Promise<StartsGrant>;
+
   /** Puts a delivery back until `dueAt`: after a failed attempt, or handed back untouched (I4). */
   retry(claim: Claim, options: RetryOptions): Promise<SettleResult>;
 
@@ -86,6 +98,34 @@ export interface DeliverOptions {
 }
 
 export type SettleResult = "settled" | "superseded";
+
+/** The effect of a transactional handler; what it resolves to is the outcome to be committed with it. */
+export type TransactedWork = (sql: Sql) => Promise<Outcome | undefined>;
+
+/** A connection inside a transaction. */
+export interface Sql {
+  query(text: string, values?: readonly unknown[]): Promise<SqlResult>;
+}
+
+export interface SqlResult {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly rowCount: number;
+}
+
+export interface StartsAsk {
+  readonly queue: string;
+  readonly ratePerHour: number;
+  /** Starts that may come at once after a pause. */
+  readonly burst: number | undefined;
+  /** How many at most, from 1. */
+  readonly wanted: number;
+}
+
+export interface StartsGrant {
+  readonly granted: number;
+  /** When to ask again for what was not granted, in milliseconds. */
+  readonly retryMs: number;
+}
 
 export interface RetryOptions {
   /** Milliseconds since 1970; 0 hands the request back at once. */
@@ -157,8 +197,10 @@ export type Change =
   | { readonly kind: "progress"; readonly progress: unknown };
 
 export interface EngineHealth {
-  /** Empty when the engine can accept and deliver. */
+  /** Empty when the engine can accept. */
   readonly problems: readonly Failure[];
+  /** What is out without stopping intake: it goes on, with what each of these costs. */
+  readonly degradations: readonly Failure[];
 }
 
 /** What an engine must know of a queue. */

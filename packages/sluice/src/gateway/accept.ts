@@ -3,7 +3,8 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IncomingHttpHeaders } from "node:http";
 import { Type } from "typebox";
 import { invariant, SluiceError } from "../core/errors.ts";
-import type { Receipt } from "../core/request.ts";
+import { isFinal } from "../core/request.ts";
+import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
 import { readBody } from "./body.ts";
 import { configuredQueue } from "./context.ts";
@@ -104,22 +105,29 @@ async function answerWithOutcome(
   reply: FastifyReply,
   { receipt, waitSeconds }: WaitingCall,
 ): Promise<unknown> {
-  const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, response: reply.raw });
   const appliedWait = `wait=${waitSeconds}`;
   reply.header("preference-applied", appliedWait);
   if (receipt.isReplayed) reply.header("idempotent-replayed", "true");
-  switch (status?.state) {
-    case "done":
-      return sendResult(context, reply, status);
-    case "dead":
-      return sendProblem(reply.header("sluice-request-id", status.id), outcomeError(context, status), 502);
-    case "cancelled":
-      throw outcomeError(context, status);
-    default:
-      await context.views.freshen();
-      return sendReceipt(context, reply, {
-        receipt: { ...receipt, state: status?.state ?? receipt.state },
-        appliedWait,
-      });
+  let { state } = receipt;
+  try {
+    const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, response: reply.raw });
+    if (status !== undefined && isFinal(status.state)) return await sendOutcome(context, reply, status);
+    state = status?.state ?? state;
+  } catch (error) {
+    if (!(error instanceof SluiceError && error.isRetryable)) throw error;
+    // The outcome cannot be read now. The request is stored all the same: a refusal would deny it.
   }
+  await context.views.freshen();
+  return sendReceipt(context, reply, { receipt: { ...receipt, state }, appliedWait });
+}
+
+function sendOutcome(
+  context: GatewayContext,
+  reply: FastifyReply,
+  status: RequestStatus,
+): Promise<void> | FastifyReply {
+  const error = status.state === "done" ? undefined : outcomeError(context, status);
+  if (error === undefined) return sendResult(context, reply, status);
+  if (error.code !== "dead") throw error;
+  return sendProblem(reply.header("sluice-request-id", status.id), error, 502);
 }

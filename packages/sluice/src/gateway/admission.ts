@@ -5,6 +5,11 @@ import type { Engine } from "../engine/engine.ts";
 
 const retryAfterSeconds = 5;
 
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly problems: readonly Failure[];
+}
+
 export class Admission {
   readonly #engine: Engine;
   #isDraining = false;
@@ -18,10 +23,12 @@ export class Admission {
     this.#isDraining = true;
   }
 
-  /** Why this server should get no new work; empty when it is ready. */
-  problems(): readonly Failure[] {
-    const { problems } = this.#engine.health();
-    return this.#isDraining ? [{ code: "draining", message: drainingMessage }, ...problems] : problems;
+  /** Whether this server should get new work, and what is out: first what keeps it from that, then what does not. */
+  readiness(): Readiness {
+    const { problems, degradations } = this.#engine.health();
+    const draining = this.#isDraining ? [{ code: "draining", message: drainingMessage }] : [];
+    const reasons = [...draining, ...problems];
+    return { isReady: reasons.length === 0, problems: [...reasons, ...degradations] };
   }
 
   /** Throws the reason when nothing can be stored now (I7). */

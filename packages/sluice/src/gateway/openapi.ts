@@ -12,7 +12,8 @@ export async function addOpenApi(app: App, version: string): Promise<void> {
       info: {
         title: "Sluice",
         version,
-        description: "Accepts requests durably and keeps their results. Times are RFC 3339 in UTC.",
+        description:
+          "Accepts requests durably and keeps their results. Times are RFC 3339 in UTC. A connection that ends without an answer leaves open whether a request was stored: sent again with its Idempotency-Key, it is not stored twice.",
       },
     },
     transform: ({ schema, url, route }) => ({ schema: { ...schema, ...route.config?.described }, url }),

@@ -10,11 +10,19 @@ export function addProbeRoutes(app: App, { admission, version }: GatewayContext)
     Promise.resolve({ live: true }),
   );
 
-  const readiness = { description: "Whether it takes new work, and if not, why", schema: Readiness };
-  const readySchema = { summary: readiness.description, tags, response: answers({ 200: readiness, 503: readiness }) };
+  const readiness = {
+    description:
+      "Whether it takes new work, and what is out; ready in spite of a problem means that it goes on without",
+    schema: Readiness,
+  };
+  const readySchema = {
+    summary: "Whether it takes new work, and what is out",
+    tags,
+    response: answers({ 200: readiness, 503: readiness }),
+  };
   app.get("/readyz", { schema: readySchema }, (_request, reply) => {
-    const problems = admission.problems();
-    return reply.code(problems.length === 0 ? 200 : 503).send({ ready: problems.length === 0, problems });
+    const { isReady, problems } = admission.readiness();
+    return reply.code(isReady ? 200 : 503).send({ ready: isReady, problems: [...problems] });
   });
 
   const links = {

@@ -34,9 +34,16 @@ export function sendProblem(reply: FastifyReply, error: SluiceError, status?: nu
 export function answerError(log: Logger): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
     const known = knownError(error);
+    if (known.code === "commit-unknown") return hangUp(reply);
     if (known.code === "internal") log.error({ err: error, route: request.routeOptions.url }, "a request failed");
     sendProblem(reply, known);
   };
+}
+
+/** Any status would say that something was stored or that nothing was: a broken connection says neither (I1). */
+function hangUp(reply: FastifyReply): void {
+  reply.hijack();
+  reply.request.raw.socket.destroy(); // not the reply's: behind others on the connection it has none yet
 }
 
 function knownError(error: unknown): SluiceError {

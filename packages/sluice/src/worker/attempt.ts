@@ -3,22 +3,35 @@ import type { Clock } from "../core/clock.ts";
 import { decideRetry, type RetryPolicy } from "../core/retry.ts";
 import type { Delivery, Outcome } from "../core/request.ts";
 import { crashPoint } from "../engine/crash-point.ts";
-import type { RetryOptions } from "../engine/engine.ts";
+import type { RetryOptions, SettleResult } from "../engine/engine.ts";
 import type { AttemptEnd, RunOptions, Runner } from "./runner.ts";
 
-export interface AttemptOptions {
+export interface AttemptOptions extends Omit<RunOptions, "signal"> {
   readonly runner: Runner;
   readonly timeoutMs: number;
-  readonly progress: RunOptions["progress"];
   /** The attempts under way: each adds what cuts it off when the worker has to stop now. */
   readonly cutOffs: Set<() => void>;
 }
 
+/** What the worker has to see to after an attempt. */
+export type End =
+  | AttemptEnd
+  /** A shutdown cut it off: that is no attempt (I4). */
+  | CutOff
+  /** Its outcome is stored already, in one transaction with its effect. */
+  | { readonly kind: "committed"; readonly result: SettleResult }
+  /** The store went away with the transaction: it may be committed or undone. */
+  | { readonly kind: "unknown"; readonly message: string };
+
+interface CutOff {
+  readonly kind: "cut-off";
+}
+
 type Cut = "timeout" | "stop";
 
-/** Runs the handler or target once. Undefined when a shutdown cut it off: that is no attempt (I4). */
-export async function attempt(delivery: Delivery, options: AttemptOptions): Promise<AttemptEnd | undefined> {
-  const { runner, timeoutMs, progress, cutOffs } = options;
+/** Runs the handler or target once. */
+export async function attempt(delivery: Delivery, options: AttemptOptions): Promise<AttemptEnd | CutOff> {
+  const { runner, timeoutMs, progress, sql, cutOffs } = options;
   crashPoint("effect-pending");
   const limit = new AbortController();
   // A handler that ignores its signal must not hold the worker up: the cut ends the wait for it.
@@ -26,14 +39,14 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
   const stop = (): void => cut("stop");
   cutOffs.add(stop);
   const timer = setTimeout(cut, timeoutMs, "timeout");
-  const run = runner.run(delivery, { signal: limit.signal, progress });
+  const run = runner.run(delivery, { signal: limit.signal, progress, sql });
   try {
     const end = await Promise.race([run, isCut]);
     crashPoint("effect-made");
     if (typeof end !== "string") return end;
     run.catch(() => {}); // what becomes of it after the cut is nobody's any more
     limit.abort(new DOMException(end, end === "timeout" ? "TimeoutError" : "AbortError"));
-    return end === "timeout" ? timedOut(timeoutMs) : undefined;
+    return end === "timeout" ? timedOut(timeoutMs) : { kind: "cut-off" };
   } finally {
     clearTimeout(timer);
     cutOffs.delete(stop);
@@ -61,8 +74,13 @@ export type Verdict =
 
 export const handedBack: Verdict = { kind: "retry", options: { dueAt: 0, isCounted: false } };
 
-export function decideVerdict(delivery: Delivery, end: AttemptEnd | undefined, options: VerdictOptions): Verdict {
-  if (end === undefined) return handedBack;
+export function decideVerdict(
+  delivery: Delivery,
+  end: Exclude<End, { kind: "committed" }>,
+  options: VerdictOptions,
+): Verdict {
+  // Where the end is unknown the claim tells: it is gone if the outcome is stored, and the hand-back refused (I3).
+  if (end.kind === "cut-off" || end.kind === "unknown") return handedBack;
   if (end.kind === "done") return { kind: "settle", outcome: end };
   const { policy, clock, random, isTargetOut } = options;
   const isCounted = end.failure.isCounted && !(end.blame === "outage" && isTargetOut);

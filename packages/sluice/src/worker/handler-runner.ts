@@ -13,9 +13,9 @@ export interface HandlerRunnerOptions {
 /** Attempts run in this process, by the queue's own function. */
 export function handlerRunner({ handle, resultBytesMax, log }: HandlerRunnerOptions): Runner {
   return {
-    async run({ request, attempt }, { signal, progress }): Promise<AttemptEnd> {
+    async run({ request, attempt }, { signal, progress, sql }): Promise<AttemptEnd> {
       try {
-        const result = contentOf(await handle(handlerRequestOf(request), { signal, attempt, log, progress }));
+        const result = contentOf(await handle(handlerRequestOf(request), { signal, attempt, log, progress, sql }));
         if (result.bytes.byteLength <= resultBytesMax) return { kind: "done", result };
         const message = `the result may have ${resultBytesMax} bytes, it has ${result.bytes.byteLength}`;
         return failed({ code: "result-too-large", message, isRetryable: false });

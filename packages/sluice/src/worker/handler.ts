@@ -3,6 +3,7 @@ import { SluiceError } from "../core/errors.ts";
 import { parseDuration } from "../core/duration.ts";
 import type { Content, StoredRequest } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
+import type { Sql } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 /** The request as a handler sees it. */
@@ -30,6 +31,11 @@ export interface HandlerContext {
   readonly log: Logger;
   /** Tells how far it got; shown with the request while it runs. */
   readonly progress: (value: unknown) => void;
+  /**
+   * The transaction that commits the outcome: what is written through it takes effect exactly once, with the result,
+   * and not at all when the attempt fails. Sluice begins and ends it. Only where the queue is transactional.
+   */
+  readonly sql?: Sql | undefined;
 }
 
 /** Bytes of a type of its own, instead of the type that the value's kind implies. */

@@ -1,6 +1,7 @@
 // Keeps the starts of attempts to a queue's rate. The gate saves up at most a burst while nothing starts: a quarter of
 // a second's worth unless set, so that any minute stays within one percent of the rate.
 import type { Clock } from "../core/clock.ts";
+import type { Gate } from "./gate.ts";
 
 export interface RateGateOptions {
   /** Unlimited when undefined. */
@@ -13,7 +14,7 @@ export interface RateGateOptions {
 const hourMs = 3_600_000;
 const burstMs = 250;
 
-export class RateGate {
+export class RateGate implements Gate {
   readonly #clock: Clock;
   readonly #perMs: number;
   readonly #burst: number;
@@ -28,7 +29,6 @@ export class RateGate {
     this.#countedAt = clock.monotonic();
   }
 
-  /** Whether an attempt may start now; if so it has. */
   take(): boolean {
     this.#refill();
     if (this.#tokens < 1) return false;
@@ -36,16 +36,18 @@ export class RateGate {
     return true;
   }
 
-  /** How many may start within the next milliseconds. */
   within(ms: number): number {
     this.#refill();
     return this.#perMs === Number.POSITIVE_INFINITY ? this.#perMs : Math.floor(this.#tokens + ms * this.#perMs);
   }
 
-  /** Milliseconds until `count` may start. */
   waitMs(count = 1): number {
     this.#refill();
     return this.#tokens >= count ? 0 : (count - this.#tokens) / this.#perMs;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
   #refill(): void {

@@ -1,5 +1,6 @@
 import type { AttemptFailure } from "../core/retry.ts";
 import type { Content, Delivery } from "../core/request.ts";
+import type { Sql } from "../engine/engine.ts";
 
 /** How one attempt ended. Expected failures are values; what a runner throws is a defect of Sluice. */
 export type AttemptEnd =
@@ -19,6 +20,8 @@ export type Blame = "request" | "target" | "outage";
 export interface RunOptions {
   readonly signal: AbortSignal;
   readonly progress: (value: unknown) => void;
+  /** The transaction of the outcome, where the queue is transactional. */
+  readonly sql?: Sql | undefined;
 }
 
 /** Makes one attempt at a delivery: by a handler in this process, or by a target over HTTP. */

@@ -7,7 +7,7 @@ import { systemClock } from "../core/clock.ts";
 import { defaultRetryPolicy } from "../core/retry.ts";
 import { isFinal, type RequestStatus, type State } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, StartsAsk, StartsGrant } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { openLog } from "../telemetry/log.ts";
 import { handlerRunner } from "./handler-runner.ts";
@@ -252,5 +252,113 @@ describe("a worker that stops", () => {
     const id = await send(queue, {});
     assert.equal((await engine.read(id))?.state, "waiting");
     assert.equal((await engine.backlog()).find((status) => status.queue === queue)?.workers, 0);
+  });
+});
+
+/** The same store, with a rate that the workers of a queue share. */
+function engineWith(starts: NonNullable<Engine["starts"]>): Engine {
+  return new Proxy(engine, {
+    get(target, name) {
+      if (name === "starts") return starts;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+describe("workers that share a rate", () => {
+  it("start nothing that the engine did not grant", async () => {
+    const queue = nextQueue();
+    const asks: StartsAsk[] = [];
+    let granted = 0;
+    let started = 0;
+    const shared = engineWith(async (ask) => {
+      asks.push(ask);
+      granted += 1;
+      return { granted: 1, retryMs: 2 };
+    });
+    const start = (): void => {
+      started += 1;
+      assert.ok(started <= granted, `${started} starts of ${granted}`);
+    };
+    const workers = [1, 2].map(() => work(queue, start, { engine: shared, ratePerHour: 3_600_000, burst: 9 }));
+    const ids = await Promise.all(Array.from({ length: 60 }, (_, n) => send(queue, n)));
+    for (const { state } of await Promise.all(ids.map(finished))) assert.equal(state, "done");
+    assert.equal(started, 60);
+    for (const { wanted, ...rest } of asks) {
+      assert.deepEqual(rest, { queue, ratePerHour: 3_600_000, burst: 9 });
+      assert.ok(wanted >= 1 && wanted <= 51, `${wanted} wanted`);
+    }
+    await Promise.all(workers.map((worker) => worker.drain({ graceMs: 1_000 })));
+  });
+
+  it("ask again when the engine said so", async () => {
+    const queue = nextQueue();
+    const askedAt: number[] = [];
+    const shared = engineWith(async () => {
+      askedAt.push(performance.now());
+      return { granted: askedAt.length < 3 ? 0 : 1, retryMs: 30 };
+    });
+    const worker = work(queue, () => "ran", { engine: shared, ratePerHour: 3_600 });
+    assert.equal((await finished(await send(queue, {}))).state, "done");
+    const [first = 0, second = 0, third = 0] = askedAt;
+    assert.ok(second - first >= 30 && third - second >= 30, `asked at ${askedAt.join(", ")}`);
+    await worker.drain({ graceMs: 1_000 });
+  });
+
+  it("ask nothing while their queue is idle, nor without a rate", async () => {
+    const [idle, busy] = [nextQueue(), nextQueue()];
+    let asks = 0;
+    const shared = engineWith(async ({ wanted }) => {
+      asks += 1;
+      return { granted: wanted, retryMs: 0 };
+    });
+    const workers = [
+      work(idle, () => "ran", { engine: shared, ratePerHour: 3_600_000 }),
+      work(busy, () => "ran", { engine: shared }),
+    ];
+    for (let n = 0; n < 10; n += 1) await finished(await send(busy, n));
+    assert.equal(asks, 0);
+    await Promise.all(workers.map((worker) => worker.drain({ graceMs: 1_000 })));
+    assert.equal(asks, 0);
+  });
+
+  it("claim on while what they started runs", async () => {
+    const queue = nextQueue();
+    const areBothRunning = Promise.withResolvers<void>();
+    let running = 0;
+    const shared = engineWith(async () => ({ granted: 1, retryMs: 0 }));
+    const handle = async (): Promise<void> => {
+      running += 1;
+      if (running === 2) areBothRunning.resolve();
+      await areBothRunning.promise;
+    };
+    const worker = work(queue, handle, { engine: shared, ratePerHour: 3_600 });
+    const ids = [await send(queue, 1), await send(queue, 2)];
+    for (const { attempts } of await Promise.all(ids.map(finished))) assert.equal(attempts, 1);
+    await worker.drain({ graceMs: 1_000 });
+  });
+
+  it("hand back what waits for its start when they stop, and leave no ask behind", async () => {
+    const queue = nextQueue();
+    const asked = Promise.withResolvers<void>();
+    const grant = Promise.withResolvers<StartsGrant>();
+    const shared = engineWith(() => {
+      asked.resolve();
+      return grant.promise;
+    });
+    const warnings: Error[] = [];
+    process.on("warning", (warning) => void warnings.push(warning));
+    let isDrained = false;
+    const worker = work(queue, () => assert.fail("started"), { engine: shared, ratePerHour: 3_600_000 });
+    const id = await send(queue, {});
+    await asked.promise;
+    const drained = worker.drain({ graceMs: 1_000 }).then(() => void (isDrained = true));
+    assert.equal((await reach(id, (state) => state === "waiting")).attempts, 0);
+    assert.equal(isDrained, false);
+    grant.resolve({ granted: 1, retryMs: 0 });
+    await drained;
+    assert.equal((await engine.read(id))?.state, "waiting");
+    assert.deepEqual(warnings, [], "of a timer without an end, perhaps");
   });
 });

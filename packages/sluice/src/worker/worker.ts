@@ -6,12 +6,15 @@ import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { attempt, decideVerdict, handedBack, type Verdict } from "./attempt.ts";
+import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
 import { Breaker } from "./breaker.ts";
+import type { Gate } from "./gate.ts";
 import { Pace } from "./pace.ts";
 import { RateGate } from "./rate-gate.ts";
-import type { AttemptEnd, Runner } from "./runner.ts";
+import type { Runner } from "./runner.ts";
+import { SharedGate } from "./shared-gate.ts";
 import { Signal } from "./signal.ts";
+import { transactedAttempt } from "./transaction.ts";
 
 export interface WorkerOptions {
   readonly engine: Engine;
@@ -21,6 +24,8 @@ export interface WorkerOptions {
   readonly concurrency: number;
   readonly ratePerHour: number | undefined;
   readonly burst?: number | undefined;
+  /** Whether attempts run inside the transaction that commits their outcome; false unless set. */
+  readonly isTransactional?: boolean | undefined;
   readonly timeoutMs: number;
   readonly retryPolicy: RetryPolicy;
   readonly clock: Clock;
@@ -40,6 +45,9 @@ const commitRetryMinMs = 50;
 const commitRetryMaxMs = 2_000;
 
 export function openWorker(options: WorkerOptions): Worker {
+  if (options.isTransactional === true && options.engine.transact === undefined) {
+    throw new SluiceError("bad-config", `queue ${options.queue} is transactional, and this engine has no transactions`);
+  }
   const worker = new QueueWorker(options);
   worker.start();
   return worker;
@@ -47,7 +55,7 @@ export function openWorker(options: WorkerOptions): Worker {
 
 class QueueWorker implements Worker {
   readonly #options: WorkerOptions;
-  readonly #gate: RateGate;
+  readonly #gate: Gate;
   readonly #breaker: Breaker;
   readonly #pace: Pace;
   /** Claimed, not begun. */
@@ -65,11 +73,24 @@ class QueueWorker implements Worker {
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
-    const { clock, ratePerHour, burst } = options;
+    const { clock } = options;
     this.#options = options;
-    this.#gate = new RateGate({ ratePerHour, burst, clock });
+    this.#gate = this.#openGate();
     this.#breaker = new Breaker({ clock });
     this.#pace = new Pace(clock);
+  }
+
+  #openGate(): Gate {
+    const { engine, queue, ratePerHour, burst, clock, concurrency } = this.#options;
+    const starts = engine.starts?.bind(engine);
+    if (starts === undefined || ratePerHour === undefined) return new RateGate({ ratePerHour, burst, clock });
+    const startable = (): number =>
+      Math.min(this.#ready.length, concurrency - this.#running + this.#pace.within(aheadMs));
+    const onAnswer = (): void => {
+      this.#startReady();
+      this.#moved.fire();
+    };
+    return new SharedGate({ starts, queue, ratePerHour, burst, clock, startable, onAnswer });
   }
 
   start(): void {
@@ -90,6 +111,7 @@ class QueueWorker implements Worker {
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     await Promise.all(this.#inFlight);
     clearTimeout(graceOver);
+    await this.#gate.close();
     await this.#options.runner.close();
   }
 
@@ -151,34 +173,40 @@ class QueueWorker implements Worker {
 
   #startLater(): void {
     clearTimeout(this.#gateTimer);
-    this.#gateTimer = setTimeout(() => this.#startReady(), Math.ceil(this.#gate.waitMs()));
+    const waitMs = this.#gate.waitMs();
+    if (Number.isFinite(waitMs)) this.#gateTimer = setTimeout(() => this.#startReady(), Math.ceil(waitMs));
   }
 
   async #run(delivery: Delivery): Promise<void> {
-    const { engine, runner, timeoutMs, clock } = this.#options;
+    const { retryPolicy: policy, clock, random } = this.#options;
     this.#running += 1;
     this.#breaker.started();
     const startedAt = clock.monotonic();
-    const progress = (value: unknown): void => engine.report(delivery.claim, value);
-    const end = await attempt(delivery, { runner, timeoutMs, progress, cutOffs: this.#cutOffs });
+    const end = await this.#attempt(delivery);
     this.#running -= 1;
     this.#pace.finished();
     this.#heed(end);
-    const verdict = decideVerdict(delivery, end, {
-      policy: this.#options.retryPolicy,
-      clock,
-      random: this.#options.random,
-      isTargetOut: this.#breaker.state !== "closed",
-    });
+    const isTargetOut = this.#breaker.state !== "closed";
     this.#log(delivery, end, clock.monotonic() - startedAt);
     this.#startReady();
-    await this.#commit(delivery, verdict);
+    if (end.kind !== "committed") {
+      await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));
+    }
   }
 
-  #heed(end: AttemptEnd | undefined): void {
+  #attempt(delivery: Delivery): Promise<End> {
+    const { engine, runner, timeoutMs, isTransactional } = this.#options;
+    const progress = (value: unknown): void => engine.report(delivery.claim, value);
+    const options = { runner, timeoutMs, progress, cutOffs: this.#cutOffs };
+    const transact = isTransactional === true ? engine.transact?.bind(engine) : undefined;
+    if (transact === undefined) return attempt(delivery, options);
+    return transactedAttempt(delivery, { ...options, transact, isCutOff: () => this.#isCutOff });
+  }
+
+  #heed(end: End): void {
     const before = this.#breaker.state;
-    if (end === undefined) this.#breaker.unknown();
-    else if (end.kind === "failed" && end.blame !== "request") this.#breaker.failed();
+    if (end.kind === "cut-off") this.#breaker.unknown();
+    else if (end.kind === "unknown" || (end.kind === "failed" && end.blame !== "request")) this.#breaker.failed();
     else this.#breaker.answered();
     const { queue, log } = this.#options;
     const { state } = this.#breaker;
@@ -218,12 +246,14 @@ class QueueWorker implements Worker {
     this.#inFlight.add(tracked);
   }
 
-  #log({ request: { id, queue }, attempt: number }: Delivery, end: AttemptEnd | undefined, durationMs: number): void {
+  #log({ request: { id, queue }, attempt: number }: Delivery, end: End, durationMs: number): void {
     const { log } = this.#options;
     const line = { queue, id, attempt: number, durationMs: Math.round(durationMs) };
-    if (end === undefined) log.info(line, "attempt cut off by the shutdown");
+    if (end.kind === "cut-off") log.info(line, "attempt cut off by the shutdown");
     else if (end.kind === "failed")
       log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
+    else if (end.kind === "unknown") log.warn({ ...line, err: end.message }, "the store went away with the attempt");
+    else if (end.kind === "committed" && end.result === "superseded") log.warn(line, "a late outcome was refused");
     else if (log.isLevelEnabled("debug")) log.debug(line, "attempt done");
   }
 }

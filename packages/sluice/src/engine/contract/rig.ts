@@ -17,6 +17,8 @@ export interface Store extends AsyncDisposable {
   open(options: OpenOptions): Promise<Engine>;
   /** Takes the engine away as SIGKILL takes its process: the store is left as it is at this moment. */
   crash(engine: Engine): Promise<void>;
+  /** Resolves once all that waits in the queue can be delivered; absent where that is always so. */
+  quiet?(engine: Engine, queue: string): Promise<void>;
 }
 
 export type NewStore = () => Promise<Store>;
@@ -87,7 +89,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Claims up to `max`, waiting for the first. */
-  take(max: number, name = orders): Promise<readonly Delivery[]> {
+  async take(max: number, name = orders): Promise<readonly Delivery[]> {
+    await this.#store.quiet?.(this.#engine, name);
     return this.#engine.deliver({ queue: name, max, signal: new AbortController().signal });
   }
 
@@ -98,6 +101,7 @@ export class Rig implements AsyncDisposable {
 
   /** A deliver that waits by the time this resolves, unless it was served already. */
   async waitForDelivery(name = orders, max = 1): Promise<WaitingDelivery> {
+    await this.#store.quiet?.(this.#engine, name);
     const abort = new AbortController();
     const delivered = this.#engine.deliver({ queue: name, max, signal: abort.signal });
     await this.#engine.replay(unknownId); // changes nothing, and answers only after the deliver was looked at

@@ -211,7 +211,7 @@ export class EmbeddedEngine implements Engine {
 
   health(): EngineHealth {
     const problem = this.#problem();
-    return { problems: problem === undefined ? [] : [problem] };
+    return { problems: problem === undefined ? [] : [problem], degradations: [] };
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 // One owner per data folder: a lock that the operating system drops when its process dies, however it dies.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -9,11 +9,32 @@ export interface Ownership {
   release(): void;
 }
 
+/** In `moved.json` from the moment when the folder's requests begin to move into a cluster. */
+export interface MovedMark {
+  /** Host, port and database. */
+  readonly to: string;
+  readonly startedAt: string;
+  /** Undefined while some have yet to be moved. */
+  readonly finishedAt?: string | undefined;
+}
+
+/** Locks the folder for this process to run its requests. Those that have moved are run elsewhere: they are refused. */
+export function takeOwnership(folder: string, owner: string): Ownership {
+  const ownership = lockFolder(folder, owner);
+  try {
+    refuseMoved(folder);
+    return ownership;
+  } catch (error) {
+    ownership.release();
+    throw error;
+  }
+}
+
 /**
  * Locks the folder for this process. The lock is SQLite's own on a file beside the store; who holds it
  * stands in a file of its own, since reading a locked file from its owner would drop the lock.
  */
-export function takeOwnership(folder: string, owner: string): Ownership {
+export function lockFolder(folder: string, owner: string): Ownership {
   const lock = new DatabaseSync(join(folder, "owner.lock"));
   const ownerFile = join(folder, "owner.json");
   try {
@@ -30,6 +51,35 @@ export function takeOwnership(folder: string, owner: string): Ownership {
       lock.close();
     },
   };
+}
+
+/** Undefined in a folder whose requests are still its own. */
+export function readMovedMark(folder: string): MovedMark | undefined {
+  const file = movedMarkIn(folder);
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as MovedMark;
+  } catch (cause) {
+    throw new SluiceError("bad-config", `${file} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export function movedMarkIn(folder: string): string {
+  return join(folder, "moved.json");
+}
+
+function refuseMoved(folder: string): void {
+  const mark = readMovedMark(folder);
+  if (mark === undefined) return;
+  const { to, finishedAt } = mark;
+  const found =
+    finishedAt === undefined
+      ? `are being moved to ${to}: finish with sluice move --from ${folder}`
+      : `were moved to ${to} on ${finishedAt}`;
+  throw new SluiceError(
+    "bad-config",
+    `the requests of ${folder} ${found}; remove its moved.json only if that cluster is gone`,
+  );
 }
 
 function describeOwner(file: string): string {

@@ -1,0 +1,31 @@
+import { getJson } from "./get-json.ts";
+import { startNodeProcess } from "./node-process.ts";
+import type { Counts, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+import { startTextbookServers } from "./textbook-servers.ts";
+
+/**
+ * The textbook answer: Fastify publishes to a quorum queue with confirms; a worker marks the id as seen in Redis, does
+ * the work, stores the result in PostgreSQL and acknowledges. Each request takes each step by itself.
+ */
+export const textbook: Peer = {
+  name: "textbook",
+  async start({ isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+    await using resources = new AsyncDisposableStack();
+    const servers = resources.use(await startTextbookServers());
+    const { env } = servers;
+    const gateway = resources.use(await startNodeProcess({ script: textbookScript("gateway"), env, profileFolder }));
+    const pids = [...servers.pids, gateway.pid];
+    if (isWorking) pids.push(resources.use(await startNodeProcess({ script: textbookScript("worker"), env })).pid);
+    const owned = resources.move();
+    return {
+      intakeUrl: `${gateway.url}/requests`,
+      pids,
+      counts: async () => (await getJson(`${gateway.url}/counts`)) as Counts,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    };
+  },
+};
+
+export function textbookScript(role: "gateway" | "worker"): URL {
+  return new URL(`./textbook-${role}.ts`, import.meta.url);
+}

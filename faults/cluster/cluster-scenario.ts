@@ -1,0 +1,62 @@
+// What every scenario of the cluster has in common: a fault while a client sends to both gateways, and the checks after it.
+import { parcelSource } from "../parcel.ts";
+import type { Played, PlayOptions, Scenario } from "../scenario.ts";
+import { Sender } from "../sender.ts";
+import { ClusterStage, type ClusterStageOptions, type Load } from "./cluster-stage.ts";
+import type { Servers } from "./servers.ts";
+
+export interface ClusterPlayOptions extends PlayOptions {
+  readonly servers: Servers;
+  /** A folder for what each process logs. */
+  readonly logFolder: string | undefined;
+}
+
+export interface ClusterScenario extends Omit<Scenario, "play"> {
+  play(options: ClusterPlayOptions): Promise<Played>;
+}
+
+/** What a fault has at hand. */
+export interface Field extends ClusterPlayOptions {
+  readonly stage: ClusterStage;
+  readonly sender: Sender;
+  readonly load: Load;
+  /** What was expected and did not come, in words. */
+  readonly wrong: string[];
+}
+
+export interface Fault {
+  readonly trials: number;
+  readonly hits: number;
+}
+
+export interface UnderLoadOptions {
+  readonly name: string;
+  /**
+   * `plain` where no process dies: a second run of a handler shows as a second effect, and none is allowed. Else
+   * `honours-key`: a request may run again, and its effect is made once.
+   */
+  readonly mode: "plain" | "honours-key";
+  /** Handlers must have begun more often than they made effects. */
+  readonly isRedeliveryMeant?: boolean;
+  readonly restMs?: number;
+  readonly stage?: Omit<ClusterStageOptions, "servers" | "logFolder" | "mode">;
+}
+
+export async function underLoad(
+  options: ClusterPlayOptions,
+  { name, mode, isRedeliveryMeant = false, restMs = 60, stage: stageOptions }: UnderLoadOptions,
+  fault: (field: Field) => Promise<Fault>,
+): Promise<Played> {
+  const { servers, logFolder, random } = options;
+  await using stage = await ClusterStage.open({ ...stageOptions, mode, servers, logFolder });
+  const sender = new Sender(stage.ledger, parcelSource(name, random));
+  const wrong: string[] = [];
+  await using load = stage.load(sender, { restMs });
+  const { trials, hits } = await fault({ ...options, stage, sender, load, wrong });
+  await load.stop();
+  await stage.sampleResults(sender.ids);
+  const { figures, violations } = await stage.finish([sender]);
+  if (figures.dead > 0) wrong.push(`${figures.dead} requests are dead, and B rejected none`);
+  if (isRedeliveryMeant && figures.starts <= figures.effects) wrong.push("no request was delivered twice");
+  return { trials, hits, figures, areEffectsOnce: true, violations: [...wrong, ...violations] };
+}

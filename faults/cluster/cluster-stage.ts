@@ -1,0 +1,266 @@
+// Where a scenario of the cluster plays: two gateways and three workers on a database and queues of their own, service B
+// and the client's ledger. It owns them all, and the processes end with it; the servers are the run's.
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { freePort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
+import type { Proxy } from "@sluice/testing";
+import type { Figures } from "../checker.ts";
+import { conclude, figuresOf } from "../conclusion.ts";
+import { Ledger } from "../ledger.ts";
+import { readLog, type LogLine, type LogName } from "../logs.ts";
+import { sampleResults } from "../readings.ts";
+import type { Sender } from "../sender.ts";
+import { graceSeconds, ordersConfig } from "../stage.ts";
+import { startTarget, type Behaviour, type Target, type TargetOptions } from "../target.ts";
+import { Member, wrongEnds, type Role } from "./member.ts";
+import type { Servers } from "./servers.ts";
+
+export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flakiness"> {
+  readonly servers: Servers;
+  readonly configFile?: string;
+  /** SLUICE_CRASH_AT of each life that begins; undefined for one that is to go on. */
+  readonly crashAt?: (role: Role) => string | undefined;
+  /** More environment of a worker, by its number from 1. Those that have it start first: the first of all leads. */
+  readonly workerEnv?: Readonly<Record<number, Readonly<Record<string, string>>>>;
+  /** RabbitMQ is reached through a proxy, which can be cut. */
+  readonly isBrokerProxied?: boolean;
+  /** A folder for what each process logs. */
+  readonly logFolder: string | undefined;
+}
+
+interface Parts {
+  readonly options: ClusterStageOptions;
+  readonly name: string;
+  readonly folder: string;
+  readonly databaseUrl: string;
+  readonly proxy: Proxy | undefined;
+  readonly target: Target;
+  readonly ledger: Ledger;
+  readonly ports: readonly number[];
+}
+
+/** Its output, and what it ended with; undefined when it began to serve. */
+export interface Attempt {
+  readonly code: number | null | undefined;
+  readonly said: string;
+}
+
+const gatewayCount = 2;
+const workerCount = 3;
+/** Hints are acknowledged in batches, and RabbitMQ counts its queues every few seconds. */
+const emptyMsMax = 30_000;
+const lookAgainMs = 500;
+
+export class ClusterStage implements AsyncDisposable {
+  readonly gateways: Member[] = [];
+  readonly workers: Member[] = [];
+  readonly #parts: Parts;
+  readonly #resources: AsyncDisposableStack;
+
+  /** Resolves once all five processes are ready. */
+  static async open(options: ClusterStageOptions): Promise<ClusterStage> {
+    const { servers, isBrokerProxied = false } = options;
+    await servers.up();
+    await using resources = new AsyncDisposableStack();
+    const { path: folder } = resources.use(await temporaryFolder());
+    const name = servers.newName();
+    const databaseUrl = await servers.postgres.now.createDatabase(name);
+    const proxy = isBrokerProxied ? resources.use(await startProxy({ port: servers.rabbitmq.now.port })) : undefined;
+    const target = resources.use(await startTarget({ ...options, folder }));
+    const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson")));
+    const ports = await Promise.all(Array.from({ length: gatewayCount }, () => freePort()));
+    const stage = new ClusterStage({ options, name, folder, databaseUrl, proxy, target, ledger, ports }, resources.move());
+    resources.use(stage);
+    await stage.#start();
+    resources.move();
+    return stage;
+  }
+
+  private constructor(parts: Parts, resources: AsyncDisposableStack) {
+    this.#parts = parts;
+    this.#resources = resources;
+  }
+
+  get ledger(): Ledger {
+    return this.#parts.ledger;
+  }
+
+  /** Of the gateways. */
+  get urls(): [string, ...string[]] {
+    const [first, ...others] = this.#parts.ports.map((port) => `http://127.0.0.1:${port}`);
+    return [first as string, ...others];
+  }
+
+  get databaseUrl(): string {
+    return this.#parts.databaseUrl;
+  }
+
+  get brokerProxy(): Proxy {
+    if (this.#parts.proxy === undefined) throw new Error("this stage reaches RabbitMQ without a proxy");
+    return this.#parts.proxy;
+  }
+
+  /** RabbitMQ's queue of requests that nobody was given yet. */
+  get freshLine(): string {
+    return `${this.#parts.name}.orders.v1`;
+  }
+
+  get members(): readonly Member[] {
+    return [...this.gateways, ...this.workers];
+  }
+
+  /** Processes killed with SIGKILL so far. */
+  get kills(): number {
+    return this.members.reduce((sum, { kills }) => sum + kills, 0);
+  }
+
+  /** Resolves to whether so many processes were killed within the time. */
+  killsReach(count: number, msMax: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.kills >= count) resolve(true);
+      };
+      for (const member of this.members) member.onEnd(look);
+      setTimeout(() => resolve(false), msMax).unref();
+      look();
+    });
+  }
+
+  behave(behaviour: Behaviour): Promise<void> {
+    return this.#parts.target.behave(behaviour);
+  }
+
+  log(name: LogName): readonly LogLine[] {
+    return readLog(this.#parts.folder, name);
+  }
+
+  sampleResults(ids: readonly string[]): Promise<void> {
+    return sampleResults(this.urls[0], ids, this.ledger);
+  }
+
+  /** Sends until it is stopped, resting a little, so that the load is steady. */
+  load(sender: Sender, { restMs = 60 }: { readonly restMs?: number } = {}): Load {
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    const sending = sender.send({ url: this.urls, concurrency: 8, signal, newMax: Number.POSITIVE_INFINITY, restMs });
+    const stop = (): Promise<void> => {
+      stopping.abort();
+      return sending;
+    };
+    return { stop, [Symbol.asyncDispose]: stop };
+  }
+
+  /** Runs a command that is to end by itself; it is killed as soon as it serves. */
+  async attempt(command: Role | "migrate", env: Readonly<Record<string, string>> = {}): Promise<Attempt> {
+    const args = command === "migrate" ? ["--config", this.#configFile] : this.#argsOf(command, "0");
+    await using child = await startChild({
+      command: process.execPath,
+      args: [sluiceCommand, command, ...args],
+      env: { ...this.#env, ...env },
+    });
+    const serves = child.line(/^Sluice /).then(
+      () => true,
+      () => false,
+    );
+    const code = (await serves) ? undefined : (await child.exited).code;
+    return { code, said: child.output() };
+  }
+
+  /**
+   * The end without faults: what has no receipt is sent again, every outcome is waited for and read back, RabbitMQ's
+   * queues must be empty, and each process must end in order. The figures, and what else was wrong.
+   */
+  async finish(senders: readonly Sender[]): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
+    await Promise.all(this.members.map((member) => (member.isArmed ? member.restart() : member.ready())));
+    const { readings, violations } = await conclude({ urls: this.urls, senders });
+    const left = await this.#whenEmpty();
+    if (left !== undefined) violations.push(left);
+    await Promise.all(this.members.map((member) => member.stop()));
+    violations.push(...this.members.flatMap(wrongEnds));
+    return { figures: figuresOf(this.#parts.folder, this.ledger, readings), violations };
+  }
+
+  /** Messages of the stage's queues, unacknowledged ones included. */
+  async brokerDepth(): Promise<ReadonlyMap<string, number>> {
+    const { name, options } = this.#parts;
+    const listed = await options.servers.rabbitmq.now.ctl("list_queues", "--silent", "name", "messages");
+    const rows = listed.split("\n").map((row) => row.split("\t"));
+    return new Map(
+      rows.flatMap(([queue = "", messages]) => (queue.startsWith(`${name}.`) ? [[queue, Number(messages)]] : [])),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+    await this.#resources.disposeAsync();
+  }
+
+  get #configFile(): string {
+    return this.#parts.options.configFile ?? ordersConfig;
+  }
+
+  get #env(): Readonly<Record<string, string>> {
+    const { options, name, folder, databaseUrl, proxy, target } = this.#parts;
+    const { rabbitmq, redis } = options.servers;
+    const amqpUrl = new URL(rabbitmq.now.url);
+    if (proxy !== undefined) amqpUrl.port = String(proxy.port);
+    return {
+      DATABASE_URL: databaseUrl,
+      AMQP_URL: amqpUrl.href,
+      REDIS_URL: redis.now.url,
+      SLUICE_PREFIX: name,
+      FAULTS_TARGET: target.url,
+      FAULTS_FOLDER: folder,
+    };
+  }
+
+  #argsOf(role: Role, port: string): readonly string[] {
+    const common = ["--config", this.#configFile, "--log-format", "json"];
+    return role === "gateway" ? [...common, "--port", port] : [...common, "--grace", `${graceSeconds}s`];
+  }
+
+  async #start(): Promise<void> {
+    const { code, said } = await this.attempt("migrate");
+    if (code !== 0) throw new Error(`sluice migrate ended with ${code}: ${said}`);
+    const { workerEnv = {} } = this.#parts.options;
+    const numbers = Array.from({ length: workerCount }, (_, index) => index + 1);
+    const special = numbers.filter((number) => workerEnv[number] !== undefined);
+    for (const number of special) await this.#startMember("worker", number);
+    const others = numbers.filter((number) => !special.includes(number));
+    await Promise.all([
+      ...others.map((number) => this.#startMember("worker", number)),
+      ...this.#parts.ports.map((_, index) => this.#startMember("gateway", index + 1)),
+    ]);
+  }
+
+  async #startMember(role: Role, number: number): Promise<void> {
+    const { options, name, ports } = this.#parts;
+    const { crashAt, logFolder, workerEnv } = options;
+    const member = await Member.start({
+      role,
+      number,
+      args: [...this.#argsOf(role, String(ports[number - 1])), "--wait-for-servers", "60s"],
+      env: { ...this.#env, ...(role === "worker" && workerEnv?.[number]) },
+      crashAt: () => crashAt?.(role),
+      logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
+    });
+    (role === "gateway" ? this.gateways : this.workers).push(member);
+  }
+
+  /** Undefined once RabbitMQ holds none of the stage's hints, else what it still holds. */
+  async #whenEmpty(): Promise<string | undefined> {
+    const giveUpAt = performance.now() + emptyMsMax;
+    for (;;) {
+      const depth = await this.brokerDepth();
+      if (depth.size === 2 && [...depth.values()].every((messages) => messages === 0)) return undefined;
+      if (performance.now() > giveUpAt)
+        return `RabbitMQ still holds hints, or has not both queues: ${JSON.stringify([...depth])}`;
+      await delay(lookAgainMs);
+    }
+  }
+}
+
+export interface Load extends AsyncDisposable {
+  /** Resolves once nothing is under way any more. Twice is safe. */
+  stop(): Promise<void>;
+}

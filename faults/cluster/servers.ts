@@ -1,0 +1,92 @@
+// PostgreSQL, RabbitMQ and Redis of a whole run. It owns them: what a scenario has killed is started again where it was.
+import { startPostgres, startRabbitmq, startRedis, freePort, temporaryFolder } from "@sluice/testing";
+import type { Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
+
+interface Running extends AsyncDisposable {
+  readonly exited: Promise<Exit>;
+  output(): string;
+  kill(signal: NodeJS.Signals): boolean;
+}
+
+interface Place {
+  readonly folder: string;
+  readonly port: number;
+}
+
+export class Server<Kind extends Running> implements AsyncDisposable {
+  readonly #place: Place;
+  readonly #start: (place: Place) => Promise<Kind>;
+  #running: Kind | undefined;
+
+  constructor(place: Place, start: (place: Place) => Promise<Kind>) {
+    this.#place = place;
+    this.#start = start;
+  }
+
+  /** The one that runs. Throws when none does. */
+  get now(): Kind {
+    if (this.#running === undefined) throw new Error("this server does not run now");
+    return this.#running;
+  }
+
+  /** Starts it, on the folder and the port that it had, unless it runs. */
+  async up(): Promise<Kind> {
+    this.#running ??= await this.#start(this.#place);
+    return this.#running;
+  }
+
+  /** SIGKILL; resolves, with what it was, once nothing of it runs any more. */
+  async kill(): Promise<Kind> {
+    const killed = this.now;
+    this.#running = undefined;
+    killed.kill("SIGKILL");
+    await killed.exited;
+    await killed[Symbol.asyncDispose]();
+    return killed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running?.[Symbol.asyncDispose]();
+  }
+}
+
+export class Servers implements AsyncDisposable {
+  readonly postgres: Server<Postgres>;
+  readonly rabbitmq: Server<Rabbitmq>;
+  readonly redis: Server<Redis>;
+  readonly #resources: AsyncDisposableStack;
+  #names = 0;
+
+  /** Starts none yet. */
+  static async open(): Promise<Servers> {
+    await using resources = new AsyncDisposableStack();
+    const place = async (): Promise<Place> => {
+      const { path } = resources.use(await temporaryFolder());
+      return { folder: path, port: await freePort() };
+    };
+    const places: [Place, Place, Place] = [await place(), await place(), await place()];
+    return new Servers(places, resources.move());
+  }
+
+  private constructor([ofPostgres, ofRabbitmq, ofRedis]: [Place, Place, Place], resources: AsyncDisposableStack) {
+    this.postgres = resources.use(new Server(ofPostgres, startPostgres));
+    this.rabbitmq = resources.use(new Server(ofRabbitmq, startRabbitmq));
+    this.redis = resources.use(new Server(ofRedis, startRedis));
+    this.#resources = resources;
+  }
+
+  /** Starts those that do not run. */
+  async up(): Promise<void> {
+    await Promise.all([this.postgres.up(), this.rabbitmq.up(), this.redis.up()]);
+  }
+
+  /** Of a database and of the queues of one stage: no other stage of the run has it. */
+  newName(): string {
+    this.#names += 1;
+    return `faults-${this.#names}`;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.disposeAsync();
+  }
+}

@@ -1,0 +1,47 @@
+// The end of a run: everything that was sent gets its receipt and its outcome, and is read back and counted.
+import { check, type Figures, type Reading } from "./checker.ts";
+import type { Ledger } from "./ledger.ts";
+import { readLog } from "./logs.ts";
+import { readAudit, readOutcomes } from "./readings.ts";
+import type { Sender } from "./sender.ts";
+
+export interface ConcludeOptions {
+  /** Of every gateway. */
+  readonly urls: readonly [string, ...string[]];
+  readonly senders: readonly Sender[];
+}
+
+export interface Conclusion {
+  readonly readings: readonly Reading[];
+  /** What is wrong besides the figures. */
+  readonly violations: string[];
+}
+
+/** As long as a client goes on without a receipt before it is told as never getting one. */
+const receiptMsMax = 60_000;
+
+/** Sends again what has no receipt, waits for every outcome and reads all of them back. Nothing may be killed now. */
+export async function conclude({ urls, senders }: ConcludeOptions): Promise<Conclusion> {
+  const violations: string[] = [];
+  for (const sender of senders) {
+    const signal = AbortSignal.timeout(receiptMsMax);
+    await sender.send({ url: urls, concurrency: 8, signal, newMax: 0 });
+    if (sender.withoutReceipt > 0) violations.push(`${sender.withoutReceipt} sent again got no receipt`);
+  }
+  const readings = await readOutcomes(urls[0]);
+  const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;
+  if (unfinished > 0) violations.push(`${unfinished} requests are in the backlog after the drain`);
+  for (const url of urls) {
+    const { holds, queues } = await readAudit(url);
+    if (!holds) violations.push(`the audit at ${url} does not hold: ${JSON.stringify(queues)}`);
+    const backlog = queues.reduce((sum, queue) => sum + queue.waiting + queue.scheduled + queue.running, 0);
+    if (backlog > 0) violations.push(`the audit at ${url} counts a backlog of ${backlog} after the drain`);
+  }
+  return { readings, violations };
+}
+
+/** Reads B's logs from the folder: only once nothing can be written there any more. */
+export function figuresOf(folder: string, ledger: Ledger, readings: readonly Reading[]): Figures {
+  const [starts, effects] = [readLog(folder, "starts"), readLog(folder, "effects")];
+  return check({ ledger: ledger.lines, starts, effects, readings });
+}

@@ -1,0 +1,46 @@
+// `sluice gateway`: takes requests into a cluster, and answers for them.
+import type { Command } from "commander";
+import { readGateway } from "../config/read-settings.ts";
+import { runMember } from "./member.ts";
+import {
+  addConfigFlag,
+  addIntakeFlags,
+  addLogFlags,
+  addReplicasFlag,
+  addRetentionFlag,
+  addServersFlags,
+  addWaitForServersFlag,
+  serversHelp,
+  type MemberOptions,
+} from "./role-flags.ts";
+
+const afterHelp = `${serversHelp}
+Examples:
+  sluice gateway --port 8080 --queue orders
+  sluice gateway --config sluice.config.ts --replicas 2
+
+A request is committed by PostgreSQL before it is answered with 202. RabbitMQ and Redis may be out: intake goes on.
+Handlers and targets in the file are for the workers: a gateway runs none. Copies share the port.
+SIGTERM and SIGINT stop gracefully; a second signal stops at once, and loses nothing either.
+`;
+
+export function registerGateway(program: Command): void {
+  const command = program.command("gateway").description("take requests into a cluster: one process of many");
+  addConfigFlag(command);
+  addIntakeFlags(command);
+  command
+    .option("--queue <name>", "a queue to take requests for, without a file or beside those of the file")
+    .option("--rate <rate>", "with --queue: the rate of its workers, for the forecast");
+  addServersFlags(command);
+  addReplicasFlag(command);
+  addWaitForServersFlag(command);
+  addRetentionFlag(command);
+  addLogFlags(command).addHelpText("after", afterHelp).action(gateway);
+}
+
+function gateway(options: MemberOptions): Promise<void> {
+  return runMember(options, (sources) => {
+    const settings = readGateway(sources);
+    return { role: "gateway", settings, intake: settings };
+  });
+}

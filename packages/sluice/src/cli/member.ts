@@ -1,0 +1,35 @@
+// A process that is one of many in a cluster: `sluice gateway` or `sluice worker`.
+import { hostname } from "node:os";
+import type { MemberSettings, QueueSettings } from "../config/config.ts";
+import type { Sources } from "../config/read-settings.ts";
+import { whenReachable } from "./reach.ts";
+import { isParent, runReplicas } from "./replicas.ts";
+import { openRoleLog, sourcesOf, type MemberOptions } from "./role-flags.ts";
+import { runRole } from "./run-role.ts";
+import type { Parts } from "./serve.ts";
+
+export interface Member extends Pick<Parts, "intake" | "work"> {
+  readonly role: "gateway" | "worker";
+  readonly settings: MemberSettings & { readonly queues: readonly QueueSettings[] };
+}
+
+/** Runs a member until it is asked to stop, or with --replicas the parent of several. */
+export async function runMember(options: MemberOptions, read: (sources: Sources) => Member): Promise<void> {
+  const log = await openRoleLog(options);
+  if (isParent(options.replicas)) return runReplicas(options.replicas, log);
+  const { role, settings, ...parts } = read(await sourcesOf(options));
+  const name = `${role} ${process.pid} on ${hostname()}`;
+  const memberLog = log.child({ name });
+  await runRole(async () => {
+    const [{ serve }, { openCluster }] = await Promise.all([
+      import("./serve.ts"),
+      import("../engines/cluster/open.ts"),
+    ]);
+    const { servers, queues, retentionMs } = settings;
+    const engine = await whenReachable(() => openCluster({ servers, queues, name, log: memberLog, retentionMs }), {
+      waitMs: options.waitForServers,
+      log: memberLog,
+    });
+    return serve({ role, engine, queues, ...parts, log: memberLog });
+  }, memberLog);
+}

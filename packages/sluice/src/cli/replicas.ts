@@ -1,0 +1,120 @@
+// --replicas: a small process that keeps copies of itself running. It owns them: none outlives it by more than a
+// graceful stop. Copies of a gateway share its port, as node:cluster listens for all of them.
+import cluster, { type Worker as Copy } from "node:cluster";
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { CommandError, exitCodes } from "./failure.ts";
+import { catchInterrupts, type Interrupts } from "./interrupt.ts";
+import type { Ready } from "./parent.ts";
+import { printLine } from "./print.ts";
+
+const restartMinMs = 1_000;
+const restartMaxMs = 30_000;
+
+/** Whether this process is the one that is to start the copies. */
+export function isParent(replicas: number): boolean {
+  return replicas > 1 && cluster.isPrimary;
+}
+
+/**
+ * Runs so many copies of this process until it is asked to stop. The first one starts alone: what keeps it from
+ * starting would keep the others too, and is told once.
+ */
+export async function runReplicas(count: number, log: Logger): Promise<void> {
+  using interrupts = catchInterrupts();
+  const { stop, abort } = interrupts;
+  stop.addEventListener("abort", () => log.info({ replicas: count }, "stopping"));
+  const first = startCopy(interrupts);
+  if ((await first.ready) === undefined && !stop.aborted) return leaveLike(await first.ended);
+  let unready = count;
+  const onReady = (line: string): void => {
+    unready -= 1;
+    if (unready === 0) printLine(line);
+  };
+  const others = Array.from({ length: stop.aborted ? 0 : count - 1 }, () => startCopy(interrupts));
+  const ends = await Promise.all([first, ...others].map((copy) => keepRunning(copy, { interrupts, log, onReady })));
+  const isGraceful = ends.every(({ code, signal }) => code === exitCodes.ok || signal === "SIGTERM");
+  process.exitCode = isGraceful && !abort.aborted ? exitCodes.ok : exitCodes.failed;
+}
+
+interface End {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+interface Running {
+  readonly pid: number | undefined;
+  readonly startedAt: number;
+  /** The line that tells that it is ready; undefined when it ended before. */
+  readonly ready: Promise<string | undefined>;
+  readonly ended: Promise<End>;
+}
+
+function startCopy({ stop, abort }: Interrupts): Running {
+  const copy = cluster.fork();
+  const disconnect = (): void => {
+    if (copy.isConnected()) copy.process.disconnect(); // what asks a copy to stop
+  };
+  const kill = (): void => void copy.process.kill("SIGKILL");
+  stop.addEventListener("abort", disconnect);
+  abort.addEventListener("abort", kill);
+  const ended = endOf(copy).finally(() => {
+    stop.removeEventListener("abort", disconnect);
+    abort.removeEventListener("abort", kill);
+  });
+  const ready = new Promise<string>((resolve) => {
+    copy.once("message", (told: Ready) => resolve(told.ready));
+  });
+  return {
+    pid: copy.process.pid,
+    startedAt: systemClock.monotonic(),
+    ready: Promise.race([ready, ended.then(() => undefined)]),
+    ended,
+  };
+}
+
+function endOf(copy: Copy): Promise<End> {
+  return new Promise((resolve) => {
+    copy.once("exit", (code, signal) => resolve({ code, signal }));
+    copy.once("error", () => resolve({ code: exitCodes.failed, signal: null })); // it could not be started
+  });
+}
+
+/** The copy has said why. */
+function leaveLike({ code, signal }: End): void {
+  if (code === null)
+    throw new CommandError(`the first copy was ended by ${signal} before it was ready`, {
+      code: "failed",
+      exitCode: exitCodes.failed,
+    });
+  process.exitCode = code;
+}
+
+interface Keeping {
+  readonly interrupts: Interrupts;
+  readonly log: Logger;
+  /** Called once. */
+  readonly onReady: (line: string) => void;
+}
+
+/** Starts a copy again whenever it ends, until all are to stop; resolves with how the last one ended. */
+async function keepRunning(first: Running, { interrupts, log, onReady }: Keeping): Promise<End> {
+  const { stop } = interrupts;
+  let running = first;
+  let tell: typeof onReady | undefined = onReady;
+  for (let restartMs = restartMinMs; ; restartMs = Math.min(restartMs * 2, restartMaxMs)) {
+    const line = await running.ready;
+    if (line !== undefined) {
+      tell?.(line);
+      tell = undefined;
+    }
+    const end = await running.ended;
+    if (stop.aborted) return end;
+    if (systemClock.monotonic() - running.startedAt > restartMaxMs) restartMs = restartMinMs;
+    log.warn({ pid: running.pid, ...end, restartMs }, "a copy ended by itself: it is started again");
+    await sleep(restartMs, undefined, { signal: stop }).catch(() => {}); // asked to stop meanwhile
+    if (stop.aborted) return { code: exitCodes.ok, signal: null };
+    running = startCopy(interrupts);
+  }
+}

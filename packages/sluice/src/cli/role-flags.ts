@@ -1,0 +1,107 @@
+// The flags that the servers share, and what they were set to.
+import { Option, type Command } from "commander";
+import type { Overrides } from "../config/config.ts";
+import { loadConfigFile } from "../config/load-file.ts";
+import type { Sources } from "../config/read-settings.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { countFlag, durationFlag } from "./server-options.ts";
+
+export interface LogOptions {
+  readonly logLevel: string;
+  readonly logFormat: "auto" | "json" | "pretty";
+}
+
+export interface RoleOptions extends Overrides, LogOptions {
+  readonly config?: string;
+}
+
+/** A server that is one of many. */
+export interface MemberOptions extends RoleOptions {
+  readonly replicas: number;
+  /** In milliseconds. */
+  readonly waitForServers: number;
+}
+
+export async function sourcesOf({ config, ...overrides }: Overrides & { readonly config?: string }): Promise<Sources> {
+  return { file: await loadConfigFile(config), overrides, env: process.env };
+}
+
+/** The logger is loaded here, so that the commands that do not log start without it. */
+export async function openRoleLog({ logLevel, logFormat }: LogOptions): Promise<Logger> {
+  const { openLog } = await import("../telemetry/log.ts");
+  const isPretty = logFormat === "auto" ? process.stderr.isTTY : logFormat === "pretty";
+  return openLog({ level: logLevel, isPretty });
+}
+
+export function addConfigFlag(command: Command): Command {
+  return command.option("--config <file>", "the configuration; sluice.config.ts of this folder if there is one");
+}
+
+export function addIntakeFlags(command: Command): Command {
+  return command
+    .addOption(new Option("--port <port>", "where to listen; 0 takes a free one (default 8080)").env("PORT"))
+    .addOption(new Option("--host <host>", "a loopback address (default 127.0.0.1)").env("HOST"))
+    .addOption(new Option("--body-max <size>", "the largest body (default 1MiB)").env("SLUICE_BODY_MAX"));
+}
+
+export function addWorkFlags(command: Command): Command {
+  return command
+    .option("--queue <name>", "a queue to serve, without a file or changing what the file says")
+    .option("--target <url>", "with --queue: post each request to this URL")
+    .option("--rate <rate>", "with --queue: attempts started at most, as 100000/h (default unlimited)")
+    .option("--concurrency <n>", "with --queue: attempts that run at once (default 16)")
+    .option("--timeout <duration>", "with --queue: how long an attempt may take (default 30s)")
+    .addOption(
+      new Option("--grace <duration>", "how long a stop waits for what runs (default 25s)").env("SLUICE_GRACE"),
+    );
+}
+
+export function addRetentionFlag(command: Command): Command {
+  return command.addOption(
+    new Option("--retention <duration>", "keep finished requests this long (default 7d)").env("SLUICE_RETENTION"),
+  );
+}
+
+/** The secrets among them are read from the environment by the configuration, which knows their files as well. */
+export function addServersFlags(command: Command): Command {
+  return command
+    .option("--database-url <url>", "PostgreSQL (env: DATABASE_URL, DATABASE_URL_FILE)")
+    .option("--amqp-url <url>", "RabbitMQ (env: AMQP_URL, AMQP_URL_FILE)")
+    .option("--redis-url <url>", "Redis (env: REDIS_URL, REDIS_URL_FILE)")
+    .addOption(
+      new Option("--prefix <name>", 'begins every name on RabbitMQ and Redis (default "sluice")').env("SLUICE_PREFIX"),
+    );
+}
+
+export function addWaitForServersFlag(command: Command): Command {
+  return command.addOption(
+    new Option("--wait-for-servers <duration>", "how long to try again when a server is unreachable at the start")
+      .env("SLUICE_WAIT_FOR_SERVERS")
+      .argParser(durationFlag)
+      .default(0, "0s"),
+  );
+}
+
+export function addReplicasFlag(command: Command): Command {
+  return command.option("--replicas <n>", "run so many copies, and start again one that dies", countFlag, 1);
+}
+
+export function addLogFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--log-level <level>", "debug, info, warn, error or silent").env("SLUICE_LOG_LEVEL").default("info"),
+    )
+    .addOption(
+      new Option("--log-format <format>", "pretty on a terminal, json elsewhere")
+        .env("SLUICE_LOG_FORMAT")
+        .choices(["auto", "json", "pretty"])
+        .default("auto"),
+    );
+}
+
+export const serversHelp = `
+The servers, by flag, environment, or "cluster" in the file; a secret may also stand in the file that …_FILE names:
+  DATABASE_URL=postgres://user:password@host:5432/database
+  AMQP_URL=amqp://user:password@host:5672
+  REDIS_URL=redis://host:6379
+`;

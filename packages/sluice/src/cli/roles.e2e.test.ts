@@ -1,0 +1,237 @@
+// A cluster as its users have it: migrate, doctor, gateways and workers as processes of their own, on real servers.
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import {
+  freePort,
+  startPostgres,
+  startRabbitmq,
+  startRedis,
+  temporaryFolder,
+  type Child,
+  type Postgres,
+  type Rabbitmq,
+  type Redis,
+  type TemporaryFolder,
+} from "@sluice/testing";
+import type { WireAudit, WireQueue, WireReadiness } from "@sluice/client";
+import { Client } from "pg";
+import { startSluiceGateway, startSluiceWorker } from "../../../../testing/sluice.ts";
+import { runSluice, type Ended } from "../../test/run-sluice.ts";
+
+const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
+
+/** `pids` answers with the process that ran it, `notes` writes into a table in the transaction of its outcome. */
+const config = `
+import { defineConfig, Reject } from ${entry};
+
+export default defineConfig({
+  queues: {
+    pids: { handle: () => process.pid },
+    notes: {
+      transactional: true,
+      async handle(request, { sql }) {
+        await sql.query("INSERT INTO notes VALUES ($1)", [request.text()]);
+        if (request.text() === "bad") throw new Reject("bad");
+        return "noted";
+      },
+    },
+  },
+});
+`;
+
+let postgres: Postgres;
+let rabbitmq: Rabbitmq;
+let redis: Redis;
+let folder: TemporaryFolder;
+let configFile: string;
+let env: Record<string, string>;
+let clusterCount = 0;
+
+before(async () => {
+  [postgres, rabbitmq, redis, folder] = await Promise.all([
+    startPostgres(),
+    startRabbitmq(),
+    startRedis(),
+    temporaryFolder(),
+  ]);
+  configFile = join(folder.path, "sluice.config.ts");
+  await writeFile(configFile, config);
+});
+after(async () => {
+  await Promise.all([postgres, rabbitmq, redis, folder].map((resource) => resource?.[Symbol.asyncDispose]()));
+});
+
+/** Each test has a database, and names on RabbitMQ and Redis, of its own. */
+beforeEach(async () => {
+  clusterCount += 1;
+  const database = new URL(await postgres.createDatabase(`roles_${clusterCount}`));
+  database.password = "hunter2"; // asked by nobody, and never to be shown
+  env = {
+    DATABASE_URL: database.href,
+    AMQP_URL: rabbitmq.url,
+    REDIS_URL: redis.url,
+    SLUICE_PREFIX: `roles-${clusterCount}`,
+  };
+});
+
+function sluice(...args: readonly string[]): Promise<Ended> {
+  return runSluice({ args, env });
+}
+
+async function migrate(): Promise<void> {
+  const { exitCode, stderr } = await sluice("migrate", "--config", configFile);
+  assert.equal(exitCode, 0, stderr);
+}
+
+async function submit(url: string, queue: string, body = "{}"): Promise<{ status: number; text: string }> {
+  const answer = await fetch(`${url}/v1/queues/${queue}/requests`, {
+    method: "POST",
+    body,
+    headers: { prefer: "wait=10" },
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+async function readJson<T>(url: string): Promise<T> {
+  return (await (await fetch(url)).json()) as T;
+}
+
+/** The processes that have told that they work, by their names. */
+function startedPids({ output }: Child, role: string): readonly number[] {
+  const started = new RegExp(
+    `"name":"${role} (\\d+) on [^"]+","role":"${role}".*"queues":\\["pids","notes"\\],"msg":"started"`,
+    "g",
+  );
+  return [...output().matchAll(started)].map(([, pid]) => Number(pid));
+}
+
+async function ended(...children: readonly Child[]): Promise<void> {
+  for (const child of children) {
+    child.kill("SIGTERM");
+    assert.deepEqual(await child.exited, { code: 0, signal: null }, child.output());
+    assert.doesNotMatch(child.output(), /hunter2/);
+  }
+}
+
+test("migrate makes the servers ready, again and again, and doctor says so", async () => {
+  const first = await sluice("doctor", "--config", configFile);
+  assert.equal(first.exitCode, 1);
+  assert.match(first.stdout, /^postgres +schema +schema-missing +unsafe$/m);
+
+  const made = await sluice("migrate", "--config", configFile);
+  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 1.\nDeclared pids, notes.\n"]);
+  const again = await sluice("migrate", "--config", configFile);
+  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 1.\nThe queues are there.\n"]);
+  const { stdout } = await sluice("migrate", "--config", configFile, "--queue", "more", "--json");
+  assert.deepEqual(JSON.parse(stdout), { from: 1, to: 1, queuesDeclared: ["more"] });
+
+  const healthy = await sluice("doctor", "--config", configFile);
+  assert.equal(healthy.exitCode, 0, healthy.stdout);
+  assert.match(healthy.stdout, /^SERVER +WHAT +FOUND +VERDICT\n/);
+  assert.match(healthy.stdout, /\nNothing is unsafe\.\n$/);
+  const report = JSON.parse((await sluice("doctor", "--json")).stdout) as { safe: boolean; findings: unknown[] };
+  assert.equal(report.safe, true);
+  assert.ok(report.findings.length > 5);
+  for (const { stdout: out, stderr } of [first, made, again, healthy]) assert.doesNotMatch(out + stderr, /hunter2/);
+});
+
+describe("before anything is started", () => {
+  for (const role of ["gateway", "worker"]) {
+    test(`${role} refuses a database that was not migrated`, async () => {
+      const { exitCode, stdout, stderr } = await sluice(role, "--config", configFile);
+      assert.deepEqual([exitCode, stdout], [78, ""]);
+      assert.match(stderr, /^sluice: the database has no schema of Sluice yet: run sluice migrate$/m);
+    });
+  }
+
+  test("a server that is out is named with its address, and the password is not", async () => {
+    const port = await freePort();
+    env = { ...env, DATABASE_URL: `postgres://sluice:hunter2@127.0.0.1:${port}/x` };
+    for (const command of ["gateway", "worker", "migrate"]) {
+      const { exitCode, stderr } = await sluice(command, "--config", configFile);
+      assert.equal(exitCode, 69, stderr);
+      assert.match(stderr, new RegExp(`PostgreSQL .*127\\.0\\.0\\.1:${port}`));
+      assert.doesNotMatch(stderr, /hunter2/);
+    }
+    const { exitCode, stdout } = await sluice("doctor");
+    assert.equal(exitCode, 69);
+    assert.match(stdout, /^postgres +reachable +no: .* unsafe$/m);
+    assert.match(stdout, /^redis +version .* ok$/m);
+    assert.doesNotMatch(stdout, /hunter2/);
+  });
+
+  test("a server that is not up yet is waited for", async () => {
+    const port = await freePort();
+    env = { ...env, DATABASE_URL: `postgres://sluice@127.0.0.1:${port}/sluice`, SLUICE_WAIT_FOR_SERVERS: "60s" };
+    let late: Postgres | undefined;
+    const { exitCode, stderr } = await runSluice({
+      args: ["gateway", "--config", configFile],
+      env,
+      during: async () => {
+        late = await startPostgres({ port });
+      },
+    });
+    await late?.[Symbol.asyncDispose]();
+    assert.equal(exitCode, 78, stderr); // it is there, and not migrated
+    assert.match(stderr, /waiting for a server/);
+  });
+});
+
+describe("a gateway and a worker", () => {
+  test("serve a request end to end, each in its own process, and end well", async () => {
+    await migrate();
+    await using gateway = await startSluiceGateway({ configFile, env });
+    await using worker = await startSluiceWorker({ configFile, env });
+    assert.deepEqual(startedPids(gateway, "gateway"), [gateway.pid]);
+    assert.match(worker.output(), /^Sluice works on pids, notes$/m);
+
+    const { status, text } = await submit(gateway.url, "pids");
+    assert.deepEqual([status, text], [200, String(worker.pid)]);
+    assert.deepEqual(await readJson<WireReadiness>(`${gateway.url}/readyz`), { ready: true, problems: [] });
+    assert.equal((await readJson<WireQueue>(`${gateway.url}/v1/queues/pids`)).workers, 1);
+    const audit = JSON.parse((await runSluice({ args: ["audit", "--json"], url: gateway.url })).stdout) as WireAudit;
+    assert.equal(audit.holds, true);
+
+    await ended(worker, gateway);
+    for (const child of [worker, gateway]) assert.match(child.output(), /"role":"(gateway|worker)".*"msg":"stopped"/);
+  });
+
+  test("commit the effect of a transactional handler with its outcome, or neither", async () => {
+    await migrate();
+    const client = new Client({ connectionString: env["DATABASE_URL"] });
+    await client.connect();
+    try {
+      await client.query("CREATE TABLE notes (text text)");
+      await using gateway = await startSluiceGateway({ configFile, env });
+      await using worker = await startSluiceWorker({ configFile, env });
+      assert.deepEqual(await submit(gateway.url, "notes", "good"), { status: 200, text: "noted" });
+      assert.equal((await submit(gateway.url, "notes", "bad")).status, 502);
+      assert.deepEqual((await client.query("SELECT text FROM notes")).rows, [{ text: "good" }]);
+      await ended(worker, gateway);
+    } finally {
+      await client.end();
+    }
+  });
+});
+
+test("copies of gateway and worker go on when some of them are killed", async () => {
+  await migrate();
+  await using gateway = await startSluiceGateway({ configFile, env, args: ["--replicas", "2"] });
+  await using worker = await startSluiceWorker({ configFile, env, args: ["--replicas", "2"] });
+  for (const [parent, role] of [
+    [gateway, "gateway"],
+    [worker, "worker"],
+  ] as const) {
+    const pids = startedPids(parent, role);
+    assert.equal(pids.length, 2);
+    assert.ok(!pids.includes(parent.pid));
+    process.kill(pids[0] as number, "SIGKILL");
+    await parent.line(new RegExp(`"pid":${pids[0]},.*"signal":"SIGKILL".*it is started again`));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => submit(gateway.url, "pids")));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  }
+  while (startedPids(worker, "worker").length < 3) await submit(gateway.url, "pids"); // the third is back in place
+  await ended(worker, gateway);
+});

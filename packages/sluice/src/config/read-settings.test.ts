@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { temporaryFolder } from "@sluice/testing";
+import { SluiceError } from "../core/errors.ts";
+import type { Overrides, QueueConfig, SluiceConfig } from "./config.ts";
+import { readCluster, readGateway, readUp, readWorker, type Sources } from "./read-settings.ts";
+
+const urls = { databaseUrl: "postgres://u:hunter2@db:5432/x", amqpUrl: "amqp://u:hunter2@mq", redisUrl: "redis://r" };
+const variables = { DATABASE_URL: urls.databaseUrl, AMQP_URL: urls.amqpUrl, REDIS_URL: urls.redisUrl };
+const handle = (): string => "done";
+
+interface Given {
+  readonly file?: SluiceConfig;
+  readonly overrides?: Overrides;
+  readonly env?: Sources["env"];
+}
+
+function sources({ file, overrides = {}, env = variables }: Given = {}): Sources {
+  return { file, overrides, env };
+}
+
+function withQueue(queue: QueueConfig, more: Partial<SluiceConfig> = {}): SluiceConfig {
+  return { queues: { orders: queue }, ...more };
+}
+
+/** Refused as bad configuration, in words that fit and without any password. */
+function refused(read: () => unknown, message: RegExp): void {
+  assert.throws(read, (error) => {
+    assert.ok(error instanceof SluiceError);
+    assert.equal(error.code, "bad-config");
+    assert.match(error.message, message);
+    assert.doesNotMatch(error.message, /hunter2/);
+    return true;
+  });
+}
+
+describe("the servers of a cluster", () => {
+  const file = withQueue({}, { cluster: { databaseUrl: "postgres://file", amqpUrl: "amqps://file", prefix: "filed" } });
+
+  test("are read from flags before the environment before the file before the defaults", () => {
+    const overrides = { databaseUrl: "postgresql://flag", prefix: "flagged" };
+    const { DATABASE_URL, REDIS_URL } = variables;
+    assert.deepEqual(readCluster(sources({ file, overrides, env: { DATABASE_URL, REDIS_URL } })).servers, {
+      databaseUrl: "postgresql://flag",
+      amqpUrl: "amqps://file",
+      redisUrl: urls.redisUrl,
+      prefix: "flagged",
+    });
+    assert.equal(readCluster(sources({ file })).servers.databaseUrl, urls.databaseUrl);
+    assert.equal(readCluster(sources({ file })).servers.prefix, "filed");
+    assert.equal(readCluster(sources()).servers.prefix, "sluice");
+  });
+
+  test("are named, with flag and variable, when they are missing", () => {
+    refused(
+      () => readCluster(sources({ env: {} })),
+      /--database-url or DATABASE_URL .*--amqp-url or AMQP_URL .*--redis/,
+    );
+    refused(
+      () => readCluster(sources({ env: { ...variables, AMQP_URL: "" } })),
+      /servers are: give --amqp-url or AMQP_URL \(amqp:\/\/user:password@host:5672\)$/,
+    );
+  });
+
+  for (const [what, env, message] of [
+    [
+      "another scheme",
+      { DATABASE_URL: "mysql://u:hunter2@db" },
+      /^DATABASE_URL must be a URL such as postgres:.*mysql:$/,
+    ],
+    ["no URL", { DATABASE_URL: "host=db password=hunter2" }, /^DATABASE_URL must be a URL such as .* does not parse$/],
+    ["no host", { AMQP_URL: "amqp:hunter2" }, /^AMQP_URL must be a URL such as amqp:.* does not parse$/],
+    ["another server's", { REDIS_URL: urls.amqpUrl }, /^REDIS_URL must be a URL such as redis:.*amqp:$/],
+  ] as const) {
+    test(`are refused without showing a password: ${what}`, () => {
+      refused(() => readCluster(sources({ env: { ...variables, ...env } })), message);
+    });
+  }
+
+  test("are refused by the name of the place they stand in", () => {
+    refused(() => readCluster(sources({ overrides: { redisUrl: "http://r" } })), /^--redis-url must/);
+    const wrong = withQueue({}, { cluster: { databaseUrl: "db" } });
+    refused(() => readCluster(sources({ file: wrong, env: {} })), /^cluster\.databaseUrl must/);
+  });
+
+  test("have a prefix within its rule", () => {
+    for (const prefix of ["a", "team-7", "x".repeat(32)])
+      assert.equal(readCluster(sources({ overrides: { prefix } })).servers.prefix, prefix);
+    for (const prefix of ["", "Team", "a.b", "x".repeat(33)])
+      refused(() => readCluster(sources({ overrides: { prefix } })), /^prefix is 1 to 32 of a to z, 0 to 9 and dashes/);
+  });
+
+  test("may stand in files, as secrets do", async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "amqp");
+    await writeFile(path, `${urls.amqpUrl}\n`);
+    const env = { ...variables, AMQP_URL: undefined, AMQP_URL_FILE: path };
+    assert.equal(readCluster(sources({ env })).servers.amqpUrl, urls.amqpUrl);
+    refused(() => readCluster(sources({ env: { ...env, AMQP_URL: urls.amqpUrl } })), /^AMQP_URL and AMQP_URL_FILE are/);
+    refused(() => readCluster(sources({ env: { ...env, AMQP_URL_FILE: `${path}-not` } })), /^AMQP_URL_FILE cannot be/);
+    await writeFile(path, "\n");
+    refused(() => readCluster(sources({ env })), /^AMQP_URL_FILE: .* is empty$/);
+  });
+
+  test("are a closed set of fields", () => {
+    const file = withQueue({}, { cluster: { ...urls, database: "x" } as SluiceConfig["cluster"] & object });
+    refused(() => readCluster(sources({ file })), /^cluster knows the fields databaseUrl, amqpUrl, .*"database"$/);
+  });
+});
+
+describe("the queues", () => {
+  test("of a gateway need nothing that runs them", () => {
+    const { queues } = readGateway(sources({ overrides: { queue: "orders", rate: "60/m" } }));
+    assert.deepEqual(
+      queues.map(({ name, run, ratePerHour }) => [name, run, ratePerHour]),
+      [["orders", undefined, 3_600]],
+    );
+    assert.equal(readGateway(sources({ file: withQueue({ handle }) })).queues[0]?.run?.kind, "handler");
+  });
+
+  for (const [role, read] of [
+    ["up", readUp],
+    ["worker", readWorker],
+  ] as const) {
+    test(`of ${role} need a handler or a target`, () => {
+      const overrides = { queue: "orders" };
+      refused(() => read(sources({ overrides })), /^queues\.orders needs one of handle/);
+      const { queues } = read(sources({ overrides: { ...overrides, target: "http://b" } }));
+      assert.deepEqual(queues[0]?.run, { kind: "target", url: new URL("http://b") });
+    });
+  }
+
+  test("are refused with both a handler and a target, whoever serves them", () => {
+    const file = withQueue({ handle, target: "http://b" });
+    for (const read of [readUp, readGateway, readWorker, readCluster])
+      refused(() => read(sources({ file })), /^queues\.orders needs one of handle/);
+  });
+
+  test("must be some, but for those who only look after the servers", () => {
+    refused(() => readUp(sources()), /^no queue: give --queue NAME --target URL/);
+    refused(() => readWorker(sources()), /^no queue: give --queue NAME --target URL/);
+    refused(() => readGateway(sources()), /^no queue: give --queue NAME,/);
+    assert.deepEqual(readCluster(sources()).queues, []);
+  });
+
+  test("take flags before the file, and flags of a queue need one", () => {
+    const file = withQueue({ target: "http://b", rate: "1/s", concurrency: 2 });
+    const { queues } = readWorker(sources({ file, overrides: { queue: "orders", rate: "2/s" } }));
+    assert.deepEqual([queues[0]?.ratePerHour, queues[0]?.concurrency], [7_200, 2]);
+    refused(() => readWorker(sources({ file, overrides: { rate: "2/s" } })), /^--rate goes with --queue NAME/);
+  });
+});
+
+describe("a transactional queue", () => {
+  test("is refused by the embedded engine", () => {
+    refused(
+      () => readUp(sources({ file: withQueue({ handle, transactional: true }) })),
+      /^queues\.orders\.transactional needs the cluster engine/,
+    );
+  });
+
+  test("is known to gateway and worker of a cluster", () => {
+    const file = withQueue({ handle, transactional: true });
+    assert.equal(readWorker(sources({ file })).queues[0]?.isTransactional, true);
+    assert.equal(readGateway(sources({ file })).queues[0]?.isTransactional, true);
+    assert.equal(readWorker(sources({ file: withQueue({ handle }) })).queues[0]?.isTransactional, false);
+  });
+
+  test("is refused with a target, which says why, and with anything but true or false", () => {
+    const file = withQueue({ target: "http://b", transactional: true });
+    for (const read of [readGateway, readWorker])
+      refused(
+        () => read(sources({ file })),
+        /transactional needs handle: what a target does is out of the transaction/,
+      );
+    const wrong = withQueue({ handle, transactional: "yes" as unknown as boolean });
+    refused(() => readWorker(sources({ file: wrong })), /must be true or false, got "yes"$/);
+  });
+});
+
+test("one file serves up, gateway and worker, and each takes what is its own", () => {
+  const file = withQueue({ handle }, { cluster: urls, host: "127.0.0.2", grace: "3s", data: "./there" });
+  const given = sources({ file, env: {} });
+  assert.equal(readUp(given).data, "./there");
+  assert.deepEqual(
+    [readGateway(given).host, readGateway(given).servers.amqpUrl, readWorker(given).graceMs],
+    ["127.0.0.2", urls.amqpUrl, 3_000],
+  );
+});

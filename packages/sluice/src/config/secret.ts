@@ -1,0 +1,28 @@
+// Secrets from the environment: the value itself, or the file that holds it.
+import { readFileSync } from "node:fs";
+import { messageOf, SluiceError } from "../core/errors.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * NAME, or what stands in the file that NAME_FILE names; undefined when neither is set, and an empty one counts as not
+ * set. Errors: `bad-config`, without the value.
+ */
+export function readSecret(name: string, env: Environment): string | undefined {
+  const value = env[name] || undefined;
+  const fileName = `${name}_FILE`;
+  const file = env[fileName] || undefined;
+  if (file === undefined) return value;
+  if (value !== undefined) throw new SluiceError("bad-config", `${name} and ${fileName} are both set: set one of them`);
+  const text = readText(fileName, file).trim();
+  if (text === "") throw new SluiceError("bad-config", `${fileName}: ${file} is empty`);
+  return text;
+}
+
+function readText(fileName: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new SluiceError("bad-config", `${fileName} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}

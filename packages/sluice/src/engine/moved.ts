@@ -1,0 +1,63 @@
+// What crosses when requests move out of one engine into another: plain values, the same for both.
+import type { Content, Failure, FinalState, State } from "../core/request.ts";
+import type { RequestId } from "../core/request-id.ts";
+
+/** What a queue brings along besides its requests. */
+export interface MovedQueue {
+  readonly name: string;
+  readonly isPaused: boolean;
+  /** Finished requests that are not kept any more, only counted. */
+  readonly expired: Readonly<Record<FinalState, number>>;
+}
+
+/** A request with all that is known of it. */
+export interface MovedRequest {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | undefined;
+  /** Of the body; there is one where there is a key. */
+  readonly fingerprint: Uint8Array | undefined;
+  readonly contentType: string;
+  /** As JSON. */
+  readonly headers: string | undefined;
+  readonly body: Uint8Array;
+  readonly attempts: number;
+  readonly startedAt: number | undefined;
+  readonly failures: readonly MovedFailure[];
+  readonly standing: MovedBacklog | MovedOutcome;
+}
+
+export interface MovedBacklog {
+  readonly kind: "backlog";
+  /** 0 where it has waited from the start. */
+  readonly dueAt: number;
+  readonly crashes: number;
+}
+
+export interface MovedOutcome {
+  readonly kind: "outcome";
+  readonly state: FinalState;
+  readonly finishedAt: number;
+  readonly result: Content | undefined;
+  readonly failure: Failure | undefined;
+}
+
+export interface MovedFailure extends Failure {
+  readonly attempt: number;
+  readonly failedAt: number;
+}
+
+/** In the order of acceptance. */
+export interface MovedPage {
+  readonly requests: readonly MovedRequest[];
+  /** How far the move is with this page: grows from page to page, from 0. */
+  readonly upTo: number;
+}
+
+/** A request by what the two sides can be compared by. */
+export interface ComparedRequest {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | undefined;
+  readonly state: State;
+}

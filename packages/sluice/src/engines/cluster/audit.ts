@@ -1,0 +1,112 @@
+// The conservation law, from the rows themselves: each accepted request must have exactly one state. All counts are of
+// one snapshot, taken slice by slice, so that no statement takes longer than a connection waits for one.
+import type { FinalState, State } from "../../core/request.ts";
+import type { AuditReport, QueueAudit } from "../../engine/engine.ts";
+import type { Connected, Connection, Statement } from "./database.ts";
+import { hasRow, highestId, lowestId, type IdBound } from "./state.ts";
+
+const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const SELECT_QUEUES: Statement = {
+  name: "audit-queues",
+  text: `SELECT q.no, q.name, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,
+      q.expired_dead::float8 AS expired_dead, q.expired_cancelled::float8 AS expired_cancelled
+    FROM sluice.queues q LEFT JOIN (SELECT queue, sum(accepted) AS accepted FROM sluice.tallies GROUP BY queue) t
+      ON t.queue = q.no
+    ORDER BY q.name`,
+};
+const SLICE_END: Statement = {
+  name: "audit-slice-end",
+  text: "SELECT id FROM sluice.requests WHERE id >= $1::uuid ORDER BY id OFFSET $2::int LIMIT 1",
+};
+/** A request without a row anywhere else waits for its first delivery. */
+const COUNT_REQUESTS: Statement = {
+  name: "audit-requests",
+  text: `SELECT c.queue, v.counted, v.count::float8 AS count FROM (
+      SELECT r.queue, count(*) AS stored, count(*) FILTER (WHERE o.id IS NULL AND n.id IS NULL AND s.id IS NULL) AS fresh
+      FROM sluice.requests r
+      LEFT JOIN sluice.outcomes o ON o.id = r.id AND o.id >= $1::uuid AND o.id < $2::uuid
+      LEFT JOIN sluice.running n ON n.id = r.id AND n.id >= $1::uuid AND n.id < $2::uuid
+      LEFT JOIN sluice.schedule s ON s.id = r.id AND s.id >= $1::uuid AND s.id < $2::uuid
+      WHERE r.id >= $1::uuid AND r.id < $2::uuid GROUP BY r.queue
+    ) c CROSS JOIN LATERAL (VALUES ('stored', stored), ('waiting', fresh)) v (counted, count)`,
+};
+const COUNT_OUTCOMES: Statement = {
+  name: "audit-outcomes",
+  text: `SELECT queue, state AS counted, count(*)::float8 AS count FROM sluice.outcomes
+    WHERE id >= $1::uuid AND id < $2::uuid GROUP BY queue, state`,
+};
+const COUNT_RUNNING: Statement = {
+  name: "audit-running",
+  text: `SELECT n.queue, 'running' AS counted, count(*)::float8 AS count FROM sluice.running n
+    WHERE NOT ${hasRow("outcomes", "n.id")} GROUP BY n.queue`,
+};
+const COUNT_SCHEDULE: Statement = {
+  name: "audit-schedule",
+  text: `SELECT s.queue, CASE WHEN s.due_at > $1::bigint THEN 'scheduled' ELSE 'waiting' END AS counted,
+      count(*)::float8 AS count
+    FROM sluice.schedule s WHERE NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")} GROUP BY 1, 2`,
+};
+
+interface QueueRow {
+  readonly no: number;
+  readonly name: string;
+  readonly accepted: number;
+  readonly expired_done: number;
+  readonly expired_dead: number;
+  readonly expired_cancelled: number;
+}
+
+interface CountRow {
+  readonly queue: number;
+  readonly counted: State | "stored";
+  readonly count: number;
+}
+
+export async function auditLedger(
+  connection: Connection,
+  now: number,
+  { sliceRows = 500_000 }: { readonly sliceRows?: number } = {},
+): Promise<AuditReport> {
+  return connection.transaction(async (snapshot) => {
+    const rows = await snapshot.rows<QueueRow>(SELECT_QUEUES);
+    const counts = await countRows(snapshot, { now, sliceRows });
+    const queues = rows.map((row) => auditQueue(row, counts));
+    return { holds: queues.every(({ missing }) => missing === 0), queues };
+  }, SNAPSHOT);
+}
+
+async function countRows(
+  snapshot: Connected,
+  { now, sliceRows }: { readonly now: number; readonly sliceRows: number },
+): Promise<readonly CountRow[]> {
+  const counts = await snapshot.rows<CountRow>(COUNT_RUNNING);
+  counts.push(...(await snapshot.rows<CountRow>(COUNT_SCHEDULE, [Math.floor(now)])));
+  for (let from: IdBound = lowestId; from !== highestId;) {
+    const [next] = await snapshot.rows<{ id: IdBound }>(SLICE_END, [from, sliceRows]);
+    const before = next?.id ?? highestId;
+    counts.push(...(await snapshot.rows<CountRow>(COUNT_REQUESTS, [from, before])));
+    counts.push(...(await snapshot.rows<CountRow>(COUNT_OUTCOMES, [from, before])));
+    from = before;
+  }
+  return counts;
+}
+
+function auditQueue(row: QueueRow, counts: readonly CountRow[]): QueueAudit {
+  const { no, name, accepted } = row;
+  const count = (wanted: State | "stored"): number =>
+    counts.reduce((sum, one) => (one.queue === no && one.counted === wanted ? sum + one.count : sum), 0);
+  const outcomes = (state: FinalState): number => count(state) + row[`expired_${state}`];
+  const states = {
+    waiting: count("waiting"),
+    scheduled: count("scheduled"),
+    running: count("running"),
+    done: outcomes("done"),
+    dead: outcomes("dead"),
+    cancelled: outcomes("cancelled"),
+  };
+  const told = Object.values(states).reduce((sum, value) => sum + value, 0);
+  const stored = count("stored") + row.expired_done + row.expired_dead + row.expired_cancelled;
+  // A state too few and a row too few are both a loss; one too many is as wrong, and shows as negative.
+  const missing = accepted - (accepted - told === 0 ? stored : told);
+  return { queue: name, accepted, ...states, missing };
+}

@@ -1,0 +1,187 @@
+// Holds the ledger's backlog against the broker's queues and puts back what the broker has lost: all of it when a queue
+// is gone, and what does not move though its turn has passed. Run by the leader. A hint put back twice does no harm.
+import type { RequestId } from "../../core/request-id.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { freshWaiting } from "./backlog.ts";
+import type { Broker } from "./broker.ts";
+import type { Connected, Statement } from "./database.ts";
+import { publishHints } from "./outbox.ts";
+import type { StoreClock } from "./store-clock.ts";
+
+const SELECT_QUEUES: Statement = {
+  name: "select-audited",
+  text: "SELECT no, name, is_paused, fresh_from, put_back_from FROM sluice.queues ORDER BY no",
+};
+const PUT_BACK_FROM: Statement = { name: "put-back-from", text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1" };
+const FRESH_FROM: Statement = {
+  name: "fresh-from",
+  text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
+};
+/** The scheduler hints them again. */
+const UNHINT: Statement = {
+  name: "unhint",
+  text: `UPDATE sluice.schedule s SET is_hinted = false
+    WHERE s.queue = $1 AND s.is_hinted AND s.due_at <= $2::bigint
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)`,
+};
+const OLDEST_HINTED: Statement = {
+  name: "oldest-hinted",
+  text: `SELECT s.id FROM sluice.schedule s
+    WHERE s.queue = $1 AND s.is_hinted AND s.due_at <= $2::bigint
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
+    ORDER BY s.due_at, s.id LIMIT 1`,
+};
+/** Whether requests were claimed that were accepted well after this one. */
+const IS_OVERTAKEN: Statement = {
+  name: "is-overtaken",
+  text: "SELECT EXISTS (SELECT FROM sluice.running n WHERE n.queue = $1 AND n.id > $2) AS is_overtaken",
+};
+/** A server that crashed has forgotten its claims: what was claimed may wait again, however old it is. */
+const WAS_CRASH: Statement = {
+  name: "was-crash",
+  text: `WITH found AS (
+      INSERT INTO sluice.intact SELECT now() WHERE NOT EXISTS (SELECT FROM sluice.intact) RETURNING since
+    )
+    UPDATE sluice.queues SET fresh_from = $1 WHERE EXISTS (SELECT FROM found)`,
+};
+
+interface QueueRow {
+  readonly no: number;
+  readonly name: string;
+  readonly is_paused: boolean;
+  readonly fresh_from: RequestId;
+  readonly put_back_from: RequestId | null;
+}
+
+interface Still {
+  readonly id: RequestId;
+  readonly since: number;
+}
+
+export interface AuditorOptions {
+  readonly connection: Connected;
+  readonly broker: Broker;
+  readonly clock: StoreClock;
+  readonly hintIdsMax: (queue: string) => number;
+  /** How long the head of a queue may stand still before its hint is taken for lost. */
+  readonly stillMs: number;
+  readonly log: Logger;
+}
+
+const pageMax = 5_000;
+/** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
+const settledMs = 20_000;
+export const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
+
+export class Auditor {
+  readonly #options: AuditorOptions;
+  readonly #still = new Map<string, Still>();
+
+  constructor(options: AuditorOptions) {
+    this.#options = options;
+  }
+
+  /** One look at every queue. */
+  async look(): Promise<void> {
+    const { connection } = this.#options;
+    await connection.rows(WAS_CRASH, [firstId]);
+    for (const row of await connection.rows<QueueRow>(SELECT_QUEUES)) await this.#lookAt(row);
+  }
+
+  async #lookAt(row: QueueRow): Promise<void> {
+    const { broker } = this.#options;
+    const depth = await broker.depth(row.name);
+    if (depth.fresh === "missing" || depth.again === "missing") {
+      await this.#lost(row);
+      await broker.declare(row.name);
+      await this.#putBack(row, firstId);
+    } else if (row.put_back_from !== null) await this.#putBack(row, row.put_back_from);
+    else if (!row.is_paused) {
+      await this.#lookAtHead(row, { kind: "fresh", ...depth.fresh });
+      await this.#lookAtHead(row, { kind: "again", ...depth.again });
+    }
+    await this.#advance(row);
+  }
+
+  /** Noted before the queue is declared anew: whoever leads next goes on with it. */
+  async #lost({ no, name }: QueueRow): Promise<void> {
+    const { connection, clock, log } = this.#options;
+    log.warn({ queue: name }, "the broker has lost this queue: its backlog is put back");
+    await connection.rows(PUT_BACK_FROM, [no, firstId]);
+    await connection.rows(UNHINT, [no, Math.round(clock.now())]);
+  }
+
+  async #putBack({ no, name, fresh_from }: QueueRow, from: RequestId): Promise<void> {
+    const { connection, log } = this.#options;
+    let next = from < fresh_from ? fresh_from : from;
+    let count = 0;
+    for (;;) {
+      const ids = await freshWaiting(connection, { queue: no, from: next, limit: pageMax });
+      if (!(await this.#publish(name, ids))) return; // the next look goes on from here
+      count += ids.length;
+      next = ids.at(-1) ?? next;
+      const isLast = ids.length < pageMax;
+      await connection.rows(PUT_BACK_FROM, [no, isLast ? null : next]);
+      if (!isLast) continue;
+      log.info({ queue: name, count }, "the backlog is with the broker again");
+      return;
+    }
+  }
+
+  #publish(queue: string, ids: readonly RequestId[]): Promise<boolean> {
+    const { broker, hintIdsMax } = this.#options;
+    return publishHints(broker.publisher, { queue, kind: "fresh", ids, idsMax: hintIdsMax(queue) });
+  }
+
+  /** The head of the line has not moved: its hint is lost if nobody can hold it, or others went past it. */
+  async #lookAtHead(row: QueueRow, line: { kind: "fresh" | "again"; ready: number; consumers: number }): Promise<void> {
+    const { stillMs, log } = this.#options;
+    const head = await this.#headOf(row, line.kind);
+    const key = `${row.no} ${line.kind}`;
+    const before = this.#still.get(key);
+    if (head === undefined) this.#still.delete(key);
+    else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now() });
+    else if (performance.now() - before.since >= stillMs && (await this.#isLost(row, line, head))) {
+      log.warn({ queue: row.name, id: head }, "the broker has lost hints of this queue: they are put back");
+      this.#still.delete(key);
+      if (line.kind === "again") await this.#unhint(row);
+      else await this.#publish(row.name, await this.#page(row));
+    }
+  }
+
+  async #headOf(row: QueueRow, kind: "fresh" | "again"): Promise<RequestId | undefined> {
+    const { connection, clock } = this.#options;
+    if (kind === "fresh")
+      return (await freshWaiting(connection, { queue: row.no, from: row.fresh_from, limit: 1 }))[0];
+    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [row.no, Math.round(clock.now())]);
+    return oldest?.id;
+  }
+
+  async #isLost(row: QueueRow, line: { ready: number }, head: RequestId): Promise<boolean> {
+    if (line.ready === 0) return true;
+    const [found] = await this.#options.connection.rows<{ is_overtaken: boolean }>(IS_OVERTAKEN, [row.no, head]);
+    return found?.is_overtaken === true;
+  }
+
+  #page({ no, fresh_from }: QueueRow): Promise<readonly RequestId[]> {
+    return freshWaiting(this.#options.connection, { queue: no, from: fresh_from, limit: pageMax });
+  }
+
+  async #unhint({ no }: QueueRow): Promise<void> {
+    await this.#options.connection.rows(UNHINT, [no, Math.round(this.#options.clock.now())]);
+  }
+
+  /** Moves the mark before which nothing waits for its first delivery. */
+  async #advance({ no, fresh_from }: QueueRow): Promise<void> {
+    const { connection, clock } = this.#options;
+    const [first] = await freshWaiting(connection, { queue: no, from: fresh_from, limit: 1 });
+    const settled = idAt(clock.now() - settledMs);
+    await connection.rows(FRESH_FROM, [no, first !== undefined && first < settled ? first : settled]);
+  }
+}
+
+/** The lowest id that a request accepted at this time can have. */
+export function idAt(timeMs: number): RequestId {
+  const time = Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000` as RequestId;
+}

@@ -1,0 +1,189 @@
+// What each queue holds, from the counts that every process keeps in rows of its own. Only the time of the oldest that
+// waits has to be looked for, and a reader remembers where it was.
+import type { QueueStatus } from "../../engine/engine.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { Connected, Statement } from "./database.ts";
+import { hasRow, highestId, timeOfId, type IdBound } from "./state.ts";
+
+/** What the ledger knows of a queue; workers and rates are the engine's to add. */
+export interface StoredQueueStatus extends Omit<QueueStatus, "workers" | "accepting" | "finishing"> {
+  readonly no: number;
+}
+
+const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no AND s.due_at > $1::bigint
+  AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}`;
+/** One statement, so that all counts are of one snapshot. Of the queues in $2 what is scheduled is not counted. */
+const COUNT: Statement = {
+  name: "backlog-count",
+  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from,
+      coalesce(t.accepted, 0)::float8 AS accepted, coalesce(t.done, 0)::float8 AS done,
+      coalesce(t.dead, 0)::float8 AS dead, coalesce(t.cancelled, 0)::float8 AS cancelled,
+      coalesce(t.backlog_bytes, 0)::float8 AS backlog_bytes,
+      (SELECT count(*) FROM sluice.running n WHERE n.queue = q.no AND NOT ${hasRow("outcomes", "n.id")})::float8
+        AS running,
+      CASE WHEN q.no = ANY ($2::smallint[]) THEN NULL ELSE (${SCHEDULED})::float8 END AS scheduled
+    FROM sluice.queues q LEFT JOIN (
+      SELECT queue, sum(accepted) AS accepted, sum(done) AS done, sum(dead) AS dead, sum(cancelled) AS cancelled,
+        sum(backlog_bytes) AS backlog_bytes FROM sluice.tallies GROUP BY queue) t ON t.queue = q.no
+    ORDER BY q.name`,
+};
+const OLDEST_BACK: Statement = {
+  name: "backlog-oldest-back",
+  text: `SELECT s.id FROM sluice.schedule s WHERE s.queue = $1
+    AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")} ORDER BY s.id LIMIT 1`,
+};
+/** The end of a page of requests; none when fewer are left. */
+const PAGE_END: Statement = {
+  name: "backlog-page-end",
+  text: `SELECT id FROM sluice.requests WHERE queue = $1 AND id >= $2::uuid ORDER BY id OFFSET $3::int LIMIT 1`,
+};
+const IN_PAGE = "id >= $2::uuid AND id < $3::uuid";
+const FRESH_IN_PAGE: Statement = {
+  name: "backlog-fresh-in-page",
+  text: `SELECT r.id FROM (SELECT id FROM sluice.requests WHERE queue = $1 AND ${IN_PAGE}) r
+    WHERE NOT EXISTS (SELECT FROM (SELECT id FROM sluice.outcomes WHERE ${IN_PAGE}) o WHERE o.id = r.id)
+      AND NOT EXISTS (SELECT FROM (SELECT id FROM sluice.running WHERE ${IN_PAGE}) n WHERE n.id = r.id)
+      AND NOT EXISTS (SELECT FROM (SELECT id FROM sluice.schedule WHERE ${IN_PAGE}) s WHERE s.id = r.id)
+    ORDER BY r.id LIMIT $4::int`,
+};
+const pageMin = 200;
+const pageMax = 64_000;
+
+/** How often the look begins at the safe mark: a commit may become visible after one with higher ids. */
+const safeEveryMs = 10_000;
+/** From here on what is scheduled is counted for a twentieth of the time at most. */
+const manyScheduled = 10_000;
+const countShare = 1 / 20;
+/** How long one read looks for the oldest: after a crash of the server all that is finished may lie before it. */
+const lookMsMax = 100;
+
+interface CountRow {
+  readonly no: number;
+  readonly name: string;
+  readonly is_paused: boolean;
+  readonly fresh_from: IdBound;
+  readonly accepted: number;
+  readonly done: number;
+  readonly dead: number;
+  readonly cancelled: number;
+  readonly backlog_bytes: number;
+  readonly running: number;
+  readonly scheduled: number | null;
+}
+
+interface Mark {
+  /** No request before it is known to wait for its first delivery. */
+  readonly at: IdBound;
+  /** The first that waits, as of the last look that came to its end. */
+  readonly first: RequestId | undefined;
+  /** When, by the monotonic clock, a look began at the safe mark last. */
+  readonly safeAt: number;
+  /** Whether the look came to its end. */
+  readonly isSettled: boolean;
+}
+
+interface Scheduled {
+  readonly count: number;
+  readonly untilMs: number;
+}
+
+export class BacklogReader {
+  readonly #monotonic: () => number;
+  readonly #marks = new Map<number, Mark>();
+  readonly #scheduled = new Map<number, Scheduled>();
+
+  constructor(monotonic: () => number = () => performance.now()) {
+    this.#monotonic = monotonic;
+  }
+
+  async read(db: Connected, now: number): Promise<readonly StoredQueueStatus[]> {
+    const rows = await this.#count(db, now);
+    const statuses: StoredQueueStatus[] = [];
+    for (const row of rows) {
+      const status = statusOf(row, this.#scheduled.get(row.no)?.count ?? 0);
+      const oldest = status.backlog > row.running ? await this.#oldest(db, row) : undefined;
+      statuses.push({ ...status, oldestWaitingAt: oldest === undefined ? undefined : timeOfId(oldest) });
+    }
+    return statuses;
+  }
+
+  async #count(db: Connected, now: number): Promise<readonly CountRow[]> {
+    const startedAt = this.#monotonic();
+    const known = [...this.#scheduled].filter(([, { untilMs }]) => untilMs > startedAt).map(([no]) => no);
+    const rows = await db.rows<CountRow>(COUNT, [Math.floor(now), known]);
+    const tookMs = this.#monotonic() - startedAt;
+    for (const { no, scheduled: count } of rows) {
+      if (count === null) continue;
+      const untilMs = count < manyScheduled ? 0 : startedAt + tookMs / countShare;
+      this.#scheduled.set(no, { count, untilMs });
+    }
+    return rows;
+  }
+
+  async #oldest(db: Connected, row: CountRow): Promise<RequestId | undefined> {
+    const [back] = await db.rows<{ id: RequestId }>(OLDEST_BACK, [row.no]);
+    const fresh = await this.#firstFresh(db, row);
+    if (back === undefined || fresh === undefined) return back?.id ?? fresh;
+    return back.id < fresh ? back.id : fresh;
+  }
+
+  async #firstFresh(db: Connected, { no, fresh_from: safe }: CountRow): Promise<RequestId | undefined> {
+    const startedAt = this.#monotonic();
+    const mark = this.#marks.get(no);
+    const isOld = mark === undefined || (mark.isSettled && startedAt - mark.safeAt >= safeEveryMs);
+    const { at: from, safeAt } = isOld || mark.at < safe ? { at: safe, safeAt: startedAt } : mark;
+    const isLate = (): boolean => this.#monotonic() - startedAt > lookMsMax;
+    const { ids, at, isSettled } = await look(db, { queue: no, from, limit: 1 }, isLate);
+    const first = isSettled ? ids[0] : mark?.first;
+    this.#marks.set(no, { at: ids[0] ?? at, first, safeAt, isSettled });
+    return first;
+  }
+}
+
+export interface FreshRange {
+  readonly queue: number;
+  readonly from: IdBound;
+  readonly limit: number;
+}
+
+/** Requests that wait for their first delivery, the oldest first. */
+export async function freshWaiting(db: Connected, range: FreshRange): Promise<readonly RequestId[]> {
+  return (await look(db, range, () => false)).ids;
+}
+
+interface Look {
+  readonly ids: readonly RequestId[];
+  /** Where the last page began. */
+  readonly at: IdBound;
+  /** Whether as many were found as were asked for, or there are no more. */
+  readonly isSettled: boolean;
+}
+
+/** Page by page, so that no statement takes long however much is finished and lies before what waits. */
+async function look(db: Connected, { queue, from, limit }: FreshRange, isLate: () => boolean): Promise<Look> {
+  const ids: RequestId[] = [];
+  let at = from;
+  for (let size = pageMin; ; size = Math.min(pageMax, 4 * size)) {
+    const [end] = await db.rows<{ id: RequestId }>(PAGE_END, [queue, at, size]);
+    const values = [queue, at, end?.id ?? highestId, limit - ids.length];
+    ids.push(...(await db.rows<{ id: RequestId }>(FRESH_IN_PAGE, values)).map(({ id }) => id));
+    if (ids.length >= limit || end === undefined) return { ids, at, isSettled: true };
+    at = end.id;
+    if (isLate()) return { ids, at, isSettled: false };
+  }
+}
+
+function statusOf(row: CountRow, scheduled: number): Omit<StoredQueueStatus, "oldestWaitingAt"> {
+  const { no, name, accepted, running, done, dead, cancelled } = row;
+  const backlog = accepted - done - dead - cancelled;
+  return {
+    no,
+    queue: name,
+    isPaused: row.is_paused,
+    accepted,
+    backlog,
+    backlogBytes: row.backlog_bytes,
+    // What is scheduled may have been counted a moment before.
+    counts: { waiting: Math.max(0, backlog - running - scheduled), scheduled, running, done, dead, cancelled },
+  };
+}

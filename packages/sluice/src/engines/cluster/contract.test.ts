@@ -1,0 +1,168 @@
+import { after, before } from "node:test";
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  startPostgres,
+  startProxy,
+  startRabbitmq,
+  startRedis,
+  type Postgres,
+  type Proxy,
+  type Rabbitmq,
+  type Redis,
+} from "@sluice/testing";
+import { pino } from "pino";
+import type { OpenOptions, Store } from "../../engine/contract/rig.ts";
+import { describeEngine } from "../../engine/contract/suite.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { Broker } from "./broker.ts";
+import { Connection, type Statement } from "./database.ts";
+import { ClusterEngine } from "./engine.ts";
+import { migrateCluster } from "./migrate.ts";
+import { openCluster } from "./open.ts";
+import type { ClusterServers } from "./options.ts";
+import { Outages } from "./outages.ts";
+
+/** SLUICE_TEST_SEED runs the histories of a failed run again, SLUICE_TEST_RUNS runs more of them. */
+const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 100 } = process.env;
+const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
+const deadlineMs = 20_000;
+
+let postgres: Postgres;
+let rabbitmq: Rabbitmq;
+let redis: Redis;
+let stores = 0;
+
+before(async () => {
+  [postgres, rabbitmq, redis] = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
+});
+after(async () => {
+  await Promise.all([postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
+});
+
+describeEngine({ name: "cluster", newStore, histories: { runs: Number(runs), seed: Number(seed) } });
+
+const WAITING: Statement = {
+  name: "test-waiting",
+  text: `SELECT r.id FROM sluice.requests r JOIN sluice.queues q ON q.no = r.queue
+    LEFT JOIN sluice.schedule s ON s.id = r.id
+    WHERE q.name = $1 AND (s.id IS NULL OR s.due_at <= $2)
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)`,
+};
+const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
+
+/** Each store is a database, and names of its own on the broker and the cache. Its lives reach them through proxies. */
+async function newStore(): Promise<Store> {
+  stores += 1;
+  const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
+  const name = prefix.replaceAll("-", "_");
+  const databaseUrl = await postgres.createDatabase(name);
+  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix };
+  const inspector = new Connection({ databaseUrl, name: "test" });
+  const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
+  await broker.connect();
+  let life: Life | undefined;
+  let queues: readonly string[] = [];
+  const lives: Life[] = [];
+  return {
+    async open(options) {
+      if (life === undefined) {
+        queues = options.queues.map((queue) => queue.name);
+        await migrateCluster({ servers, queues, log, declare: (queue) => broker.declare(queue) });
+      }
+      life = await Life.begin(servers, options);
+      lives.push(life);
+      await until("the claims of the dead are given back", async () => {
+        const [row] = await inspector.rows<{ count: number }>(COUNT_RUNNING);
+        return row?.count === 0;
+      });
+      return life.engine;
+    },
+    async crash() {
+      life?.cut();
+    },
+    async quiet(engine, queue) {
+      if (!(engine instanceof ClusterEngine)) throw new Error("not an engine of this store");
+      await life?.openTap(queue);
+      await until(`what waits in ${queue} is hinted`, async () => {
+        const rows = await inspector.rows<{ id: string }>(WAITING, [queue, Math.round(engine.clock.now())]);
+        const hinted = new Set<string>(engine.hinted(queue));
+        return rows.every(({ id }) => hinted.has(id));
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
+      await Promise.all(queues.map((queue) => broker.remove(queue)));
+      await broker[Symbol.asyncDispose]();
+      await inspector[Symbol.asyncDispose]();
+      await postgres.dropDatabase(name);
+    },
+  };
+}
+
+/** One engine and its way to the servers, which can be cut. */
+class Life implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly #proxies: readonly Proxy[];
+  readonly #taps = new Set<string>();
+
+  static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
+    const proxies = await Promise.all([postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
+    const [toPostgres, toRabbitmq, toRedis] = proxies;
+    const engine = await openCluster({
+      ...options,
+      servers: {
+        databaseUrl: through(databaseUrl, toPostgres),
+        amqpUrl: through(amqpUrl, toRabbitmq),
+        redisUrl: through(redisUrl, toRedis),
+        prefix,
+      },
+      name: "the engine under test",
+      beatMs: 50,
+      log,
+    });
+    return new Life(engine, proxies);
+  }
+
+  private constructor(engine: Engine, proxies: readonly Proxy[]) {
+    this.engine = engine;
+    this.#proxies = proxies;
+  }
+
+  /** From now on it reaches nobody, and nobody it. */
+  cut(): void {
+    for (const proxy of this.#proxies) proxy.cut();
+    void this.engine.close();
+  }
+
+  /** The first deliver of a queue makes the engine take hints; nothing has come by its abort. */
+  async openTap(queue: string): Promise<void> {
+    if (this.#taps.has(queue)) return;
+    this.#taps.add(queue);
+    const abort = new AbortController();
+    const nothing = this.engine.deliver({ queue, max: 500, signal: abort.signal });
+    abort.abort();
+    await nothing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.engine.close();
+    await Promise.all(this.#proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
+  }
+}
+
+function through(url: string, proxy: Proxy | undefined): string {
+  const changed = new URL(url);
+  changed.port = String(proxy?.port);
+  return changed.href;
+}
+
+/** Polls: the servers tell nobody. */
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`in ${deadlineMs} ms it did not come about that ${what}`);
+    await sleep(4);
+  }
+}

@@ -1,0 +1,188 @@
+// Connections to the ledger. Each speaks to the server alone and comes back by itself; what it was doing when it was
+// lost fails as unavailable.
+import { Client, type QueryConfig, type QueryResult, type QueryResultRow } from "pg";
+import { messageOf, SluiceError } from "../../core/errors.ts";
+import type { SqlResult } from "../../engine/engine.ts";
+
+/** A statement is prepared once for each connection, under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface ConnectionOptions {
+  readonly databaseUrl: string;
+  /** Shown in pg_stat_activity. */
+  readonly name: string;
+  /** Settings of the session. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Runs on each new connection before anything else. */
+  readonly onConnect?: ((connection: Connected) => Promise<void>) | undefined;
+}
+
+/** What a statement may be sent to. */
+export interface Connected {
+  rows<Row extends QueryResultRow>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
+  /** Statements without values, one after the other. */
+  script(text: string): Promise<void>;
+  /** A statement of somebody else's, not prepared; its failure is the server's own words. */
+  query(text: string, values?: readonly unknown[]): Promise<SqlResult>;
+}
+
+const connectMsMax = 5_000;
+/** Longer than any statement here takes; a server that is silent for longer is taken for gone. */
+export const statementMsMax = 15_000;
+
+export class Connection implements Connected, AsyncDisposable {
+  readonly #options: ConnectionOptions;
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
+  #isClosed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    const config: QueryConfig = { ...statement, values: [...values] };
+    const { rows } = await this.#sent((client) => client.query<Row>(config));
+    return rows;
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#sent((client) => client.query(text));
+  }
+
+  async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
+    const client = this.#client ?? (await this.#connect());
+    return resultOf(await client.query<QueryResultRow>(text, [...values]));
+  }
+
+  /** Runs the work between BEGIN and COMMIT; nothing else may use the connection meanwhile. */
+  async transaction<Value>(work: (connection: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
+    await this.script(begin);
+    try {
+      const value = await work(this);
+      await this.script("COMMIT");
+      return value;
+    } catch (error) {
+      await this.script("ROLLBACK").catch(() => this.#drop()); // a lost connection rolls back by itself
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    const client = this.#client ?? (await this.#connecting?.catch(() => undefined));
+    this.#drop();
+    await client?.end().catch(() => undefined); // gone already: what was to be said goodbye to
+  }
+
+  async #sent<Value>(send: (client: Client) => Promise<Value>): Promise<Value> {
+    const client = this.#client ?? (await this.#connect());
+    try {
+      return await send(client);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure instanceof LostError) this.#drop(client);
+      throw failure;
+    }
+  }
+
+  #connect(): Promise<Client> {
+    this.#connecting ??= this.#open().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #open(): Promise<Client> {
+    const { databaseUrl, name, settings = {}, onConnect } = this.#options;
+    const client = new Client({
+      connectionString: databaseUrl,
+      application_name: name,
+      connectionTimeoutMillis: connectMsMax,
+      query_timeout: statementMsMax,
+      keepAlive: true,
+    });
+    client.on("error", () => this.#drop(client)); // told to whoever uses it next
+    client.on("end", () => this.#drop(client));
+    try {
+      if (this.#isClosed) throw new Error("the engine is closed");
+      await client.connect();
+      for (const [setting, value] of Object.entries(settings)) await client.query(`SET ${setting} = ${value}`);
+      await onConnect?.(connectedBy(client));
+    } catch (error) {
+      void client.end().catch(() => undefined); // it never was of use
+      throw new SluiceError("store-unavailable", `PostgreSQL cannot be reached: ${messageOf(error)}`, { cause: error });
+    }
+    this.#client = client;
+    return client;
+  }
+
+  #drop(client = this.#client): void {
+    if (client === undefined || this.#client !== client) return;
+    this.#client = undefined;
+    if (!this.#isClosed) void client.end().catch(() => undefined); // its socket is dead or about to be
+  }
+}
+
+function connectedBy(client: Client): Connected {
+  return {
+    async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []) {
+      return (await client.query<Row>({ ...statement, values: [...values] })).rows;
+    },
+    async script(text) {
+      await client.query(text);
+    },
+    async query(text, values = []) {
+      return resultOf(await client.query<QueryResultRow>(text, [...values]));
+    },
+  };
+}
+
+function resultOf({ rows, rowCount }: QueryResult<QueryResultRow>): SqlResult {
+  return { rows, rowCount: rowCount ?? rows.length };
+}
+
+/** SQLSTATEs after which the same statement may go through: the connection, the server or its room is at fault. */
+const unavailable = /^(08|53|57|58|25006|55P03|XX)/;
+const fatal = new Set<unknown>(["FATAL", "PANIC"]);
+const conflicts = new Set(["40001", "40P01"]);
+
+/** The connection went while a statement was under way: whether it took is not known. */
+export class LostError extends SluiceError {
+  constructor(cause: unknown) {
+    super("store-unavailable", `PostgreSQL went away: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Another transaction was in the way: the same again may go through at once. */
+export class ConflictError extends Error {
+  override readonly name = "ConflictError";
+}
+
+/** A unique constraint refused a row. */
+export class UniqueError extends Error {
+  override readonly name = "UniqueError";
+}
+
+function failureOf(error: unknown): SluiceError | ConflictError | UniqueError {
+  if (error instanceof SluiceError) return error;
+  const code = sqlState(error);
+  if (code === undefined) return new LostError(error);
+  const message = messageOf(error);
+  if (code === "53100") return new SluiceError("disk-full", `PostgreSQL has no room left: ${message}`, { cause: error });
+  if (conflicts.has(code)) return new ConflictError(message, { cause: error });
+  if (code === "23505") return new UniqueError(message, { cause: error });
+  if (unavailable.test(code)) {
+    return new SluiceError("store-unavailable", `PostgreSQL cannot be used now: ${message}`, { cause: error });
+  }
+  return new SluiceError("internal", `PostgreSQL refused a statement: ${message} (${code})`, { cause: error });
+}
+
+/** Undefined when the failure is not the server's answer to the statement but the connection's end. */
+function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error && "code" in error && "severity" in error)) return undefined;
+  return typeof error.code === "string" && !fatal.has(error.severity) ? error.code : undefined;
+}

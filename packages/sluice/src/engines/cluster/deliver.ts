@@ -1,0 +1,263 @@
+// Hands requests out: takes hints from the buffers, claims their requests in the ledger, and gives each worker that
+// waits what was claimed for it. It owns the hints of all claims of this process until they are settled or put back.
+import { messageOf, SluiceError } from "../../core/errors.ts";
+import type { Claim, Delivery } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { DeliverOptions } from "../../engine/engine.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { acceptedAtOf } from "./accept.ts";
+import { ConflictError, LostError, type Connected, type Statement } from "./database.ts";
+import { HintBuffer, type Hint } from "./hints.ts";
+import type { StoreClock } from "./store-clock.ts";
+
+const CLAIM: Statement = {
+  name: "claim",
+  text: `SELECT id, verdict, token::float8 AS token, attempts, queue, key, content_type, headers, body
+    FROM sluice.claim($1::uuid[], $2, $3, $4)`,
+};
+/** Claims that turned out to be of requests that had moved on meanwhile. */
+const RELEASE: Statement = {
+  name: "release",
+  text: `DELETE FROM sluice.running n USING unnest($1::uuid[], $2::bigint[]) AS i (id, token)
+    WHERE n.id = i.id AND n.token = i.token`,
+};
+const RELEASE_UNKNOWN: Statement = {
+  name: "release-unknown",
+  text: "DELETE FROM sluice.running WHERE member = $1 AND token <> ALL ($2::bigint[])",
+};
+
+interface ClaimRow {
+  readonly id: RequestId;
+  readonly verdict: "claimed" | "paused" | "gone" | "void";
+  readonly token: number;
+  readonly attempts: number;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly content_type: string;
+  readonly headers: string | null;
+  readonly body: Buffer;
+}
+
+interface Waiter {
+  readonly queue: string;
+  readonly max: number;
+  readonly resolve: (deliveries: readonly Delivery[]) => void;
+}
+
+/** What one claim asks for. */
+interface Plan {
+  readonly areSuspects: boolean;
+  readonly asked: readonly { readonly waiter: Waiter; readonly hints: readonly Hint[] }[];
+}
+
+interface Held {
+  readonly hint: Hint;
+  readonly isSuspect: boolean;
+}
+
+export interface DelivererOptions {
+  readonly connection: Connected;
+  readonly clock: StoreClock;
+  readonly member: () => number;
+  readonly isPaused: (queue: string) => boolean;
+  readonly onUnavailable: (error: SluiceError) => void;
+  readonly log: Logger;
+}
+
+/** A failed claim is tried again after so long. */
+const claimAgainMs = 500;
+
+export class Deliverer {
+  readonly #options: DelivererOptions;
+  readonly #buffers = new Map<string, HintBuffer>();
+  readonly #waiters = new Set<Waiter>();
+  /** By the claim's token. */
+  readonly #held = new Map<number, Held>();
+  #claiming: Promise<void> | undefined;
+  #resting: NodeJS.Timeout | undefined;
+  #mayHoldMore = false;
+  #isClosed = false;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+  }
+
+  bufferOf(queue: string): HintBuffer {
+    const buffer = this.#buffers.get(queue) ?? new HintBuffer();
+    this.#buffers.set(queue, buffer);
+    return buffer;
+  }
+
+  deliver({ queue, max, signal }: DeliverOptions): Promise<readonly Delivery[]> {
+    if (signal.aborted || this.#isClosed) return Promise.resolve([]);
+    return new Promise((resolve) => {
+      const abandon = (): void => {
+        // What is claimed for it already is on its way.
+        if (this.#waiters.delete(waiter)) resolve([]);
+      };
+      const waiter: Waiter = {
+        queue,
+        max,
+        resolve: (deliveries) => {
+          signal.removeEventListener("abort", abandon);
+          resolve(deliveries);
+        },
+      };
+      signal.addEventListener("abort", abandon, { once: true });
+      this.#waiters.add(waiter);
+      this.serve();
+    });
+  }
+
+  /** Looks whether there is something for somebody: after new hints, a resume, or the end of a suspect. */
+  serve(): void {
+    if (this.#claiming !== undefined || this.#resting !== undefined || this.#isClosed) return;
+    const plan = this.#planSuspect() ?? this.#planBatch();
+    if (plan.asked.length === 0) return;
+    for (const { waiter } of plan.asked) this.#waiters.delete(waiter);
+    this.#claiming = this.#claim(plan).finally(() => {
+      this.#claiming = undefined;
+      this.serve();
+    });
+  }
+
+  /** The claim came to its end: its hint may be acknowledged (I2). */
+  ended({ token }: Claim): void {
+    const held = this.#held.get(token);
+    if (held === undefined) return;
+    this.#held.delete(token);
+    held.hint.done();
+    if (held.isSuspect || this.#held.size === 0) this.serve();
+  }
+
+  /** Ends every wait with nothing, and waits for the claim under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#resting);
+    await this.#claiming;
+    for (const { resolve } of this.#waiters) resolve([]);
+    this.#waiters.clear();
+  }
+
+  /** A suspect runs alone in its process (I4): until all else has ended nobody gets anything. */
+  #planSuspect(): Plan | undefined {
+    const nothing: Plan = { areSuspects: true, asked: [] };
+    for (const { isSuspect } of this.#held.values()) if (isSuspect) return nothing;
+    for (const waiter of this.#openWaiters()) {
+      const buffer = this.bufferOf(waiter.queue);
+      if (!buffer.hasSuspect) continue;
+      const hint = this.#held.size === 0 ? buffer.takeSuspect() : undefined;
+      return hint === undefined ? nothing : { areSuspects: true, asked: [{ waiter, hints: [hint] }] };
+    }
+    return undefined;
+  }
+
+  #planBatch(): Plan {
+    const asked = [];
+    for (const waiter of this.#openWaiters()) {
+      const hints = this.bufferOf(waiter.queue).take(waiter.max);
+      if (hints.length > 0) asked.push({ waiter, hints });
+    }
+    return { areSuspects: false, asked };
+  }
+
+  #openWaiters(): readonly Waiter[] {
+    return [...this.#waiters].filter(({ queue }) => !this.#options.isPaused(queue));
+  }
+
+  async #claim(plan: Plan): Promise<void> {
+    const hints = plan.asked.flatMap((ask) => ask.hints);
+    let rows: ReadonlyMap<RequestId, ClaimRow>;
+    try {
+      await this.#releaseUnknown();
+      rows = await this.#claimRows(hints, plan.areSuspects);
+    } catch (error) {
+      this.#giveBack(plan, error);
+      return;
+    }
+    const given = new Set<RequestId>();
+    for (const { waiter, hints: own } of plan.asked) this.#hand(waiter, own, { rows, given, plan });
+    const voids = [...rows.values()].filter(({ verdict }) => verdict === "void");
+    if (voids.length > 0) await this.#release(voids);
+  }
+
+  async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<ReadonlyMap<RequestId, ClaimRow>> {
+    const { connection, clock, member } = this.#options;
+    const ids = [...new Set(hints.map(({ id }) => id))].sort(); // in one order everywhere: claims never wait in a circle
+    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [
+      ids,
+      areSuspects,
+      member(),
+      Math.round(clock.now()),
+    ]);
+    return new Map(rows.map((row) => [row.id, row]));
+  }
+
+  #hand(
+    waiter: Waiter,
+    hints: readonly Hint[],
+    { rows, given, plan }: { rows: ReadonlyMap<RequestId, ClaimRow>; given: Set<RequestId>; plan: Plan },
+  ): void {
+    const deliveries: Delivery[] = [];
+    const paused: Hint[] = [];
+    for (const hint of hints) {
+      const row = rows.get(hint.id);
+      if (row?.verdict === "claimed" && !given.has(hint.id)) {
+        given.add(hint.id);
+        this.#held.set(row.token, { hint, isSuspect: plan.areSuspects });
+        deliveries.push(deliveryOf(row));
+      } else if (row?.verdict === "paused") paused.push(hint);
+      else hint.done(); // ended, running or scheduled: the ledger sees to it
+    }
+    this.bufferOf(waiter.queue).giveBack(paused);
+    if (deliveries.length > 0) waiter.resolve(deliveries);
+    else this.#waitOn(waiter);
+  }
+
+  #waitOn(waiter: Waiter): void {
+    if (this.#isClosed) waiter.resolve([]);
+    else this.#waiters.add(waiter);
+  }
+
+  #giveBack(plan: Plan, error: unknown): void {
+    for (const { waiter, hints } of plan.asked) {
+      this.bufferOf(waiter.queue).giveBack(hints);
+      this.#waitOn(waiter);
+    }
+    if (error instanceof ConflictError) return;
+    if (error instanceof SluiceError && error.isRetryable) this.#options.onUnavailable(error);
+    else this.#options.log.error({ err: messageOf(error) }, "cannot claim");
+    this.#mayHoldMore ||= error instanceof LostError;
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.serve();
+    }, claimAgainMs);
+  }
+
+  /** Claims that were committed and whose answer was lost: nobody runs them, so they are let go. */
+  async #releaseUnknown(): Promise<void> {
+    if (!this.#mayHoldMore) return;
+    await this.#options.connection.rows(RELEASE_UNKNOWN, [this.#options.member(), [...this.#held.keys()]]);
+    this.#mayHoldMore = false;
+  }
+
+  async #release(rows: readonly ClaimRow[]): Promise<void> {
+    const values = [rows.map(({ id }) => id), rows.map(({ token }) => token)];
+    // Should this fail, the rows go when this process leaves.
+    await this.#options.connection.rows(RELEASE, values).catch(() => undefined);
+  }
+}
+
+function deliveryOf(row: ClaimRow): Delivery {
+  const { id, queue, token } = row;
+  const request = {
+    id,
+    queue,
+    key: row.key ?? undefined,
+    contentType: row.content_type,
+    headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
+    body: row.body,
+    acceptedAt: acceptedAtOf(id),
+  };
+  return { request, claim: { id, queue, token }, attempt: row.attempts + 1 };
+}

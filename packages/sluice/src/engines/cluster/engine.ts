@@ -1,0 +1,321 @@
+// The cluster engine in one process: its lanes to the ledger, its hints from the broker, its notices through the cache.
+// It owns the claims it made and the connections; every fact about a request is the ledger's.
+import type { Clock } from "../../core/clock.ts";
+import { SluiceError } from "../../core/errors.ts";
+import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import type {
+  AcceptResult,
+  AuditReport,
+  Change,
+  DeliverOptions,
+  Engine,
+  EngineHealth,
+  ListFilter,
+  MoveResult,
+  QueueStatus,
+  ReplayFilter,
+  ReplayReport,
+  RetryOptions,
+  SettleResult,
+  StartsAsk,
+  StartsGrant,
+  TransactedWork,
+} from "../../engine/engine.ts";
+import { auditLedger } from "./audit.ts";
+import type { Consumption } from "./consumer.ts";
+import { handBack } from "./give-back.ts";
+import { listRequests } from "./list.ts";
+import { cancel, pause, replay, replayMany } from "./moves.ts";
+import type { Parts } from "./parts.ts";
+import { readBody, readRequest, readResult } from "./read.ts";
+import type { RetryCall } from "./retry.ts";
+import type { SettleCall } from "./settle.ts";
+import { transact } from "./transact.ts";
+
+/** What may wait for its commit: beyond it the caller is told to come again. */
+const waitingCallsMax = 20_000;
+const waitingBytesMax = 256 * 1024 * 1024;
+/** Hints that a consumer holds unacknowledged, for each place that its first deliver asks for. */
+const hintsPerPlace = 2;
+const hintsMin = 16;
+const hintsMax = 2_000;
+
+export class ClusterEngine implements Engine {
+  readonly durability = "postgres";
+  readonly #parts: Parts;
+  readonly #consuming = new Map<string, Consumption>();
+  readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
+  /** Claims whose settle got no answer: the next one may find its own outcome. */
+  readonly #unanswered = new Set<number>();
+  #waitingBytes = 0;
+  #isSubscribed = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  /** What the broker has handed to this process and no claim has tried yet. */
+  hinted(queue: string): readonly RequestId[] {
+    return this.#parts.deliverer.bufferOf(queue).ids();
+  }
+
+  async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {
+    this.#assertOpen();
+    const { accepting, queues } = this.#parts;
+    for (const { queue } of requests) queues.noOf(queue);
+    const bytes = sumOfBytes(requests);
+    if (accepting.waitingCount >= waitingCallsMax || this.#waitingBytes + bytes > waitingBytesMax) {
+      throw new SluiceError("overloaded", "too much is waiting for its commit", { retryAfterSeconds: 1 });
+    }
+    this.#waitingBytes += bytes;
+    try {
+      return await this.#heeding(accepting.send<AcceptResult>(requests));
+    } finally {
+      this.#waitingBytes -= bytes;
+    }
+  }
+
+  async deliver(options: DeliverOptions): Promise<readonly Delivery[]> {
+    this.#parts.queues.noOf(options.queue);
+    if (options.signal.aborted || this.#closing !== undefined) return [];
+    this.#consume(options);
+    const deliveries = await this.#parts.deliverer.deliver(options);
+    for (const { claim } of deliveries) this.#changed(claim.id, "running");
+    return deliveries;
+  }
+
+  async settle(claim: Claim, outcome: Outcome): Promise<SettleResult> {
+    this.#assertOpen();
+    const isAgain = this.#unanswered.has(claim.token);
+    this.#unanswered.add(claim.token);
+    const call: SettleCall = { kind: "settle", claim, outcome, isAgain };
+    const result = await this.#heeding(this.#parts.settling.send<SettleResult>(call));
+    if (result === "settled") this.#changed(claim.id, outcome.kind);
+    this.#ended(claim);
+    return result;
+  }
+
+  async retry(claim: Claim, options: RetryOptions): Promise<SettleResult> {
+    this.#assertOpen();
+    const call: RetryCall = { kind: "retry", claim, options };
+    const result = await this.#heeding(this.#parts.settling.send<SettleResult>(call));
+    const isFuture = options.dueAt > this.#parts.clock.now();
+    if (result === "settled") this.#changed(claim.id, isFuture ? "scheduled" : "waiting");
+    this.#ended(claim);
+    return result;
+  }
+
+  readonly transact = async (claim: Claim, work: TransactedWork): Promise<SettleResult | "rolled-back"> => {
+    this.#assertOpen();
+    const { result, state } = await this.#heeding(transact(claim, work, this.#parts));
+    if (result === "rolled-back") return result;
+    crashPoint("outcome-committed");
+    if (state !== undefined) this.#changed(claim.id, state);
+    this.#ended(claim);
+    return result;
+  };
+
+  readonly starts = (ask: StartsAsk): Promise<StartsGrant> => this.#parts.sharedRate.take(ask);
+
+  report({ id, token }: Claim, progress: unknown): void {
+    this.#progress.set(id, { token, progress });
+    const change: Change = { kind: "progress", progress };
+    this.#parts.watchers.tell(id, change);
+    this.#parts.notices.publish([{ id, change }]);
+  }
+
+  async read(id: RequestId): Promise<RequestStatus | undefined> {
+    this.#assertOpen();
+    const status = await this.#heeding(readRequest(this.#parts.reading, id, this.#now()));
+    return status && this.#withProgress(status);
+  }
+
+  async readBody(id: RequestId): Promise<Content | undefined> {
+    this.#assertOpen();
+    return this.#heeding(readBody(this.#parts.reading, id));
+  }
+
+  async readResult(id: RequestId): Promise<Content | undefined> {
+    this.#assertOpen();
+    return this.#heeding(readResult(this.#parts.reading, id));
+  }
+
+  async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
+    this.#assertOpen();
+    const found = await this.#heeding(listRequests(this.#parts.reading, filter, this.#now()));
+    return found.map((status) => this.#withProgress(status));
+  }
+
+  async backlog(): Promise<readonly QueueStatus[]> {
+    this.#assertOpen();
+    const { backlogReader, reading, traffic, session } = this.#parts;
+    await this.#heeding(traffic.read(reading));
+    const stored = await this.#heeding(backlogReader.read(reading, this.#now()));
+    return stored.map(({ no: _no, ...status }) => {
+      const { accepting, finishing } = traffic.of(status.queue);
+      const workers = session.workersOf(status.queue);
+      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+    });
+  }
+
+  async replay(id: RequestId): Promise<MoveResult> {
+    this.#assertOpen();
+    const result = await this.#move(() => replay(id, this.#parts.moves));
+    if (result.kind === "moved") this.#changed(id, "waiting");
+    return result;
+  }
+
+  async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
+    this.#assertOpen();
+    const { matched, ids } = await this.#move(() => replayMany(filter, this.#parts.moves));
+    for (const id of ids) this.#changed(id, "waiting");
+    return { matched, replayed: ids.length };
+  }
+
+  async cancel(id: RequestId): Promise<MoveResult> {
+    this.#assertOpen();
+    const result = await this.#move(() => cancel(id, this.#parts.moves));
+    if (result.kind === "moved") this.#changed(id, "cancelled");
+    return result;
+  }
+
+  async pause(queue: string, isPaused: boolean): Promise<void> {
+    this.#assertOpen();
+    await this.#move(() => pause(queue, isPaused, this.#parts.moves));
+    this.#parts.notices.publishQueues();
+    this.#parts.deliverer.serve();
+  }
+
+  async audit(): Promise<AuditReport> {
+    this.#assertOpen();
+    return this.#move(() => auditLedger(this.#parts.moves.connection, this.#now()));
+  }
+
+  watch(id: RequestId, onChange: (change: Change) => void): Disposable {
+    const { notices, watchers } = this.#parts;
+    if (!this.#isSubscribed) notices.subscribe((changed, change) => watchers.tell(changed, change));
+    this.#isSubscribed = true;
+    return watchers.add(id, onChange);
+  }
+
+  attend(queue: string): Disposable {
+    const { session } = this.#parts;
+    session.attend(queue, 1);
+    let isPresent = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isPresent) session.attend(queue, -1);
+        isPresent = false;
+      },
+    };
+  }
+
+  health(): EngineHealth {
+    const out = this.#parts.outages.list();
+    const isProblem = ({ code }: { readonly code: string }): boolean =>
+      code === "store-unavailable" || code === "disk-full";
+    return { problems: out.filter(isProblem), degradations: out.filter((one) => !isProblem(one)) };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { deliverer, accepting, settling, moving, outbox, leader, session, watchers } = this.#parts;
+    watchers.close();
+    await deliverer.close();
+    await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
+    await leader.close();
+    await this.#handBack();
+    await Promise.all([...this.#consuming.values()].map((consumption) => consumption.stop()));
+    await outbox.close();
+    await session.close();
+    await this.#parts.dispose();
+  }
+
+  /** What nobody settled waits again. Should the ledger be out, the leader finds this process silent. */
+  async #handBack(): Promise<void> {
+    const { session, clock, outbox } = this.#parts;
+    try {
+      outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+    }
+  }
+
+  /** The first deliver of a queue opens its tap. */
+  #consume({ queue, max }: DeliverOptions): void {
+    if (this.#consuming.has(queue)) return;
+    const { broker, deliverer } = this.#parts;
+    const buffer = deliverer.bufferOf(queue);
+    const consumption = broker.consume({
+      queue,
+      prefetch: Math.min(hintsMax, Math.max(hintsMin, hintsPerPlace * max)),
+      onHints: (hints) => {
+        buffer.add(hints);
+        deliverer.serve();
+      },
+      onLost: () => buffer.clear(),
+    });
+    this.#consuming.set(queue, consumption);
+  }
+
+  /** The moves take turns: each has the connection to itself. */
+  #move<Value>(move: () => Promise<Value>): Promise<Value> {
+    return this.#heeding(this.#parts.moving.send<Value>(move));
+  }
+
+  /** An unavailable store is seen at once, not at the next beat. */
+  async #heeding<Value>(answer: Promise<Value>): Promise<Value> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof SluiceError) this.#parts.heed(error);
+      throw error;
+    }
+  }
+
+  #ended(claim: Claim): void {
+    this.#unanswered.delete(claim.token);
+    if (this.#progress.get(claim.id)?.token === claim.token) this.#progress.delete(claim.id);
+    this.#parts.deliverer.ended(claim);
+  }
+
+  #changed(id: RequestId, state: State): void {
+    const change: Change = { kind: "state", state, at: this.#now() };
+    this.#parts.watchers.tell(id, change);
+    this.#parts.notices.publish([{ id, change }]);
+  }
+
+  #now(): number {
+    return Math.round(this.#parts.clock.now());
+  }
+
+  #withProgress(status: RequestStatus): RequestStatus {
+    const reported = status.state === "running" ? this.#progress.get(status.id) : undefined;
+    return reported === undefined ? status : { ...status, progress: reported.progress };
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new SluiceError("draining", "the engine is closed");
+  }
+}
+
+function sumOfBytes(requests: readonly NewRequest[]): number {
+  let sum = 0;
+  for (const { body } of requests) sum += body.byteLength;
+  return sum;
+}

@@ -1,0 +1,155 @@
+// What one process does for the whole cluster: hints what is due, tells the broker again what it has not confirmed,
+// gives back the claims of the dead, puts back what the broker lost, keeps the partitions. Any process may lead; all of
+// it works from the ledger, so that the next leader goes on where this one died.
+import { messageOf, SluiceError } from "../../core/errors.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { Auditor } from "./auditor.ts";
+import type { Broker } from "./broker.ts";
+import { ConflictError, Connection } from "./database.ts";
+import { foldTallies, reap } from "./give-back.ts";
+import type { Outbox } from "./outbox.ts";
+import type { QueueNumbers } from "./queue-numbers.ts";
+import { relay } from "./relay.ts";
+import { dropExpired, keepPartitions } from "./retention.ts";
+import { hintDue } from "./scheduler.ts";
+import { lockClass, type Session } from "./session.ts";
+import type { StoreClock } from "./store-clock.ts";
+
+export interface LeaderOptions {
+  readonly session: Session;
+  readonly databaseUrl: string;
+  readonly broker: Broker;
+  readonly outbox: Outbox;
+  readonly queues: QueueNumbers;
+  readonly clock: StoreClock;
+  readonly hintIdsMax: (queue: string) => number;
+  readonly crashesMax: number;
+  readonly retentionMs: number;
+  readonly leaseMs: number;
+  readonly beatMs: number;
+  readonly log: Logger;
+}
+
+const tickMs = 100;
+const relayAgeMs = 2_000;
+
+interface Duty {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: () => Promise<void>;
+  lastAt: number;
+}
+
+export class Leader {
+  readonly #options: LeaderOptions;
+  readonly #duties: readonly Duty[];
+  /** Retention takes its time, and must not hold up the beat. */
+  readonly #keeper: Connection;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #keeping: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: LeaderOptions) {
+    this.#options = options;
+    const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
+    this.#keeper = new Connection({ databaseUrl, name: "sluice retention" });
+    const stillMs = Math.max(30_000, 2 * options.leaseMs);
+    const auditor = new Auditor({ connection: session.connection, broker, clock, hintIdsMax, stillMs, log });
+    const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
+      name,
+      everyMs,
+      run,
+      lastAt: Number.NEGATIVE_INFINITY,
+    });
+    this.#duties = [
+      duty("scheduler", tickMs, () => this.#hintDue()),
+      duty("reaper", Math.min(500, beatMs), () => this.#reap()),
+      duty("relay", 500, () => this.#relay()),
+      duty("auditor", 3_000, () => auditor.look()),
+      duty("retention", 60_000, () => this.#keepInTime()),
+    ];
+  }
+
+  open(): void {
+    this.#tickLater();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.#keeping;
+    await this.#keeper[Symbol.asyncDispose]();
+  }
+
+  #tickLater(): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#tick().finally(() => this.#tickLater());
+    }, tickMs);
+  }
+
+  async #tick(): Promise<void> {
+    for (const duty of this.#duties) {
+      const now = performance.now();
+      if (this.#options.session.leadsSince === undefined || this.#isClosed) return;
+      if (now - duty.lastAt < duty.everyMs) continue;
+      duty.lastAt = now;
+      try {
+        await duty.run();
+      } catch (error) {
+        this.#tell(duty, error);
+      }
+    }
+  }
+
+  /** An outage is told by whoever has the connection; anything else is a defect. */
+  #tell({ name }: Duty, error: unknown): void {
+    const isExpected = error instanceof ConflictError || (error instanceof SluiceError && error.isRetryable);
+    if (!isExpected) this.#options.log.error({ duty: name, err: messageOf(error) }, "a duty of the leader failed");
+  }
+
+  async #hintDue(): Promise<void> {
+    const { session, clock, outbox } = this.#options;
+    outbox.tell(await hintDue(session.connection, clock.now()));
+  }
+
+  async #relay(): Promise<void> {
+    const { session, broker, queues, hintIdsMax } = this.#options;
+    const { connection } = session;
+    const options = { connection, publisher: broker.publisher, queues, hintIdsMax, ageMs: relayAgeMs };
+    for (let round = 0; round < 50; round += 1) if (!(await relay(options))) return;
+  }
+
+  /** After an outage of the ledger everybody is silent: a new leader gives them the time to be heard. */
+  async #reap(): Promise<void> {
+    const { session, clock, outbox, crashesMax, leaseMs, beatMs } = this.#options;
+    if (performance.now() - (session.leadsSince ?? Number.POSITIVE_INFINITY) < 3 * beatMs) return;
+    const rows = await reap(session.connection, {
+      now: clock.now(),
+      crashesMax,
+      by: session.member,
+      lockClass,
+      leaseMs,
+      silentMs: 2.5 * beatMs,
+    });
+    outbox.tell(rows);
+    await foldTallies(session.connection);
+  }
+
+  #keepInTime(): Promise<void> {
+    this.#keeping ??= this.#keep()
+      .catch((error: unknown) => this.#options.log.warn({ err: messageOf(error) }, "retention has to wait"))
+      .finally(() => {
+        this.#keeping = undefined;
+      });
+    return Promise.resolve();
+  }
+
+  async #keep(): Promise<void> {
+    const { clock, retentionMs } = this.#options;
+    await keepPartitions(this.#keeper, clock.now());
+    await dropExpired(this.#keeper, { now: clock.now(), retentionMs });
+  }
+}

@@ -1,0 +1,705 @@
+import { after, before, test } from "node:test";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { freePort, startPostgres, startRabbitmq, startRedis, type Postgres } from "@sluice/testing";
+import { states, type State } from "../../core/request.ts";
+import { requestIdOf, SeqSource, type RequestId } from "../../core/request-id.ts";
+import type { SluiceError } from "../../core/errors.ts";
+import { openLog } from "../../telemetry/log.ts";
+import { auditLedger } from "./audit.ts";
+import { BacklogReader, freshWaiting } from "./backlog.ts";
+import { Connection, type Connected, type Statement } from "./database.ts";
+import { examine, type Finding } from "./doctor.ts";
+import { listRequests } from "./list.ts";
+import { checkSchema, migrateCluster } from "./migrate.ts";
+import { readBody, readRequest, readResult, readStates } from "./read.ts";
+import { dropExpired, keepPartitions } from "./retention.ts";
+import { checkSettings } from "./settings-check.ts";
+import { highestId, lowestId, timeOfId } from "./state.ts";
+
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const now = Date.now();
+const log = openLog({ level: "silent", isPretty: false });
+
+let postgres: Postgres;
+let databases = 0;
+
+before(async () => {
+  postgres = await startPostgres();
+  await migrate(await postgres.createDatabase("template"), ["orders", "mails"]);
+});
+after(() => postgres[Symbol.asyncDispose]());
+
+// Reading
+
+test("each state follows from the rows of a request", async () => {
+  await using ledger = await openLedger();
+  const ids = await oneInEachState(ledger);
+  for (const state of states) equal((await readRequest(ledger.db, ids[state], now))?.state, state);
+  deepEqual(
+    Object.fromEntries([...(await readStates(ledger.db, Object.values(ids), now))].map(([id, state]) => [state, id])),
+    ids,
+  );
+});
+
+test("a status tells all that is known of a request", async () => {
+  await using ledger = await openLedger();
+  const id = await ledger.accept({ key: "k", body: "12345" });
+  await ledger.fail(id, 1, "timeout");
+  await ledger.fail(id, 2, "boom");
+  await ledger.schedule(id, { dueAt: now + hourMs, attempts: 2, startedAt: now - 5 });
+  const waiting = { id, queue: "orders", key: "k", contentType: "text/plain", bytes: 5, acceptedAt: timeOfId(id) };
+  const rest = { finishedAt: undefined, progress: undefined };
+  deepEqual(await readRequest(ledger.db, id, now), {
+    ...waiting,
+    ...rest,
+    state: "scheduled",
+    attempts: 2,
+    startedAt: now - 5,
+    nextAttemptAt: now + hourMs,
+    lastError: { code: "boom", message: "it went boom" },
+  });
+  await ledger.run(id, { attempts: 2, startedAt: now });
+  const running = await readRequest(ledger.db, id, now);
+  deepEqual([running?.state, running?.startedAt, running?.nextAttemptAt], ["running", now, undefined]);
+  await ledger.finish(id, "dead", { finishedAt: now + 1, error: "last", attempts: 3 });
+  const dead = await readRequest(ledger.db, id, now);
+  deepEqual([dead?.state, dead?.attempts, dead?.finishedAt, dead?.lastError?.code], ["dead", 3, now + 1, "last"]);
+});
+
+test("a schedule row that is due waits", async () => {
+  await using ledger = await openLedger();
+  const id = await ledger.accept();
+  await ledger.schedule(id, { dueAt: now });
+  equal((await readRequest(ledger.db, id, now - 1))?.state, "scheduled");
+  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+});
+
+test("bodies and results come back byte for byte, and a stranger's id knows none", async () => {
+  await using ledger = await openLedger();
+  const id = await ledger.accept({ body: "in" });
+  equal(await readResult(ledger.db, id), undefined);
+  await ledger.finish(id, "done", { result: "out" });
+  deepEqual(textOf(await readBody(ledger.db, id)), ["text/plain", "in"]);
+  deepEqual(textOf(await readResult(ledger.db, id)), ["text/html", "out"]);
+  const stranger = `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}` as RequestId;
+  equal(await readRequest(ledger.db, stranger, now), undefined);
+  equal(await readBody(ledger.db, stranger), undefined);
+  equal((await readStates(ledger.db, [stranger], now)).size, 0);
+});
+
+// Lists
+
+test("a list is newest first and pages without gaps or doubles, over days and years", async () => {
+  await using ledger = await openLedger();
+  const ages = [0, 1, 2, 25, 26, 24 * 9, 24 * 9 + 1, 24 * 200, 24 * 320];
+  const newestFirst: RequestId[] = [];
+  for (const age of ages) newestFirst.push(await ledger.accept({ at: now - age * hourMs }));
+  const listed: RequestId[] = [];
+  for (let from: RequestId | undefined; ; from = listed.at(-1)) {
+    const page = await listRequests(ledger.db, { limit: 2, before: from }, now);
+    listed.push(...page.map(({ id }) => id));
+    if (page.length < 2) break;
+  }
+  deepEqual(listed, newestFirst);
+});
+
+test("a list filters by state, each request under one", async () => {
+  await using ledger = await openLedger();
+  const ids = await oneInEachState(ledger);
+  for (const state of states) {
+    for (const queue of ["orders", undefined]) {
+      const found = await listRequests(ledger.db, { queue, state, limit: 10 }, now);
+      deepEqual(idsOf(found), [ids[state]], `${state} ${queue}`);
+      equal(found[0]?.state, state);
+    }
+    deepEqual(await listRequests(ledger.db, { queue: "mails", state, limit: 10 }, now), []);
+    deepEqual(await listRequests(ledger.db, { state, limit: 10, before: ids[state] }, now), []);
+  }
+  equal((await listRequests(ledger.db, { limit: 10 }, now)).length, states.length);
+});
+
+test("a list filters by queue and by key", async () => {
+  await using ledger = await openLedger();
+  const here = await ledger.accept({ key: "k" });
+  const there = await ledger.accept({ queue: "mails", key: "k" });
+  await ledger.accept({ key: "other" });
+  await ledger.finish(there, "dead");
+  const list = async (filter: { queue?: string; key?: string; state?: State; before?: RequestId }) =>
+    idsOf(await listRequests(ledger.db, { ...filter, limit: 10 }, now));
+  deepEqual(await list({ queue: "mails" }), [there]);
+  deepEqual(await list({ key: "k" }), [there, here]);
+  deepEqual(await list({ key: "k", before: there }), [here]);
+  deepEqual(await list({ key: "k", state: "dead" }), [there]);
+  deepEqual(await list({ queue: "orders", key: "k" }), [here]);
+  deepEqual(await list({ queue: "mails", key: "other" }), []);
+  deepEqual(await list({ queue: "nowhere" }), []);
+});
+
+test("what waits is listed whether it is fresh or came back", async () => {
+  await using ledger = await openLedger();
+  const back = await ledger.accept();
+  const fresh = await ledger.accept();
+  const runs = await ledger.accept();
+  await ledger.schedule(back, { dueAt: now - 1 });
+  await ledger.schedule(runs, { dueAt: now - 1 });
+  await ledger.run(runs);
+  deepEqual(idsOf(await listRequests(ledger.db, { state: "waiting", limit: 10 }, now)), [fresh, back]);
+});
+
+test("a page of the newest does not touch the partitions of older days", async () => {
+  await using ledger = await openLedger();
+  for (let days = 2; days < 40; days += 1) await keepPartitions(ledger.db, now - days * dayMs);
+  for (let count = 0; count < 20; count += 1) await ledger.finish(await ledger.accept(), "done");
+  await ledger.db.script("ANALYZE");
+  const old = "requests_20[0-9]{6}$|outcomes_20[0-9]{6}$";
+  const scans = async (): Promise<number> => {
+    await ledger.db.script("SELECT pg_stat_force_next_flush()");
+    const [row] = await ledger.rows<{ scans: number }>(
+      `SELECT sum(seq_scan + coalesce(idx_scan, 0))::int AS scans FROM pg_stat_user_tables
+       WHERE relname ~ $1 AND right(relname, 8) < to_char(to_timestamp($2) AT TIME ZONE 'UTC', 'YYYYMMDD')`,
+      [old, (now - 2 * dayMs) / 1000],
+    );
+    return row?.scans ?? 0;
+  };
+  const earlier = await scans();
+  for (const state of [undefined, "done"] as const)
+    equal((await listRequests(ledger.db, { state, limit: 10 }, now)).length, 10);
+  equal(await scans(), earlier);
+  await listRequests(ledger.db, { state: "dead", limit: 10 }, now); // there is none: the years are looked through
+  ok((await scans()) > earlier);
+});
+
+// Backlog
+
+test("the backlog tells counts, bytes and the oldest that waits", async () => {
+  await using ledger = await openLedger();
+  const ids = await oneInEachState(ledger);
+  const reader = new BacklogReader();
+  const [mails, orders] = await reader.read(ledger.db, now);
+  deepEqual(orders?.counts, Object.fromEntries(states.map((state) => [state, 1])));
+  deepEqual([orders?.queue, orders?.accepted, orders?.backlog, orders?.backlogBytes], ["orders", 6, 3, 6]);
+  equal(orders?.oldestWaitingAt, Math.min(timeOfId(ids.waiting), timeOfId(ids.scheduled)));
+  deepEqual([mails?.backlog, mails?.oldestWaitingAt, mails?.isPaused], [0, undefined, false]);
+});
+
+test("the oldest that waits follows those that are taken, and those that come back", async () => {
+  await using ledger = await openLedger();
+  const ids: RequestId[] = [];
+  for (let count = 0; count < 5; count += 1) ids.push(await ledger.accept({ at: now - 1_000 + count }));
+  const reader = new BacklogReader();
+  const oldest = async (): Promise<number | undefined> =>
+    (await reader.read(ledger.db, now)).find(({ queue }) => queue === "orders")?.oldestWaitingAt;
+  for (const id of ids) {
+    equal(await oldest(), timeOfId(id));
+    await ledger.run(id);
+  }
+  equal(await oldest(), undefined);
+  const later = await ledger.accept();
+  equal(await oldest(), timeOfId(later));
+  await ledger.unrun(ids[1] as RequestId);
+  await ledger.schedule(ids[1] as RequestId, { dueAt: now - 1 });
+  equal(await oldest(), timeOfId(ids[1] as RequestId));
+});
+
+test("a commit that shows late with a smaller id is found from the safe mark", async () => {
+  await using ledger = await openLedger();
+  const late = await ledger.accept({ at: now - 2_000 });
+  await ledger.hide(late);
+  const first = await ledger.accept({ at: now - 1_000 });
+  let elapsed = 0;
+  const reader = new BacklogReader(() => elapsed);
+  const oldest = async (): Promise<number | undefined> => (await reader.read(ledger.db, now))[1]?.oldestWaitingAt;
+  equal(await oldest(), timeOfId(first));
+  await ledger.show(late);
+  equal(await oldest(), timeOfId(first));
+  elapsed = 10_001;
+  equal(await oldest(), timeOfId(late));
+});
+
+test("fresh ones are told in order, up to a limit, from an id on", async () => {
+  await using ledger = await openLedger();
+  const ids: RequestId[] = [];
+  for (let count = 0; count < 6; count += 1) ids.push(await ledger.accept({ at: now - (6 - count) * 12 * hourMs }));
+  await ledger.accept({ queue: "mails" });
+  await ledger.finish(ids[0] as RequestId, "done");
+  await ledger.run(ids[2] as RequestId);
+  await ledger.schedule(ids[3] as RequestId, { dueAt: now });
+  const fresh = (from: string, limit: number) => freshWaiting(ledger.db, { queue: 1, from, limit });
+  deepEqual(await fresh(lowestId, 10), [ids[1], ids[4], ids[5]]);
+  deepEqual(await fresh(lowestId, 2), [ids[1], ids[4]]);
+  deepEqual(await fresh(ids[4] as RequestId, 10), [ids[4], ids[5]]);
+  deepEqual(await fresh(highestId, 10), []);
+});
+
+// The law
+
+test("the audit holds with a request in each state, and while claims overlap", async () => {
+  await using ledger = await openLedger();
+  const ids = await oneInEachState(ledger);
+  await ledger.run(ids.done); // a claim that came too late, not yet given back
+  await ledger.schedule(ids.running, { dueAt: now - 1 }); // it came back before
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  const one = Object.fromEntries(states.map((state) => [state, 1]));
+  deepEqual(queues[1], { queue: "orders", accepted: 6, ...one, missing: 0 });
+  equal(holds, true);
+});
+
+for (const state of states) {
+  test(`the audit misses a ${state} request that was deleted by hand`, async () => {
+    await using ledger = await openLedger();
+    const ids = await oneInEachState(ledger);
+    await ledger.rows("DELETE FROM sluice.requests WHERE id = $1", [ids[state]]);
+    const { holds, queues } = await auditLedger(ledger.db, now);
+    equal(holds, false);
+    deepEqual(
+      queues.map(({ queue, missing }) => [queue, missing]),
+      [
+        ["mails", 0],
+        ["orders", 1],
+      ],
+    );
+  });
+}
+
+test("the audit counts in one snapshot, over the slices of its statements", async () => {
+  await using ledger = await openLedger();
+  for (let count = 0; count < 7; count += 1) {
+    const id = await ledger.accept({ at: now - count * 7 * hourMs });
+    if (count % 2 === 0) await ledger.finish(id, "done");
+  }
+  for (const sliceRows of [1, 3, 7, 8]) {
+    const { holds, queues } = await auditLedger(ledger.db, now, { sliceRows });
+    deepEqual([holds, queues[1]?.done, queues[1]?.waiting], [true, 4, 3], String(sliceRows));
+  }
+});
+
+// Migrations
+
+test("a migration made twice changes nothing, and from two at once both succeed", async () => {
+  const url = await postgres.createDatabase("twice");
+  const both = await Promise.all([migrate(url, ["orders"]), migrate(url, ["orders", "mails"])]);
+  deepEqual(
+    both.map(({ to }) => to),
+    [1, 1],
+  );
+  deepEqual(await migrate(url, ["orders", "mails", "third"]), {
+    from: 1,
+    to: 1,
+    queuesDeclared: ["orders", "mails", "third"],
+  });
+  await using db = connect(url);
+  const names = await rowsOf<{ no: number; name: string }>(db, "SELECT no, name FROM sluice.queues ORDER BY no");
+  deepEqual(names.map(({ name }) => name).toSorted(), ["mails", "orders", "third"]);
+  deepEqual(
+    names.map(({ no }) => no),
+    [1, 2, 3],
+  );
+  equal(await checkSchema(db, ["orders"]), 1);
+  const [days] = await rowsOf<{ count: number }>(
+    db,
+    "SELECT count(*)::int FROM pg_class WHERE relname ~ '^(requests|outcomes)_[0-9]{8}$'",
+  );
+  equal(days?.count, 8);
+});
+
+test("a database without the schema, a queue without its row, an older and a newer schema are told apart", async () => {
+  const url = await postgres.createDatabase("versions");
+  await using db = connect(url);
+  await rejects(checkSchema(db, []), coded("schema-missing", /run sluice migrate/));
+  await migrate(url, ["orders"]);
+  await rejects(checkSchema(db, ["orders", "mails"]), coded("schema-missing", /"mails".*run sluice migrate/));
+  await rowsOf(db, "UPDATE sluice.meta SET value = '2'");
+  await rejects(checkSchema(db, ["orders"]), coded("schema-newer", /schema 2, .*up to 1/));
+  await rejects(migrate(url, ["orders", "new"]), coded("schema-newer", /schema 2, .*up to 1/));
+  deepEqual((await rowsOf(db, "SELECT name FROM sluice.queues")).length, 1);
+  await rowsOf(db, "UPDATE sluice.meta SET value = '0'");
+  await rejects(checkSchema(db, ["orders"]), coded("schema-missing", /run sluice migrate/));
+});
+
+test("a user who may not make a schema migrates one that is there", async () => {
+  const url = await postgres.createDatabase("narrow");
+  await using admin = connect(url);
+  await admin.script("CREATE ROLE narrow LOGIN; CREATE SCHEMA sluice AUTHORIZATION narrow");
+  const own = url.replace("//sluice@", "//narrow@");
+  deepEqual(await migrate(own, ["orders"]), { from: 0, to: 1, queuesDeclared: ["orders"] });
+});
+
+test("a server that is not there cannot be reached", async () => {
+  const url = `postgres://sluice@127.0.0.1:${await freePort()}/sluice`;
+  await rejects(migrate(url, ["orders"]), coded("unreachable", /127\.0\.0\.1/));
+});
+
+// Settings
+
+test("safe settings pass, and unsafe ones are named with what was found and what is needed", async () => {
+  await using safe = connect(postgres.url);
+  await checkSettings(safe);
+  await using careless = await startPostgres({ settings: { fsync: "off", full_page_writes: "off" } });
+  await using db = connect(careless.url);
+  await rejects(
+    checkSettings(db),
+    coded("unsafe-store", /fsync is off, must be on.*full_page_writes is off, must be on/),
+  );
+});
+
+test("synchronous_commit must not be off, and the database must take writes", async () => {
+  for (const value of ["local", "remote_write", "on"]) {
+    await using db = connect(postgres.url, { synchronous_commit: value });
+    await checkSettings(db);
+  }
+  await using hasty = connect(postgres.url, { synchronous_commit: "off" });
+  await rejects(checkSettings(hasty), coded("unsafe-store", /synchronous_commit is off/));
+  await using closed = connect(postgres.url, { default_transaction_read_only: "on" });
+  await rejects(checkSettings(closed), coded("unsafe-store", /default_transaction_read_only is on, must be off/));
+});
+
+// Retention
+
+const retentionMs = 7 * dayMs;
+
+test("an expired day is dropped with all that belongs to it, and the law holds after", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const done = await ledger.accept({ at: long, key: "k" });
+  const dead = await ledger.accept({ at: long + 1 });
+  const cancelled = await ledger.accept({ at: long + 2, queue: "mails" });
+  await ledger.finish(done, "done", { finishedAt: long + 10 });
+  await ledger.finish(dead, "dead", { finishedAt: long + 10 });
+  await ledger.finish(cancelled, "cancelled", { finishedAt: long + 10 });
+  await ledger.fail(dead, 1, "boom");
+  const young = await ledger.accept({ key: "young" });
+  await ledger.finish(young, "done", { finishedAt: now });
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 3);
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
+  deepEqual(idsOf(await listRequests(ledger.db, { limit: 10 }, now)), [young]);
+  deepEqual(await ledger.rows("SELECT key FROM sluice.keys"), [{ key: "young" }]);
+  deepEqual(await ledger.rows("SELECT id FROM sluice.failures"), []);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done, queues[1]?.dead, queues[0]?.cancelled], [true, 2, 1, 1]);
+  const [{ count } = { count: -1 }] = await ledger.rows<{ count: number }>(
+    "SELECT count(*)::int FROM pg_class WHERE relname IN ($1, $2)",
+    [`requests_${dayName(long)}`, `outcomes_${dayName(long)}`],
+  );
+  equal(count, 0);
+});
+
+test("one day goes at a time, the oldest first", async () => {
+  await using ledger = await openLedger();
+  const days = [12, 11, 10].map((days) => now - days * dayMs);
+  for (const day of days) await keepPartitions(ledger.db, day);
+  for (const day of days) await ledger.finish(await ledger.accept({ at: day }), "done", { finishedAt: day });
+  for (const left of [2, 1, 0]) {
+    equal(await dropExpired(ledger.db, { now, retentionMs }), 1);
+    equal((await listRequests(ledger.db, { limit: 10 }, now)).length, left);
+    equal((await auditLedger(ledger.db, now)).holds, true);
+  }
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
+});
+
+const kept: Readonly<Record<string, (ledger: Ledger, id: RequestId) => Promise<void>>> = {
+  waits: () => Promise.resolve(),
+  runs: (ledger, id) => ledger.run(id),
+  "is scheduled": (ledger, id) => ledger.schedule(id, { dueAt: now + hourMs }),
+  "was finished lately": (ledger, id) => ledger.finish(id, "done", { finishedAt: now - retentionMs + 1_000 }),
+};
+for (const [what, move] of Object.entries(kept)) {
+  test(`a day is kept for one request that ${what}, also in the default partition`, async () => {
+    await using ledger = await openLedger();
+    const long = now - 10 * dayMs;
+    const longer = now - 30 * dayMs; // without a partition
+    await keepPartitions(ledger.db, long);
+    const expected: RequestId[] = [];
+    for (const at of [longer, long]) {
+      const one = await ledger.accept({ at });
+      await ledger.finish(await ledger.accept({ at: at + 1 }), "done", { finishedAt: at + 1 });
+      await move(ledger, one);
+      expected.unshift(one);
+    }
+    equal(await dropExpired(ledger.db, { now, retentionMs }), 1); // the finished one of the default partition
+    const left = idsOf(await listRequests(ledger.db, { limit: 10 }, now));
+    equal(left.length, 3);
+    deepEqual(
+      left.filter((id) => expected.includes(id)),
+      expected,
+    );
+    equal((await auditLedger(ledger.db, now)).holds, true);
+  });
+}
+
+test("a day that somebody holds on to is dropped another time", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  await ledger.finish(await ledger.accept({ at: long }), "done", { finishedAt: long });
+  await using reader = connect(ledger.url);
+  await reader.script("BEGIN; SELECT * FROM sluice.requests");
+  await rejects(dropExpired(ledger.db, { now, retentionMs }), coded("store-unavailable", /lock timeout/));
+  equal((await auditLedger(ledger.db, now)).holds, true);
+  await reader.script("COMMIT");
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 1);
+});
+
+test("a request that is replayed while its day is about to go is not lost", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const id = await ledger.accept({ at: long });
+  await ledger.finish(id, "dead", { finishedAt: long });
+  await using replaying = connect(ledger.url);
+  await replaying.script("BEGIN");
+  await rowsOf(replaying, "DELETE FROM sluice.outcomes WHERE id = $1", [id]);
+  const dropping = rejects(dropExpired(ledger.db, { now, retentionMs }), coded("store-unavailable", /lock timeout/));
+  await dropping;
+  await rowsOf(
+    replaying,
+    "INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted) VALUES ($1, 1, 0, 0, 0, 0, true)",
+    [id],
+  );
+  await rowsOf(replaying, "UPDATE sluice.tallies SET dead = dead - 1 WHERE queue = 1");
+  await replaying.script("COMMIT");
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
+  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+  equal((await auditLedger(ledger.db, now)).holds, true);
+});
+
+test("a day that lies in the default partition already gets no partition of its own", async () => {
+  await using ledger = await openLedger();
+  const ahead = now + 20 * dayMs;
+  const id = await ledger.accept({ at: ahead });
+  await keepPartitions(ledger.db, ahead);
+  await keepPartitions(ledger.db, ahead);
+  const names = await ledger.rows<{ name: string }>(
+    "SELECT relname AS name FROM pg_class WHERE relname ~ '^requests_2'",
+  );
+  const made = [1, 2, 3].map((days) => `requests_${dayName(ahead + days * dayMs)}`);
+  ok(made.every((name) => names.some((row) => row.name === name)));
+  ok(!names.some(({ name }) => name === `requests_${dayName(ahead)}`));
+  equal((await readRequest(ledger.db, id, now))?.id, id);
+});
+
+// Doctor
+
+test("the doctor finds servers in order, and what they cost where they are not", async () => {
+  const url = await postgres.createDatabase("doctor");
+  await migrate(url, ["orders"]);
+  await using rabbitmq = await startRabbitmq();
+  await using redis = await startRedis({ settings: { "maxmemory-policy": "allkeys-lru" } });
+  const servers = { databaseUrl: url, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix: "test" };
+  const before = await examine({ servers, queues: ["orders"] });
+  deepEqual(
+    verdicts(before).filter(([, , verdict]) => verdict !== "ok"),
+    [
+      ["rabbitmq", "queue orders", "warning"],
+      ["redis", "maxmemory-policy", "warning"],
+    ],
+  );
+  match(before.find(({ what }) => what === "schema")?.found ?? "", /version 1/);
+  match(before.find(({ what }) => what === "commit")?.found ?? "", /^\d+\.\d ms$/);
+  deepEqual((await migrateCluster({ servers, queues: ["orders"], log })).queuesDeclared, ["orders"]);
+  deepEqual((await migrateCluster({ servers, queues: ["orders"], log })).queuesDeclared, []);
+  const after = await examine({ servers, queues: ["orders"] });
+  equal(after.find(({ what }) => what === "queue orders")?.verdict, "ok");
+  const third = await examine({ servers, queues: ["orders", "third"] });
+  match(third.find(({ what }) => what === "schema")?.advice ?? "", /"third".*sluice migrate/);
+});
+
+test("the doctor finds a server that is not there", async () => {
+  const port = await freePort();
+  const servers = {
+    databaseUrl: `postgres://sluice@127.0.0.1:${port}/sluice`,
+    amqpUrl: `amqp://127.0.0.1:${port}`,
+    redisUrl: `redis://127.0.0.1:${port}`,
+    prefix: "test",
+  };
+  deepEqual(verdicts(await examine({ servers, queues: ["orders"] })), [
+    ["postgres", "reachable", "unsafe"],
+    ["rabbitmq", "reachable", "unsafe"],
+    ["redis", "reachable", "unsafe"],
+  ]);
+});
+
+function verdicts(findings: readonly Finding[]): readonly (readonly string[])[] {
+  return findings.map(({ server, what, verdict }) => [server, what, verdict]);
+}
+
+// A ledger of its own for each test, with rows as the engine would leave them.
+
+interface Accepted {
+  readonly queue?: string;
+  readonly key?: string;
+  readonly body?: string;
+  readonly at?: number;
+}
+
+class Ledger implements AsyncDisposable {
+  readonly url: string;
+  readonly db: Connection;
+  #token = 0;
+
+  constructor(url: string) {
+    this.url = url;
+    this.db = connect(url);
+  }
+
+  rows<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    return rowsOf<Row>(this.db, text, values);
+  }
+
+  async accept({ queue = "orders", key, body = "{}", at = now }: Accepted = {}): Promise<RequestId> {
+    const id = newId(at);
+    const no = queueNo(queue);
+    const values = [id, no, key ?? null, Buffer.from(body)];
+    await this.rows(
+      `INSERT INTO sluice.requests (id, queue, key, content_type, bytes, body)
+       VALUES ($1, $2, $3, 'text/plain', length($4::bytea), $4)`,
+      values,
+    );
+    if (key !== undefined) await this.rows("INSERT INTO sluice.keys VALUES ($1, $2, $3, '')", [no, key, id]);
+    await this.#tally(id, "accepted", 1);
+    return id;
+  }
+
+  async run(id: RequestId, { attempts = 0, startedAt = now } = {}): Promise<void> {
+    this.#token += 1;
+    await this.rows(
+      `INSERT INTO sluice.running SELECT id, $2, 1, queue, $3, 0, $4, bytes FROM sluice.requests WHERE id = $1`,
+      [id, this.#token, attempts, startedAt],
+    );
+  }
+
+  async unrun(id: RequestId): Promise<void> {
+    await this.rows("DELETE FROM sluice.running WHERE id = $1", [id]);
+  }
+
+  async schedule(
+    id: RequestId,
+    { dueAt, attempts = 1, startedAt = now }: { dueAt: number; attempts?: number; startedAt?: number },
+  ): Promise<void> {
+    await this.rows(
+      `INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, started_at, token, is_hinted)
+       SELECT id, queue, $2, $3, 0, $4, 0, true FROM sluice.requests WHERE id = $1`,
+      [id, dueAt, attempts, startedAt],
+    );
+  }
+
+  async fail(id: RequestId, attempt: number, code: string): Promise<void> {
+    await this.rows("INSERT INTO sluice.failures VALUES ($1, $2, $3, $4, $5)", [
+      id,
+      attempt,
+      now,
+      code,
+      `it went ${code}`,
+    ]);
+  }
+
+  async finish(
+    id: RequestId,
+    state: "done" | "dead" | "cancelled",
+    {
+      finishedAt = now,
+      result = "",
+      error,
+      attempts = 1,
+    }: { finishedAt?: number; result?: string; error?: string; attempts?: number } = {},
+  ): Promise<void> {
+    await this.rows(
+      `INSERT INTO sluice.outcomes (id, queue, state, attempts, finished_at, content_type, result, error_code, error_message)
+       SELECT id, queue, $2, $3, $4, 'text/html', $5::bytea, $6, $6 FROM sluice.requests WHERE id = $1`,
+      [id, state, attempts, finishedAt, Buffer.from(result), error ?? null],
+    );
+    await this.rows("DELETE FROM sluice.schedule WHERE id = $1", [id]);
+    await this.rows("DELETE FROM sluice.running WHERE id = $1", [id]);
+    await this.#tally(id, state, -1);
+  }
+
+  /** As if its commit had not shown yet. */
+  async hide(id: RequestId): Promise<void> {
+    await this.rows("CREATE TABLE hidden AS SELECT * FROM sluice.requests WHERE false");
+    await this.rows(
+      "WITH gone AS (DELETE FROM sluice.requests WHERE id = $1 RETURNING *) INSERT INTO hidden SELECT * FROM gone",
+      [id],
+    );
+  }
+
+  async show(id: RequestId): Promise<void> {
+    await this.rows("INSERT INTO sluice.requests SELECT * FROM hidden WHERE id = $1", [id]);
+  }
+
+  async #tally(id: RequestId, column: "accepted" | "done" | "dead" | "cancelled", sign: 1 | -1): Promise<void> {
+    await this.rows(
+      `INSERT INTO sluice.tallies AS t (member, queue, ${column}, backlog_bytes)
+       SELECT floor(random() * 3)::int, queue, 1, $2 * bytes FROM sluice.requests WHERE id = $1
+       ON CONFLICT (member, queue) DO UPDATE
+       SET ${column} = t.${column} + 1, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes`,
+      [id, sign],
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.db[Symbol.asyncDispose]();
+  }
+}
+
+async function openLedger(): Promise<Ledger> {
+  databases += 1;
+  return new Ledger(await postgres.createDatabase(`ledger_${databases}`, "template"));
+}
+
+/** One request for each state, of two bytes each. */
+async function oneInEachState(ledger: Ledger): Promise<Record<State, RequestId>> {
+  const ids = {} as Record<State, RequestId>;
+  for (const [index, state] of states.entries()) ids[state] = await ledger.accept({ at: now - 600 + 100 * index });
+  await ledger.schedule(ids.scheduled, { dueAt: now + hourMs });
+  await ledger.run(ids.running);
+  for (const state of ["done", "dead", "cancelled"] as const) await ledger.finish(ids[state], state);
+  return ids;
+}
+
+const seqs = new Map<number, SeqSource>();
+
+function newId(at: number): RequestId {
+  const seq = seqs.get(at) ?? new SeqSource(-1);
+  seqs.set(at, seq);
+  return requestIdOf(seq.next(at), crypto.getRandomValues(new Uint8Array(8)));
+}
+
+function queueNo(name: string): number {
+  return name === "orders" ? 1 : 2;
+}
+
+function migrate(databaseUrl: string, queues: readonly string[]): ReturnType<typeof migrateCluster> {
+  const servers = { databaseUrl, amqpUrl: "", redisUrl: "", prefix: "test" };
+  return migrateCluster({ servers, queues, log, declare: () => Promise.resolve("declared") });
+}
+
+function connect(databaseUrl: string, settings?: Readonly<Record<string, string>>): Connection {
+  return new Connection({ databaseUrl, name: "ledger test", settings: { jit: "off", ...settings } });
+}
+
+let statements = 0;
+function rowsOf<Row extends object>(db: Connected, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const statement: Statement = { name: `test-${(statements += 1)}`, text };
+  return db.rows<Row>(statement, values);
+}
+
+function coded(code: SluiceError["code"], message: RegExp): (error: SluiceError) => boolean {
+  return (error) => {
+    equal(error.code, code);
+    match(error.message, message);
+    return true;
+  };
+}
+
+function idsOf(rows: readonly { readonly id: RequestId }[]): readonly RequestId[] {
+  return rows.map(({ id }) => id);
+}
+
+function textOf(content: { contentType: string; bytes: Uint8Array } | undefined): readonly unknown[] {
+  return [content?.contentType, content && Buffer.from(content.bytes).toString()];
+}
+
+function dayName(at: number): string {
+  return new Date(at).toISOString().slice(0, 10).replaceAll("-", "");
+}

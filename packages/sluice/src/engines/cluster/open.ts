@@ -1,0 +1,87 @@
+import { messageOf, SluiceError } from "../../core/errors.ts";
+import { seqOf, type RequestId } from "../../core/request-id.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { Broker } from "./broker.ts";
+import { Connection, type Statement } from "./database.ts";
+import { ClusterEngine } from "./engine.ts";
+import { checkSchema } from "./migrate.ts";
+import type { ClusterOptions } from "./options.ts";
+import { partsOf, type Parts } from "./parts.ts";
+import { checkSettings } from "./settings-check.ts";
+
+const LAST_ID: Statement = { name: "last-id", text: "SELECT id FROM sluice.requests ORDER BY id DESC LIMIT 1" };
+/** The counts' rows are there from the start: see await-tally in accept.ts. */
+const BEGIN_TALLIES: Statement = {
+  name: "begin-tallies",
+  text: "INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues ON CONFLICT DO NOTHING",
+};
+const connectAgainMs = 1_000;
+
+/**
+ * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis to share the
+ * rate. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
+ * `schema-missing`, `schema-older` or `schema-newer` before `sluice migrate`, `wrong-queue` when RabbitMQ has a queue of
+ * another kind. Without RabbitMQ or Redis it starts all the same: intake goes on.
+ */
+export async function openCluster(options: ClusterOptions): Promise<ClusterEngine> {
+  await checkLedger(options);
+  const parts = partsOf(options);
+  try {
+    await parts.queues.read(parts.reading);
+    await parts.session.open();
+    await parts.reading.rows(BEGIN_TALLIES, [parts.member()]);
+    const [last] = await parts.reading.rows<{ id: RequestId }>(LAST_ID);
+    if (last !== undefined) parts.seqs.skipTo(seqOf(last.id));
+    await connectBroker(parts, options);
+    await parts.cache.connect();
+    parts.leader.open();
+    return new ClusterEngine(parts);
+  } catch (error) {
+    await parts.session.close();
+    await parts.dispose();
+    throw error;
+  }
+}
+
+async function checkLedger({ servers, queues }: ClusterOptions): Promise<void> {
+  await using connection = new Connection({ databaseUrl: servers.databaseUrl, name: "sluice start" });
+  try {
+    await checkSettings(connection);
+    await checkSchema(
+      connection,
+      queues.map(({ name }) => name),
+    );
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === "store-unavailable")
+      throw new SluiceError("unreachable", error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** RabbitMQ may be out while a process starts; it is looked for until it is there. */
+async function connectBroker({ broker, closing }: Parts, { queues, log }: ClusterOptions): Promise<void> {
+  try {
+    await broker.connect();
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== "unreachable") throw error;
+    log.warn({ err: error.message }, "RabbitMQ is out: intake goes on, deliveries wait for it");
+    void connectInTime(broker, { signal: closing.signal, log });
+    return;
+  }
+  for (const { name } of queues)
+    if ((await broker.verify(name)) === "missing")
+      log.warn({ queue: name }, "RabbitMQ has not got this queue: the leader declares it");
+}
+
+async function connectInTime(broker: Broker, { signal, log }: { signal: AbortSignal; log: Logger }): Promise<void> {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, connectAgainMs).unref());
+    if (signal.aborted) return;
+    try {
+      await broker.connect();
+      return;
+    } catch (error) {
+      log.debug({ err: messageOf(error) }, "RabbitMQ is still out");
+    }
+  }
+}

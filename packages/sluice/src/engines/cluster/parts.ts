@@ -1,0 +1,217 @@
+// Everything a cluster engine is made of, wired up: which connection serves what, and what is closed when.
+import type { NewRequest } from "../../core/request.ts";
+import { SeqSource } from "../../core/request-id.ts";
+import { SluiceError } from "../../core/errors.ts";
+import { systemClock } from "../../core/clock.ts";
+import { Accepter } from "./accept.ts";
+import { BacklogReader } from "./backlog.ts";
+import { Broker } from "./broker.ts";
+import { Cache } from "./cache.ts";
+import { ConflictError, Connection } from "./database.ts";
+import { Deliverer } from "./deliver.ts";
+import { Lane, type Entry } from "./lane.ts";
+import { Leader } from "./leader.ts";
+import type { MovesOptions } from "./moves.ts";
+import { Notices } from "./notices.ts";
+import type { ClusterOptions } from "./options.ts";
+import { Outages } from "./outages.ts";
+import { Outbox } from "./outbox.ts";
+import { QueueNumbers } from "./queue-numbers.ts";
+import { readStates } from "./read.ts";
+import { commitRetries, type RetryCall } from "./retry.ts";
+import { Room } from "./room.ts";
+import { Session } from "./session.ts";
+import { commitOutcomes, type SettleCall } from "./settle.ts";
+import { SharedRate } from "./shared-rate.ts";
+import { StoreClock } from "./store-clock.ts";
+import { Traffic } from "./traffic.ts";
+import { ConnectionPool } from "./transact.ts";
+import { Watchers } from "./watchers.ts";
+
+export interface Parts {
+  readonly clock: StoreClock;
+  readonly queues: QueueNumbers;
+  readonly outages: Outages;
+  readonly session: Session;
+  readonly broker: Broker;
+  readonly cache: Cache;
+  readonly notices: Notices;
+  readonly sharedRate: SharedRate;
+  readonly outbox: Outbox;
+  readonly leader: Leader;
+  readonly deliverer: Deliverer;
+  readonly watchers: Watchers;
+  readonly traffic: Traffic;
+  readonly backlogReader: BacklogReader;
+  /** For queries. */
+  readonly reading: Connection;
+  readonly accepting: Lane<readonly NewRequest[]>;
+  readonly settling: Lane<SettleCall | RetryCall>;
+  readonly moving: Lane<() => Promise<unknown>>;
+  readonly moves: MovesOptions;
+  readonly transactions: ConnectionPool;
+  readonly member: () => number;
+  readonly seqs: SeqSource;
+  /** Aborted when all of it is disposed. */
+  readonly closing: AbortController;
+  /** Takes note of a failure that speaks of the ledger. */
+  heed(error: SluiceError): void;
+  dispose(): Promise<void>;
+}
+
+const hourMs = 3_600_000;
+const groupMax = 1_000;
+const groupBytesMax = 8 * 1024 * 1024;
+const lookEveryMs = 1_000;
+/** Plans are made once: the statements are the same each time, and planning costs more than they do. */
+const steady = { plan_cache_mode: "force_generic_plan", enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
+
+export function partsOf(options: ClusterOptions): Parts {
+  const { servers, name, log } = options;
+  const { databaseUrl, amqpUrl, redisUrl, prefix } = servers;
+  const { beatMs = 1_000, leaseMs = 15_000 } = options;
+  const closing = new AbortController();
+  const clock = new StoreClock(options.clock);
+  const queues = new QueueNumbers();
+  const outages = new Outages(log);
+  const traffic = new Traffic(options.clock ?? systemClock);
+  const connect = (use: string, settings?: Readonly<Record<string, string>>): Connection =>
+    new Connection({ databaseUrl, name: `sluice ${use}, ${name}`, settings });
+  const lanes = {
+    accepting: connect("accept", steady),
+    claiming: connect("claim", { ...steady, synchronous_commit: "off" }), // only unlogged rows are written there
+    settling: connect("settle", steady),
+    reading: connect("read", { jit: "off" }),
+    moving: connect("move", { jit: "off" }),
+  };
+  const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });
+  const cache = new Cache({ url: redisUrl, prefix, outages, log });
+  const notices = new Notices({ cache, origin: `${name} ${performance.timeOrigin}` });
+  const session = new Session({
+    databaseUrl,
+    name,
+    beatMs,
+    leaseMs,
+    clock,
+    outages,
+    log,
+    onBeat: async (connection) => {
+      await queues.read(connection);
+      await traffic.read(connection);
+      deliverer.serve(); // a pause may have ended
+    },
+  });
+  const member = (): number => session.member;
+  const hintIdsMax = (queue: string): number => traffic.hintIdsMax(queue);
+  const outbox = new Outbox({ connection: lanes.settling, publisher: broker.publisher, queues, hintIdsMax });
+  const room = new Room(lanes.accepting, options.queues);
+  const seqs = new SeqSource(-1);
+  const accepter = new Accepter({ connection: lanes.accepting, queues, room, outbox, seqs, clock, member });
+  const heed = (error: SluiceError): void => {
+    if (error.code === "store-unavailable" || error.code === "disk-full") outages.begin(error.code, error.message);
+  };
+  const deliverer = new Deliverer({
+    connection: lanes.claiming,
+    clock,
+    member,
+    isPaused: (queue) => queues.isPaused(queue),
+    onUnavailable: heed,
+    log,
+  });
+  const leader = new Leader({
+    session,
+    databaseUrl,
+    broker,
+    outbox,
+    queues,
+    clock,
+    hintIdsMax,
+    crashesMax: options.crashesMax ?? 5,
+    retentionMs: options.retentionMs ?? 7 * 24 * hourMs,
+    leaseMs,
+    beatMs,
+    log,
+  });
+  void notices.onQueues(() => void queues.read(lanes.reading).then(() => deliverer.serve(), () => undefined)); // the beat reads them too
+  return {
+    clock,
+    queues,
+    outages,
+    session,
+    broker,
+    cache,
+    notices,
+    sharedRate: new SharedRate({ cache, prefix, workersOf: (queue) => session.workersOf(queue), clock: systemClock }),
+    outbox,
+    leader,
+    deliverer,
+    watchers: new Watchers({
+      readStates: (ids) => readStates(lanes.reading, ids, Math.round(clock.now())),
+      now: () => Math.round(clock.now()),
+      lookEveryMs,
+    }),
+    traffic,
+    backlogReader: new BacklogReader(),
+    reading: lanes.reading,
+    accepting: new Lane({
+      commit: async (entries) => {
+        await accepter.commit(entries);
+        outages.end("disk-full");
+      },
+      callsMax: groupMax,
+      bytesMax: groupBytesMax,
+      bytesOf: (call) => call.reduce((sum, { body }) => sum + body.byteLength, 0),
+    }),
+    settling: new Lane({
+      commit: (entries) => commitSettling(entries, { connection: lanes.settling, clock, member, outbox }),
+      callsMax: groupMax,
+      bytesMax: groupBytesMax,
+      bytesOf: resultBytesOf,
+    }),
+    moving: new Lane({ commit: runMoves, callsMax: 1 }),
+    moves: { connection: lanes.moving, queues, outbox, clock, member },
+    transactions: new ConnectionPool(() => connect("transaction")),
+    member,
+    seqs,
+    closing,
+    heed,
+    async dispose() {
+      closing.abort();
+      await broker[Symbol.asyncDispose]();
+      await cache[Symbol.asyncDispose]();
+      await this.transactions[Symbol.asyncDispose]();
+      await Promise.all(Object.values(lanes).map((lane) => lane[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+type SettlingEntry = Entry<SettleCall | RetryCall>;
+
+async function commitSettling(
+  entries: readonly SettlingEntry[],
+  options: { connection: Connection; clock: StoreClock; member: () => number; outbox: Outbox },
+): Promise<void> {
+  const settles = entries.filter((entry): entry is Entry<SettleCall> => entry.call.kind === "settle");
+  const retries = entries.filter((entry): entry is Entry<RetryCall> => entry.call.kind === "retry");
+  if (settles.length > 0) await again(() => commitOutcomes(settles, options));
+  if (retries.length > 0) await again(() => commitRetries(retries, options));
+}
+
+async function runMoves(entries: readonly Entry<() => Promise<unknown>>[]): Promise<void> {
+  for (const { call, answer } of entries) answer((await again(call)) as never);
+}
+
+/** Another transaction in the way is no reason to give up. */
+async function again<Value>(work: () => Promise<Value>): Promise<Value> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ConflictError) || round === 20) throw error;
+    }
+  }
+}
+
+function resultBytesOf(call: SettleCall | RetryCall): number {
+  return call.kind === "settle" && call.outcome.kind === "done" ? call.outcome.result.bytes.byteLength : 0;
+}

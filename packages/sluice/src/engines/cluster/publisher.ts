@@ -1,0 +1,133 @@
+// Puts hints into RabbitMQ's queues. A hint is there once RabbitMQ said so, and did not send it back before.
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ConfirmChannel, Message } from "amqplib";
+import type { RequestId } from "../../core/request-id.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import type { BrokerLink, OpenChannel } from "./broker-link.ts";
+import { type HintKind, hintQueues } from "./topology.ts";
+
+export interface Hint {
+  readonly queue: string;
+  readonly kind: HintKind;
+  readonly ids: readonly RequestId[];
+}
+
+interface Unconfirmed {
+  readonly sentAtTick: number;
+  isReturned: boolean;
+  readonly resolve: (isPublished: boolean) => void;
+}
+
+/** What may be under way at a time. */
+const unconfirmedMax = 5_000;
+const tickMs = 1_000;
+const ticksMax = 30;
+const reopenMs = 200;
+
+export class Publisher implements AsyncDisposable {
+  readonly #link: BrokerLink;
+  readonly #prefix: string;
+  readonly #closing = new AbortController();
+  /** By message id, the oldest first. All of it is on the channel that is open. */
+  readonly #unconfirmed = new Map<string, Unconfirmed>();
+  readonly #run = randomBytes(6).toString("hex");
+  #channel: ConfirmChannel | undefined;
+  #keeping: Promise<void> | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #tick = 0;
+  #sent = 0;
+
+  constructor(link: BrokerLink, prefix: string) {
+    this.#link = link;
+    this.#prefix = prefix;
+  }
+
+  /** Resolves once something can be published; from then on the channel is kept open. */
+  async open(): Promise<void> {
+    const { closed } = await this.#open();
+    this.#ticker = setInterval(() => this.#passTick(), tickMs);
+    this.#keeping = this.#keep(closed);
+  }
+
+  /** Whether RabbitMQ has the hint for certain. Never rejects: a hint that is not there is published again. */
+  publish({ queue, kind, ids }: Hint): Promise<boolean> {
+    const channel = this.#channel;
+    const isBlocked = this.#link.blockedBecause !== undefined;
+    if (channel === undefined || isBlocked || this.#unconfirmed.size >= unconfirmedMax) return Promise.resolve(false);
+    const { fresh, again } = hintQueues(this.#prefix, queue);
+    const routingKey = kind === "fresh" ? fresh : again;
+    this.#sent += 1;
+    const messageId = `${this.#run}-${this.#sent}`;
+    const options = { persistent: true, mandatory: true, contentType: "text/plain", type: kind, messageId };
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#unconfirmed.set(messageId, { sentAtTick: this.#tick, isReturned: false, resolve });
+    try {
+      channel.publish("", routingKey, Buffer.from(ids.join("\n")), options, (error: unknown) => {
+        if (error === null) crashPoint("confirmed");
+        this.#settle(messageId, error === null);
+      });
+      // The client writes to the socket when this turn of the event loop is over.
+      setImmediate(() => setImmediate(crashPoint, "published"));
+    } catch {
+      this.#settle(messageId, false); // the channel is closing
+    }
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    clearInterval(this.#ticker);
+    this.#abandon();
+    await this.#keeping;
+  }
+
+  async #keep(firstClosed: Promise<string>): Promise<void> {
+    const { signal } = this.#closing;
+    const stopped = once(signal, "abort");
+    let closed: Promise<unknown> = firstClosed;
+    while (!signal.aborted) {
+      await Promise.race([closed, stopped]);
+      await delay(reopenMs, undefined, { signal }).catch(() => undefined); // told by the signal
+      try {
+        ({ closed } = await this.#open());
+      } catch {
+        closed = Promise.resolve(); // lost again: the next round waits for the connection
+      }
+    }
+  }
+
+  async #open(): Promise<OpenChannel<ConfirmChannel>> {
+    const opened = await this.#link.confirmChannel(this.#closing.signal);
+    const { channel } = opened;
+    channel.on("return", ({ properties }: Message) => {
+      const returned = this.#unconfirmed.get(String(properties.messageId));
+      if (returned !== undefined) returned.isReturned = true; // its confirm comes all the same, after this
+    });
+    channel.on("close", () => this.#abandon(channel));
+    this.#channel = channel;
+    return opened;
+  }
+
+  #settle(messageId: string, isConfirmed: boolean): void {
+    const hint = this.#unconfirmed.get(messageId);
+    if (hint === undefined) return;
+    this.#unconfirmed.delete(messageId);
+    hint.resolve(isConfirmed && !hint.isReturned);
+  }
+
+  /** A confirm that is this late may never come: the channel is given up, with what is under way on it. */
+  #passTick(): void {
+    this.#tick += 1;
+    const [oldest] = this.#unconfirmed.values();
+    if (oldest !== undefined && this.#tick - oldest.sentAtTick > ticksMax) this.#abandon();
+  }
+
+  #abandon(channel = this.#channel): void {
+    if (channel === undefined || channel !== this.#channel) return;
+    this.#channel = undefined;
+    for (const messageId of this.#unconfirmed.keys()) this.#settle(messageId, false);
+    channel.close().catch(() => undefined); // closed already
+  }
+}

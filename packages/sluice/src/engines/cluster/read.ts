@@ -1,0 +1,98 @@
+import type { Content, RequestStatus, State } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { Connected, Statement } from "./database.ts";
+import { ROWS_OF_ID, stateAt, timeOfId } from "./state.ts";
+
+/** For `i` with ids; see STATUS_ROWS. */
+export function statusColumns(now: `$${number}`): string {
+  return `r.id, (SELECT name FROM sluice.queues WHERE no = r.queue) AS queue, r.key, r.content_type, r.bytes,
+    ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
+    coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
+    s.due_at::float8 AS due_at, coalesce(o.error_code, f.code) AS error_code,
+    CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END AS error_message`;
+}
+export const STATUS_ROWS = `${ROWS_OF_ID}
+  LEFT JOIN LATERAL (SELECT code, message FROM sluice.failures WHERE id = i.id ORDER BY attempt DESC LIMIT 1) f ON true`;
+
+const SELECT_STATUS: Statement = {
+  name: "read-status",
+  text: `SELECT ${statusColumns("$2")} FROM (SELECT $1::uuid AS id) i ${STATUS_ROWS}`,
+};
+const SELECT_STATES: Statement = {
+  name: "read-states",
+  text: `SELECT i.id, ${stateAt("$2")} AS state FROM unnest($1::uuid[]) AS i (id) ${ROWS_OF_ID}`,
+};
+const SELECT_BODY: Statement = {
+  name: "read-body",
+  text: "SELECT content_type, body AS bytes FROM sluice.requests WHERE id = $1",
+};
+const SELECT_RESULT: Statement = {
+  name: "read-result",
+  text: "SELECT content_type, result AS bytes FROM sluice.outcomes WHERE id = $1 AND state = 'done'",
+};
+
+export interface StatusRow {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly content_type: string;
+  readonly bytes: number;
+  readonly state: State;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly finished_at: number | null;
+  readonly due_at: number | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+interface ContentRow {
+  readonly content_type: string;
+  readonly bytes: Uint8Array;
+}
+
+export async function readRequest(db: Connected, id: RequestId, now: number): Promise<RequestStatus | undefined> {
+  const [row] = await db.rows<StatusRow>(SELECT_STATUS, [id, Math.floor(now)]);
+  return row === undefined ? undefined : statusOf(row);
+}
+
+/** Ids that are unknown are absent. */
+export async function readStates(
+  db: Connected,
+  ids: readonly RequestId[],
+  now: number,
+): Promise<ReadonlyMap<RequestId, State>> {
+  const rows = await db.rows<{ id: RequestId; state: State }>(SELECT_STATES, [ids, Math.floor(now)]);
+  return new Map(rows.map(({ id, state }) => [id, state]));
+}
+
+export async function readBody(db: Connected, id: RequestId): Promise<Content | undefined> {
+  return contentOf(await db.rows<ContentRow>(SELECT_BODY, [id]));
+}
+
+/** The result of a request that is done. */
+export async function readResult(db: Connected, id: RequestId): Promise<Content | undefined> {
+  return contentOf(await db.rows<ContentRow>(SELECT_RESULT, [id]));
+}
+
+export function statusOf(row: StatusRow): RequestStatus {
+  return {
+    id: row.id,
+    queue: row.queue,
+    key: row.key ?? undefined,
+    state: row.state,
+    attempts: row.attempts,
+    acceptedAt: timeOfId(row.id),
+    startedAt: row.started_at ?? undefined,
+    finishedAt: row.finished_at ?? undefined,
+    nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
+    lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
+    contentType: row.content_type,
+    bytes: row.bytes,
+    progress: undefined,
+  };
+}
+
+function contentOf([row]: readonly ContentRow[]): Content | undefined {
+  return row === undefined ? undefined : { contentType: row.content_type, bytes: row.bytes };
+}

@@ -1,0 +1,193 @@
+// Partitions by day: made ahead, so that no request waits for one, and dropped whole once all that is in them has had
+// its outcome for as long as the retention. What was accepted on a day without a partition of its own is in the default
+// one and goes row by row.
+import type { Logger } from "../../telemetry/log.ts";
+import type { Connected, Connection, Statement } from "./database.ts";
+import { firstIdAt, type IdBound } from "./state.ts";
+
+/** Of those who change the schema one goes at a time; until the end of the transaction. */
+export const LOCK_SCHEMA: Statement = {
+  name: "lock-schema",
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('sluice schema', 0))",
+};
+/** Not by to_regclass: it may answer from a cache that has yet to hear of what another process has made. */
+const HAS_DAY: Statement = {
+  name: "retention-has-day",
+  text: `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'sluice' AND c.relname = 'requests_' || $1) AS is_there`,
+};
+const HAS_REST: Statement = {
+  name: "retention-has-rest",
+  text: `SELECT EXISTS (SELECT FROM sluice.requests_rest WHERE id >= $1::uuid AND id < $2::uuid)
+    OR EXISTS (SELECT FROM sluice.outcomes_rest WHERE id >= $1::uuid AND id < $2::uuid) AS is_there`,
+};
+const SELECT_DAYS: Statement = {
+  name: "retention-days",
+  text: `SELECT substring(c.relname FROM '\\d{8}$') AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'sluice.requests'::regclass AND c.relname ~ '^requests_\\d{8}$' ORDER BY 1`,
+};
+const IN_DAY = "id >= $1::uuid AND id < $2::uuid";
+/** The last two look at each row of the day; the first two mostly tell already. */
+const IS_KEPT: Statement = {
+  name: "retention-is-kept",
+  text: `SELECT CASE
+      WHEN EXISTS (SELECT FROM (SELECT id FROM sluice.schedule WHERE ${IN_DAY}) s
+        WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = s.id)) THEN true
+      WHEN EXISTS (SELECT FROM (SELECT id FROM sluice.running WHERE ${IN_DAY}) n
+        WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = n.id)) THEN true
+      WHEN EXISTS (SELECT FROM sluice.outcomes WHERE ${IN_DAY} AND finished_at >= $3::bigint) THEN true
+      ELSE EXISTS (SELECT FROM (SELECT id FROM sluice.requests WHERE ${IN_DAY}) r
+        LEFT JOIN (SELECT id FROM sluice.outcomes WHERE ${IN_DAY}) o ON o.id = r.id WHERE o.id IS NULL)
+    END AS is_kept`,
+};
+const DELETE_KEYS = leftovers("keys");
+const DELETE_FAILURES = leftovers("failures");
+const DELETE_SCHEDULE = leftovers("schedule");
+const DELETE_RUNNING = leftovers("running");
+const COUNTS = `count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'dead') AS dead,
+  count(*) FILTER (WHERE state = 'cancelled') AS cancelled, count(*) AS total`;
+const NOTE_EXPIRED = `UPDATE sluice.queues q SET expired_done = q.expired_done + c.done,
+    expired_dead = q.expired_dead + c.dead, expired_cancelled = q.expired_cancelled + c.cancelled
+  FROM counted c WHERE q.no = c.queue RETURNING c.total::float8 AS total`;
+const COUNT_DAY: Statement = {
+  name: "retention-count-day",
+  text: `WITH counted AS (SELECT queue, ${COUNTS} FROM sluice.outcomes WHERE ${IN_DAY} GROUP BY queue) ${NOTE_EXPIRED}`,
+};
+const DROP_REST: Statement = {
+  name: "retention-drop-rest",
+  text: `WITH old AS (
+      SELECT id FROM sluice.outcomes_rest WHERE id < $1::uuid AND finished_at < $2::bigint ORDER BY id LIMIT $3::int
+      FOR UPDATE SKIP LOCKED
+    ), gone AS (
+      DELETE FROM sluice.outcomes_rest o USING old WHERE o.id = old.id RETURNING o.id, o.queue, o.state
+    ), of_requests AS (DELETE FROM sluice.requests_rest r USING gone g WHERE r.id = g.id
+    ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
+    ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
+    ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
+    ), of_running AS (DELETE FROM sluice.running n USING gone g WHERE n.id = g.id
+    ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue) ${NOTE_EXPIRED}`,
+};
+
+const dayMs = 86_400_000;
+const daysAhead = 3;
+const restPerStep = 500;
+const leftoversPerStep = 5_000;
+/** Whoever waits for a lock that this waits for, waits as long at most. */
+const LIMIT_WAIT = "SET LOCAL lock_timeout = '2s'";
+
+interface Day {
+  /** `20261122` */
+  readonly name: string;
+  readonly from: IdBound;
+  readonly before: IdBound;
+  readonly endsAt: number;
+}
+
+/** Makes the partitions of today and the next three days (UTC) where they are missing. */
+export async function keepPartitions(connection: Connection, now: number, log?: Logger): Promise<void> {
+  for (let ahead = 0; ahead <= daysAhead; ahead += 1) await keepDay(connection, dayAt(now + ahead * dayMs), log);
+}
+
+/**
+ * Drops the oldest day whose requests all have an outcome from before the retention, and some of such requests in the
+ * default partition. Gives back how many requests went: with 0 there are no more for now. Rejects as unavailable when
+ * others hold on to the tables: nothing was dropped then.
+ */
+export async function dropExpired(
+  connection: Connection,
+  { now, retentionMs }: { readonly now: number; readonly retentionMs: number },
+): Promise<number> {
+  const cutoff = Math.floor(now - retentionMs);
+  let dropped = sum(await connection.rows<Total>(DROP_REST, [firstIdAt(cutoff), cutoff, restPerStep]));
+  for (const { name } of await connection.rows<{ name: string }>(SELECT_DAYS)) {
+    const day = dayNamed(name);
+    if (day.endsAt > cutoff || (await isKept(connection, day, cutoff))) continue;
+    await deleteLeftovers(connection, day);
+    dropped += await dropDay(connection, day, cutoff);
+    if (dropped > 0) break;
+  }
+  return dropped;
+}
+
+async function keepDay(connection: Connection, day: Day, log: Logger | undefined): Promise<void> {
+  if (await isTrue(connection, HAS_DAY, [day.name])) return;
+  await connection.transaction(async (inside) => {
+    await inside.script(LIMIT_WAIT);
+    await inside.rows(LOCK_SCHEMA);
+    if (await isTrue(inside, HAS_DAY, [day.name])) return;
+    if (await isTrue(inside, HAS_REST, [day.from, day.before])) {
+      log?.debug({ day: day.name }, "this day is in the default partition already");
+      return;
+    }
+    for (const table of ["requests", "outcomes"]) await inside.script(partitionOf(table, day));
+  });
+}
+
+/** Made beside the table and then attached: so those who read and write the table need not be held up. */
+function partitionOf(table: string, { name, from, before }: Day): string {
+  return `CREATE TABLE sluice.${table}_${name} (LIKE sluice.${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS
+      INCLUDING STORAGE);
+    ALTER TABLE sluice.${table} ATTACH PARTITION sluice.${table}_${name} FOR VALUES FROM ('${from}') TO ('${before}')`;
+}
+
+async function isKept(connection: Connected, { from, before }: Day, cutoff: number): Promise<boolean> {
+  const [row] = await connection.rows<{ is_kept: boolean }>(IS_KEPT, [from, before, cutoff]);
+  return row?.is_kept !== false;
+}
+
+/** In small steps and before the day itself: a step that was the last one before a crash is simply gone on with. */
+async function deleteLeftovers(connection: Connected, { from, before }: Day): Promise<void> {
+  for (const statement of [DELETE_KEYS, DELETE_FAILURES]) {
+    while (sum(await connection.rows<Total>(statement, [from, before, leftoversPerStep])) === leftoversPerStep);
+  }
+}
+
+async function dropDay(connection: Connection, day: Day, cutoff: number): Promise<number> {
+  const { name, from, before } = day;
+  return connection.transaction(async (inside) => {
+    await inside.script(LIMIT_WAIT);
+    await inside.rows(LOCK_SCHEMA);
+    // No outcome of the day can be taken back by a replay from here on; reading goes on until the drop.
+    await inside.script(`LOCK TABLE sluice.requests_${name}, sluice.outcomes_${name} IN SHARE MODE`);
+    if (await isKept(inside, day, cutoff)) return 0;
+    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING]) await inside.rows(statement, [from, before, allRows]);
+    const total = sum(await inside.rows<Total>(COUNT_DAY, [from, before]));
+    await inside.script(`DROP TABLE sluice.requests_${name}, sluice.outcomes_${name}`);
+    return total;
+  });
+}
+
+const allRows = 2_147_483_647;
+
+function leftovers(table: "keys" | "failures" | "schedule" | "running"): Statement {
+  return {
+    name: `retention-delete-${table}`,
+    text: `WITH gone AS (
+        DELETE FROM sluice.${table} WHERE ctid = ANY (ARRAY (SELECT ctid FROM sluice.${table} WHERE ${IN_DAY} LIMIT $3::int))
+          AND ${IN_DAY} RETURNING 1
+      ) SELECT count(*)::float8 AS total FROM gone`,
+  };
+}
+
+interface Total {
+  readonly total: number;
+}
+
+function sum(rows: readonly Total[]): number {
+  return rows.reduce((all, { total }) => all + total, 0);
+}
+
+async function isTrue(connection: Connected, statement: Statement, values: readonly unknown[]): Promise<boolean> {
+  const [row] = await connection.rows<{ is_there: boolean }>(statement, values);
+  return row?.is_there === true;
+}
+
+function dayAt(timeMs: number): Day {
+  const startsAt = Math.floor(timeMs / dayMs) * dayMs;
+  const name = new Date(startsAt).toISOString().slice(0, 10).replaceAll("-", "");
+  return { name, from: firstIdAt(startsAt), before: firstIdAt(startsAt + dayMs), endsAt: startsAt + dayMs };
+}
+
+function dayNamed(name: string): Day {
+  return dayAt(Date.UTC(Number(name.slice(0, 4)), Number(name.slice(4, 6)) - 1, Number(name.slice(6))));
+}

@@ -1,0 +1,89 @@
+// The bounds of the queues (I7). What is known of a backlog is as old as a moment and may be too high, never too low by
+// more than what other gateways accepted in that moment; before a refusal it is read afresh.
+import type { NewRequest } from "../../core/request.ts";
+import type { QueueBounds } from "../../engine/engine.ts";
+import type { Connected, Statement } from "./database.ts";
+
+const SELECT_BACKLOGS: Statement = {
+  name: "select-backlogs",
+  text: `SELECT q.name, coalesce(sum(t.accepted - t.done - t.dead - t.cancelled), 0)::float8 AS count,
+      coalesce(sum(t.backlog_bytes), 0)::float8 AS bytes
+    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no GROUP BY q.name`,
+};
+const freshMs = 1_000;
+
+interface Sum {
+  count: number;
+  bytes: number;
+}
+
+export class Room {
+  readonly #connection: Connected;
+  readonly #bounds: ReadonlyMap<string, QueueBounds>;
+  #known = new Map<string, Sum>();
+  #knownAt = Number.NEGATIVE_INFINITY;
+  /** Taken by the group that is being resolved. */
+  #taken = new Map<string, Sum>();
+
+  constructor(connection: Connected, queues: readonly QueueBounds[]) {
+    this.#connection = connection;
+    this.#bounds = new Map(queues.map((queue) => [queue.name, queue]));
+  }
+
+  /** Before a group: reads what is not known any more. */
+  async know(queues: ReadonlySet<string>): Promise<void> {
+    const isStale = performance.now() - this.#knownAt > freshMs;
+    if (isStale || ![...queues].every((queue) => this.#known.has(queue))) await this.#read();
+  }
+
+  begin(): void {
+    this.#taken = new Map();
+  }
+
+  /** Takes room for all of them or none; gives back the first that has none. */
+  async take(requests: readonly NewRequest[]): Promise<NewRequest | undefined> {
+    if (this.#firstWithout(requests) !== undefined) await this.#read();
+    const without = this.#firstWithout(requests);
+    if (without === undefined) for (const request of requests) addTo(this.#taken, request);
+    return without;
+  }
+
+  /** The group is committed. */
+  stored(): void {
+    for (const [queue, { count, bytes }] of this.#taken) {
+      const known = this.#known.get(queue);
+      if (known === undefined) continue;
+      known.count += count;
+      known.bytes += bytes;
+    }
+    this.begin();
+  }
+
+  #firstWithout(requests: readonly NewRequest[]): NewRequest | undefined {
+    const added = new Map<string, Sum>();
+    return requests.find((request) => {
+      const { queue } = request;
+      const own = addTo(added, request);
+      const bounds = this.#bounds.get(queue);
+      if (bounds === undefined) return false;
+      const [known, taken] = [this.#known.get(queue), this.#taken.get(queue)];
+      const count = (known?.count ?? 0) + (taken?.count ?? 0) + own.count;
+      const bytes = (known?.bytes ?? 0) + (taken?.bytes ?? 0) + own.bytes;
+      return count > bounds.backlogMax || bytes > bounds.backlogBytesMax;
+    });
+  }
+
+  async #read(): Promise<void> {
+    const rows = await this.#connection.rows<{ name: string; count: number; bytes: number }>(SELECT_BACKLOGS);
+    this.#known = new Map(rows.map(({ name, count, bytes }) => [name, { count, bytes }]));
+    this.#knownAt = performance.now();
+  }
+}
+
+function addTo(sums: Map<string, Sum>, { queue, body }: NewRequest): Sum {
+  const sum = sums.get(queue) ?? { count: 0, bytes: 0 };
+  sums.set(queue, sum);
+  sum.count += 1;
+  sum.bytes += body.byteLength;
+  return sum;
+}

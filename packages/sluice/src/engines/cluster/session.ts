@@ -1,0 +1,165 @@
+// A process as a member of the cluster: its beat, its number, its chance to lead. One connection holds two advisory
+// locks, the member's own and, for one member at a time, the leader's: both go with the process.
+import type { Logger } from "../../telemetry/log.ts";
+import { Connection, type Connected, type Statement } from "./database.ts";
+import type { Outages } from "./outages.ts";
+import type { StoreClock } from "./store-clock.ts";
+import { messageOf, SluiceError } from "../../core/errors.ts";
+
+/** The first key of every advisory lock of Sluice; the second is the member's number, or 0 for the leader. */
+export const lockClass = 0x51_1c_e0;
+const leaderLock = 0;
+
+const JOIN: Statement = {
+  name: "join",
+  text: `WITH joined AS (INSERT INTO sluice.members (name) VALUES ($1) RETURNING no)
+    SELECT no, pg_try_advisory_lock(${lockClass}, no) FROM joined`,
+};
+const HOLD: Statement = { name: "hold", text: `SELECT pg_try_advisory_lock(${lockClass}, $1)` };
+const BEAT: Statement = {
+  name: "beat",
+  text: "UPDATE sluice.members SET seen_at = clock_timestamp(), workers = $2 WHERE no = $1 RETURNING no",
+};
+const LEAVE: Statement = { name: "leave", text: "DELETE FROM sluice.members WHERE no = $1" };
+const LEAD: Statement = { name: "lead", text: `SELECT pg_try_advisory_lock(${lockClass}, ${leaderLock}) AS leads` };
+/** A leader that is silent, stopped or cut off, holds its lock until its connection is ended. */
+const DEPOSE: Statement = {
+  name: "depose",
+  text: `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = ${leaderLock} AND l.granted
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND NOT EXISTS (
+        SELECT FROM pg_locks own JOIN sluice.members m ON m.no::bigint = own.objid::bigint
+        WHERE own.pid = l.pid AND own.locktype = 'advisory' AND own.classid = ${lockClass}
+          AND m.seen_at > clock_timestamp() - make_interval(secs => $1 / 1000.0))`,
+};
+const SELECT_WORKERS: Statement = {
+  name: "select-workers",
+  text: `SELECT key AS queue, sum(value::int)::int AS workers FROM sluice.members, jsonb_each_text(workers)
+    WHERE no <> $1 GROUP BY key`,
+};
+
+export interface SessionOptions {
+  readonly databaseUrl: string;
+  readonly name: string;
+  readonly beatMs: number;
+  /** How long one may be silent. */
+  readonly leaseMs: number;
+  readonly clock: StoreClock;
+  readonly outages: Outages;
+  readonly log: Logger;
+  /** What a beat finds out besides: runs on the session's connection after each. */
+  readonly onBeat: (connection: Connection) => Promise<void>;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #connection: Connection;
+  readonly #attending = new Map<string, number>();
+  #elsewhere: ReadonlyMap<string, number> = new Map();
+  #no: number | undefined;
+  #leadsSince: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#connection = new Connection({
+      databaseUrl: options.databaseUrl,
+      name: `sluice session, ${options.name}`,
+      onConnect: (connection) => this.#enter(connection),
+    });
+  }
+
+  /** The member that claims are made for. */
+  get member(): number {
+    if (this.#no === undefined) throw new SluiceError("store-unavailable", "this process has not joined the cluster");
+    return this.#no;
+  }
+
+  /** Since when this process leads, by its monotonic clock; undefined while another one does. */
+  get leadsSince(): number | undefined {
+    return this.#leadsSince;
+  }
+
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  async open(): Promise<void> {
+    for (let reading = 0; reading < 5; reading += 1) await this.#options.clock.read(this.#connection);
+    await this.#beat();
+    this.#beatLater();
+  }
+
+  attend(queue: string, change: 1 | -1): void {
+    this.#attending.set(queue, (this.#attending.get(queue) ?? 0) + change);
+  }
+
+  /** Workers of a queue on all hosts, as of the last beat. */
+  workersOf(queue: string): number {
+    return (this.#attending.get(queue) ?? 0) + (this.#elsewhere.get(queue) ?? 0);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#beating;
+    if (this.#no !== undefined) await this.#connection.rows(LEAVE, [this.#no]).catch(() => undefined); // it is found silent
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  /** On each new connection: the member's lock, and the leader's if it is free. */
+  async #enter(connection: Connected): Promise<void> {
+    this.#leadsSince = undefined;
+    if (this.#no === undefined) {
+      const [row] = await connection.rows<{ no: number }>(JOIN, [this.#options.name]);
+      this.#no = row?.no;
+    } else await connection.rows(HOLD, [this.#no]);
+  }
+
+  #beatLater(): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#beating = this.#beatSafely().finally(() => this.#beatLater());
+    }, this.#options.beatMs);
+  }
+
+  async #beatSafely(): Promise<void> {
+    const { outages } = this.#options;
+    try {
+      await this.#beat();
+      outages.end("store-unavailable");
+    } catch (error) {
+      this.#leadsSince = undefined;
+      outages.begin("store-unavailable", messageOf(error));
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, log, onBeat } = this.#options;
+    await clock.read(this.#connection);
+    const workers = JSON.stringify(Object.fromEntries([...this.#attending].filter(([, count]) => count > 0)));
+    const [seen] = await this.#connection.rows(BEAT, [this.#no, workers]);
+    if (seen === undefined) {
+      log.warn({ member: this.#no }, "this process was silent for too long and lost its claims");
+      const [row] = await this.#connection.rows<{ no: number }>(JOIN, [this.#options.name]);
+      this.#no = row?.no;
+    }
+    const rows = await this.#connection.rows<{ queue: string; workers: number }>(SELECT_WORKERS, [this.#no]);
+    this.#elsewhere = new Map(rows.map(({ queue, workers: count }) => [queue, count]));
+    if (this.#leadsSince === undefined) await this.#tryToLead();
+    await onBeat(this.#connection);
+  }
+
+  async #tryToLead(): Promise<void> {
+    const [row] = await this.#connection.rows<{ leads: boolean }>(LEAD);
+    if (row?.leads !== true) {
+      await this.#connection.rows(DEPOSE, [this.#options.leaseMs]);
+      return;
+    }
+    this.#leadsSince = performance.now();
+    this.#options.log.info({ member: this.#no }, "this process leads the cluster");
+  }
+}

@@ -1,0 +1,81 @@
+// What PostgreSQL must promise before anything is accepted (I9).
+import { SluiceError } from "../../core/errors.ts";
+import type { Connected, Statement } from "./database.ts";
+
+const SELECT_SETTINGS: Statement = {
+  name: "settings-check",
+  text: `SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+      current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+      current_setting('synchronous_commit') AS synchronous_commit,
+      current_setting('default_transaction_read_only') AS read_only, pg_is_in_recovery() AS in_recovery`,
+};
+const versionNumMin = 150_000;
+
+export interface SettingFact {
+  readonly setting: string;
+  readonly found: string;
+  readonly needed: string;
+  readonly isSafe: boolean;
+  /** What goes wrong otherwise. */
+  readonly why: string;
+}
+
+interface SettingsRow {
+  readonly version_num: number;
+  readonly version: string;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly synchronous_commit: string;
+  readonly read_only: string;
+  readonly in_recovery: boolean;
+}
+
+/** Errors: `unsafe-store`, naming each setting with what was found and what is needed. */
+export async function checkSettings(db: Connected): Promise<void> {
+  const unsafe = (await readSettings(db)).filter(({ isSafe }) => !isSafe);
+  if (unsafe.length === 0) return;
+  const faults = unsafe.map(({ setting, found, needed, why }) => `${setting} is ${found}, must be ${needed}: ${why}`);
+  throw new SluiceError("unsafe-store", `PostgreSQL cannot keep what it is given; ${faults.join("; ")}`);
+}
+
+export async function readSettings(db: Connected): Promise<readonly SettingFact[]> {
+  const [row] = await db.rows<SettingsRow>(SELECT_SETTINGS);
+  if (row === undefined) return [];
+  const lost = "a crash of its machine loses what was answered with a receipt";
+  return [
+    {
+      setting: "server_version",
+      found: row.version,
+      needed: "15 or newer",
+      isSafe: row.version_num >= versionNumMin,
+      why: "older ones are not tested",
+    },
+    switchedOn("fsync", row.fsync, lost),
+    switchedOn("full_page_writes", row.full_page_writes, "a crash of its machine can leave torn pages"),
+    {
+      setting: "synchronous_commit",
+      found: row.synchronous_commit,
+      needed: "on, local, remote_write or remote_apply",
+      isSafe: row.synchronous_commit !== "off",
+      why: lost,
+    },
+    {
+      setting: "default_transaction_read_only",
+      found: row.read_only,
+      needed: "off",
+      isSafe: row.read_only === "off",
+      why: "nothing can be accepted",
+    },
+    {
+      setting: "pg_is_in_recovery",
+      found: row.in_recovery ? "true" : "false",
+      needed: "false",
+      isSafe: !row.in_recovery,
+      why: "this is a standby, which takes no writes",
+    },
+  ];
+}
+
+function switchedOn(setting: string, found: string, why: string): SettingFact {
+  return { setting, found, needed: "on", isSafe: found === "on", why };
+}

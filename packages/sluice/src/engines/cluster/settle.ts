@@ -1,0 +1,161 @@
+// Commits outcomes, a group with each statement. A claim is good while its row in running stands. PostgreSQL loses those
+// rows when it crashes: then a claim that nothing has made void since is good as well, and the first outcome wins (I3).
+import type { Claim, Outcome } from "../../core/request.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
+import type { SettleResult } from "../../engine/engine.ts";
+import type { Connected, Statement } from "./database.ts";
+import type { Entry } from "./lane.ts";
+import type { StoreClock } from "./store-clock.ts";
+
+/** Inputs of a settle: $1 ids, $2 tokens, $3 states, $4 content types, $5 where the result begins, $6 its bytes, $7 all
+ * results, $8 error codes, $9 error messages, $10 now, $11 member. */
+const INPUT = `
+  SELECT id, token, state, content_type, CASE WHEN at IS NOT NULL THEN substring($7::bytea FROM at FOR bytes) END AS result,
+    error_code, error_message
+  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $8::text[], $9::text[])
+    AS i (id, token, state, content_type, at, bytes, error_code, error_message)`;
+
+/** What is left to do once `released` has what the good claims held. */
+const CONCLUDE = `
+  settled AS (
+    INSERT INTO sluice.outcomes AS o (id, queue, state, attempts, started_at, finished_at, token, content_type, result,
+      error_code, error_message)
+    SELECT r.id, r.queue, i.state, r.attempts + 1, r.started_at, $10::bigint, i.token, i.content_type, i.result,
+      i.error_code, i.error_message
+    FROM released r JOIN input i ON i.id = r.id AND i.token = r.token
+    ON CONFLICT (id) DO NOTHING
+    RETURNING o.id, o.queue, o.state, o.token
+  ), unscheduled AS (
+    DELETE FROM sluice.schedule s USING released r WHERE s.id = r.id
+  ), tallied AS (
+    INSERT INTO sluice.tallies AS t (member, queue, done, dead, backlog_bytes)
+    SELECT $11::int, s.queue, count(*) FILTER (WHERE s.state = 'done'), count(*) FILTER (WHERE s.state = 'dead'),
+      -sum(r.bytes)
+    FROM settled s JOIN released r ON r.id = s.id GROUP BY s.queue
+    ON CONFLICT (member, queue) DO UPDATE
+    SET done = t.done + excluded.done, dead = t.dead + excluded.dead, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
+  )
+  SELECT id, token::float8 AS token FROM settled`;
+
+export const SETTLE: Statement = {
+  name: "settle",
+  text: `WITH input AS (${INPUT}), released AS (
+    DELETE FROM sluice.running n USING input i WHERE n.id = i.id AND n.token = i.token
+    RETURNING n.id, n.token, n.queue, n.attempts, n.started_at, n.bytes
+  ), ${CONCLUDE}`,
+};
+const SETTLE_FORGOTTEN: Statement = {
+  name: "settle-forgotten",
+  text: `WITH input AS (${INPUT}), released AS (
+    SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, s.started_at, r.bytes
+    FROM input i JOIN sluice.requests r ON r.id = i.id
+    LEFT JOIN sluice.schedule s ON s.id = i.id
+    WHERE coalesce(s.token < i.token, true)
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)
+  ), ${CONCLUDE}`,
+};
+/** A settle that was sent again after a lost answer may find its own outcome. */
+const OWN_OUTCOMES: Statement = {
+  name: "own-outcomes",
+  text: `SELECT o.id, o.token::float8 AS token FROM unnest($1::uuid[], $2::bigint[]) AS i (id, token)
+    JOIN sluice.outcomes o ON o.id = i.id AND o.token = i.token`,
+};
+
+export interface SettleCall {
+  readonly kind: "settle";
+  readonly claim: Claim;
+  readonly outcome: Outcome;
+  /** Sent before, and the answer was lost. */
+  readonly isAgain: boolean;
+}
+
+export interface SettleOptions {
+  readonly connection: Connected;
+  readonly clock: StoreClock;
+  readonly member: () => number;
+}
+
+export async function commitOutcomes(entries: readonly Entry<SettleCall>[], options: SettleOptions): Promise<void> {
+  const settled = new Set<string>();
+  await settleThrough(SETTLE, entries, { ...options, settled });
+  const late = entries.filter(({ call }) => !settled.has(nameOf(call.claim)));
+  if (late.length > 0) {
+    await settleThrough(SETTLE_FORGOTTEN, late, { ...options, settled });
+    const again = late.filter(({ call }) => call.isAgain);
+    if (again.length > 0) noteNames(settled, await ownOutcomes(again, options.connection));
+  }
+  crashPoint("outcome-committed");
+  for (const { call, answer } of entries) {
+    const result: SettleResult = settled.delete(nameOf(call.claim)) ? "settled" : "superseded"; // of two the first wins
+    answer(result as never);
+  }
+}
+
+/** One outcome inside a transaction of the caller's; whether its claim was good. */
+export async function settleInside(
+  inside: Connected,
+  { claim, outcome }: { readonly claim: Claim; readonly outcome: Outcome },
+  { clock, member }: Omit<SettleOptions, "connection">,
+): Promise<boolean> {
+  const call: SettleCall = { kind: "settle", claim, outcome, isAgain: false };
+  const values = valuesOf([call], Math.round(clock.now()), member());
+  for (const statement of [SETTLE, SETTLE_FORGOTTEN]) if ((await inside.rows(statement, values)).length > 0) return true;
+  return false;
+}
+
+interface Settled {
+  readonly id: string;
+  readonly token: number;
+}
+
+async function settleThrough(
+  statement: Statement,
+  entries: readonly Entry<SettleCall>[],
+  { connection, clock, member, settled }: SettleOptions & { readonly settled: Set<string> },
+): Promise<void> {
+  // One claim settled twice in one group: its first outcome is the one that goes in.
+  const calls = [...new Map(entries.toReversed().map(({ call }) => [nameOf(call.claim), call])).values()];
+  const values = valuesOf(calls, Math.round(clock.now()), member());
+  noteNames(settled, await connection.rows<{ id: string; token: number }>(statement, values));
+}
+
+function ownOutcomes(entries: readonly Entry<SettleCall>[], connection: Connected): Promise<Settled[]> {
+  const claims = entries.map(({ call }) => call.claim);
+  return connection.rows<{ id: string; token: number }>(OWN_OUTCOMES, [
+    claims.map(({ id }) => id),
+    claims.map(({ token }) => token),
+  ]);
+}
+
+function noteNames(names: Set<string>, rows: readonly Settled[]): void {
+  for (const row of rows) names.add(nameOf(row));
+}
+
+export function nameOf({ id, token }: { readonly id: string; readonly token: number }): string {
+  return `${id} ${token}`;
+}
+
+function valuesOf(calls: readonly SettleCall[], now: number, member: number): unknown[] {
+  const results = calls.map(({ outcome }) => (outcome.kind === "done" ? outcome.result : undefined));
+  const failures = calls.map(({ outcome }) => (outcome.kind === "dead" ? outcome.failure : undefined));
+  let bytes = 0;
+  const at = results.map((result) => {
+    if (result === undefined) return null;
+    const begin = bytes + 1;
+    bytes += result.bytes.byteLength;
+    return begin;
+  });
+  return [
+    calls.map(({ claim }) => claim.id),
+    calls.map(({ claim }) => claim.token),
+    calls.map(({ outcome }) => outcome.kind),
+    results.map((result) => result?.contentType ?? null),
+    at,
+    results.map((result) => result?.bytes.byteLength ?? null),
+    Buffer.concat(results.flatMap((result) => result?.bytes ?? [])),
+    failures.map((failure) => failure?.code ?? null),
+    failures.map((failure) => failure?.message ?? null),
+    now,
+    member,
+  ];
+}

@@ -1,0 +1,50 @@
+// The store's clock, as a process knows it (I8): read from the server now and then, carried on by the monotonic clock.
+// A process whose own clock is wrong by an hour tells the same time as all others.
+import { systemClock, type Clock } from "../../core/clock.ts";
+import type { Connected, Statement } from "./database.ts";
+
+const READ_CLOCK: Statement = {
+  name: "read-clock",
+  text: "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now",
+};
+
+export class StoreClock implements Clock {
+  readonly #clock: Clock;
+  /** The server's time when this process's monotonic clock was at zero. */
+  #zeroAt = Date.now() - performance.now();
+  #roundTripMs = Number.POSITIVE_INFINITY;
+  #readAt = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#zeroAt + performance.now() + this.#aheadMs();
+  }
+
+  monotonic(): number {
+    return this.#clock.monotonic();
+  }
+
+  /** The reading lies between the sending and the answer: half of the way is the best guess, and a short way a good one. */
+  async read(connection: Connected): Promise<void> {
+    const sentAt = performance.now();
+    const [row] = await connection.rows<{ now: number }>(READ_CLOCK);
+    if (row === undefined) return;
+    const roundTripMs = performance.now() - sentAt;
+    const isOld = sentAt - this.#readAt > keptMs;
+    if (roundTripMs > this.#roundTripMs && !isOld) return;
+    this.#zeroAt = row.now - (sentAt + roundTripMs / 2);
+    this.#roundTripMs = roundTripMs;
+    this.#readAt = sentAt;
+  }
+
+  /** A test's clock may be moved; the server's cannot. */
+  #aheadMs(): number {
+    return this.#clock === systemClock ? 0 : this.#clock.now() - systemClock.now();
+  }
+}
+
+/** Clocks drift: a good reading is kept for so long. */
+const keptMs = 60_000;

@@ -1,0 +1,65 @@
+// How fast requests are accepted and finished in the whole cluster, from the counts in the ledger.
+import type { Clock } from "../../core/clock.ts";
+import { RateMeter } from "../../core/rate-meter.ts";
+import type { Connected, Statement } from "./database.ts";
+
+const SELECT_TOTALS: Statement = {
+  name: "select-totals",
+  text: `SELECT q.name, coalesce(sum(t.accepted), 0)::float8 AS accepted,
+      coalesce(sum(t.done + t.dead + t.cancelled), 0)::float8 AS finished
+    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no GROUP BY q.name`,
+};
+
+/** A hint holds the work of so long: enough to spare the broker, too little for one worker to hoard. */
+const hintMs = 20;
+const hintIdsMax = 64;
+
+interface Meters {
+  readonly accepting: RateMeter;
+  readonly finishing: RateMeter;
+  accepted: number;
+  finished: number;
+  /** Finished in a second, of late. */
+  perSecond: number;
+  readAt: number;
+}
+
+export class Traffic {
+  readonly #clock: Clock;
+  readonly #meters = new Map<string, Meters>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async read(connection: Connected): Promise<void> {
+    const rows = await connection.rows<{ name: string; accepted: number; finished: number }>(SELECT_TOTALS);
+    for (const row of rows) this.#note(row);
+  }
+
+  of(queue: string): { readonly accepting: RateMeter; readonly finishing: RateMeter } {
+    const none = new RateMeter(this.#clock);
+    return this.#meters.get(queue) ?? { accepting: none, finishing: none };
+  }
+
+  /** How many requests of a queue one hint may hold. */
+  hintIdsMax(queue: string): number {
+    const perSecond = this.#meters.get(queue)?.perSecond ?? 0;
+    return Math.min(hintIdsMax, Math.max(1, Math.ceil((perSecond * hintMs) / 1_000)));
+  }
+
+  #note({ name, accepted, finished }: { name: string; accepted: number; finished: number }): void {
+    const now = performance.now();
+    const known = this.#meters.get(name);
+    if (known === undefined) {
+      const meters = { accepting: new RateMeter(this.#clock), finishing: new RateMeter(this.#clock) };
+      this.#meters.set(name, { ...meters, accepted, finished, perSecond: 0, readAt: now });
+      return;
+    }
+    known.accepting.add(Math.max(0, accepted - known.accepted));
+    known.finishing.add(Math.max(0, finished - known.finished));
+    const perSecond = (Math.max(0, finished - known.finished) * 1_000) / Math.max(1, now - known.readAt);
+    known.perSecond = (known.perSecond + perSecond) / 2;
+    Object.assign(known, { accepted, finished, readAt: now });
+  }
+}

@@ -1,0 +1,53 @@
+// An attempt inside the transaction that commits its outcome: effect and outcome together, or neither.
+import { messageOf, SluiceError } from "../core/errors.ts";
+import type { Delivery } from "../core/request.ts";
+import type { Engine, Sql } from "../engine/engine.ts";
+import { attempt, type AttemptOptions, type End } from "./attempt.ts";
+import type { AttemptEnd } from "./runner.ts";
+
+export interface TransactedOptions extends Omit<AttemptOptions, "sql"> {
+  readonly transact: NonNullable<Engine["transact"]>;
+  /** Whether the worker has stopped: an attempt may not even begin then. */
+  readonly isCutOff: () => boolean;
+}
+
+/** Only an attempt that is done is committed, any other is undone; the worker sees to what becomes of that. */
+export async function transactedAttempt(delivery: Delivery, options: TransactedOptions): Promise<End> {
+  const { transact, isCutOff, ...rest } = options;
+  const run: { end: End | undefined } = { end: undefined };
+  try {
+    const result = await transact(delivery.claim, async (sql) => {
+      if (isCutOff()) return undefined; // the worker stopped while this waited for its connection
+      const lent = lend(sql);
+      run.end = await attempt(delivery, { ...rest, sql: lent.sql }).finally(lent.takeBack);
+      return run.end.kind === "done" ? run.end : undefined;
+    });
+    if (result !== "rolled-back") return { kind: "committed", result };
+    if (run.end === undefined) return { kind: "cut-off" };
+    return run.end.kind === "done" ? undone("the transaction was rolled back") : run.end;
+  } catch (error) {
+    if (error instanceof SluiceError && error.isRetryable) return { kind: "unknown", message: error.message };
+    if (error instanceof SluiceError || run.end === undefined) throw error;
+    // What the store has against the commit is the handler's doing: a constraint that is checked there, perhaps.
+    return undone(messageOf(error));
+  }
+}
+
+/** A handler that goes on after its attempt must not write outside of the transaction. */
+function lend(sql: Sql): { readonly sql: Sql; takeBack(): void } {
+  let isOver = false;
+  return {
+    sql: {
+      async query(text, values) {
+        if (isOver) throw new Error("the attempt is over, and its transaction with it");
+        return sql.query(text, values);
+      },
+    },
+    takeBack: () => void (isOver = true),
+  };
+}
+
+function undone(message: string): AttemptEnd {
+  const failure = { code: "handler-threw", message, isRetryable: true, isCounted: true, retryAfterMs: undefined };
+  return { kind: "failed", failure, blame: "request" };
+}
