@@ -25,9 +25,24 @@ export async function runScenario(scenario: Scenario, { rounds, seed, isShort }:
     const played = await scenario.play({ rounds, isShort, random: seededRandom(seed, scenario.name) });
     return { scenario, seconds: seconds(), played, violations: judge(played), skipped: undefined };
   } catch (error) {
-    if (!(error instanceof SkippedError)) throw error;
-    return { scenario, seconds: seconds(), played: undefined, violations: [], skipped: error.message };
+    const said = error instanceof Error ? error.message : String(error);
+    if (error instanceof SkippedError)
+      return { scenario, seconds: seconds(), played: undefined, violations: [], skipped: said };
+    return {
+      scenario,
+      seconds: seconds(),
+      played: undefined,
+      violations: [`it broke off: ${said}`],
+      skipped: undefined,
+    };
   }
+}
+
+/** One line, as soon as it is through. */
+export function progress({ scenario, seconds, played, violations, skipped }: Result): string {
+  const verdict = skipped === undefined ? (violations.length === 0 ? "ok" : "RED") : "skipped";
+  const hits = played === undefined ? "" : `, ${played.hits} hits, ${played.figures.accepted} accepted`;
+  return `${verdict} ${scenario.name}: ${seconds.toFixed(1)} s${hits}`;
 }
 
 /** Everything that makes a scenario red. */

@@ -20,6 +20,8 @@ export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flaki
   readonly configFile?: string;
   /** SLUICE_CRASH_AT of each life that begins; undefined for one that is to go on. */
   readonly crashAt?: (role: Role) => string | undefined;
+  /** More arguments of `sluice worker`. */
+  readonly workerArgs?: readonly string[];
   /** More environment of a worker, by its number from 1. Those that have it start first: the first of all leads. */
   readonly workerEnv?: Readonly<Record<number, Readonly<Record<string, string>>>>;
   /** RabbitMQ is reached through a proxy, which can be cut. */
@@ -69,11 +71,17 @@ export class ClusterStage implements AsyncDisposable {
     const target = resources.use(await startTarget({ ...options, folder }));
     const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson")));
     const ports = await Promise.all(Array.from({ length: gatewayCount }, () => freePort()));
-    const stage = new ClusterStage({ options, name, folder, databaseUrl, proxy, target, ledger, ports }, resources.move());
-    resources.use(stage);
-    await stage.#start();
-    resources.move();
-    return stage;
+    const stage = new ClusterStage(
+      { options, name, folder, databaseUrl, proxy, target, ledger, ports },
+      resources.move(),
+    );
+    try {
+      await stage.#start();
+      return stage;
+    } catch (error) {
+      await stage[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   private constructor(parts: Parts, resources: AsyncDisposableStack) {
@@ -216,7 +224,8 @@ export class ClusterStage implements AsyncDisposable {
 
   #argsOf(role: Role, port: string): readonly string[] {
     const common = ["--config", this.#configFile, "--log-format", "json"];
-    return role === "gateway" ? [...common, "--port", port] : [...common, "--grace", `${graceSeconds}s`];
+    if (role === "gateway") return [...common, "--port", port];
+    return [...common, "--grace", `${graceSeconds}s`, ...(this.#parts.options.workerArgs ?? [])];
   }
 
   async #start(): Promise<void> {
@@ -236,7 +245,7 @@ export class ClusterStage implements AsyncDisposable {
   async #startMember(role: Role, number: number): Promise<void> {
     const { options, name, ports } = this.#parts;
     const { crashAt, logFolder, workerEnv } = options;
-    const member = await Member.start({
+    const member = new Member({
       role,
       number,
       args: [...this.#argsOf(role, String(ports[number - 1])), "--wait-for-servers", "60s"],
@@ -245,6 +254,7 @@ export class ClusterStage implements AsyncDisposable {
       logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
     });
     (role === "gateway" ? this.gateways : this.workers).push(member);
+    await member.ready();
   }
 
   /** Undefined once RabbitMQ holds none of the stage's hints, else what it still holds. */

@@ -43,19 +43,7 @@ export class Member implements AsyncDisposable {
   #isAsked = false;
   #isLast = false;
 
-  /** Resolves once it is ready. */
-  static async start(options: MemberOptions): Promise<Member> {
-    const member = new Member(options);
-    try {
-      await member.ready();
-      return member;
-    } catch (error) {
-      await member[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  private constructor(options: MemberOptions) {
+  constructor(options: MemberOptions) {
     this.role = options.role;
     this.name = `${options.role} ${options.number}`;
     this.#options = options;

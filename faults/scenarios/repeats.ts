@@ -1,3 +1,5 @@
+import type { Figures } from "../checker.ts";
+import type { Ledger } from "../ledger.ts";
 import { parcelOf } from "../parcel.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { sendOne } from "../sender.ts";
@@ -16,24 +18,53 @@ async function play({ isShort }: PlayOptions): Promise<Played> {
   // Without keys honoured: a second run of the handler shows as a second effect.
   await using stage = await Stage.open({ mode: "plain" });
   const keys = isShort ? 50 : 1_000;
-  const statuses: (number | "accepted" | "unknown")[] = [];
+  let told: Repeated;
   {
     await using sluice = await stage.startAlive();
-    for (let number = 0; number < keys; number += 1) {
-      const parcels = ["one", "other"].map((body) => parcelOf(`key-${number}`, Buffer.from(`${body} ${number}`)));
-      const answers = await Promise.all(
-        Array.from({ length: repeatsPerKey }, (_, n) => parcels[n % 2]).flatMap((parcel) =>
-          parcel === undefined ? [] : [sendOne({ url: sluice.url, ledger: stage.ledger, parcel })],
-        ),
-      );
-      statuses.push(...answers.map((answer) => (answer.kind === "refused" ? answer.status : answer.kind)));
-    }
+    told = await sendRepeats({ urls: [sluice.url], ledger: stage.ledger, keys });
   }
   const { figures, violations } = await stage.finish([]);
-  const refused = statuses.filter((status) => status === 422).length;
-  const accepted = statuses.filter((status) => status === "accepted").length;
-  if (accepted !== (keys * repeatsPerKey) / 2) violations.push(`${accepted} receipts for ${keys} keys`);
-  if (refused !== (keys * repeatsPerKey) / 2) violations.push(`${refused} answers with 422`);
-  if (figures.effects !== keys) violations.push(`${figures.effects} effects of ${keys} keys`);
-  return { trials: keys, hits: refused, figures, areEffectsOnce: true, violations };
+  const wrong = judgeRepeats(told, figures, keys);
+  return { trials: keys, hits: told.refused, figures, areEffectsOnce: true, violations: [...wrong, ...violations] };
+}
+
+/** How many were answered in which way. */
+interface Repeated {
+  readonly accepted: number;
+  readonly refused: number;
+}
+
+/** Sends each key 20 times at once, in turn to each gateway, half of them with another body. */
+export async function sendRepeats({
+  urls,
+  ledger,
+  keys,
+}: {
+  readonly urls: readonly string[];
+  readonly ledger: Ledger;
+  readonly keys: number;
+}): Promise<Repeated> {
+  const repeated = { accepted: 0, refused: 0 };
+  for (let number = 0; number < keys; number += 1) {
+    const answers = await Promise.all(
+      Array.from({ length: repeatsPerKey }, (_, n) => {
+        const body = Buffer.from(`${n % 2 === 0 ? "one" : "other"} ${number}`);
+        // Both bodies go to every gateway.
+        const url = urls[Math.floor(n / 2) % urls.length] as string;
+        return sendOne({ url, ledger, parcel: parcelOf(`key-${number}`, body) });
+      }),
+    );
+    repeated.accepted += answers.filter(({ kind }) => kind === "accepted").length;
+    repeated.refused += answers.filter((answer) => answer.kind === "refused" && answer.status === 422).length;
+  }
+  return repeated;
+}
+
+export function judgeRepeats({ accepted, refused }: Repeated, { effects }: Figures, keys: number): readonly string[] {
+  const half = (keys * repeatsPerKey) / 2;
+  return [
+    ...(accepted === half ? [] : [`${accepted} receipts for ${keys} keys`]),
+    ...(refused === half ? [] : [`${refused} answers with 422`]),
+    ...(effects === keys ? [] : [`${effects} effects of ${keys} keys`]),
+  ];
 }

@@ -9,6 +9,10 @@ test("the main help teaches: every command, the environment, the exit codes", as
   assert.equal(exitCode, 0);
   for (const word of [
     "up",
+    "gateway",
+    "worker",
+    "migrate",
+    "doctor",
     "send",
     "get",
     "queues",
@@ -16,13 +20,29 @@ test("the main help teaches: every command, the environment, the exit codes", as
     "audit",
     "init",
     "SLUICE_URL",
+    "DATABASE_URL[_FILE]",
+    "AMQP_URL[_FILE]",
+    "REDIS_URL[_FILE]",
+    "SLUICE_PREFIX",
     "69  a server is unreachable",
   ]) {
     assert.ok(stdout.includes(word), word);
   }
 });
 
-for (const command of ["up", "send", "get", "queues", "dead", "audit", "init"]) {
+for (const command of [
+  "up",
+  "gateway",
+  "worker",
+  "migrate",
+  "doctor",
+  "send",
+  "get",
+  "queues",
+  "dead",
+  "audit",
+  "init",
+]) {
   test(`the help of ${command} has a purpose and an example`, async () => {
     const { exitCode, stdout } = await runSluice({ args: [command, "--help"] });
     assert.equal(exitCode, 0);
@@ -49,6 +69,8 @@ const wrongUsage: readonly (readonly string[])[] = [
   ["dead", "replay"],
   ["dead", "replay", "id", "--queue", "orders"],
   ["dead", "list", "--limit", "0"],
+  ["worker", "--replicas", "0"],
+  ["gateway", "--wait-for-servers", "soon"],
 ];
 
 for (const args of wrongUsage) {

@@ -190,7 +190,8 @@ describe("a gateway and a worker", () => {
     const { status, text } = await submit(gateway.url, "pids");
     assert.deepEqual([status, text], [200, String(worker.pid)]);
     assert.deepEqual(await readJson<WireReadiness>(`${gateway.url}/readyz`), { ready: true, problems: [] });
-    assert.equal((await readJson<WireQueue>(`${gateway.url}/v1/queues/pids`)).workers, 1);
+    const workers = async () => (await readJson<WireQueue>(`${gateway.url}/v1/queues/pids`)).workers;
+    while ((await workers()) !== 1) await submit(gateway.url, "pids"); // shown with the worker's next beat
     const audit = JSON.parse((await runSluice({ args: ["audit", "--json"], url: gateway.url })).stdout) as WireAudit;
     assert.equal(audit.holds, true);
 

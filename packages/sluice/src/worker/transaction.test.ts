@@ -273,14 +273,17 @@ describe("a transactional attempt", () => {
     assert.ok(performance.now() - sentAt >= 990, "the breaker pauses for a second");
   });
 
-  it("fails when the store refuses to commit its effect", async () => {
-    ledger.beforeCommit = () => Promise.reject(new Error("a deferred constraint does not hold"));
-    const { state, attempts, lastError } = await outcomeOf((_request, { sql }) => insert(sql, "paid"));
-    assert.equal(state, "done");
-    assert.equal(attempts, 2);
-    assert.deepEqual(lastError, { code: "handler-threw", message: "a deferred constraint does not hold" });
-    assert.deepEqual(ledger.effects, ["paid"]);
-  });
+  const words = "a deferred constraint does not hold";
+  for (const refusal of [new Error(words), new SluiceError("internal", words)]) {
+    it(`fails when the store refuses to commit its effect with a ${refusal.name}`, async () => {
+      ledger.beforeCommit = () => Promise.reject(refusal);
+      const { state, attempts, lastError } = await outcomeOf((_request, { sql }) => insert(sql, "paid"));
+      assert.equal(state, "done");
+      assert.equal(attempts, 2);
+      assert.deepEqual(lastError, { code: "handler-threw", message: words });
+      assert.deepEqual(ledger.effects, ["paid"]);
+    });
+  }
 
   it("ends as it did when its rollback fails", async () => {
     ledger.onRollback = () => Promise.reject(new Error("no such savepoint"));

@@ -27,9 +27,9 @@ export async function transactedAttempt(delivery: Delivery, options: TransactedO
     return run.end.kind === "done" ? undone("the transaction was rolled back") : run.end;
   } catch (error) {
     if (error instanceof SluiceError && error.isRetryable) return { kind: "unknown", message: error.message };
-    if (error instanceof SluiceError || run.end === undefined) throw error;
-    // What the store has against the commit is the handler's doing: a constraint that is checked there, perhaps.
-    return undone(messageOf(error));
+    if (run.end === undefined) throw error;
+    // A commit is refused for what the handler did: a constraint that is checked there, a statement that had failed.
+    return run.end.kind === "done" ? undone(messageOf(error)) : run.end;
   }
 }
 

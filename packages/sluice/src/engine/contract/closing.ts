@@ -20,7 +20,8 @@ export function closingCases(check: Check): void {
   check("a deliver after the close resolves to nothing", async (rig) => {
     await rig.acceptOne();
     await rig.engine.close();
-    deepEqual(await rig.take(1), []);
+    const { signal } = new AbortController();
+    deepEqual(await rig.engine.deliver({ queue: orders, max: 1, signal }), []);
     await rig.restart();
     equal((await rig.take(1)).length, 1);
   });

@@ -37,17 +37,17 @@ const PAGE_END: Statement = {
   name: "backlog-page-end",
   text: `SELECT id FROM sluice.requests WHERE queue = $1 AND id >= $2::uuid ORDER BY id OFFSET $3::int LIMIT 1`,
 };
-const IN_PAGE = "id >= $2::uuid AND id < $3::uuid";
+/** The outcomes are looked up within the page's bounds too: that leaves one or two of their partitions. */
 const FRESH_IN_PAGE: Statement = {
   name: "backlog-fresh-in-page",
-  text: `SELECT r.id FROM (SELECT id FROM sluice.requests WHERE queue = $1 AND ${IN_PAGE}) r
-    WHERE NOT EXISTS (SELECT FROM (SELECT id FROM sluice.outcomes WHERE ${IN_PAGE}) o WHERE o.id = r.id)
-      AND NOT EXISTS (SELECT FROM (SELECT id FROM sluice.running WHERE ${IN_PAGE}) n WHERE n.id = r.id)
-      AND NOT EXISTS (SELECT FROM (SELECT id FROM sluice.schedule WHERE ${IN_PAGE}) s WHERE s.id = r.id)
+  text: `SELECT r.id FROM sluice.requests r WHERE r.queue = $1 AND r.id >= $2::uuid AND r.id < $3::uuid
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o
+        WHERE o.id = r.id AND o.id >= $2::uuid AND o.id < $3::uuid OFFSET 0)
+      AND NOT ${hasRow("running", "r.id")} AND NOT ${hasRow("schedule", "r.id")}
     ORDER BY r.id LIMIT $4::int`,
 };
 const pageMin = 200;
-const pageMax = 64_000;
+const pageMax = 16_000;
 
 /** How often the look begins at the safe mark: a commit may become visible after one with higher ids. */
 const safeEveryMs = 10_000;

@@ -73,6 +73,7 @@ async function newStore(): Promise<Store> {
       }
       life = await Life.begin(servers, options);
       lives.push(life);
+      await Promise.all(queues.map((queue) => life?.openTap(queue)));
       await until("the claims of the dead are given back", async () => {
         const [row] = await inspector.rows<{ count: number }>(COUNT_RUNNING);
         return row?.count === 0;
@@ -84,7 +85,6 @@ async function newStore(): Promise<Store> {
     },
     async quiet(engine, queue) {
       if (!(engine instanceof ClusterEngine)) throw new Error("not an engine of this store");
-      await life?.openTap(queue);
       await until(`what waits in ${queue} is hinted`, async () => {
         const rows = await inspector.rows<{ id: string }>(WAITING, [queue, Math.round(engine.clock.now())]);
         const hinted = new Set<string>(engine.hinted(queue));
@@ -105,7 +105,6 @@ async function newStore(): Promise<Store> {
 class Life implements AsyncDisposable {
   readonly engine: Engine;
   readonly #proxies: readonly Proxy[];
-  readonly #taps = new Set<string>();
 
   static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
     const proxies = await Promise.all([postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
@@ -138,8 +137,6 @@ class Life implements AsyncDisposable {
 
   /** The first deliver of a queue makes the engine take hints; nothing has come by its abort. */
   async openTap(queue: string): Promise<void> {
-    if (this.#taps.has(queue)) return;
-    this.#taps.add(queue);
     const abort = new AbortController();
     const nothing = this.engine.deliver({ queue, max: 500, signal: abort.signal });
     abort.abort();

@@ -41,6 +41,7 @@ interface ClaimRow {
 interface Waiter {
   readonly queue: string;
   readonly max: number;
+  readonly signal: AbortSignal;
   readonly resolve: (deliveries: readonly Delivery[]) => void;
 }
 
@@ -98,6 +99,7 @@ export class Deliverer {
       const waiter: Waiter = {
         queue,
         max,
+        signal,
         resolve: (deliveries) => {
           signal.removeEventListener("abort", abandon);
           resolve(deliveries);
@@ -215,7 +217,7 @@ export class Deliverer {
   }
 
   #waitOn(waiter: Waiter): void {
-    if (this.#isClosed) waiter.resolve([]);
+    if (this.#isClosed || waiter.signal.aborted) waiter.resolve([]);
     else this.#waiters.add(waiter);
   }
 

@@ -15,7 +15,7 @@ export interface Hint {
 const order = ["again", "fresh"] as const;
 
 export class HintBuffer {
-  readonly #waiting: Readonly<Record<HintKind, Fifo<Hint>>> = { suspect: new Fifo(), again: new Fifo(), fresh: new Fifo() };
+  readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
 
   add({ kind, ids, done }: Arrived): void {
     let left = ids.length;
@@ -23,7 +23,7 @@ export class HintBuffer {
       left -= 1;
       if (left === 0) done();
     };
-    for (const id of ids) this.#waiting[kind].push({ id, kind, done: once(oneDone) });
+    for (const id of ids) this.#waiting[kind].insert({ id, kind, done: once(oneDone) });
   }
 
   /** The channel is gone, and with it the right to acknowledge: the broker hands all of them out again. */
@@ -39,10 +39,6 @@ export class HintBuffer {
     return this.#waiting.suspect.size > 0;
   }
 
-  get isEmpty(): boolean {
-    return order.every((kind) => this.#waiting[kind].size === 0);
-  }
-
   take(max: number): readonly Hint[] {
     const taken: Hint[] = [];
     for (const kind of order) {
@@ -55,13 +51,13 @@ export class HintBuffer {
     return taken;
   }
 
-  /** The queue is paused: they wait on, in front of the others. */
+  /** They were not claimed, and wait on. */
   giveBack(hints: readonly Hint[]): void {
-    for (const hint of hints.toReversed()) this.#waiting[hint.kind].unshift(hint);
+    for (const hint of hints) this.#waiting[hint.kind].insert(hint);
   }
 
   ids(): readonly RequestId[] {
-    return (["suspect", ...order] as const).flatMap((kind) => this.#waiting[kind].map(({ id }) => id));
+    return (["suspect", ...order] as const).flatMap((kind) => this.#waiting[kind].ids());
   }
 }
 
@@ -73,28 +69,24 @@ function once(act: () => void): () => void {
   };
 }
 
-/** First in, first out, without moving what is left at each turn. */
-class Fifo<Item> {
-  #items: Item[] = [];
+/** In the order of their ids, which is that of their acceptance; the broker's order is nearly the same. */
+class Line {
+  #items: Hint[] = [];
   #head = 0;
 
   get size(): number {
     return this.#items.length - this.#head;
   }
 
-  push(item: Item): void {
-    this.#items.push(item);
+  insert(hint: Hint): void {
+    let at = this.#items.length;
+    while (at > this.#head && (this.#items[at - 1] as Hint).id > hint.id) at -= 1;
+    if (at === this.#items.length) this.#items.push(hint);
+    else this.#items.splice(at, 0, hint);
   }
 
-  unshift(item: Item): void {
-    if (this.#head === 0) this.#items.unshift(item);
-    else {
-      this.#head -= 1;
-      this.#items[this.#head] = item;
-    }
-  }
-
-  shift(): Item | undefined {
+  /** Does not move what is left at each turn. */
+  shift(): Hint | undefined {
     if (this.size === 0) return undefined;
     const item = this.#items[this.#head];
     this.#head += 1;
@@ -110,7 +102,7 @@ class Fifo<Item> {
     this.#head = 0;
   }
 
-  map<Value>(value: (item: Item) => Value): readonly Value[] {
-    return this.#items.slice(this.#head).map(value);
+  ids(): readonly RequestId[] {
+    return this.#items.slice(this.#head).map(({ id }) => id);
   }
 }

@@ -1,6 +1,6 @@
 import { after, before, test } from "node:test";
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { freePort, startPostgres, startRabbitmq, startRedis, type Postgres } from "@sluice/testing";
+import { freePort, startChild, startPostgres, startRabbitmq, startRedis, type Postgres } from "@sluice/testing";
 import { states, type State } from "../../core/request.ts";
 import { requestIdOf, SeqSource, type RequestId } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
@@ -217,6 +217,19 @@ test("a commit that shows late with a smaller id is found from the safe mark", a
   equal(await oldest(), timeOfId(late));
 });
 
+test("a look that takes long goes on where it was at the next read", async () => {
+  await using ledger = await openLedger();
+  await ledger.finishMany(1_500, now - 2_000);
+  const first = await ledger.accept({ at: now - 1_000 });
+  deepEqual(await freshWaiting(ledger.db, { queue: 1, from: lowestId, limit: 5 }), [first]);
+  let elapsed = 0;
+  const reader = new BacklogReader(() => (elapsed += 200)); // late after each page
+  const told: (number | undefined)[] = [];
+  for (let reads = 0; reads < 9; reads += 1) told.push((await reader.read(ledger.db, now))[1]?.oldestWaitingAt);
+  equal(told[0], undefined);
+  equal(told.at(-1), timeOfId(first));
+});
+
 test("fresh ones are told in order, up to a limit, from an id on", async () => {
   await using ledger = await openLedger();
   const ids: RequestId[] = [];
@@ -301,6 +314,24 @@ test("a migration made twice changes nothing, and from two at once both succeed"
     "SELECT count(*)::int FROM pg_class WHERE relname ~ '^(requests|outcomes)_[0-9]{8}$'",
   );
   equal(days?.count, 8);
+});
+
+test("a migration that is killed midway leaves nothing, and is made by the next one", async () => {
+  const url = await postgres.createDatabase("killed");
+  const code = `import { migrateCluster } from ${JSON.stringify(new URL("migrate.ts", import.meta.url).href)};
+    import { openLog } from ${JSON.stringify(new URL("../../telemetry/log.ts", import.meta.url).href)};
+    await migrateCluster({ servers: { databaseUrl: ${JSON.stringify(url)}, amqpUrl: "", redisUrl: "", prefix: "test" },
+      queues: ["orders"], log: openLog({ level: "silent", isPretty: false }), declare: async () => "declared" });`;
+  await using child = await startChild({
+    command: process.execPath,
+    args: ["--input-type=module", "-e", code],
+    env: { SLUICE_CRASH_AT: "migration" },
+  });
+  deepEqual(await child.exited, { code: null, signal: "SIGKILL" });
+  await using db = connect(url);
+  await rejects(checkSchema(db, []), coded("schema-missing", /run sluice migrate/));
+  deepEqual((await migrate(url, ["orders"])).from, 0);
+  equal(await checkSchema(db, ["orders"]), 1);
 });
 
 test("a database without the schema, a queue without its row, an older and a newer schema are told apart", async () => {
@@ -612,6 +643,18 @@ class Ledger implements AsyncDisposable {
     await this.rows("DELETE FROM sluice.schedule WHERE id = $1", [id]);
     await this.rows("DELETE FROM sluice.running WHERE id = $1", [id]);
     await this.#tally(id, state, -1);
+  }
+
+  async finishMany(count: number, at: number): Promise<void> {
+    const ids = Array.from({ length: count }, () => newId(at));
+    await this.rows(
+      `WITH stored AS (INSERT INTO sluice.requests (id, queue, content_type, bytes, body)
+         SELECT id, 1, 'text/plain', 0, '' FROM unnest($1::uuid[]) AS i (id)
+       ), finished AS (INSERT INTO sluice.outcomes (id, queue, state, attempts, finished_at)
+         SELECT id, 1, 'done', 1, $2 FROM unnest($1::uuid[]) AS i (id))
+       INSERT INTO sluice.tallies (member, queue, accepted, done) VALUES (9, 1, $3, $3)`,
+      [ids, at, count],
+    );
   }
 
   /** As if its commit had not shown yet. */

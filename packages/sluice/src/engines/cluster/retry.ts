@@ -56,6 +56,7 @@ const RETRY_FORGOTTEN: Statement = {
     SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, coalesce(s.crashes, 0) AS crashes, s.started_at
     FROM input i JOIN sluice.requests r ON r.id = i.id LEFT JOIN sluice.schedule s ON s.id = i.id
     WHERE coalesce(s.token < i.token, true) AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
   ), ${CONCLUDE}`,
 };
 

@@ -1,0 +1,65 @@
+// RabbitMQ raises an alarm and takes nothing from those who publish. What is under way must come to its end all the same.
+import { setTimeout as delay } from "node:timers/promises";
+import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
+import { acceptedWithin, whenClear, whenShown, whenTrue } from "../observe.ts";
+
+interface Alarm {
+  readonly raise: readonly string[];
+  readonly lift: readonly string[];
+}
+
+const memory: Alarm = {
+  raise: ["set_vm_memory_high_watermark", "0.0001"],
+  lift: ["set_vm_memory_high_watermark", "0.4"],
+};
+const disk: Alarm = {
+  raise: ["set_disk_free_limit", "1000000000000000"],
+  lift: ["set_disk_free_limit", "50000000"],
+};
+
+export const brokerAlarms: readonly ClusterScenario[] = [
+  {
+    name: "memory-alarm",
+    numbers: "11",
+    fault: "RabbitMQ's memory alarm: publishers are blocked",
+    play: (options) => underLoad(options, { name: "memory", mode: "plain" }, (field) => alarm(memory, field)),
+  },
+  {
+    name: "disk-alarm",
+    numbers: "11",
+    fault: "RabbitMQ's disk alarm: publishers are blocked",
+    play: (options) => underLoad(options, { name: "disk", mode: "plain" }, (field) => alarm(disk, field)),
+  },
+];
+
+const shownMsMax = 20_000;
+const emptyMsMax = 30_000;
+const clearMsMax = 30_000;
+const slowMs = 3_000;
+
+async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): Promise<Fault> {
+  const { rabbitmq } = servers;
+  await stage.behave(`wait:${slowMs}`); // so that there are deliveries under way when the alarm comes
+  await delay(slowMs / 2);
+  try {
+    await rabbitmq.now.ctl(...raise);
+    const from = stage.ledger.lines.length;
+    const effects = stage.log("effects").length;
+    const codes = ["broker-blocked", "broker-unavailable"];
+    wrong.push(...(await whenShown(stage.urls, { codes, status: 200, msMax: shownMsMax })));
+    await stage.behave("work");
+    const ms = await whenTrue(async () => isEmpty(await stage.brokerDepth()), emptyMsMax);
+    if (ms === undefined) wrong.push("what was under way is not acknowledged while the alarm lasts");
+    if (stage.log("effects").length === effects) wrong.push("no delivery was under way when the alarm came");
+    const accepted = acceptedWithin(stage.ledger.lines.slice(from));
+    if (accepted === 0) wrong.push("nothing was accepted while the alarm lasted");
+    return { trials: 1, hits: accepted > 0 ? 1 : 0 };
+  } finally {
+    await rabbitmq.now.ctl(...lift);
+    wrong.push(...(await whenClear(stage.urls, clearMsMax)));
+  }
+}
+
+function isEmpty(depth: ReadonlyMap<string, number>): boolean {
+  return depth.size > 0 && [...depth.values()].every((messages) => messages === 0);
+}
