@@ -8,7 +8,9 @@ import type { Machine } from "./machine.ts";
 import { bare } from "./peers/bare.ts";
 import { bullmq } from "./peers/bullmq.ts";
 import type { Peer } from "./peers/peer.ts";
+import { cluster } from "./peers/cluster.ts";
 import { sluice } from "./peers/sluice.ts";
+import { textbook } from "./peers/textbook.ts";
 import { renderMarkdown, renderText, report } from "./report.ts";
 import type { Measurement, ScenarioReport } from "./report.ts";
 import { intake } from "./scenarios/intake.ts";
@@ -17,7 +19,7 @@ import { rated } from "./scenarios/rated.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 import { waiting } from "./scenarios/waiting.ts";
 
-const peers: readonly Peer[] = [bare, bullmq, sluice];
+const peers: readonly Peer[] = [bare, bullmq, textbook, sluice, cluster];
 const scenarios: readonly Scenario[] = [intake, life, rated, waiting];
 const resultsFolder = new URL("./results/", import.meta.url);
 

@@ -17,7 +17,7 @@ test("a report takes the median of the rounds and puts ratios before figures", (
   const { table } = report(intake, measurements);
   assert.deepEqual(table, [
     ["", "÷ bare node:http", "per second", "peak RSS MB"],
-    ["Sluice", "0.60", "24,000", "190"],
+    ["Sluice, embedded", "0.60", "24,000", "190"],
     ["bare node:http", "1.00", "40,000", ""],
   ]);
 });
@@ -25,21 +25,22 @@ test("a report takes the median of the rounds and puts ratios before figures", (
 test("a report says of each bound whether it was reached, missed or not measured", () => {
   const slow = measurements.filter(({ round, peer }) => peer === "bare" || round === 2);
   assert.deepEqual(report(intake, measurements).bounds, [
-    "must be at least 0.5 × bare node:http: reached",
-    "must be at least 1.5 × Fastify + BullMQ: not measured",
+    "Sluice, embedded must be at least 0.5 × bare node:http: reached",
+    "Sluice, embedded must be at least 1.5 × Fastify + BullMQ: not measured",
+    "Sluice, cluster must be at least 1 × the textbook: not measured",
   ]);
-  assert.equal(report(intake, slow).bounds[0], "must be at least 0.5 × bare node:http: missed");
+  assert.equal(report(intake, slow).bounds[0], "Sluice, embedded must be at least 0.5 × bare node:http: missed");
 });
 
 test("a report reads as text and as Markdown", () => {
   const text = renderText(report(intake, measurements)).split("\n");
-  assert.equal(text[1], "                ÷ bare node:http  per second  peak RSS MB");
-  assert.equal(text[2], "Sluice                      0.60      24,000          190");
+  assert.equal(text[1], "                  ÷ bare node:http  per second  peak RSS MB");
+  assert.equal(text[2], "Sluice, embedded              0.60      24,000          190");
   const markdown = renderMarkdown(report(intake, measurements)).split("\n");
   assert.deepEqual(markdown.slice(2, 5), [
     "|  | ÷ bare node:http | per second | peak RSS MB |",
     "|---|---:|---:|---:|",
-    "| Sluice | 0.60 | 24,000 | 190 |",
+    "| Sluice, embedded | 0.60 | 24,000 | 190 |",
   ]);
 });
 

@@ -25,13 +25,19 @@ export interface ScenarioReport {
 }
 
 const figureNames = Object.keys(figureHeadings) as readonly FigureName[];
-const peerLabels = { bare: "bare node:http", bullmq: "Fastify + BullMQ", sluice: "Sluice" } as const;
+const peerLabels = {
+  bare: "bare node:http",
+  bullmq: "Fastify + BullMQ",
+  textbook: "the textbook",
+  sluice: "Sluice, embedded",
+  cluster: "Sluice, cluster",
+} as const;
 
 export function report(scenario: Scenario, measurements: readonly Measurement[]): ScenarioReport {
   const figures = medians(measurements.filter((measurement) => measurement.scenario === scenario.name));
   const peers = peerNames.filter((peer) => figures[peer] !== undefined).toReversed();
   const shown = figureNames.filter((name) => peers.some((peer) => figures[peer]?.[name] !== undefined));
-  const bases = (["bare", "bullmq"] as const).filter((base) => figures[base] !== undefined);
+  const bases = (["bare", "bullmq", "textbook"] as const).filter((base) => figures[base] !== undefined);
   const rows = peers.map((peer) => [
     peerLabels[peer],
     ...bases.map((base) => show(ratioOf(figures[peer]?.[scenario.figure], figures[base]?.[scenario.figure]))),
@@ -73,9 +79,9 @@ function medianFigures(rounds: readonly Figures[]): Figures {
 function say(bound: Bound): string {
   switch (bound.kind) {
     case "ratio":
-      return `must be at least ${bound.atLeast} × ${peerLabels[bound.to]}`;
+      return `${peerLabels[bound.of]} must be at least ${bound.atLeast} × ${peerLabels[bound.to]}`;
     case "limit":
-      return `${figureHeadings[bound.figure]} must be at most ${bound.atMost}`;
+      return `${peerLabels[bound.of]}: ${figureHeadings[bound.figure]} must be at most ${bound.atMost}`;
     default:
       return bound satisfies never;
   }

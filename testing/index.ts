@@ -5,6 +5,15 @@ export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
 export { type Rabbitmq, type RabbitmqRelease, type StartRabbitmqOptions, startRabbitmq } from "./rabbitmq.ts";
 export { rabbitmq4 } from "./rabbitmq4.ts";
 export { type Redis, type StartRedisOptions, startRedis } from "./redis.ts";
-export { type Sluice, type StartSluiceOptions, sluiceCommand, startSluice } from "./sluice.ts";
+export {
+  type Sluice,
+  type StartGatewayOptions,
+  type StartRoleOptions,
+  type StartSluiceOptions,
+  sluiceCommand,
+  startSluice,
+  startSluiceGateway,
+  startSluiceWorker,
+} from "./sluice.ts";
 export { type SystemProgram, findProgram } from "./system-program.ts";
 export { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";

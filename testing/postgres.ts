@@ -1,5 +1,6 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Client, escapeIdentifier } from "pg";
@@ -60,7 +61,8 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
 }
 
 async function initialise(program: string, folder: string, data: string): Promise<void> {
-  if (isRoot()) execFileSync("chown", ["postgres:", folder]);
+  await mkdir(folder, { recursive: true });
+  if (isRoot()) await execute("chown", ["postgres:", folder]);
   const { command, args } = asOrdinaryUser(program, [
     `--pgdata=${data}`,
     `--username=${user}`,

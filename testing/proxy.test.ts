@@ -10,11 +10,14 @@ import type { Proxy } from "./proxy.ts";
 test("bytes pass both ways, and an end of one way leaves the other open", async () => {
   await using server = await startServer();
   await using proxy = await startProxy({ port: server.port });
-  const [client, upstream] = await connected(proxy, server);
-  client.end("request");
-  assert.equal(await textOf(upstream), "request");
-  upstream.end("answer");
-  assert.equal(await textOf(client), "answer");
+  const sides = await connected(proxy, server);
+  const otherSides = await connected(proxy, server);
+  for (const [first, second] of [sides, otherSides.toReversed()] as [Socket, Socket][]) {
+    first.end("one");
+    assert.equal(await textOf(second), "one");
+    second.end("two");
+    assert.equal(await textOf(first), "two");
+  }
 });
 
 test("many bytes pass whole, with a reader that is slower than the writer", async () => {

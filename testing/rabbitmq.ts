@@ -85,10 +85,11 @@ async function temporaryFolderIn({ root }: RabbitmqRelease, resources: AsyncDisp
 
 async function prepare(release: RabbitmqRelease, folder: string, options: StartRabbitmqOptions): Promise<Node> {
   const port = options.port ?? (await freePort());
+  const env = await environmentOf(insideOf(release, folder), port);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "rabbitmq.conf"), configurationOf(port, { ...release.settings, ...options.settings }));
   await linkInstallation(release, folder);
-  return { release, folder, port, env: await environmentOf(insideOf(release, folder), port) };
+  return { release, folder, port, env };
 }
 
 /**

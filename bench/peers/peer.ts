@@ -1,6 +1,6 @@
 // What the bench must be able to do with each peer.
 
-export const peerNames = ["bare", "bullmq", "sluice"] as const;
+export const peerNames = ["bare", "bullmq", "textbook", "sluice", "cluster"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 export interface Peer {

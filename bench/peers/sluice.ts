@@ -22,12 +22,12 @@ export const sluice: Peer = {
   },
 };
 
-async function pause(queueUrl: string): Promise<void> {
+export async function pause(queueUrl: string): Promise<void> {
   const response = await fetch(`${queueUrl}/pause`, { method: "POST" });
   if (!response.ok) throw new Error(`pausing answered ${response.status}: ${await response.text()}`);
 }
 
-async function countsOf(queueUrl: string): Promise<Counts> {
+export async function countsOf(queueUrl: string): Promise<Counts> {
   const queue = (await getJson(queueUrl)) as { readonly accepted: number; readonly counts: { readonly done: number } };
   return { accepted: queue.accepted, finished: queue.counts.done };
 }

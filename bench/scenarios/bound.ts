@@ -3,10 +3,10 @@ import type { PeerName } from "../peers/peer.ts";
 import type { FigureName, Figures } from "./scenario.ts";
 
 export type Bound =
-  /** Sluice's figure is at least so many times the peer's. */
-  | { readonly kind: "ratio"; readonly to: PeerName; readonly atLeast: number }
-  /** Sluice's figure is at most this. */
-  | { readonly kind: "limit"; readonly figure: FigureName; readonly atMost: number };
+  /** The figure is at least so many times the other peer's. */
+  | { readonly kind: "ratio"; readonly of: PeerName; readonly to: PeerName; readonly atLeast: number }
+  /** The figure is at most this. */
+  | { readonly kind: "limit"; readonly of: PeerName; readonly figure: FigureName; readonly atMost: number };
 
 export type FiguresByPeer = Readonly<Partial<Record<PeerName, Figures>>>;
 export type Verdict = "reached" | "missed" | "not measured";
@@ -20,11 +20,11 @@ export interface JudgeOptions {
 export function judge(bound: Bound, { figures, figure }: JudgeOptions): Verdict {
   switch (bound.kind) {
     case "ratio": {
-      const ratio = ratioOf(figures.sluice?.[figure], figures[bound.to]?.[figure]);
+      const ratio = ratioOf(figures[bound.of]?.[figure], figures[bound.to]?.[figure]);
       return verdictOf(ratio, (value) => value >= bound.atLeast);
     }
     case "limit":
-      return verdictOf(figures.sluice?.[bound.figure], (value) => value <= bound.atMost);
+      return verdictOf(figures[bound.of]?.[bound.figure], (value) => value <= bound.atMost);
     default:
       return bound satisfies never;
   }

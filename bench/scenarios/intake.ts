@@ -11,10 +11,11 @@ export const intake: Scenario = {
   name: "intake",
   title: "durable 202s a second",
   figure: "perSecond",
-  peers: ["bare", "bullmq", "sluice"],
+  peers: ["bare", "bullmq", "textbook", "sluice", "cluster"],
   bounds: [
-    { kind: "ratio", to: "bare", atLeast: 0.5 },
-    { kind: "ratio", to: "bullmq", atLeast: 1.5 },
+    { kind: "ratio", of: "sluice", to: "bare", atLeast: 0.5 },
+    { kind: "ratio", of: "sluice", to: "bullmq", atLeast: 1.5 },
+    { kind: "ratio", of: "cluster", to: "textbook", atLeast: 1 },
   ],
   async measure(peer: Peer, { seconds, connections, profileFolder }: Settings): Promise<Figures> {
     await using folder = await temporaryFolder();

@@ -13,8 +13,11 @@ export const life: Scenario = {
   name: "life",
   title: "from POST to stored result, a second, backlog drained",
   figure: "perSecond",
-  peers: ["bullmq", "sluice"],
-  bounds: [{ kind: "ratio", to: "bullmq", atLeast: 2 }],
+  peers: ["bullmq", "textbook", "sluice", "cluster"],
+  bounds: [
+    { kind: "ratio", of: "sluice", to: "bullmq", atLeast: 2 },
+    { kind: "ratio", of: "cluster", to: "textbook", atLeast: 3 },
+  ],
   async measure(peer: Peer, { seconds, connections, profileFolder }: Settings): Promise<Figures> {
     await using folder = await temporaryFolder();
     await using running = await peer.start({ folder: folder.path, isWorking: true, profileFolder });

@@ -17,8 +17,11 @@ export const rated: Scenario = {
   name: "rated",
   title: "answer times at a constant rate of arrivals (p99: lower is better)",
   figure: "p99Ms",
-  peers: ["bare", "bullmq", "sluice"],
-  bounds: [{ kind: "limit", figure: "p99Ms", atMost: 10 }],
+  peers: ["bare", "bullmq", "textbook", "sluice", "cluster"],
+  bounds: [
+    { kind: "limit", of: "sluice", figure: "p99Ms", atMost: 10 },
+    { kind: "limit", of: "cluster", figure: "p99Ms", atMost: 20 },
+  ],
   async measure(peer: Peer, { ratedSeconds: seconds, ratePerHour, profileFolder }: Settings): Promise<Figures> {
     await using folder = await temporaryFolder();
     await using running = await peer.start({ folder: folder.path, isWorking: true, profileFolder });

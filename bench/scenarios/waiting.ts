@@ -23,9 +23,9 @@ export const waiting: Scenario = {
   figure: "firstDeliverySeconds",
   peers: ["sluice"],
   bounds: [
-    { kind: "limit", figure: "firstDeliverySeconds", atMost: 2 },
-    { kind: "limit", figure: "peakRssMb", atMost: 300 },
-    { kind: "limit", figure: "restartedRssMb", atMost: 300 },
+    { kind: "limit", of: "sluice", figure: "firstDeliverySeconds", atMost: 2 },
+    { kind: "limit", of: "sluice", figure: "peakRssMb", atMost: 300 },
+    { kind: "limit", of: "sluice", figure: "restartedRssMb", atMost: 300 },
   ],
   async measure(_peer: Peer, settings: Settings): Promise<Figures> {
     await using folder = await temporaryFolder();

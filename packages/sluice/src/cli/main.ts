@@ -8,6 +8,7 @@ import { registerGateway } from "./gateway.ts";
 import { registerGet } from "./get.ts";
 import { registerInit } from "./init.ts";
 import { registerMigrate } from "./migrate.ts";
+import { registerMove } from "./move.ts";
 import { registerQueues } from "./queues.ts";
 import { run } from "./run.ts";
 import { registerSend } from "./send.ts";
@@ -59,6 +60,7 @@ for (const register of [
   registerGateway,
   registerWorker,
   registerMigrate,
+  registerMove,
   registerDoctor,
   registerSend,
   registerGet,

@@ -8,6 +8,8 @@ import {
   startPostgres,
   startRabbitmq,
   startRedis,
+  startSluiceGateway,
+  startSluiceWorker,
   temporaryFolder,
   type Child,
   type Postgres,
@@ -17,7 +19,6 @@ import {
 } from "@sluice/testing";
 import type { WireAudit, WireQueue, WireReadiness } from "@sluice/client";
 import { Client } from "pg";
-import { startSluiceGateway, startSluiceWorker } from "../../../../testing/sluice.ts";
 import { runSluice, type Ended } from "../../test/run-sluice.ts";
 
 const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);

@@ -58,16 +58,21 @@ export class Connection implements Connected, AsyncDisposable {
     return resultOf(await client.query<QueryResultRow>(text, [...values]));
   }
 
-  /** Runs the work between BEGIN and COMMIT; nothing else may use the connection meanwhile. */
-  async transaction<Value>(work: (connection: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
-    await this.script(begin);
+  /**
+   * Runs the work between BEGIN and COMMIT, on one and the same session; nothing else may use the connection meanwhile.
+   * A session that went on the way is told as lost, whatever the work made of it.
+   */
+  async transaction<Value>(work: (inside: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
+    const client = this.#client ?? (await this.#connect());
+    const inside = new Inside(client);
     try {
-      const value = await work(this);
-      await this.script("COMMIT");
+      await inside.script(begin);
+      const value = await work(inside);
+      await inside.script("COMMIT");
       return value;
     } catch (error) {
-      await this.script("ROLLBACK").catch(() => this.#drop()); // a lost connection rolls back by itself
-      throw error;
+      await inside.script("ROLLBACK").catch(() => this.#drop(client)); // a lost session rolls back by itself
+      throw inside.lost ?? error;
     }
   }
 
@@ -111,7 +116,7 @@ export class Connection implements Connected, AsyncDisposable {
       if (this.#isClosed) throw new Error("the engine is closed");
       await client.connect();
       for (const [setting, value] of Object.entries(settings)) await client.query(`SET ${setting} = ${value}`);
-      await onConnect?.(connectedBy(client));
+      await onConnect?.(new Inside(client));
     } catch (error) {
       void client.end().catch(() => undefined); // it never was of use
       throw new SluiceError("store-unavailable", `PostgreSQL cannot be reached: ${messageOf(error)}`, { cause: error });
@@ -127,18 +132,45 @@ export class Connection implements Connected, AsyncDisposable {
   }
 }
 
-function connectedBy(client: Client): Connected {
-  return {
-    async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []) {
-      return (await client.query<Row>({ ...statement, values: [...values] })).rows;
-    },
-    async script(text) {
-      await client.query(text);
-    },
-    async query(text, values = []) {
-      return resultOf(await client.query<QueryResultRow>(text, [...values]));
-    },
-  };
+/** One session, for as long as it lasts. */
+class Inside implements Connected {
+  readonly #client: Client;
+  lost: LostError | undefined;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    return (await this.#sent(() => this.#client.query<Row>({ ...statement, values: [...values] }))).rows;
+  }
+
+  async script(text: string): Promise<void> {
+    await this.#sent(() => this.#client.query(text));
+  }
+
+  async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
+    try {
+      return resultOf(await this.#client.query<QueryResultRow>(text, [...values]));
+    } catch (error) {
+      this.#note(failureOf(error));
+      throw error;
+    }
+  }
+
+  async #sent<Value>(send: () => Promise<Value>): Promise<Value> {
+    try {
+      return await send();
+    } catch (error) {
+      const failure = failureOf(error);
+      this.#note(failure);
+      throw failure;
+    }
+  }
+
+  #note(failure: Error): void {
+    if (failure instanceof LostError) this.lost ??= failure;
+  }
 }
 
 function resultOf({ rows, rowCount }: QueryResult<QueryResultRow>): SqlResult {
