@@ -1,5 +1,6 @@
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { freePort } from "./free-port.ts";
+export { lastingPort } from "./lasting-port.ts";
 export { type Postgres, type StartPostgresOptions, startPostgres } from "./postgres.ts";
 export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
 export { type Rabbitmq, type RabbitmqRelease, type StartRabbitmqOptions, startRabbitmq } from "./rabbitmq.ts";

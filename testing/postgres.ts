@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Client, escapeIdentifier } from "pg";
 import type { Child, Exit } from "./child.ts";
-import { freePort } from "./free-port.ts";
+import { lastingPort } from "./lasting-port.ts";
 import { startServer, stopServer } from "./start-server.ts";
 import { findProgram } from "./system-program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -46,7 +46,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   });
   await using resources = new AsyncDisposableStack();
   const folder = options.folder ?? resources.use(await temporaryFolder()).path;
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await lastingPort());
   const data = join(folder, "data");
   if (!existsSync(join(data, "PG_VERSION"))) await initialise(join(dirname(program), "initdb"), folder, data);
   const child = await startServer({

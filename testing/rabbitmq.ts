@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { connect } from "amqplib";
 import { startChild } from "./child.ts";
 import type { Child, Exit } from "./child.ts";
-import { freePort } from "./free-port.ts";
+import { lastingPort } from "./lasting-port.ts";
 import { rabbitmq4 } from "./rabbitmq4.ts";
 import { startServer, stopServer } from "./start-server.ts";
 import { findProgram } from "./system-program.ts";
@@ -84,7 +84,7 @@ async function temporaryFolderIn({ root }: RabbitmqRelease, resources: AsyncDisp
 }
 
 async function prepare(release: RabbitmqRelease, folder: string, options: StartRabbitmqOptions): Promise<Node> {
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await lastingPort());
   const env = await environmentOf(insideOf(release, folder), port);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "rabbitmq.conf"), configurationOf(port, { ...release.settings, ...options.settings }));
@@ -141,8 +141,8 @@ async function environmentOf(folder: string, port: number): Promise<Record<strin
     RABBITMQ_CONFIG_FILES: join(folder, "conf.d", "*.conf"),
     RABBITMQ_CONF_ENV_FILE: join(folder, "rabbitmq-env.conf"),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "enabled_plugins"),
-    RABBITMQ_DIST_PORT: String(await freePort()),
-    ERL_EPMD_PORT: String(await freePort()),
+    RABBITMQ_DIST_PORT: String(await lastingPort()),
+    ERL_EPMD_PORT: String(await lastingPort()),
     ERL_EPMD_ADDRESS: "127.0.0.1",
     ERL_CRASH_DUMP_SECONDS: "0",
     // Without busy waiting an idle node leaves the processors to its neighbours.

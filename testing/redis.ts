@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import type { Child, Exit } from "./child.ts";
-import { freePort } from "./free-port.ts";
+import { lastingPort } from "./lasting-port.ts";
 import { startServer } from "./start-server.ts";
 import { findProgram } from "./system-program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -29,7 +29,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
   const program = findProgram({ program: "redis-server", debianPackage: "redis-server" });
   await using resources = new AsyncDisposableStack();
   const folder = options.folder ?? resources.use(await temporaryFolder()).path;
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await lastingPort());
   const settings = {
     port: String(port),
     bind: "127.0.0.1",

@@ -54,7 +54,7 @@ function isExecutable(path: string): boolean {
 
 function installFromDebian(debianPackage: string): void {
   // Test files run at the same time, and apt-get does not wait for the lists' lock.
-  execFileSync("flock", ["/run/lock/sluice-apt.lock", "sh", "-c", installScript, "sh", debianPackage], {
+  execFileSync("/usr/bin/flock", ["/run/lock/sluice-apt.lock", "sh", "-c", installScript, "sh", debianPackage], {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -79,6 +79,7 @@ export async function storePage(
   await inside.rows(STORE_KEYS, keyValues(stored));
   await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
+  await inside.rows(STORE_FAILURES, failureValues(stored));
   await inside.rows(STORE_SCHEDULE, scheduleValues(stored));
   await inside.rows(TALLY, tallyValues(stored));
 }
