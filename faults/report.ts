@@ -42,7 +42,7 @@ export async function runScenario(scenario: Scenario, { rounds, seed, isShort }:
 export function progress({ scenario, seconds, played, violations, skipped }: Result): string {
   const verdict = skipped === undefined ? (violations.length === 0 ? "ok" : "RED") : "skipped";
   const hits = played === undefined ? "" : `, ${played.hits} hits, ${played.figures.accepted} accepted`;
-  return `${verdict} ${scenario.name}: ${seconds.toFixed(1)} s${hits}`;
+  return [`${verdict} ${scenario.name}: ${seconds.toFixed(1)} s${hits}`, ...violations].join("\n    ");
 }
 
 /** Everything that makes a scenario red. */

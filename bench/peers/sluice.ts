@@ -22,7 +22,7 @@ export const sluice: Peer = {
   },
 };
 
-export async function pause(queueUrl: string): Promise<void> {
+async function pause(queueUrl: string): Promise<void> {
   const response = await fetch(`${queueUrl}/pause`, { method: "POST" });
   if (!response.ok) throw new Error(`pausing answered ${response.status}: ${await response.text()}`);
 }

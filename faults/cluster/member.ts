@@ -23,6 +23,8 @@ export interface MemberOptions {
 export interface End extends Exit {
   /** Whether it was asked to, by SIGTERM. */
   readonly isAsked: boolean;
+  /** Whether it had a kill point ahead. */
+  readonly wasArmed: boolean;
   readonly said: string;
 }
 
@@ -103,8 +105,7 @@ export class Member implements AsyncDisposable {
 
   /** SIGTERM, and no other life. */
   async stop(): Promise<void> {
-    this.#isLast = true;
-    await this.#end();
+    await this.#end({ isLast: true });
     await this.#keeping;
   }
 
@@ -114,10 +115,12 @@ export class Member implements AsyncDisposable {
     await this.#keeping;
   }
 
-  async #end(): Promise<number> {
+  async #end({ isLast = false } = {}): Promise<number> {
+    await this.ready(); // SIGTERM kills who does not listen to it yet
     const startedAt = performance.now();
     const ended = once(this.#events, "end");
     this.#isAsked = true;
+    this.#isLast ||= isLast;
     if (this.#child !== undefined) await stopGracefully(this.#child);
     await ended;
     return (performance.now() - startedAt) / 1_000;
@@ -150,7 +153,7 @@ export class Member implements AsyncDisposable {
     const said = child.output();
     this.#isReady = false;
     this.#child = undefined;
-    this.ends.push({ ...exit, isAsked: this.#isAsked, said });
+    this.ends.push({ ...exit, isAsked: this.#isAsked, wasArmed: this.#isArmed, said });
     if (logFile !== undefined) appendFileSync(logFile, `${said}\n# ended with ${exit.signal ?? exit.code}\n`);
     this.#events.emit("end");
     return exit;
@@ -165,7 +168,10 @@ export class Member implements AsyncDisposable {
 /** What is wrong with how a member's lives ended: each was killed, or was asked to end and did so in order. */
 export function wrongEnds({ name, ends }: Member): readonly string[] {
   return ends
-    .filter(({ code, signal, isAsked }) => (isAsked ? code !== 0 : signal !== "SIGKILL"))
+    .filter(
+      ({ code, signal, isAsked, wasArmed }) =>
+        !(signal === "SIGKILL" && (wasArmed || !isAsked)) && !(isAsked && code === 0),
+    )
     .map(({ code, signal, isAsked, said }) => {
       const how = isAsked ? `SIGTERM ended it (grace ${graceSeconds} s) with` : "it ended by itself with";
       return `${name}: ${how} ${signal ?? code}: ${said.slice(-1_000)}`;

@@ -93,7 +93,7 @@ async function moveAndCompare(sides: Sides): Promise<{ readonly moved: number; r
 async function moveAll({ out, into, to }: Sides): Promise<number> {
   let upTo = await into.upTo();
   // Before the first page: half a folder moved, and the rest of it in nobody's hands, helps nobody.
-  for (const requests of out.compared(upTo, Date.now())) await into.refuseKeysOfOthers(requests);
+  for (const requests of out.compared(upTo, Date.now()));
   out.mark(to, "begun");
   await into.begin();
   const [total, before] = [out.count(), out.count(upTo)];

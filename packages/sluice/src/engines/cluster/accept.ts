@@ -135,21 +135,19 @@ export class Accepter {
       }
     }
     if (keys.length === 0) return new Map();
-    const rows = await this.#options.connection.rows<{ queue: number; key: string; id: RequestId; fingerprint: Buffer }>(
-      FIND_KEYS,
-      [queues, keys],
-    );
+    const rows = await this.#options.connection.rows<{
+      queue: number;
+      key: string;
+      id: RequestId;
+      fingerprint: Buffer;
+    }>(FIND_KEYS, [queues, keys]);
     return new Map(
       rows.map(({ queue, key, id, fingerprint }) => [`${queue} ${key}`, { id, fingerprint, isStored: true }]),
     );
   }
 
   /** What one call comes to; adds what is new in it to what is known and fresh, or nothing of it. */
-  async #resolveCall(
-    call: readonly NewRequest[],
-    known: Map<string, KnownKey>,
-    fresh: Fresh[],
-  ): Promise<AcceptResult> {
+  async #resolveCall(call: readonly NewRequest[], known: Map<string, KnownKey>, fresh: Fresh[]): Promise<AcceptResult> {
     const own: Fresh[] = [];
     const ownKeys = new Map<string, KnownKey>();
     const receipts: Receipt[] = [];
@@ -213,7 +211,9 @@ export class Accepter {
         return (await connection.rows(HAS_REQUEST, [first])).length > 0;
       } catch (error) {
         if (!(error instanceof SluiceError) || performance.now() > deadline) {
-          throw new SluiceError("commit-unknown", `whether the commit took is not known: ${lost.message}`, { cause: error });
+          throw new SluiceError("commit-unknown", `whether the commit took is not known: ${lost.message}`, {
+            cause: error,
+          });
         }
         await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
       }

@@ -12,7 +12,10 @@ const SELECT_QUEUES: Statement = {
   name: "select-audited",
   text: "SELECT no, name, is_paused, fresh_from, put_back_from FROM sluice.queues ORDER BY no",
 };
-const PUT_BACK_FROM: Statement = { name: "put-back-from", text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1" };
+const PUT_BACK_FROM: Statement = {
+  name: "put-back-from",
+  text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1",
+};
 const FRESH_FROM: Statement = {
   name: "fresh-from",
   text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
@@ -71,7 +74,7 @@ export interface AuditorOptions {
 const pageMax = 5_000;
 /** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
 const settledMs = 20_000;
-export const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
+const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
 
 export class Auditor {
   readonly #options: AuditorOptions;
@@ -151,8 +154,7 @@ export class Auditor {
 
   async #headOf(row: QueueRow, kind: "fresh" | "again"): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    if (kind === "fresh")
-      return (await freshWaiting(connection, { queue: row.no, from: row.fresh_from, limit: 1 }))[0];
+    if (kind === "fresh") return (await freshWaiting(connection, { queue: row.no, from: row.fresh_from, limit: 1 }))[0];
     const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [row.no, Math.round(clock.now())]);
     return oldest?.id;
   }
@@ -181,7 +183,7 @@ export class Auditor {
 }
 
 /** The lowest id that a request accepted at this time can have. */
-export function idAt(timeMs: number): RequestId {
+function idAt(timeMs: number): RequestId {
   const time = Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0");
   return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000` as RequestId;
 }

@@ -177,17 +177,6 @@ export class BrokerLink implements AsyncDisposable {
   }
 }
 
-/** Rejects when RabbitMQ takes longer: a queue without a leader can hold an answer back for half a minute. */
-export async function answerWithin<Value>(ms: number, answer: Promise<Value>): Promise<Value> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer of RabbitMQ within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Ends the socket, which a peer that is silent would keep open; what the connection still holds is given up. */
 function drop(model: ChannelModel): void {
   streamOf(model)?.destroy(new Error("closed"));

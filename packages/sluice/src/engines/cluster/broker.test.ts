@@ -402,6 +402,8 @@ describe("a broker in distress", { concurrency: false }, () => {
     await until("it is acknowledged", async () => (await count(first, queue)) === 0);
     assert.ok(await publish(rig, queue, kept));
     await until("the second is there", () => taken.hints.length === 1);
+    // RabbitMQ 3.10 forgets what is in a queue that was made less than a second before it is killed: see that it is older.
+    await first.ctl("eval", "dets:sync(ra_directory_reverse).");
     first.kill("SIGKILL");
     await until("the outage is seen", () => codes(rig).includes("broker-unavailable"));
     assert.equal(await publish(rig, queue), false);

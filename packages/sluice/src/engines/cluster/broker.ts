@@ -4,7 +4,7 @@ import type { Channel, Replies } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { addressOf } from "./address.ts";
-import { answerWithin, BrokerLink } from "./broker-link.ts";
+import { BrokerLink } from "./broker-link.ts";
 import { type Consumption, consume, type ConsumeOptions } from "./consumer.ts";
 import type { Outages } from "./outages.ts";
 import { Publisher } from "./publisher.ts";
@@ -27,6 +27,7 @@ export interface LineDepth {
 
 export type Depth = Readonly<Record<keyof HintQueues, LineDepth | "missing">>;
 
+/** A queue without a leader can hold an answer back for a minute. */
 const answerMsMax = 15_000;
 
 export class Broker implements AsyncDisposable {
@@ -48,10 +49,15 @@ export class Broker implements AsyncDisposable {
     this.publisher = new Publisher(this.#publishing, prefix);
   }
 
-  /** Rejects as `unreachable` when RabbitMQ is not there; from then on the connections are kept up. */
+  /** Rejects as `unreachable` when RabbitMQ is not there, and is closed then; otherwise it is kept up from here on. */
   async connect(): Promise<void> {
-    await Promise.all([this.#publishing.connect(), this.#consuming.connect()]);
-    await this.publisher.open();
+    try {
+      await Promise.all([this.#publishing.connect(), this.#consuming.connect()]);
+      await this.publisher.open();
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Makes what is missing of a queue's two lines. */
@@ -130,7 +136,7 @@ export class Broker implements AsyncDisposable {
     let channel: Channel | undefined;
     try {
       ({ channel } = await this.#consuming.channel(this.#closing.signal));
-      return await answerWithin(answerMsMax, ask(channel));
+      return await answered(ask(channel));
     } catch (error) {
       if (codeOf(error) === undefined) throw this.#unreachable(messageOf(error), error);
       throw new SluiceError("wrong-queue", `RabbitMQ refused the queue ${line}: ${messageOf(error)}`, { cause: error });
@@ -166,4 +172,14 @@ function depthOf(found: Replies.AssertQueue | undefined): LineDepth | "missing" 
 /** What RabbitMQ closed a channel with; undefined when it was not RabbitMQ. */
 function codeOf(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
+}
+
+async function answered<Value>(answer: Promise<Value>): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${answerMsMax} ms`)), answerMsMax);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -6,7 +6,7 @@ import { messageOf } from "../../core/errors.ts";
 import { parseRequestId, type RequestId } from "../../core/request-id.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
-import { answerWithin, type BrokerLink } from "./broker-link.ts";
+import type { BrokerLink } from "./broker-link.ts";
 import { type HintKind, hintQueues } from "./topology.ts";
 
 /** One message of RabbitMQ's. */
@@ -41,12 +41,6 @@ export interface ConsumerOptions extends ConsumeOptions {
 const retryMinMs = 200;
 const retryMaxMs = 1_000;
 const closeMsMax = 2_000;
-/**
- * Just after its start RabbitMQ may never answer a consumer of a quorum queue, and give up after 30 seconds: asked again
- * it does. Were it that slow every time, the longer wait leaves the word to RabbitMQ.
- */
-const answerMsMin = 4_000;
-const answerMsMax = 40_000;
 
 export function consume(options: ConsumerOptions): Consumption {
   const consumer = new Consumer(options);
@@ -58,7 +52,6 @@ class Consumer {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #close: (() => void) | undefined;
-  #answerMs = answerMsMin;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -75,15 +68,18 @@ class Consumer {
     const { queue, log } = this.#options;
     const { signal } = this.#stopping;
     let waitMs = retryMinMs;
+    let isTold = false;
     while (!signal.aborted) {
       try {
         const reason = await this.#consumeOnce(() => {
           waitMs = retryMinMs;
+          isTold = false;
         });
         log.debug({ queue, reason }, "the channel that hints come by is gone");
       } catch (error) {
         if (signal.aborted) return;
-        if (waitMs === retryMinMs) log.warn({ queue, err: messageOf(error) }, "cannot take hints from RabbitMQ now");
+        if (!isTold) log.warn({ queue, err: messageOf(error) }, "cannot take hints from RabbitMQ now");
+        isTold = true;
       }
       await delay(waitMs, undefined, { signal }).catch(() => undefined); // told by the signal
       waitMs = Math.min(waitMs * 2, retryMaxMs);
@@ -105,26 +101,18 @@ class Consumer {
       await channel.prefetch(prefetch);
       const { fresh, again } = hintQueues(prefix, queue);
       for (const line of [again, fresh]) {
-        const consuming = channel.consume(line, (message) => {
+        await channel.consume(line, (message) => {
           if (message === null) return close(); // RabbitMQ has cancelled it: the queue is gone or moves
           this.#take(message, acknowledgements);
         });
-        await this.#answered(consuming);
       }
       onConsuming();
       return await closed;
     } finally {
       close();
       if (!this.#stopping.signal.aborted) onLost();
-      await Promise.race([closed, delay(closeMsMax, undefined, { ref: false })]);
+      await closed;
     }
-  }
-
-  async #answered(consuming: Promise<unknown>): Promise<void> {
-    const ms = this.#answerMs;
-    this.#answerMs = Math.min(ms * 2, answerMsMax);
-    await answerWithin(ms, consuming);
-    this.#answerMs = answerMsMin;
   }
 
   #take(message: ConsumeMessage, acknowledgements: Acknowledgements): void {

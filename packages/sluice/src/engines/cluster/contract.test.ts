@@ -73,7 +73,7 @@ async function newStore(): Promise<Store> {
       }
       life = await Life.begin(servers, options);
       lives.push(life);
-      await Promise.all(queues.map((queue) => life?.openTap(queue)));
+      await life.openTaps(queues);
       await until("the claims of the dead are given back", async () => {
         const [row] = await inspector.rows<{ count: number }>(COUNT_RUNNING);
         return row?.count === 0;
@@ -136,11 +136,11 @@ class Life implements AsyncDisposable {
   }
 
   /** The first deliver of a queue makes the engine take hints; nothing has come by its abort. */
-  async openTap(queue: string): Promise<void> {
+  async openTaps(queues: readonly string[]): Promise<void> {
     const abort = new AbortController();
-    const nothing = this.engine.deliver({ queue, max: 500, signal: abort.signal });
+    const nothing = queues.map((queue) => this.engine.deliver({ queue, max: 500, signal: abort.signal }));
     abort.abort();
-    await nothing;
+    await Promise.all(nothing);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -31,7 +31,7 @@ export interface Connected {
 
 const connectMsMax = 5_000;
 /** Longer than any statement here takes; a server that is silent for longer is taken for gone. */
-export const statementMsMax = 15_000;
+const statementMsMax = 15_000;
 
 export class Connection implements Connected, AsyncDisposable {
   readonly #options: ConnectionOptions;
@@ -204,7 +204,8 @@ function failureOf(error: unknown): SluiceError | ConflictError | UniqueError {
   const code = sqlState(error);
   if (code === undefined) return new LostError(error);
   const message = messageOf(error);
-  if (code === "53100") return new SluiceError("disk-full", `PostgreSQL has no room left: ${message}`, { cause: error });
+  if (code === "53100")
+    return new SluiceError("disk-full", `PostgreSQL has no room left: ${message}`, { cause: error });
   if (conflicts.has(code)) return new ConflictError(message, { cause: error });
   if (code === "23505") return new UniqueError(message, { cause: error });
   if (unavailable.test(code)) {

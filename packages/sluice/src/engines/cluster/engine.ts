@@ -29,6 +29,7 @@ import { handBack } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
+import { Progress } from "./progress.ts";
 import { readBody, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
@@ -46,7 +47,7 @@ export class ClusterEngine implements Engine {
   readonly durability = "postgres";
   readonly #parts: Parts;
   readonly #consuming = new Map<string, Consumption>();
-  readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
+  readonly #progress = new Progress();
   /** Claims whose settle got no answer: the next one may find its own outcome. */
   readonly #unanswered = new Set<number>();
   #waitingBytes = 0;
@@ -124,8 +125,9 @@ export class ClusterEngine implements Engine {
 
   readonly starts = (ask: StartsAsk): Promise<StartsGrant> => this.#parts.sharedRate.take(ask);
 
-  report({ id, token }: Claim, progress: unknown): void {
-    this.#progress.set(id, { token, progress });
+  report(claim: Claim, progress: unknown): void {
+    this.#progress.note(claim, progress);
+    const { id } = claim;
     const change: Change = { kind: "progress", progress };
     this.#parts.watchers.tell(id, change);
     this.#parts.notices.publish([{ id, change }]);
@@ -134,7 +136,7 @@ export class ClusterEngine implements Engine {
   async read(id: RequestId): Promise<RequestStatus | undefined> {
     this.#assertOpen();
     const status = await this.#heeding(readRequest(this.#parts.reading, id, this.#now()));
-    return status && this.#withProgress(status);
+    return status && this.#progress.addTo(status);
   }
 
   async readBody(id: RequestId): Promise<Content | undefined> {
@@ -150,7 +152,7 @@ export class ClusterEngine implements Engine {
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
     const found = await this.#heeding(listRequests(this.#parts.reading, filter, this.#now()));
-    return found.map((status) => this.#withProgress(status));
+    return found.map((status) => this.#progress.addTo(status));
   }
 
   async backlog(): Promise<readonly QueueStatus[]> {
@@ -290,7 +292,7 @@ export class ClusterEngine implements Engine {
 
   #ended(claim: Claim): void {
     this.#unanswered.delete(claim.token);
-    if (this.#progress.get(claim.id)?.token === claim.token) this.#progress.delete(claim.id);
+    this.#progress.forget(claim);
     this.#parts.deliverer.ended(claim);
   }
 
@@ -302,11 +304,6 @@ export class ClusterEngine implements Engine {
 
   #now(): number {
     return Math.round(this.#parts.clock.now());
-  }
-
-  #withProgress(status: RequestStatus): RequestStatus {
-    const reported = status.state === "running" ? this.#progress.get(status.id) : undefined;
-    return reported === undefined ? status : { ...status, progress: reported.progress };
   }
 
   #assertOpen(): void {

@@ -80,7 +80,10 @@ export interface GiveBackOptions {
 }
 
 /** At a graceful close. */
-export function handBack(connection: Connected, { now, by }: Omit<GiveBackOptions, "crashesMax">): Promise<OutboxRow[]> {
+export function handBack(
+  connection: Connected,
+  { now, by }: Omit<GiveBackOptions, "crashesMax">,
+): Promise<OutboxRow[]> {
   const unreachable = 2_147_483_647;
   return connection.rows<ListedRow>(HAND_BACK, [Math.round(now), 0, unreachable, by, by]);
 }

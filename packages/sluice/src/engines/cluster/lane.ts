@@ -17,7 +17,7 @@ export interface Entry<Call> {
 
 export class Lane<Call> {
   readonly #options: LaneOptions<Call>;
-  #waiting: Entry<Call>[] = [];
+  readonly #waiting: Entry<Call>[] = [];
   #turns: Promise<void> | undefined;
 
   constructor(options: LaneOptions<Call>) {
@@ -30,7 +30,7 @@ export class Lane<Call> {
 
   send<Answer>(call: Call): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    this.#waiting.push({ call, answer: resolve as (value: never) => void, fail: reject });
+    this.#waiting.push({ call, answer: resolve, fail: reject });
     this.#turns ??= this.#run();
     return promise;
   }

@@ -23,7 +23,7 @@ const BEGIN_MOVE: Statement = {
 const ADVANCE: Statement = { name: "move-advance", text: "UPDATE sluice.moves SET up_to = $2 WHERE folder = $1" };
 const ADD_TO_QUEUES: Statement = {
   name: "move-add-to-queues",
-  text: `UPDATE sluice.queues q SET is_paused = q.is_paused, expired_done = q.expired_done + i.done,
+  text: `UPDATE sluice.queues q SET is_paused = q.is_paused OR i.is_paused, expired_done = q.expired_done + i.done,
       expired_dead = q.expired_dead + i.dead, expired_cancelled = q.expired_cancelled + i.cancelled
     FROM unnest($1::smallint[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[])
       AS i (no, is_paused, done, dead, cancelled)

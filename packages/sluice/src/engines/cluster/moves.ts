@@ -85,20 +85,28 @@ export async function replayMany(filter: ReplayFilter, options: MovesOptions): P
   const { queue, errorCode, limit, isDryRun } = filter;
   const values = [options.queues.noOf(queue), errorCode ?? null, limit];
   const rows = await options.connection.rows<{ id: RequestId }>(SELECT_DEAD, values);
-  const ids = rows.length === 0 || isDryRun ? [] : await revive(rows.map(({ id }) => id), options);
+  const ids =
+    rows.length === 0 || isDryRun
+      ? []
+      : await revive(
+          rows.map(({ id }) => id),
+          options,
+        );
   return { matched: rows.length, ids };
 }
 
 export async function cancel(id: RequestId, options: MovesOptions): Promise<MoveResult> {
   const { connection, clock, member } = options;
-  const isCancelled = await connection.transaction(async (inside) => {
-    const held = await inside.rows(HOLD, [id, member()]);
-    if (held.length === 0) return false;
-    return (await cancelHeld(inside, id, { now: Math.round(clock.now()), member: member() })) || undo();
-  }).catch((error: unknown) => {
-    if (error === notCancelled) return false;
-    throw error;
-  });
+  const isCancelled = await connection
+    .transaction(async (inside) => {
+      const held = await inside.rows(HOLD, [id, member()]);
+      if (held.length === 0) return false;
+      return (await cancelHeld(inside, id, { now: Math.round(clock.now()), member: member() })) || undo();
+    })
+    .catch((error: unknown) => {
+      if (error === notCancelled) return false;
+      throw error;
+    });
   return isCancelled ? { kind: "moved" } : refusal(id, options);
 }
 

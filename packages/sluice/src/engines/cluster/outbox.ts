@@ -103,9 +103,13 @@ export interface PublishedHints {
 }
 
 /** True once the broker has confirmed all of them. A suspect runs alone, so its hint holds nothing else. */
-export async function publishHints(publisher: Publisher, { queue, kind, ids, idsMax }: PublishedHints): Promise<boolean> {
+export async function publishHints(
+  publisher: Publisher,
+  { queue, kind, ids, idsMax }: PublishedHints,
+): Promise<boolean> {
   const size = kind === "suspect" ? 1 : idsMax;
   const parts: Promise<boolean>[] = [];
-  for (let at = 0; at < ids.length; at += size) parts.push(publisher.publish({ queue, kind, ids: ids.slice(at, at + size) }));
+  for (let at = 0; at < ids.length; at += size)
+    parts.push(publisher.publish({ queue, kind, ids: ids.slice(at, at + size) }));
   return (await Promise.all(parts)).every(Boolean);
 }

@@ -1,7 +1,7 @@
 // Everything a cluster engine is made of, wired up: which connection serves what, and what is closed when.
 import type { NewRequest } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
-import { SluiceError } from "../../core/errors.ts";
+import type { SluiceError } from "../../core/errors.ts";
 import { systemClock } from "../../core/clock.ts";
 import { Accepter } from "./accept.ts";
 import { BacklogReader } from "./backlog.ts";
@@ -64,7 +64,13 @@ const groupMax = 1_000;
 const groupBytesMax = 8 * 1024 * 1024;
 const lookEveryMs = 1_000;
 /** Plans are made once: the statements are the same each time, and planning costs more than they do. */
-const steady = { plan_cache_mode: "force_generic_plan", enable_seqscan: "off", enable_hashjoin: "off", enable_mergejoin: "off", jit: "off" };
+const steady = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off",
+};
 
 export function partsOf(options: ClusterOptions): Parts {
   const { servers, name, log } = options;
@@ -132,7 +138,13 @@ export function partsOf(options: ClusterOptions): Parts {
     beatMs,
     log,
   });
-  void notices.onQueues(() => void queues.read(lanes.reading).then(() => deliverer.serve(), () => undefined)); // the beat reads them too
+  notices.onQueues(() => {
+    // Should it fail, the beat reads them too.
+    queues.read(lanes.reading).then(
+      () => deliverer.serve(),
+      () => undefined,
+    );
+  });
   return {
     clock,
     queues,

@@ -36,7 +36,10 @@ export async function relay(options: RelayOptions): Promise<boolean> {
   return confirmed.length === rowsMax;
 }
 
-async function tell({ queue, kind, ids }: OutboxRow, { publisher, queues, hintIdsMax }: RelayOptions): Promise<boolean> {
+async function tell(
+  { queue, kind, ids }: OutboxRow,
+  { publisher, queues, hintIdsMax }: RelayOptions,
+): Promise<boolean> {
   const name = queues.nameOf(queue);
   return name !== undefined && (await publishHints(publisher, { queue: name, kind, ids, idsMax: hintIdsMax(name) }));
 }

@@ -76,7 +76,10 @@ export interface CommitRetriesOptions {
   readonly outbox: Outbox;
 }
 
-export async function commitRetries(entries: readonly Entry<RetryCall>[], options: CommitRetriesOptions): Promise<void> {
+export async function commitRetries(
+  entries: readonly Entry<RetryCall>[],
+  options: CommitRetriesOptions,
+): Promise<void> {
   const scheduled = await retryThrough(RETRY, entries, options);
   const late = entries.filter(({ call }) => !scheduled.has(nameOf(call.claim)));
   if (late.length > 0) for (const name of await retryThrough(RETRY_FORGOTTEN, late, options)) scheduled.add(name);

@@ -37,7 +37,7 @@ const CONCLUDE = `
   )
   SELECT id, token::float8 AS token FROM settled`;
 
-export const SETTLE: Statement = {
+const SETTLE: Statement = {
   name: "settle",
   text: `WITH input AS (${INPUT}), released AS (
     DELETE FROM sluice.running n USING input i WHERE n.id = i.id AND n.token = i.token
@@ -99,7 +99,8 @@ export async function settleInside(
 ): Promise<boolean> {
   const call: SettleCall = { kind: "settle", claim, outcome, isAgain: false };
   const values = valuesOf([call], Math.round(clock.now()), member());
-  for (const statement of [SETTLE, SETTLE_FORGOTTEN]) if ((await inside.rows(statement, values)).length > 0) return true;
+  for (const statement of [SETTLE, SETTLE_FORGOTTEN])
+    if ((await inside.rows(statement, values)).length > 0) return true;
   return false;
 }
 

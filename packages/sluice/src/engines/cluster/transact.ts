@@ -1,7 +1,7 @@
 // Effect and outcome in one transaction: the handler's statements and the outcome's commit together or not at all.
 import type { Claim, FinalState, Outcome } from "../../core/request.ts";
 import type { SettleResult, TransactedWork } from "../../engine/engine.ts";
-import { Connection, type Connected } from "./database.ts";
+import type { Connection, Connected } from "./database.ts";
 import { settleInside } from "./settle.ts";
 import type { StoreClock } from "./store-clock.ts";
 
