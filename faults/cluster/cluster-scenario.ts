@@ -1,8 +1,10 @@
 // What every scenario of the cluster has in common: a fault while a client sends to both gateways, and the checks after it.
+import type { Figures } from "../checker.ts";
 import { parcelSource } from "../parcel.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { ClusterStage, type ClusterStageOptions, type Load } from "./cluster-stage.ts";
+import { countSaid } from "./observe.ts";
 import type { Servers } from "./servers.ts";
 
 export interface ClusterPlayOptions extends PlayOptions {
@@ -38,16 +40,19 @@ export interface UnderLoadOptions {
   readonly mode: "plain" | "honours-key";
   /** Handlers must have begun more often than they made effects. */
   readonly isRedeliveryMeant?: boolean;
+  /** RabbitMQ loses what it has confirmed; else the auditor, who is the last resort, must find nothing missing. */
+  readonly isHintLossMeant?: boolean;
   readonly restMs?: number;
   readonly stage?: Omit<ClusterStageOptions, "servers" | "logFolder" | "mode">;
 }
 
 export async function underLoad(
   options: ClusterPlayOptions,
-  { name, mode, isRedeliveryMeant = false, restMs = 60, stage: stageOptions }: UnderLoadOptions,
+  setting: UnderLoadOptions,
   fault: (field: Field) => Promise<Fault>,
 ): Promise<Played> {
   const { servers, logFolder, random } = options;
+  const { name, mode, restMs = 60, stage: stageOptions } = setting;
   await using stage = await ClusterStage.open({ ...stageOptions, mode, servers, logFolder });
   const sender = new Sender(stage.ledger, parcelSource(name, random));
   const wrong: string[] = [];
@@ -56,7 +61,19 @@ export async function underLoad(
   await load.stop();
   await stage.sampleResults(sender.ids);
   const { figures, violations } = await stage.finish([sender]);
-  if (figures.dead > 0) wrong.push(`${figures.dead} requests are dead, and B rejected none`);
-  if (isRedeliveryMeant && figures.starts <= figures.effects) wrong.push("no request was delivered twice");
+  wrong.push(...judge(setting, figures, stage));
   return { trials, hits, figures, areEffectsOnce: true, violations: [...wrong, ...violations] };
+}
+
+function judge(
+  { isRedeliveryMeant = false, isHintLossMeant = false }: UnderLoadOptions,
+  { dead, starts, effects }: Figures,
+  { members }: ClusterStage,
+): readonly string[] {
+  const putBack = countSaid(members, /the broker has lost (?:hints of )?this queue/g);
+  return [
+    ...(dead > 0 ? [`${dead} requests are dead, and B rejected none`] : []),
+    ...(isRedeliveryMeant && starts <= effects ? ["no request was delivered twice"] : []),
+    ...(!isHintLossMeant && putBack > 0 ? [`hints had to be put back ${putBack} times, and RabbitMQ lost none`] : []),
+  ];
 }

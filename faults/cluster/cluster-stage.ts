@@ -76,9 +76,7 @@ export class ClusterStage implements AsyncDisposable {
       resources.move(),
     );
     try {
-      console.error("starting", Math.round(performance.now()));
       await stage.#start();
-      console.error("started", Math.round(performance.now()));
       return stage;
     } catch (error) {
       await stage[Symbol.asyncDispose]();
@@ -181,17 +179,11 @@ export class ClusterStage implements AsyncDisposable {
    * queues must be empty, and each process must end in order. The figures, and what else was wrong.
    */
   async finish(senders: readonly Sender[]): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
-    const L = (n: string) => console.error(n, Math.round(performance.now()));
-    L("finish");
     await Promise.all(this.members.map(disarm));
-    L("disarmed");
     const { readings, violations } = await conclude({ urls: this.urls, senders });
-    L("concluded");
     const left = await this.#whenEmpty();
-    L("empty");
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));
-    L("stopped");
     violations.push(...this.members.flatMap(wrongEnds));
     return { figures: figuresOf(this.#parts.folder, this.ledger, readings), violations };
   }
@@ -239,7 +231,6 @@ export class ClusterStage implements AsyncDisposable {
   async #start(): Promise<void> {
     const { code, said } = await this.attempt("migrate");
     if (code !== 0) throw new Error(`sluice migrate ended with ${code}: ${said}`);
-    console.error("migrated", Math.round(performance.now()));
     const { workerEnv = {} } = this.#parts.options;
     const numbers = Array.from({ length: workerCount }, (_, index) => index + 1);
     const special = numbers.filter((number) => workerEnv[number] !== undefined);

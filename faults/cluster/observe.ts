@@ -66,6 +66,11 @@ export function acceptedWithin(lines: readonly LedgerLine[]): number {
   return accepted;
 }
 
+/** How often one of them has logged this. */
+export function countSaid(members: readonly { readonly output: string }[], pattern: RegExp): number {
+  return members.reduce((sum, { output }) => sum + (output.match(pattern)?.length ?? 0), 0);
+}
+
 /** Memory of a process that is in use, in MiB. Linux only. */
 export function residentMiB(pid: number): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];

@@ -16,7 +16,7 @@ export const brokerNetwork: readonly ClusterScenario[] = [
     name: "amqp-half-open",
     numbers: "10",
     fault: "the connections to RabbitMQ go silent and stay open for 35 s",
-    play: (options) => underLoad(options, { name: "half-open", mode: "plain", stage }, freeze),
+    play: (options) => underLoad(options, { name: "half-open", mode: "plain", restMs: 100, stage }, freeze),
   },
 ];
 

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
-import { acceptedWithin, whenClear, whenShown, whenTrue } from "../observe.ts";
+import { acceptedWithin, countSaid, whenClear, whenShown, whenTrue } from "../observe.ts";
 
 export const brokerOutages: readonly ClusterScenario[] = [
   {
@@ -15,13 +15,14 @@ export const brokerOutages: readonly ClusterScenario[] = [
     name: "rabbitmq-wiped",
     numbers: "8",
     fault: "RabbitMQ killed with a backlog in it, its data deleted, started empty",
-    play: (options) => underLoad(options, { name: "broker-wiped", mode: "plain" }, wipeBroker),
+    play: (options) => underLoad(options, { name: "broker-wiped", mode: "plain", isHintLossMeant: true }, wipeBroker),
   },
   {
     name: "queue-deleted",
     numbers: "9",
     fault: "the queue of hints deleted while they are published",
-    play: (options) => underLoad(options, { name: "queue-deleted", mode: "plain", restMs: 20 }, deleteQueue),
+    play: (options) =>
+      underLoad(options, { name: "queue-deleted", mode: "plain", isHintLossMeant: true, restMs: 20 }, deleteQueue),
   },
 ];
 
@@ -86,8 +87,4 @@ async function exists(connection: Awaited<ReturnType<typeof connect>>, line: str
 
 async function order(url: string, what: "pause" | "resume"): Promise<void> {
   await fetch(`${url}/v1/queues/orders/${what}`, { method: "POST" });
-}
-
-export function countSaid(members: readonly { readonly output: string }[], pattern: RegExp): number {
-  return members.reduce((sum, { output }) => sum + (output.match(pattern)?.length ?? 0), 0);
 }

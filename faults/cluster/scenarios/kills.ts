@@ -77,9 +77,14 @@ const plans: readonly KillPlan[] = [
 const outside: ClusterScenario = {
   name: "kill-outside",
   numbers: "3 to 6",
-  fault: "any of the five processes killed from outside at any moment",
+  fault: "any of the five processes killed from outside, while B fails one in ten and breaks off one in ten",
   isKill: true,
-  play: (options) => underLoad(options, { name: "outside", mode: "honours-key", restMs }, killAny),
+  play: (options) =>
+    underLoad(
+      options,
+      { name: "outside", mode: "honours-key", isRedeliveryMeant: true, restMs, stage: { flakiness: 0.1 } },
+      killAny,
+    ),
 };
 
 export const kills: readonly ClusterScenario[] = [

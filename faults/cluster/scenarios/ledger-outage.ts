@@ -18,7 +18,7 @@ const downMs = 2_000;
 const clearMsMax = 30_000;
 
 async function killLedger({ stage, servers, random, rounds, wrong }: Field): Promise<Fault> {
-  const trials = Math.min(rounds, 3);
+  const trials = Math.min(rounds, 2);
   const next = parcelSource("probe", random);
   let hits = 0;
   for (let round = 0; round < trials; round += 1) {

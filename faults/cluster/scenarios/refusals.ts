@@ -9,7 +9,7 @@ export const refusals: ClusterScenario = {
   name: "start-refusals",
   numbers: "23",
   fault: "started on a queue of another kind, on unsafe settings, on an older, a missing and a newer schema",
-  play: (options) => underLoad(options, { name: "refusals", mode: "plain" }, refuseAll),
+  play: (options) => underLoad(options, { name: "refusals", mode: "plain", restMs: 200 }, refuseAll),
 };
 
 type Command = "gateway" | "worker" | "migrate";

@@ -93,7 +93,7 @@ async function moveAndCompare(sides: Sides): Promise<{ readonly moved: number; r
 async function moveAll({ out, into, to }: Sides): Promise<number> {
   let upTo = await into.upTo();
   // Before the first page: half a folder moved, and the rest of it in nobody's hands, helps nobody.
-  for (const requests of out.compared(upTo, Date.now()));
+  for (const requests of out.compared(upTo, Date.now())) await into.refuseKeysOfOthers(requests);
   out.mark(to, "begun");
   await into.begin();
   const [total, before] = [out.count(), out.count(upTo)];
@@ -183,7 +183,8 @@ class Tally {
     const counts = { ...this.#counts };
     if (areBooksRight) for (const state of states) counts[state] += this.#goneFinished[state];
     const accepted = sumOf(counts);
-    const missing = areBooksRight ? this.#gone : this.#gone + sumOf(this.#goneFinished) + Math.abs(lawMissing);
+    const gone = areBooksRight ? this.#gone : this.#gone + sumOf(this.#goneFinished);
+    const missing = Math.max(gone, Math.abs(lawMissing));
     const cluster = { queue: folder.queue, accepted, ...counts, missing };
     return { queue: folder.queue, folder, cluster, differing: this.#differing, advanced: this.#advanced };
   }

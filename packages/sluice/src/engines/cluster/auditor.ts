@@ -16,6 +16,15 @@ const PUT_BACK_FROM: Statement = {
   name: "put-back-from",
   text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1",
 };
+/** Each request is looked at once: when no commit of its time can be under way any more. */
+const FIRST_FRESH: Statement = {
+  name: "first-fresh",
+  text: `SELECT r.id FROM sluice.requests r WHERE r.queue = $1 AND r.id >= $2::uuid AND r.id < $3::uuid
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)
+      AND NOT EXISTS (SELECT FROM sluice.schedule s WHERE s.id = r.id)
+    ORDER BY r.id LIMIT 1`,
+};
 const FRESH_FROM: Statement = {
   name: "fresh-from",
   text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
@@ -54,6 +63,12 @@ interface QueueRow {
   readonly is_paused: boolean;
   readonly fresh_from: RequestId;
   readonly put_back_from: RequestId | null;
+}
+
+interface Head {
+  readonly kind: "fresh" | "again";
+  readonly head: RequestId | undefined;
+  readonly ready: number;
 }
 
 interface Still {
@@ -99,11 +114,10 @@ export class Auditor {
       await broker.declare(row.name);
       await this.#putBack(row, firstId);
     } else if (row.put_back_from !== null) await this.#putBack(row, row.put_back_from);
-    else if (!row.is_paused) {
-      await this.#lookAtHead(row, { kind: "fresh", ...depth.fresh });
-      await this.#lookAtHead(row, { kind: "again", ...depth.again });
-    }
-    await this.#advance(row);
+    const head = await this.#advance(row);
+    if (row.is_paused || depth.fresh === "missing" || depth.again === "missing") return;
+    await this.#lookAtHead(row, { kind: "fresh", head, ready: depth.fresh.ready });
+    await this.#lookAtHead(row, { kind: "again", head: await this.#oldestHinted(row), ready: depth.again.ready });
   }
 
   /** Noted before the queue is declared anew: whoever leads next goes on with it. */
@@ -137,30 +151,28 @@ export class Auditor {
   }
 
   /** The head of the line has not moved: its hint is lost if nobody can hold it, or others went past it. */
-  async #lookAtHead(row: QueueRow, line: { kind: "fresh" | "again"; ready: number; consumers: number }): Promise<void> {
+  async #lookAtHead(row: QueueRow, { kind, head, ready }: Head): Promise<void> {
     const { stillMs, log } = this.#options;
-    const head = await this.#headOf(row, line.kind);
-    const key = `${row.no} ${line.kind}`;
+    const key = `${row.no} ${kind}`;
     const before = this.#still.get(key);
     if (head === undefined) this.#still.delete(key);
     else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now() });
-    else if (performance.now() - before.since >= stillMs && (await this.#isLost(row, line, head))) {
+    else if (performance.now() - before.since >= stillMs && (await this.#isLost(row, ready, head))) {
       log.warn({ queue: row.name, id: head }, "the broker has lost hints of this queue: they are put back");
       this.#still.delete(key);
-      if (line.kind === "again") await this.#unhint(row);
+      if (kind === "again") await this.#unhint(row);
       else await this.#publish(row.name, await this.#page(row));
     }
   }
 
-  async #headOf(row: QueueRow, kind: "fresh" | "again"): Promise<RequestId | undefined> {
+  async #oldestHinted({ no }: QueueRow): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    if (kind === "fresh") return (await freshWaiting(connection, { queue: row.no, from: row.fresh_from, limit: 1 }))[0];
-    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [row.no, Math.round(clock.now())]);
+    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no, Math.round(clock.now())]);
     return oldest?.id;
   }
 
-  async #isLost(row: QueueRow, line: { ready: number }, head: RequestId): Promise<boolean> {
-    if (line.ready === 0) return true;
+  async #isLost(row: QueueRow, ready: number, head: RequestId): Promise<boolean> {
+    if (ready === 0) return true;
     const [found] = await this.#options.connection.rows<{ is_overtaken: boolean }>(IS_OVERTAKEN, [row.no, head]);
     return found?.is_overtaken === true;
   }
@@ -173,12 +185,13 @@ export class Auditor {
     await this.#options.connection.rows(UNHINT, [no, Math.round(this.#options.clock.now())]);
   }
 
-  /** Moves the mark before which nothing waits for its first delivery. */
-  async #advance({ no, fresh_from }: QueueRow): Promise<void> {
+  /** Moves the mark before which nothing waits for its first delivery. Gives back who waits there, if anybody does. */
+  async #advance({ no, fresh_from }: QueueRow): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    const [first] = await freshWaiting(connection, { queue: no, from: fresh_from, limit: 1 });
     const settled = idAt(clock.now() - settledMs);
-    await connection.rows(FRESH_FROM, [no, first !== undefined && first < settled ? first : settled]);
+    const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, fresh_from, settled]);
+    await connection.rows(FRESH_FROM, [no, first?.id ?? settled]);
+    return first?.id;
   }
 }
 

@@ -3,14 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomInt } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
-import {
-  freePort,
-  type Rabbitmq,
-  startProxy,
-  startRabbitmq,
-  temporaryFolder,
-  type TemporaryFolder,
-} from "@sluice/testing";
+import { freePort, type Rabbitmq, startProxy, startRabbitmq } from "@sluice/testing";
 import { type Channel, connect } from "amqplib";
 import { pino } from "pino";
 import { SluiceError } from "../../core/errors.ts";
@@ -379,16 +372,12 @@ describe("the broker", { concurrency: true }, () => {
 });
 
 describe("a broker in distress", { concurrency: false }, () => {
-  let folder: TemporaryFolder;
+  const resources = new AsyncDisposableStack();
   let rabbitmq: Rabbitmq;
   before(async () => {
-    folder = await temporaryFolder();
-    rabbitmq = await startRabbitmq({ folder: folder.path });
+    rabbitmq = resources.use(await startRabbitmq());
   });
-  after(async () => {
-    await rabbitmq[Symbol.asyncDispose]();
-    await folder[Symbol.asyncDispose]();
-  });
+  after(() => resources.disposeAsync());
 
   it("has what it confirmed, and brings what was not done, after it was killed", async () => {
     const first = rabbitmq;
@@ -407,8 +396,8 @@ describe("a broker in distress", { concurrency: false }, () => {
     first.kill("SIGKILL");
     await until("the outage is seen", () => codes(rig).includes("broker-unavailable"));
     assert.equal(await publish(rig, queue), false);
-    await first[Symbol.asyncDispose]();
-    rabbitmq = await startRabbitmq({ folder: folder.path, port: first.port });
+    await first.exited;
+    rabbitmq = resources.use(await startRabbitmq({ folder: first.folder, port: first.port }));
     await until("it comes again", () => taken.hints.length > 0);
     assert.deepEqual(taken.ids(), kept);
     await until("it publishes again", () => publish(rig, queue));

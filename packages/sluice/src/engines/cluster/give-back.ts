@@ -43,6 +43,13 @@ const DELETE_DEAD = `
     m.seen_at < clock_timestamp() - make_interval(secs => $6 / 1000.0)
     OR (m.seen_at < clock_timestamp() - make_interval(secs => $7 / 1000.0) AND pg_try_advisory_xact_lock($5::int, m.no))
   ) RETURNING no`;
+/** Cheap, and nearly always no. */
+const ANY_DEAD: Statement = {
+  name: "any-dead",
+  text: `SELECT EXISTS (
+    SELECT FROM sluice.members WHERE no <> $1 AND seen_at < clock_timestamp() - make_interval(secs => $2 / 1000.0)
+  ) AS is_any`,
+};
 /** Also claims of members that have left, or were found dead before: a claim under way may have come after. */
 const REAP: Statement = {
   name: "reap",
@@ -95,6 +102,12 @@ export interface ReapOptions extends GiveBackOptions {
   readonly leaseMs: number;
   /** Silent for so long and without its lock, its connection is gone and so is it. */
   readonly silentMs: number;
+}
+
+/** Whether somebody has been silent for long enough to be looked at. */
+export async function isAnyoneSilent(connection: Connected, { by, silentMs }: ReapOptions): Promise<boolean> {
+  const [row] = await connection.rows<{ is_any: boolean }>(ANY_DEAD, [by, silentMs]);
+  return row?.is_any === true;
 }
 
 export async function reap(connection: Connected, options: ReapOptions): Promise<OutboxRow[]> {

@@ -6,7 +6,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { Auditor } from "./auditor.ts";
 import type { Broker } from "./broker.ts";
 import { ConflictError, Connection } from "./database.ts";
-import { foldTallies, reap } from "./give-back.ts";
+import { foldTallies, isAnyoneSilent, reap } from "./give-back.ts";
 import type { Outbox } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { relay } from "./relay.ts";
@@ -32,6 +32,8 @@ export interface LeaderOptions {
 
 const tickMs = 100;
 const relayAgeMs = 2_000;
+/** Claims whose member has gone without anybody noticing are looked for this often. */
+const reapAnywayMs = 10_000;
 
 interface Duty {
   readonly name: string;
@@ -43,8 +45,9 @@ interface Duty {
 export class Leader {
   readonly #options: LeaderOptions;
   readonly #duties: readonly Duty[];
-  /** Retention takes its time, and must not hold up the beat. */
+  /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
+  #reapedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #keeping: Promise<void> | undefined;
@@ -53,7 +56,7 @@ export class Leader {
   constructor(options: LeaderOptions) {
     this.#options = options;
     const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
-    this.#keeper = new Connection({ databaseUrl, name: "sluice retention" });
+    this.#keeper = new Connection({ databaseUrl, name: "sluice upkeep" });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
     const auditor = new Auditor({ connection: session.connection, broker, clock, hintIdsMax, stillMs, log });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
@@ -67,7 +70,8 @@ export class Leader {
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
       duty("relay", 500, () => this.#relay()),
       duty("auditor", 3_000, () => auditor.look()),
-      duty("retention", 60_000, () => this.#keepInTime()),
+      duty("retention", 60_000, () => this.#inTime(() => this.#keep())),
+      duty("vacuum", 10_000, () => this.#inTime(() => this.#keeper.script("VACUUM (SKIP_LOCKED) sluice.running"))),
     ];
   }
 
@@ -126,24 +130,21 @@ export class Leader {
   async #reap(): Promise<void> {
     const { session, clock, outbox, crashesMax, leaseMs, beatMs } = this.#options;
     if (performance.now() - (session.leadsSince ?? Number.POSITIVE_INFINITY) < 3 * beatMs) return;
-    const rows = await reap(session.connection, {
-      now: clock.now(),
-      crashesMax,
-      by: session.member,
-      lockClass,
-      leaseMs,
-      silentMs: 2.5 * beatMs,
-    });
-    outbox.tell(rows);
+    const silentMs = 2.5 * beatMs;
+    const options = { now: clock.now(), crashesMax, by: session.member, lockClass, leaseMs, silentMs };
+    const isDue = performance.now() - this.#reapedAt > reapAnywayMs;
+    if (!isDue && !(await isAnyoneSilent(session.connection, options))) return;
+    outbox.tell(await reap(session.connection, options));
     await foldTallies(session.connection);
+    this.#reapedAt = performance.now();
   }
 
-  #keepInTime(): Promise<void> {
-    this.#keeping ??= this.#keep()
-      .catch((error: unknown) => this.#options.log.warn({ err: messageOf(error) }, "retention has to wait"))
-      .finally(() => {
-        this.#keeping = undefined;
-      });
+  /** What takes longer goes on beside the other duties. */
+  #inTime(work: () => Promise<void>): Promise<void> {
+    const before = this.#keeping ?? Promise.resolve();
+    this.#keeping = before.then(work).catch((error: unknown) => {
+      this.#options.log.warn({ err: messageOf(error) }, "upkeep of the ledger has to wait");
+    });
     return Promise.resolve();
   }
 

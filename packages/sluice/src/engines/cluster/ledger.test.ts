@@ -7,7 +7,7 @@ import type { SluiceError } from "../../core/errors.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { auditLedger } from "./audit.ts";
 import { BacklogReader, freshWaiting } from "./backlog.ts";
-import { Connection, type Connected, type Statement } from "./database.ts";
+import { Connection, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
 import { examine, type Finding } from "./doctor.ts";
 import { listRequests } from "./list.ts";
 import { checkSchema, migrateCluster } from "./migrate.ts";
@@ -82,6 +82,9 @@ test("bodies and results come back byte for byte, and a stranger's id knows none
   await ledger.finish(id, "done", { result: "out" });
   deepEqual(textOf(await readBody(ledger.db, id)), ["text/plain", "in"]);
   deepEqual(textOf(await readResult(ledger.db, id)), ["text/html", "out"]);
+  const dead = await ledger.accept();
+  await ledger.finish(dead, "dead");
+  equal(await readResult(ledger.db, dead), undefined);
   const stranger = `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}` as RequestId;
   equal(await readRequest(ledger.db, stranger, now), undefined);
   equal(await readBody(ledger.db, stranger), undefined);
@@ -163,6 +166,10 @@ test("a page of the newest does not touch the partitions of older days", async (
     return row?.scans ?? 0;
   };
   const earlier = await scans();
+  const sent: string[] = [];
+  await using counting = connect(ledger.url, {}, (name) => void sent.push(name));
+  await listRequests(counting, { state: "done", limit: 10 }, now);
+  deepEqual(sent, ["list-done"]);
   for (const state of [undefined, "done"] as const)
     equal((await listRequests(ledger.db, { state, limit: 10 }, now)).length, 10);
   equal(await scans(), earlier);
@@ -275,7 +282,23 @@ for (const state of states) {
   });
 }
 
-test("the audit counts in one snapshot, over the slices of its statements", async () => {
+test("the audit holds while requests come and go under it", async () => {
+  await using ledger = await openLedger();
+  const first = await ledger.accept();
+  let turns = 0;
+  await using auditing = connect(ledger.url, {}, async () => {
+    turns += 1;
+    if (turns === 2) await ledger.accept();
+    if (turns === 3) await ledger.finish(first, "done");
+  });
+  const { holds, queues } = await auditLedger(auditing, now);
+  ok(turns > 3);
+  deepEqual([holds, queues[1]?.accepted, queues[1]?.waiting, queues[1]?.done], [true, 1, 1, 0]);
+  const after = await auditLedger(auditing, now);
+  deepEqual([after.holds, after.queues[1]?.accepted, after.queues[1]?.waiting], [true, 2, 1]);
+});
+
+test("the audit counts each row once, over the slices of its statements", async () => {
   await using ledger = await openLedger();
   for (let count = 0; count < 7; count += 1) {
     const id = await ledger.accept({ at: now - count * 7 * hourMs });
@@ -443,7 +466,8 @@ for (const [what, move] of Object.entries(kept)) {
     await keepPartitions(ledger.db, long);
     const expected: RequestId[] = [];
     for (const at of [longer, long]) {
-      const one = await ledger.accept({ at });
+      const one = await ledger.accept({ at, key: `k${at}` });
+      await ledger.fail(one, 1, "boom");
       await ledger.finish(await ledger.accept({ at: at + 1 }), "done", { finishedAt: at + 1 });
       await move(ledger, one);
       expected.unshift(one);
@@ -455,6 +479,8 @@ for (const [what, move] of Object.entries(kept)) {
       left.filter((id) => expected.includes(id)),
       expected,
     );
+    equal((await ledger.rows("SELECT FROM sluice.keys")).length, 2);
+    equal((await ledger.rows("SELECT FROM sluice.failures")).length, 2);
     equal((await auditLedger(ledger.db, now)).holds, true);
   });
 }
@@ -478,20 +504,26 @@ test("a request that is replayed while its day is about to go is not lost", asyn
   await keepPartitions(ledger.db, long);
   const id = await ledger.accept({ at: long });
   await ledger.finish(id, "dead", { finishedAt: long });
+  await using dropping = connect(ledger.url, {}, async (name) => {
+    if (name === "retention-delete-keys") await ledger.replay(id);
+  });
+  equal(await dropExpired(dropping, { now, retentionMs }), 0);
+  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+  equal((await auditLedger(ledger.db, now)).holds, true);
+});
+
+test("a day waits for a replay that is under way", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const id = await ledger.accept({ at: long });
+  await ledger.finish(id, "dead", { finishedAt: long });
   await using replaying = connect(ledger.url);
   await replaying.script("BEGIN");
   await rowsOf(replaying, "DELETE FROM sluice.outcomes WHERE id = $1", [id]);
-  const dropping = rejects(dropExpired(ledger.db, { now, retentionMs }), coded("store-unavailable", /lock timeout/));
-  await dropping;
-  await rowsOf(
-    replaying,
-    "INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted) VALUES ($1, 1, 0, 0, 0, 0, true)",
-    [id],
-  );
-  await rowsOf(replaying, "UPDATE sluice.tallies SET dead = dead - 1 WHERE queue = 1");
-  await replaying.script("COMMIT");
-  equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
-  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+  await rejects(dropExpired(ledger.db, { now, retentionMs }), coded("store-unavailable", /lock timeout/));
+  await replaying.script("ROLLBACK");
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 1);
   equal((await auditLedger(ledger.db, now)).holds, true);
 });
 
@@ -657,6 +689,17 @@ class Ledger implements AsyncDisposable {
     );
   }
 
+  /** Of a dead one. */
+  async replay(id: RequestId): Promise<void> {
+    await this.rows(
+      `WITH revived AS (DELETE FROM sluice.outcomes WHERE id = $1 RETURNING id, queue
+       ), scheduled AS (INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
+         SELECT id, queue, 0, 0, 0, 0, true FROM revived)
+       INSERT INTO sluice.tallies (member, queue, dead) SELECT 9, queue, -1 FROM revived`,
+      [id],
+    );
+  }
+
   /** As if its commit had not shown yet. */
   async hide(id: RequestId): Promise<void> {
     await this.rows("CREATE TABLE hidden AS SELECT * FROM sluice.requests WHERE false");
@@ -717,8 +760,41 @@ function migrate(databaseUrl: string, queues: readonly string[]): ReturnType<typ
   return migrateCluster({ servers, queues, log, declare: () => Promise.resolve("declared") });
 }
 
-function connect(databaseUrl: string, settings?: Readonly<Record<string, string>>): Connection {
-  return new Connection({ databaseUrl, name: "ledger test", settings: { jit: "off", ...settings } });
+function connect(
+  databaseUrl: string,
+  settings?: Readonly<Record<string, string>>,
+  beforeEach?: BeforeEach,
+): Connection {
+  return new Interrupted(beforeEach, { databaseUrl, name: "ledger test", settings: { jit: "off", ...settings } });
+}
+
+type BeforeEach = (statement: string) => Promise<void> | void;
+
+/** Lets something happen before each statement. */
+class Interrupted extends Connection {
+  readonly #beforeEach: BeforeEach | undefined;
+
+  constructor(beforeEach: BeforeEach | undefined, options: ConnectionOptions) {
+    super(options);
+    this.#beforeEach = beforeEach;
+  }
+
+  override async rows<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    await this.#beforeEach?.(statement.name);
+    return super.rows<Row>(statement, values);
+  }
+
+  override transaction<Value>(work: (inside: Connected) => Promise<Value>, begin?: string): Promise<Value> {
+    const interrupted = (inside: Connected): Connected => ({
+      rows: async (statement, values) => {
+        await this.#beforeEach?.(statement.name);
+        return inside.rows(statement, values);
+      },
+      script: (text) => inside.script(text),
+      query: (text, values) => inside.query(text, values),
+    });
+    return super.transaction((inside) => work(interrupted(inside)), begin);
+  }
 }
 
 let statements = 0;

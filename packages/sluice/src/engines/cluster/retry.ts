@@ -17,19 +17,18 @@ const INPUT = `
 const CONCLUDE = `
   scheduled AS (
     INSERT INTO sluice.schedule AS s (id, queue, due_at, attempts, crashes, started_at, token, is_hinted)
-    SELECT r.id, r.queue, i.due_at, r.attempts + i.is_counted::int,
+    SELECT r.id, r.queue, r.due_at, r.attempts + r.is_counted::int,
       -- Whoever lived to tell of a failure did not kill its worker.
-      CASE WHEN i.code IS NULL THEN r.crashes ELSE 0 END,
-      r.started_at, r.token, i.due_at <= $7::bigint
-    FROM released r JOIN input i ON i.id = r.id AND i.token = r.token
+      CASE WHEN r.code IS NULL THEN r.crashes ELSE 0 END,
+      r.started_at, r.token, r.due_at <= $7::bigint
+    FROM released r
     WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts, crashes = excluded.crashes,
       started_at = excluded.started_at, token = excluded.token, is_hinted = excluded.is_hinted
     RETURNING s.id, s.token, s.queue, s.crashes, s.is_hinted
   ), failed AS (
     INSERT INTO sluice.failures (id, attempt, failed_at, code, message)
-    SELECT r.id, r.attempts + 1, $7::bigint, i.code, i.message
-    FROM released r JOIN input i ON i.id = r.id AND i.token = r.token WHERE i.code IS NOT NULL
+    SELECT id, attempts + 1, $7::bigint, code, message FROM released WHERE code IS NOT NULL
     ON CONFLICT (id, attempt) DO UPDATE
     SET failed_at = excluded.failed_at, code = excluded.code, message = excluded.message
   ), listed AS (
@@ -44,17 +43,18 @@ const CONCLUDE = `
 
 const RETRY: Statement = {
   name: "retry",
-  text: `WITH input AS (${INPUT}), released AS (
-    DELETE FROM sluice.running n USING input i WHERE n.id = i.id AND n.token = i.token
-    RETURNING n.id, n.token, n.queue, n.attempts, n.crashes, n.started_at
+  text: `WITH released AS (
+    DELETE FROM sluice.running n USING (${INPUT}) i WHERE n.id = i.id AND n.token = i.token
+    RETURNING n.id, n.token, n.queue, n.attempts, n.crashes, n.started_at, i.due_at, i.is_counted, i.code, i.message
   ), ${CONCLUDE}`,
 };
 /** The claim was lost in a crash of the server, and nothing has made it void since: see settle.ts. */
 const RETRY_FORGOTTEN: Statement = {
   name: "retry-forgotten",
-  text: `WITH input AS (${INPUT}), released AS (
-    SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, coalesce(s.crashes, 0) AS crashes, s.started_at
-    FROM input i JOIN sluice.requests r ON r.id = i.id LEFT JOIN sluice.schedule s ON s.id = i.id
+  text: `WITH released AS (
+    SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, coalesce(s.crashes, 0) AS crashes, s.started_at,
+      i.due_at, i.is_counted, i.code, i.message
+    FROM (${INPUT}) i JOIN sluice.requests r ON r.id = i.id LEFT JOIN sluice.schedule s ON s.id = i.id
     WHERE coalesce(s.token < i.token, true) AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)
       AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
   ), ${CONCLUDE}`,

@@ -15,23 +15,24 @@ const INPUT = `
   FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $8::text[], $9::text[])
     AS i (id, token, state, content_type, at, bytes, error_code, error_message)`;
 
-/** What is left to do once `released` has what the good claims held. */
+/** What is left to do once `released` has what the good claims held, and their outcomes. No joins among these: a plan that
+ * is made once cannot know how long they are. */
 const CONCLUDE = `
   settled AS (
-    INSERT INTO sluice.outcomes AS o (id, queue, state, attempts, started_at, finished_at, token, content_type, result,
-      error_code, error_message)
-    SELECT r.id, r.queue, i.state, r.attempts + 1, r.started_at, $10::bigint, i.token, i.content_type, i.result,
-      i.error_code, i.error_message
-    FROM released r JOIN input i ON i.id = r.id AND i.token = r.token
+    INSERT INTO sluice.outcomes AS o (id, queue, state, attempts, started_at, finished_at, token, request_bytes,
+      content_type, result, error_code, error_message)
+    SELECT id, queue, state, attempts + 1, started_at, $10::bigint, token, bytes, content_type, result, error_code,
+      error_message
+    FROM released
     ON CONFLICT (id) DO NOTHING
-    RETURNING o.id, o.queue, o.state, o.token
+    RETURNING o.id, o.queue, o.state, o.token, o.request_bytes
   ), unscheduled AS (
     DELETE FROM sluice.schedule s USING released r WHERE s.id = r.id
   ), tallied AS (
     INSERT INTO sluice.tallies AS t (member, queue, done, dead, backlog_bytes)
-    SELECT $11::int, s.queue, count(*) FILTER (WHERE s.state = 'done'), count(*) FILTER (WHERE s.state = 'dead'),
-      -sum(r.bytes)
-    FROM settled s JOIN released r ON r.id = s.id GROUP BY s.queue
+    SELECT $11::int, queue, count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'dead'),
+      -sum(request_bytes)
+    FROM settled GROUP BY queue
     ON CONFLICT (member, queue) DO UPDATE
     SET done = t.done + excluded.done, dead = t.dead + excluded.dead, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
   )
@@ -39,16 +40,18 @@ const CONCLUDE = `
 
 const SETTLE: Statement = {
   name: "settle",
-  text: `WITH input AS (${INPUT}), released AS (
-    DELETE FROM sluice.running n USING input i WHERE n.id = i.id AND n.token = i.token
-    RETURNING n.id, n.token, n.queue, n.attempts, n.started_at, n.bytes
+  text: `WITH released AS (
+    DELETE FROM sluice.running n USING (${INPUT}) i WHERE n.id = i.id AND n.token = i.token
+    RETURNING n.id, n.token, n.queue, n.attempts, n.started_at, n.bytes, i.state, i.content_type, i.result, i.error_code,
+      i.error_message
   ), ${CONCLUDE}`,
 };
 const SETTLE_FORGOTTEN: Statement = {
   name: "settle-forgotten",
-  text: `WITH input AS (${INPUT}), released AS (
-    SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, s.started_at, r.bytes
-    FROM input i JOIN sluice.requests r ON r.id = i.id
+  text: `WITH released AS (
+    SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, s.started_at, r.bytes, i.state, i.content_type,
+      i.result, i.error_code, i.error_message
+    FROM (${INPUT}) i JOIN sluice.requests r ON r.id = i.id
     LEFT JOIN sluice.schedule s ON s.id = i.id
     WHERE coalesce(s.token < i.token, true)
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)

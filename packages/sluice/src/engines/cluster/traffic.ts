@@ -13,14 +13,17 @@ const SELECT_TOTALS: Statement = {
 /** A hint holds the work of so long: enough to spare the broker, too little for one worker to hoard. */
 const hintMs = 20;
 const hintIdsMax = 64;
+/** While nothing is known of how long the work takes: requests that arrive fast are hinted a few at a time. */
+const unknownIdsMax = 4;
 
 interface Meters {
   readonly accepting: RateMeter;
   readonly finishing: RateMeter;
   accepted: number;
   finished: number;
-  /** Finished in a second, of late. */
-  perSecond: number;
+  /** In a second, of late. */
+  acceptedPerSecond: number;
+  finishedPerSecond: number;
   readAt: number;
 }
 
@@ -44,8 +47,9 @@ export class Traffic {
 
   /** How many requests of a queue one hint may hold. */
   hintIdsMax(queue: string): number {
-    const perSecond = this.#meters.get(queue)?.perSecond ?? 0;
-    return Math.min(hintIdsMax, Math.max(1, Math.ceil((perSecond * hintMs) / 1_000)));
+    const { acceptedPerSecond = 0, finishedPerSecond = 0 } = this.#meters.get(queue) ?? {};
+    const byArrival = Math.min(unknownIdsMax, (acceptedPerSecond * hintMs) / 1_000);
+    return Math.min(hintIdsMax, Math.max(1, Math.ceil(byArrival), Math.ceil((finishedPerSecond * hintMs) / 1_000)));
   }
 
   #note({ name, accepted, finished }: { name: string; accepted: number; finished: number }): void {
@@ -53,13 +57,22 @@ export class Traffic {
     const known = this.#meters.get(name);
     if (known === undefined) {
       const meters = { accepting: new RateMeter(this.#clock), finishing: new RateMeter(this.#clock) };
-      this.#meters.set(name, { ...meters, accepted, finished, perSecond: 0, readAt: now });
+      this.#meters.set(name, {
+        ...meters,
+        accepted,
+        finished,
+        acceptedPerSecond: 0,
+        finishedPerSecond: 0,
+        readAt: now,
+      });
       return;
     }
-    known.accepting.add(Math.max(0, accepted - known.accepted));
-    known.finishing.add(Math.max(0, finished - known.finished));
-    const perSecond = (Math.max(0, finished - known.finished) * 1_000) / Math.max(1, now - known.readAt);
-    known.perSecond = (known.perSecond + perSecond) / 2;
+    const [more, done] = [Math.max(0, accepted - known.accepted), Math.max(0, finished - known.finished)];
+    known.accepting.add(more);
+    known.finishing.add(done);
+    const seconds = Math.max(1, now - known.readAt) / 1_000;
+    known.acceptedPerSecond = (known.acceptedPerSecond + more / seconds) / 2;
+    known.finishedPerSecond = (known.finishedPerSecond + done / seconds) / 2;
     Object.assign(known, { accepted, finished, readAt: now });
   }
 }

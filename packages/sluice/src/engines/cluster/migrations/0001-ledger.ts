@@ -34,6 +34,7 @@ export const ledger = `
     started_at bigint,
     finished_at bigint NOT NULL,
     token bigint,
+    request_bytes integer,
     content_type text,
     result bytea,
     error_code text,
