@@ -12,7 +12,7 @@ interface WireRequest {
 const finalStates: ReadonlySet<string> = new Set(["done", "dead", "cancelled"]);
 const readersAtOnce = 8;
 /** Beyond this a request that has no outcome counts as one that never will. */
-const drainMsMax = 60_000;
+const drainMsMax = 90_000;
 
 /** Waits until every request of the store has its outcome, then reads them all with their results. */
 export async function readOutcomes(url: string): Promise<readonly Reading[]> {

@@ -24,11 +24,19 @@ export const brokerOutages: readonly ClusterScenario[] = [
     play: (options) =>
       underLoad(options, { name: "queue-deleted", mode: "plain", isHintLossMeant: true, restMs: 20 }, deleteQueue),
   },
+  {
+    name: "queue-purged",
+    numbers: "9",
+    fault: "the queue of hints emptied with a backlog in it: nothing shows that it has lost any",
+    play: (options) => underLoad(options, { name: "queue-purged", mode: "plain", isHintLossMeant: true }, purgeQueue),
+  },
 ];
 
 const downMs = 5_000;
 const clearMsMax = 30_000;
 const backlogLeast = 500;
+/** How old the head of a queue must be, and how long it must stand still, before it is taken for lost; and the look. */
+const stillMsMax = 75_000;
 
 async function killBroker({ stage, servers, wrong }: Field): Promise<Fault> {
   await delay(1_000);
@@ -54,6 +62,23 @@ async function wipeBroker({ stage, servers, sender, wrong }: Field): Promise<Fau
   await order(stage.urls[0], "resume");
   wrong.push(...(await whenClear(stage.urls, clearMsMax)));
   return { trials: 1, hits: msLost === undefined ? 0 : 1 };
+}
+
+/** The load ends with it: a backlog that nobody moves is what shows. */
+async function purgeQueue({ stage, servers, sender, load, wrong }: Field): Promise<Fault> {
+  await order(stage.urls[0], "pause");
+  await sender.acceptedMore(backlogLeast);
+  await load.stop();
+  const connection = await connect(servers.rabbitmq.now.url);
+  const { messageCount } = await (await connection.createChannel()).purgeQueue(stage.freshLine);
+  await connection.close();
+  await order(stage.urls[0], "resume");
+  const msLost = await whenTrue(
+    () => countSaid(stage.members, /the broker has lost hints of this queue/g) > 0,
+    stillMsMax,
+  );
+  if (msLost === undefined) wrong.push(`nobody noticed that ${messageCount} hints are gone`);
+  return { trials: 1, hits: messageCount > 0 && msLost !== undefined ? 1 : 0 };
 }
 
 async function deleteQueue({ stage, servers, random, rounds, wrong }: Field): Promise<Fault> {

@@ -13,6 +13,7 @@ import type { Outbox, OutboxRow } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
 import type { Room } from "./room.ts";
+import { timeOfId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 export const FIND_KEYS: Statement = {
@@ -227,12 +228,7 @@ export class Accepter {
 }
 
 function receiptOf(id: RequestId, queue: string, isReplayed: boolean): Receipt {
-  return { id, queue, state: "waiting", acceptedAt: acceptedAtOf(id), isReplayed };
-}
-
-/** The time that an id carries. */
-export function acceptedAtOf(id: RequestId): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+  return { id, queue, state: "waiting", acceptedAt: timeOfId(id), isReplayed };
 }
 
 function outboxRowOf(no: number, queue: number, fresh: readonly Fresh[]): OutboxRow {

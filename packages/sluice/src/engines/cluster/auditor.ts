@@ -6,6 +6,7 @@ import { freshWaiting } from "./backlog.ts";
 import type { Broker } from "./broker.ts";
 import type { Connected, Statement } from "./database.ts";
 import { publishHints } from "./outbox.ts";
+import { firstIdAt } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 const SELECT_QUEUES: Statement = {
@@ -188,15 +189,9 @@ export class Auditor {
   /** Moves the mark before which nothing waits for its first delivery. Gives back who waits there, if anybody does. */
   async #advance({ no, fresh_from }: QueueRow): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    const settled = idAt(clock.now() - settledMs);
+    const settled = firstIdAt(clock.now() - settledMs);
     const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, fresh_from, settled]);
     await connection.rows(FRESH_FROM, [no, first?.id ?? settled]);
     return first?.id;
   }
-}
-
-/** The lowest id that a request accepted at this time can have. */
-function idAt(timeMs: number): RequestId {
-  const time = Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0");
-  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000` as RequestId;
 }

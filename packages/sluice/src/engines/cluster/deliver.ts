@@ -5,9 +5,9 @@ import type { Claim, Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { acceptedAtOf } from "./accept.ts";
 import { ConflictError, LostError, type Connected, type Statement } from "./database.ts";
 import { HintBuffer, type Hint } from "./hints.ts";
+import { timeOfId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 const CLAIM: Statement = {
@@ -167,23 +167,50 @@ export class Deliverer {
     return [...this.#waiters].filter(({ queue }) => !this.#options.isPaused(queue));
   }
 
-  async #claim(plan: Plan): Promise<void> {
-    const hints = plan.asked.flatMap((ask) => ask.hints);
-    let rows: ReadonlyMap<RequestId, ClaimRow>;
+  /** Claims, and claims on while hints turn out to be of requests that have gone: a worker gets what it asked for. */
+  async #claim({ areSuspects, asked }: Plan): Promise<void> {
+    const given = new Map<Waiter, Delivery[]>(asked.map(({ waiter }) => [waiter, []]));
     try {
       await this.#releaseUnknown();
+      for (let left = asked; left.length > 0; left = areSuspects ? [] : this.#short(left, given)) {
+        await this.#claimOnce({ areSuspects, asked: left }, given);
+      }
+    } catch (error) {
+      this.#rest(error);
+    }
+    for (const [waiter, deliveries] of given) {
+      if (deliveries.length > 0) waiter.resolve(deliveries);
+      else this.#waitOn(waiter);
+    }
+  }
+
+  async #claimOnce(plan: Plan, given: ReadonlyMap<Waiter, Delivery[]>): Promise<void> {
+    const hints = plan.asked.flatMap((ask) => ask.hints);
+    let rows: Map<RequestId, ClaimRow>;
+    try {
       rows = await this.#claimRows(hints, plan.areSuspects);
     } catch (error) {
-      this.#giveBack(plan, error);
-      return;
+      for (const { waiter, hints: own } of plan.asked) this.bufferOf(waiter.queue).giveBack(own);
+      throw error;
     }
-    const given = new Set<RequestId>();
-    for (const { waiter, hints: own } of plan.asked) this.#hand(waiter, own, { rows, given, plan });
     const voids = [...rows.values()].filter(({ verdict }) => verdict === "void");
+    for (const { waiter, hints: own } of plan.asked) {
+      given.get(waiter)?.push(...this.#hold(waiter, own, { rows, isSuspect: plan.areSuspects }));
+    }
     if (voids.length > 0) await this.#release(voids);
   }
 
-  async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<ReadonlyMap<RequestId, ClaimRow>> {
+  /** Who got less than it asked for, with the hints that are left for it. */
+  #short(asked: Plan["asked"], given: ReadonlyMap<Waiter, readonly Delivery[]>): Plan["asked"] {
+    return asked.flatMap(({ waiter }) => {
+      const room = waiter.max - (given.get(waiter)?.length ?? 0);
+      const isOpen = room > 0 && this.#resting === undefined && !this.#options.isPaused(waiter.queue);
+      const hints = isOpen ? this.bufferOf(waiter.queue).take(room) : [];
+      return hints.length > 0 ? [{ waiter, hints }] : [];
+    });
+  }
+
+  async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<Map<RequestId, ClaimRow>> {
     const { connection, clock, member } = this.#options;
     const ids = [...new Set(hints.map(({ id }) => id))].sort(); // in one order everywhere: claims never wait in a circle
     const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [
@@ -195,25 +222,26 @@ export class Deliverer {
     return new Map(rows.map((row) => [row.id, row]));
   }
 
-  #hand(
-    waiter: Waiter,
+  /** Keeps the hints of what was claimed; those of the rest are done, or wait for the end of a pause. */
+  #hold(
+    { queue }: Waiter,
     hints: readonly Hint[],
-    { rows, given, plan }: { rows: ReadonlyMap<RequestId, ClaimRow>; given: Set<RequestId>; plan: Plan },
-  ): void {
+    { rows, isSuspect }: { rows: Map<RequestId, ClaimRow>; isSuspect: boolean },
+  ): readonly Delivery[] {
     const deliveries: Delivery[] = [];
     const paused: Hint[] = [];
     for (const hint of hints) {
       const row = rows.get(hint.id);
-      if (row?.verdict === "claimed" && !given.has(hint.id)) {
-        given.add(hint.id);
-        this.#held.set(row.token, { hint, isSuspect: plan.areSuspects });
+      if (row?.verdict === "claimed") {
+        rows.delete(hint.id); // a second hint of the same request is not a second claim
+        this.#held.set(row.token, { hint, isSuspect });
         deliveries.push(deliveryOf(row));
       } else if (row?.verdict === "paused") paused.push(hint);
       else hint.done(); // ended, running or scheduled: the ledger sees to it
     }
-    this.bufferOf(waiter.queue).giveBack(paused);
-    if (deliveries.length > 0) waiter.resolve(deliveries);
-    else this.#waitOn(waiter);
+    if (paused.length > 0) this.#restFor(claimAgainMs); // this process will soon hear of the pause
+    this.bufferOf(queue).giveBack(paused);
+    return deliveries;
   }
 
   #waitOn(waiter: Waiter): void {
@@ -221,19 +249,19 @@ export class Deliverer {
     else this.#waiters.add(waiter);
   }
 
-  #giveBack(plan: Plan, error: unknown): void {
-    for (const { waiter, hints } of plan.asked) {
-      this.bufferOf(waiter.queue).giveBack(hints);
-      this.#waitOn(waiter);
-    }
-    if (error instanceof ConflictError) return;
+  #rest(error: unknown): void {
+    if (error instanceof ConflictError) return; // the same again may go through at once
     if (error instanceof SluiceError && error.isRetryable) this.#options.onUnavailable(error);
     else this.#options.log.error({ err: messageOf(error) }, "cannot claim");
     this.#mayHoldMore ||= error instanceof LostError;
-    this.#resting = setTimeout(() => {
+    this.#restFor(claimAgainMs);
+  }
+
+  #restFor(ms: number): void {
+    this.#resting ??= setTimeout(() => {
       this.#resting = undefined;
       this.serve();
-    }, claimAgainMs);
+    }, ms);
   }
 
   /** Claims that were committed and whose answer was lost: nobody runs them, so they are let go. */
@@ -259,7 +287,7 @@ function deliveryOf(row: ClaimRow): Delivery {
     contentType: row.content_type,
     headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
     body: row.body,
-    acceptedAt: acceptedAtOf(id),
+    acceptedAt: timeOfId(id),
   };
   return { request, claim: { id, queue, token }, attempt: row.attempts + 1 };
 }

@@ -24,7 +24,6 @@ import type {
   TransactedWork,
 } from "../../engine/engine.ts";
 import { auditLedger } from "./audit.ts";
-import type { Consumption } from "./consumer.ts";
 import { handBack } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
@@ -33,20 +32,17 @@ import { Progress } from "./progress.ts";
 import { readBody, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
+import { Taps } from "./taps.ts";
 import { transact } from "./transact.ts";
 
 /** What may wait for its commit: beyond it the caller is told to come again. */
 const waitingCallsMax = 20_000;
 const waitingBytesMax = 256 * 1024 * 1024;
-/** Hints that a consumer holds unacknowledged, for each place that its first deliver asks for. */
-const hintsPerPlace = 2;
-const hintsMin = 16;
-const hintsMax = 2_000;
 
 export class ClusterEngine implements Engine {
   readonly durability = "postgres";
   readonly #parts: Parts;
-  readonly #consuming = new Map<string, Consumption>();
+  readonly #taps: Taps;
   readonly #progress = new Progress();
   /** Claims whose settle got no answer: the next one may find its own outcome. */
   readonly #unanswered = new Set<number>();
@@ -56,6 +52,7 @@ export class ClusterEngine implements Engine {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#taps = new Taps(parts.broker, parts.deliverer);
   }
 
   get clock(): Clock {
@@ -86,7 +83,7 @@ export class ClusterEngine implements Engine {
   async deliver(options: DeliverOptions): Promise<readonly Delivery[]> {
     this.#parts.queues.noOf(options.queue);
     if (options.signal.aborted || this.#closing !== undefined) return [];
-    this.#consume(options);
+    this.#taps.open(options.queue, options.max);
     const deliveries = await this.#parts.deliverer.deliver(options);
     for (const { claim } of deliveries) this.#changed(claim.id, "running");
     return deliveries;
@@ -242,7 +239,7 @@ export class ClusterEngine implements Engine {
     await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
     await leader.close();
     await this.#handBack();
-    await Promise.all([...this.#consuming.values()].map((consumption) => consumption.stop()));
+    await this.#taps.close();
     await outbox.close();
     await session.close();
     await this.#parts.dispose();
@@ -256,23 +253,6 @@ export class ClusterEngine implements Engine {
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
     }
-  }
-
-  /** The first deliver of a queue opens its tap. */
-  #consume({ queue, max }: DeliverOptions): void {
-    if (this.#consuming.has(queue)) return;
-    const { broker, deliverer } = this.#parts;
-    const buffer = deliverer.bufferOf(queue);
-    const consumption = broker.consume({
-      queue,
-      prefetch: Math.min(hintsMax, Math.max(hintsMin, hintsPerPlace * max)),
-      onHints: (hints) => {
-        buffer.add(hints);
-        deliverer.serve();
-      },
-      onLost: () => buffer.clear(),
-    });
-    this.#consuming.set(queue, consumption);
   }
 
   /** The moves take turns: each has the connection to itself. */

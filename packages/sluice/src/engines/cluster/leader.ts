@@ -56,7 +56,7 @@ export class Leader {
   constructor(options: LeaderOptions) {
     this.#options = options;
     const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
-    this.#keeper = new Connection({ databaseUrl, name: "sluice upkeep" });
+    this.#keeper = new Connection({ databaseUrl, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
     const auditor = new Auditor({ connection: session.connection, broker, clock, hintIdsMax, stillMs, log });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({

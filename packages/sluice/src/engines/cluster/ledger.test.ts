@@ -190,6 +190,15 @@ test("the backlog tells counts, bytes and the oldest that waits", async () => {
   deepEqual([mails?.backlog, mails?.oldestWaitingAt, mails?.isPaused], [0, undefined, false]);
 });
 
+test("the backlog counts each request under one state while claims overlap", async () => {
+  await using ledger = await openLedger();
+  const ids = await oneInEachState(ledger);
+  await ledger.run(ids.done); // a claim that came too late, not yet given back
+  await ledger.schedule(ids.running, { dueAt: now + hourMs }); // claimed by a clock that was ahead
+  const orders = (await new BacklogReader().read(ledger.db, now))[1];
+  deepEqual(orders?.counts, Object.fromEntries(states.map((state) => [state, 1])));
+});
+
 test("the oldest that waits follows those that are taken, and those that come back", async () => {
   await using ledger = await openLedger();
   const ids: RequestId[] = [];
