@@ -30,6 +30,8 @@ export interface LeaderOptions {
   readonly log: Logger;
 }
 
+/** Claims come and go by the thousands: what they leave behind would slow down who counts them. */
+const vacuum = "VACUUM (SKIP_LOCKED) sluice.running";
 const tickMs = 100;
 const relayAgeMs = 2_000;
 /** Claims whose member has gone without anybody noticing are looked for this often. */
@@ -47,18 +49,21 @@ export class Leader {
   readonly #duties: readonly Duty[];
   /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
+  readonly #auditing: Connection;
   #reapedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
-  #keeping: Promise<void> | undefined;
+  /** Duties that go on beside the others, by name. */
+  readonly #longer = new Map<string, Promise<void>>();
   #isClosed = false;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
+    const { broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
+    this.#auditing = new Connection({ databaseUrl, name: "sluice auditor", settings: { jit: "off" } });
     this.#keeper = new Connection({ databaseUrl, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
-    const auditor = new Auditor({ connection: session.connection, broker, clock, hintIdsMax, stillMs, log });
+    const auditor = new Auditor({ connection: this.#auditing, broker, clock, hintIdsMax, stillMs, log });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
       name,
       everyMs,
@@ -69,9 +74,9 @@ export class Leader {
       duty("scheduler", tickMs, () => this.#hintDue()),
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
       duty("relay", 500, () => this.#relay()),
-      duty("auditor", 3_000, () => auditor.look()),
-      duty("retention", 60_000, () => this.#inTime(() => this.#keep())),
-      duty("vacuum", 10_000, () => this.#inTime(() => this.#keeper.script("VACUUM (SKIP_LOCKED) sluice.running"))),
+      duty("auditor", 3_000, () => this.#beside("auditor", () => auditor.look())),
+      duty("retention", 60_000, () => this.#beside("upkeep", () => this.#keep())),
+      duty("vacuum", 10_000, () => this.#beside("upkeep", () => this.#keeper.script(vacuum))),
     ];
   }
 
@@ -83,8 +88,9 @@ export class Leader {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#running;
-    await this.#keeping;
-    await this.#keeper[Symbol.asyncDispose]();
+    // What they have not done by now the next leader does.
+    await Promise.all([this.#keeper[Symbol.asyncDispose](), this.#auditing[Symbol.asyncDispose]()]);
+    await Promise.all(this.#longer.values());
   }
 
   #tickLater(): void {
@@ -103,13 +109,13 @@ export class Leader {
       try {
         await duty.run();
       } catch (error) {
-        this.#tell(duty, error);
+        this.#tell(duty.name, error);
       }
     }
   }
 
   /** An outage is told by whoever has the connection; anything else is a defect. */
-  #tell({ name }: Duty, error: unknown): void {
+  #tell(name: string, error: unknown): void {
     const isExpected = error instanceof ConflictError || (error instanceof SluiceError && error.isRetryable);
     if (!isExpected) this.#options.log.error({ duty: name, err: messageOf(error) }, "a duty of the leader failed");
   }
@@ -139,12 +145,14 @@ export class Leader {
     this.#reapedAt = performance.now();
   }
 
-  /** What takes longer goes on beside the other duties. */
-  #inTime(work: () => Promise<void>): Promise<void> {
-    const before = this.#keeping ?? Promise.resolve();
-    this.#keeping = before.then(work).catch((error: unknown) => {
-      this.#options.log.warn({ err: messageOf(error) }, "upkeep of the ledger has to wait");
-    });
+  /** What takes longer goes on beside the other duties, once at a time. */
+  #beside(name: string, work: () => Promise<void>): Promise<void> {
+    if (!this.#longer.has(name)) {
+      const running = work()
+        .catch((error: unknown) => this.#tell(name, error))
+        .finally(() => this.#longer.delete(name));
+      this.#longer.set(name, running);
+    }
     return Promise.resolve();
   }
 
