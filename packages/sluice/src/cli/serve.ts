@@ -1,7 +1,6 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
-import { systemClock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
@@ -72,7 +71,7 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
 
 function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: systemClock, log, version: manifest.version });
+  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
 }
 
 function workerOf(queue: WorkedQueue, { engine, log }: { readonly engine: Engine; readonly log: Logger }): Worker {
@@ -81,7 +80,7 @@ function workerOf(queue: WorkedQueue, { engine, log }: { readonly engine: Engine
     engine,
     queue: queue.name,
     runner: runnerOf(queue, log),
-    clock: systemClock,
+    clock: engine.clock,
     random: Math.random,
     log,
   });

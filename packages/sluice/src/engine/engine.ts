@@ -1,4 +1,5 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
+import type { Clock } from "../core/clock.ts";
 import type { Rates } from "../core/rate-meter.ts";
 import type {
   Claim,
@@ -17,6 +18,9 @@ import type { RequestId } from "../core/request-id.ts";
 export interface Engine extends AsyncDisposable {
   /** What was done before a receipt is given. */
   readonly durability: "fsync" | "postgres";
+
+  /** The store's clock: it decides what is due, whatever this machine's clock says (I8). */
+  readonly clock: Clock;
 
   /** Stores all of the requests or none; resolves once they are durable (I1). */
   accept(requests: readonly NewRequest[]): Promise<AcceptResult>;

@@ -126,7 +126,7 @@ export class Auditor {
     const { connection, clock, log } = this.#options;
     log.warn({ queue: name }, "the broker has lost this queue: its backlog is put back");
     await connection.rows(PUT_BACK_FROM, [no, firstId]);
-    await connection.rows(UNHINT, [no, Math.round(clock.now())]);
+    await connection.rows(UNHINT, [no, clock.now()]);
   }
 
   async #putBack({ no, name, fresh_from }: QueueRow, from: RequestId): Promise<void> {
@@ -168,7 +168,7 @@ export class Auditor {
 
   async #oldestHinted({ no }: QueueRow): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no, Math.round(clock.now())]);
+    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no, clock.now()]);
     return oldest?.id;
   }
 
@@ -183,7 +183,7 @@ export class Auditor {
   }
 
   async #unhint({ no }: QueueRow): Promise<void> {
-    await this.#options.connection.rows(UNHINT, [no, Math.round(this.#options.clock.now())]);
+    await this.#options.connection.rows(UNHINT, [no, this.#options.clock.now()]);
   }
 
   /** Moves the mark before which nothing waits for its first delivery. Gives back who waits there, if anybody does. */

@@ -20,8 +20,8 @@ export interface OpenChannel<Kind extends Channel> {
   readonly closed: Promise<string>;
 }
 
-/** A server that is silent for two of these, or three, is taken for gone. */
-const heartbeatSeconds = "10";
+/** A server that is silent for three of these at the latest is taken for gone: within 30 seconds. */
+const heartbeatSeconds = "9";
 const connectMsMax = 5_000;
 const retryMinMs = 100;
 const retryMaxMs = 2_000;

@@ -213,12 +213,7 @@ export class Deliverer {
   async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<Map<RequestId, ClaimRow>> {
     const { connection, clock, member } = this.#options;
     const ids = [...new Set(hints.map(({ id }) => id))].sort(); // in one order everywhere: claims never wait in a circle
-    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [
-      ids,
-      areSuspects,
-      member(),
-      Math.round(clock.now()),
-    ]);
+    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [ids, areSuspects, member(), clock.now()]);
     return new Map(rows.map((row) => [row.id, row]));
   }
 

@@ -41,6 +41,7 @@ const waitingBytesMax = 256 * 1024 * 1024;
 
 export class ClusterEngine implements Engine {
   readonly durability = "postgres";
+  readonly clock: Clock;
   readonly #parts: Parts;
   readonly #taps: Taps;
   readonly #progress = new Progress();
@@ -52,11 +53,8 @@ export class ClusterEngine implements Engine {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.clock = parts.clock;
     this.#taps = new Taps(parts.broker, parts.deliverer);
-  }
-
-  get clock(): Clock {
-    return this.#parts.clock;
   }
 
   /** What the broker has handed to this process and no claim has tried yet. */
@@ -283,7 +281,7 @@ export class ClusterEngine implements Engine {
   }
 
   #now(): number {
-    return Math.round(this.#parts.clock.now());
+    return this.clock.now();
   }
 
   #assertOpen(): void {

@@ -92,7 +92,7 @@ export function handBack(
   { now, by }: Omit<GiveBackOptions, "crashesMax">,
 ): Promise<OutboxRow[]> {
   const unreachable = 2_147_483_647;
-  return connection.rows<ListedRow>(HAND_BACK, [Math.round(now), 0, unreachable, by, by]);
+  return connection.rows<ListedRow>(HAND_BACK, [now, 0, unreachable, by, by]);
 }
 
 export interface ReapOptions extends GiveBackOptions {
@@ -112,7 +112,7 @@ export async function isAnyoneSilent(connection: Connected, { by, silentMs }: Re
 
 export async function reap(connection: Connected, options: ReapOptions): Promise<OutboxRow[]> {
   const { now, crashesMax, by, lockClass, leaseMs, silentMs } = options;
-  const values = [Math.round(now), 1, crashesMax, by, lockClass, leaseMs, silentMs];
+  const values = [now, 1, crashesMax, by, lockClass, leaseMs, silentMs];
   return connection.rows<ListedRow>(REAP, values);
 }
 

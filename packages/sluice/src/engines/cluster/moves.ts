@@ -101,7 +101,7 @@ export async function cancel(id: RequestId, options: MovesOptions): Promise<Move
     .transaction(async (inside) => {
       const held = await inside.rows(HOLD, [id, member()]);
       if (held.length === 0) return false;
-      return (await cancelHeld(inside, id, { now: Math.round(clock.now()), member: member() })) || undo();
+      return (await cancelHeld(inside, id, { now: clock.now(), member: member() })) || undo();
     })
     .catch((error: unknown) => {
       if (error === notCancelled) return false;
@@ -135,7 +135,7 @@ async function revive(ids: readonly RequestId[], options: MovesOptions): Promise
   const rows = await connection.transaction(async (inside) => {
     const listed = await inside.rows<{ no: number; queue: number; kind: "again"; ids: RequestId[] }>(REPLAY, [
       ids,
-      Math.round(clock.now()),
+      clock.now(),
       member(),
     ]);
     if (listed.length > 0) crashPoint("replay");

@@ -158,8 +158,8 @@ export function partsOf(options: ClusterOptions): Parts {
     leader,
     deliverer,
     watchers: new Watchers({
-      readStates: (ids) => readStates(lanes.reading, ids, Math.round(clock.now())),
-      now: () => Math.round(clock.now()),
+      readStates: (ids) => readStates(lanes.reading, ids, clock.now()),
+      now: () => clock.now(),
       lookEveryMs,
     }),
     traffic,

@@ -102,7 +102,7 @@ async function retryThrough(
     calls.map(({ options }) => options.isCounted),
     calls.map(({ options }) => options.failure?.code ?? null),
     calls.map(({ options }) => options.failure?.message ?? null),
-    Math.round(clock.now()),
+    clock.now(),
   ]);
   outbox.tell(rows.filter((row) => row.what === "listed"));
   return new Set(rows.flatMap((row) => (row.what === "scheduled" ? [nameOf(row)] : [])));

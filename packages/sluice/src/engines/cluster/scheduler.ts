@@ -21,7 +21,7 @@ const dueMax = 1_000;
 /** Commits the rows of the outbox for what is due now. */
 export function hintDue(connection: Connected, now: number): Promise<OutboxRow[]> {
   return connection.rows<{ no: number; queue: number; kind: OutboxRow["kind"]; ids: RequestId[] }>(HINT_DUE, [
-    Math.round(now),
+    now,
     dueMax,
   ]);
 }

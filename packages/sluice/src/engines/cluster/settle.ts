@@ -101,7 +101,7 @@ export async function settleInside(
   { clock, member }: Omit<SettleOptions, "connection">,
 ): Promise<boolean> {
   const call: SettleCall = { kind: "settle", claim, outcome, isAgain: false };
-  const values = valuesOf([call], Math.round(clock.now()), member());
+  const values = valuesOf([call], clock.now(), member());
   for (const statement of [SETTLE, SETTLE_FORGOTTEN])
     if ((await inside.rows(statement, values)).length > 0) return true;
   return false;
@@ -119,7 +119,7 @@ async function settleThrough(
 ): Promise<void> {
   // One claim settled twice in one group: its first outcome is the one that goes in.
   const calls = [...new Map(entries.toReversed().map(({ call }) => [nameOf(call.claim), call])).values()];
-  const values = valuesOf(calls, Math.round(clock.now()), member());
+  const values = valuesOf(calls, clock.now(), member());
   noteNames(settled, await connection.rows<{ id: string; token: number }>(statement, values));
 }
 

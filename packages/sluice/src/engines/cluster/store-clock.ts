@@ -20,7 +20,7 @@ export class StoreClock implements Clock {
   }
 
   now(): number {
-    return this.#zeroAt + performance.now() + this.#aheadMs();
+    return Math.floor(this.#zeroAt + performance.now() + this.#aheadMs());
   }
 
   monotonic(): number {

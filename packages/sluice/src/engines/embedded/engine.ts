@@ -48,7 +48,7 @@ export class EmbeddedEngine implements Engine {
   readonly durability = "fsync";
   readonly #writer: Thread<WriterCall>;
   readonly #reader: Thread<ReaderCall>;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #problem: () => Problem | undefined;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
   readonly #watchers = new Map<RequestId, Set<(change: Change) => void>>();
@@ -60,7 +60,7 @@ export class EmbeddedEngine implements Engine {
     this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
     this.#writer = writer;
     this.#reader = reader;
-    this.#clock = clock;
+    this.clock = clock;
     this.#problem = problem;
   }
 
@@ -112,7 +112,7 @@ export class EmbeddedEngine implements Engine {
   async retry(claim: Claim, options: RetryOptions): Promise<SettleResult> {
     this.#assertOpen();
     const result = await this.#writer.call<SettleResult>({ verb: "retry", claim, options });
-    if (result === "settled") this.#changed(claim.id, options.dueAt > this.#clock.now() ? "scheduled" : "waiting");
+    if (result === "settled") this.#changed(claim.id, options.dueAt > this.clock.now() ? "scheduled" : "waiting");
     this.#forgetProgress(claim);
     return result;
   }
@@ -124,31 +124,31 @@ export class EmbeddedEngine implements Engine {
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
     this.#assertOpen();
-    const status = await this.#reader.call<RequestStatus | undefined>({ verb: "read", id, now: this.#clock.now() });
+    const status = await this.#reader.call<RequestStatus | undefined>({ verb: "read", id, now: this.clock.now() });
     return status && this.#withProgress(status);
   }
 
   async readBody(id: RequestId): Promise<Content | undefined> {
     this.#assertOpen();
-    return this.#reader.call({ verb: "readBody", id, now: this.#clock.now() });
+    return this.#reader.call({ verb: "readBody", id, now: this.clock.now() });
   }
 
   async readResult(id: RequestId): Promise<Content | undefined> {
     this.#assertOpen();
-    return this.#reader.call({ verb: "readResult", id, now: this.#clock.now() });
+    return this.#reader.call({ verb: "readResult", id, now: this.clock.now() });
   }
 
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
-    const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.#clock.now() });
+    const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.clock.now() });
     return found.map((status) => this.#withProgress(status));
   }
 
   async backlog(): Promise<readonly QueueStatus[]> {
     this.#assertOpen();
-    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.#clock.now() });
+    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
     return stored.map((status) => {
-      const { accepting, finishing, workers } = this.#traffic.get(status.queue) ?? newTraffic(this.#clock);
+      const { accepting, finishing, workers } = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
       return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
     });
   }
@@ -183,7 +183,7 @@ export class EmbeddedEngine implements Engine {
 
   async audit(): Promise<AuditReport> {
     this.#assertOpen();
-    return this.#reader.call({ verb: "audit", now: this.#clock.now() });
+    return this.#reader.call({ verb: "audit", now: this.clock.now() });
   }
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
@@ -241,7 +241,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   #changed(id: RequestId, state: State): void {
-    if (this.#watchers.size > 0) this.#notify(id, { kind: "state", state, at: this.#clock.now() });
+    if (this.#watchers.size > 0) this.#notify(id, { kind: "state", state, at: this.clock.now() });
   }
 
   #notify(id: RequestId, change: Change): void {
