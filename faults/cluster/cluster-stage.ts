@@ -2,6 +2,7 @@
 // and the client's ledger. It owns them all, and the processes end with it; the servers are the run's.
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "amqplib";
 import { freePort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
 import type { Proxy } from "@sluice/testing";
 import type { Figures } from "../checker.ts";
@@ -185,6 +186,8 @@ export class ClusterStage implements AsyncDisposable {
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));
     violations.push(...this.members.flatMap(wrongEnds));
+    const handedBack = left === undefined ? await this.#handedBack() : undefined;
+    if (handedBack !== undefined) violations.push(handedBack);
     return { figures: figuresOf(this.#parts.folder, this.ledger, readings), violations };
   }
 
@@ -255,6 +258,16 @@ export class ClusterStage implements AsyncDisposable {
     });
     (role === "gateway" ? this.gateways : this.workers).push(member);
     await member.ready();
+  }
+
+  /** What RabbitMQ was handed back from those who ended: at its count of a moment ago some may have been missing. */
+  async #handedBack(): Promise<string | undefined> {
+    const connection = await connect(this.#parts.options.servers.rabbitmq.now.url);
+    const channel = await connection.createChannel();
+    const lines = [this.freshLine, `${this.freshLine}.again`];
+    const counts = await Promise.all(lines.map(async (line) => (await channel.checkQueue(line)).messageCount));
+    await connection.close();
+    return counts.some((count) => count > 0) ? `RabbitMQ was handed back ${counts.join(" and ")} hints` : undefined;
   }
 
   /** Undefined once RabbitMQ holds none of the stage's hints, else what it still holds. */

@@ -1,6 +1,6 @@
 // RabbitMQ raises an alarm and takes nothing from those who publish. What is under way must come to its end all the same.
-import { setTimeout as delay } from "node:timers/promises";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
+import type { ClusterStage } from "../cluster-stage.ts";
 import { acceptedWithin, whenClear, whenShown, whenTrue } from "../observe.ts";
 
 interface Alarm {
@@ -40,7 +40,8 @@ const slowMs = 3_000;
 async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): Promise<Fault> {
   const { rabbitmq } = servers;
   await stage.behave(`wait:${slowMs}`); // so that there are deliveries under way when the alarm comes
-  await delay(slowMs / 2);
+  if ((await whenTrue(async () => !(await isEmpty(stage)), emptyMsMax)) === undefined)
+    wrong.push("nothing came under way");
   try {
     await rabbitmq.now.ctl(...raise);
     const from = stage.ledger.lines.length;
@@ -48,8 +49,8 @@ async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): 
     const codes = ["broker-blocked", "broker-unavailable"];
     wrong.push(...(await whenShown(stage.urls, { codes, status: 200, msMax: shownMsMax })));
     await stage.behave("work");
-    const ms = await whenTrue(async () => isEmpty(await stage.brokerDepth()), emptyMsMax);
-    if (ms === undefined) wrong.push("what was under way is not acknowledged while the alarm lasts");
+    if ((await whenTrue(() => isEmpty(stage), emptyMsMax)) === undefined)
+      wrong.push("what was under way is not acknowledged while the alarm lasts");
     if (stage.log("effects").length === effects) wrong.push("no delivery was under way when the alarm came");
     const accepted = acceptedWithin(stage.ledger.lines.slice(from));
     if (accepted === 0) wrong.push("nothing was accepted while the alarm lasted");
@@ -60,6 +61,7 @@ async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): 
   }
 }
 
-function isEmpty(depth: ReadonlyMap<string, number>): boolean {
-  return depth.size > 0 && [...depth.values()].every((messages) => messages === 0);
+async function isEmpty(stage: ClusterStage): Promise<boolean> {
+  const depth = await stage.brokerDepth();
+  return [...depth.values()].every((messages) => messages === 0);
 }

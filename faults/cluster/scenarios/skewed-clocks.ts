@@ -52,10 +52,12 @@ async function retryLater({ stage, sender, wrong }: Field): Promise<Fault> {
   const ends = await Promise.all(ids.map((id) => whenDone(`${stage.urls[0]}/v1/requests/${id}`, giveUpAt)));
   const starts = Map.groupBy(stage.log("starts"), ({ id }) => id);
   for (const { id, acceptedAt, finishedAt, state } of ends) {
-    const tookMs = Date.parse(finishedAt ?? "") - Date.parse(acceptedAt);
+    const tookMs = finishedAt === null ? undefined : Date.parse(finishedAt) - Date.parse(acceptedAt);
     const isRetried = (starts.get(id)?.length ?? 0) > 1;
-    const isTimely = state === "done" && tookMs <= doneMsMax && tookMs >= (isRetried ? retryAfterSeconds * 1_000 : 0);
-    if (!isTimely) wrong.push(`${isRetried ? "retried" : "started once"}, ${state} after ${tookMs} ms: ${id}`);
+    const leastMs = isRetried ? retryAfterSeconds * 1_000 : 0;
+    const isTimely = state === "done" && tookMs !== undefined && tookMs >= leastMs && tookMs <= doneMsMax;
+    if (!isTimely)
+      wrong.push(`${id} ${isRetried ? "began again" : "began once"} and is ${state}, ${tookMs} ms after its receipt`);
   }
   return { trials: ids.length, hits: ends.filter(({ id }) => (starts.get(id)?.length ?? 0) > 1).length };
 }

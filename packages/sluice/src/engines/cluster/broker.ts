@@ -60,10 +60,10 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  /** Makes what is missing of a queue's two lines. */
+  /** Makes what is missing of a queue's two lines; one of another kind than needed is an error. */
   async declare(queue: string): Promise<"declared" | "present"> {
     const missing = await this.#missing(queue);
-    for (const line of missing) await this.#assert(line);
+    for (const line of linesOf(this.#options.prefix, queue)) await this.#assert(line);
     return missing.length > 0 ? "declared" : "present";
   }
 
