@@ -13,7 +13,7 @@ const help = `Kills, stops and misleads Sluice, and checks that nothing was lost
 
   --engine E    embedded, or cluster: two gateways and three workers on servers of their own
   --only a,b    these scenarios, by name or by number in the list of faults
-  --rounds N    hits of each fault; 20 embedded, 5 in a cluster, 2 with --short
+  --rounds N    hits of each fault; 20 embedded, 10 in a cluster, 2 with --short
   --seed N      the same seed makes the same choices
   --short       embedded, in small: without what needs rights or minutes
   --logs DIR    cluster: keeps there what each process logs
@@ -56,7 +56,7 @@ async function main(scenarios: readonly Scenario[], notPlayed: typeof clusterNot
   const isMeant = ({ name, numbers }: Scenario, wanted: string): boolean =>
     name === wanted || numbersOf(numbers).has(Number(wanted));
   const unknown = only?.filter((wanted) => !scenarios.some((scenario) => isMeant(scenario, wanted))) ?? [];
-  const rounds = Number(values.rounds ?? (isShort ? 2 : values.engine === "cluster" ? 5 : 20));
+  const rounds = Number(values.rounds ?? (isShort ? 2 : values.engine === "cluster" ? 10 : 20));
   const seed = Number(values.seed ?? Date.now() % 2 ** 31);
   if (unknown.length > 0 || !(rounds > 0) || Number.isNaN(seed)) return refuse();
   const chosen = scenarios.filter(

@@ -1,6 +1,6 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { randomInt } from "node:crypto";
 
 // Outgoing connections, and servers that ask for any port, get theirs from 32768 up.
 const portMin = 10_000;

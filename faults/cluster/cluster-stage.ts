@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
-import { freePort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
+import { lastingPort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
 import type { Proxy } from "@sluice/testing";
 import type { Figures } from "../checker.ts";
 import { conclude, figuresOf } from "../conclusion.ts";
@@ -71,7 +71,7 @@ export class ClusterStage implements AsyncDisposable {
     const proxy = isBrokerProxied ? resources.use(await startProxy({ port: servers.rabbitmq.now.port })) : undefined;
     const target = resources.use(await startTarget({ ...options, folder }));
     const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson")));
-    const ports = await Promise.all(Array.from({ length: gatewayCount }, () => freePort()));
+    const ports = await Promise.all(Array.from({ length: gatewayCount }, () => lastingPort()));
     const stage = new ClusterStage(
       { options, name, folder, databaseUrl, proxy, target, ledger, ports },
       resources.move(),

@@ -1,4 +1,4 @@
-// What shows from outside while a fault lasts.
+// What shows from outside while a fault lasts, and what can be ordered from there.
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LedgerLine } from "../ledger.ts";
@@ -64,6 +64,12 @@ export function acceptedWithin(lines: readonly LedgerLine[]): number {
     if (line.kind === "accepted" && sent.has(line.key)) accepted += 1;
   }
   return accepted;
+}
+
+/** Stops the deliveries of the stage's queue, or lets them go on. */
+export async function order(url: string, what: "pause" | "resume"): Promise<void> {
+  const { status } = await fetch(`${url}/v1/queues/orders/${what}`, { method: "POST" });
+  if (status >= 300) throw new Error(`${what} was answered with ${status}`);
 }
 
 /** How often one of them has logged this. */

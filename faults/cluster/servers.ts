@@ -1,5 +1,7 @@
 // PostgreSQL, RabbitMQ and Redis of a whole run. It owns them: what a scenario has killed is started again where it was.
-import { startPostgres, startRabbitmq, startRedis, freePort, temporaryFolder } from "@sluice/testing";
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { lastingPort, rabbitmq4, startPostgres, startRabbitmq, startRedis, temporaryFolder } from "@sluice/testing";
 import type { Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
 
 interface Running extends AsyncDisposable {
@@ -60,12 +62,15 @@ export class Servers implements AsyncDisposable {
   /** Starts none yet. */
   static async open(): Promise<Servers> {
     await using resources = new AsyncDisposableStack();
-    const place = async (): Promise<Place> => {
-      const { path } = resources.use(await temporaryFolder());
-      return { folder: path, port: await freePort() };
+    const folder = async (): Promise<string> => resources.use(await temporaryFolder()).path;
+    const isRabbitmq4 = process.env["SLUICE_TEST_RABBITMQ"] === "4";
+    const ofPostgres = { folder: await folder(), port: await lastingPort() };
+    const ofRabbitmq = {
+      folder: isRabbitmq4 ? await folderOfRabbitmq4(resources) : await folder(),
+      port: await lastingPort(),
     };
-    const places: [Place, Place, Place] = [await place(), await place(), await place()];
-    return new Servers(places, resources.move());
+    const ofRedis = { folder: await folder(), port: await lastingPort() };
+    return new Servers([ofPostgres, ofRabbitmq, ofRedis], resources.move());
   }
 
   private constructor([ofPostgres, ofRabbitmq, ofRedis]: [Place, Place, Place], resources: AsyncDisposableStack) {
@@ -89,4 +94,12 @@ export class Servers implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }
+}
+
+/** It sees nothing outside of its release. */
+async function folderOfRabbitmq4(resources: AsyncDisposableStack): Promise<string> {
+  const { root } = await rabbitmq4();
+  const folder = await mkdtemp(join(root, "tmp", "sluice-"));
+  resources.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
 }

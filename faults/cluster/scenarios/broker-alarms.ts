@@ -3,18 +3,28 @@ import { underLoad, type ClusterScenario, type Fault, type Field } from "../clus
 import type { ClusterStage } from "../cluster-stage.ts";
 import { acceptedWithin, whenClear, whenShown, whenTrue } from "../observe.ts";
 
+type Orders = readonly (readonly string[])[];
+
+/** For rabbitmqctl. */
 interface Alarm {
-  readonly raise: readonly string[];
-  readonly lift: readonly string[];
+  readonly raise: Orders;
+  readonly lift: Orders;
 }
 
 const memory: Alarm = {
-  raise: ["set_vm_memory_high_watermark", "0.0001"],
-  lift: ["set_vm_memory_high_watermark", "0.4"],
+  raise: [["set_vm_memory_high_watermark", "0.0001"]],
+  lift: [["set_vm_memory_high_watermark", "0.4"]],
 };
+/** By hand as well: RabbitMQ in another release's folder cannot see how much room its disk has. */
 const disk: Alarm = {
-  raise: ["set_disk_free_limit", "1000000000000000"],
-  lift: ["set_disk_free_limit", "50000000"],
+  raise: [
+    ["set_disk_free_limit", "1000000000000000"],
+    ["eval", "rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []})."],
+  ],
+  lift: [
+    ["set_disk_free_limit", "50000000"],
+    ["eval", "rabbit_alarm:clear_alarm({resource_limit, disk, node()})."],
+  ],
 };
 
 export const brokerAlarms: readonly ClusterScenario[] = [
@@ -43,7 +53,7 @@ async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): 
   if ((await whenTrue(async () => !(await isEmpty(stage)), emptyMsMax)) === undefined)
     wrong.push("nothing came under way");
   try {
-    await rabbitmq.now.ctl(...raise);
+    for (const order of raise) await rabbitmq.now.ctl(...order);
     const from = stage.ledger.lines.length;
     const effects = stage.log("effects").length;
     const codes = ["broker-blocked", "broker-unavailable"];
@@ -56,7 +66,7 @@ async function alarm({ raise, lift }: Alarm, { stage, servers, wrong }: Field): 
     if (accepted === 0) wrong.push("nothing was accepted while the alarm lasted");
     return { trials: 1, hits: accepted > 0 ? 1 : 0 };
   } finally {
-    await rabbitmq.now.ctl(...lift);
+    for (const order of lift) await rabbitmq.now.ctl(...order);
     wrong.push(...(await whenClear(stage.urls, clearMsMax)));
   }
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
-import { acceptedWithin, countSaid, whenClear, whenShown, whenTrue } from "../observe.ts";
+import { acceptedWithin, countSaid, order, whenClear, whenShown, whenTrue } from "../observe.ts";
 
 export const brokerOutages: readonly ClusterScenario[] = [
   {
@@ -108,8 +108,4 @@ async function exists(connection: Awaited<ReturnType<typeof connect>>, line: str
   } catch {
     return false;
   }
-}
-
-async function order(url: string, what: "pause" | "resume"): Promise<void> {
-  await fetch(`${url}/v1/queues/orders/${what}`, { method: "POST" });
 }

@@ -4,6 +4,7 @@ import { sendOne, Sender } from "../../sender.ts";
 import { poisonConfig } from "../../stage.ts";
 import type { ClusterPlayOptions, ClusterScenario } from "../cluster-scenario.ts";
 import { ClusterStage } from "../cluster-stage.ts";
+import { order } from "../observe.ts";
 
 export const poison: ClusterScenario = {
   name: "poison",
@@ -20,7 +21,7 @@ const good = 1_000;
 async function play({ servers, random, logFolder }: ClusterPlayOptions): Promise<Played> {
   await using stage = await ClusterStage.open({ servers, configFile: poisonConfig, logFolder });
   const [url] = stage.urls;
-  await fetch(`${url}/v1/queues/orders/pause`, { method: "POST" });
+  await order(url, "pause");
   const sender = new Sender(stage.ledger, parcelSource("good", random));
   const { signal } = new AbortController();
   const sending = { url: stage.urls, concurrency: 8, signal };
@@ -28,7 +29,7 @@ async function play({ servers, random, logFolder }: ClusterPlayOptions): Promise
   await sender.send({ ...sending, newMax: before });
   const answer = await sendOne({ url, ledger: stage.ledger, parcel: parcelOf("poison", Buffer.from("poison")) });
   await sender.send({ ...sending, newMax: good - before });
-  await fetch(`${url}/v1/queues/orders/resume`, { method: "POST" });
+  await order(url, "resume");
   const { figures, violations } = await stage.finish([sender]);
   const { kills } = stage;
   if (kills !== crashesMax) violations.push(`it killed ${kills} workers, and is found out after ${crashesMax}`);

@@ -63,6 +63,15 @@ export class BrokerLink implements AsyncDisposable {
     }
   }
 
+  /** As `connect`, but one that is not there is looked for until it is. */
+  async connectPatiently(): Promise<void> {
+    try {
+      this.#hold(await this.#open());
+    } catch (error) {
+      this.#lose(reasonOf(error));
+    }
+  }
+
   /** Waits for the connection, and opens a channel on it. */
   async channel(signal: AbortSignal): Promise<OpenChannel<Channel>> {
     const model = await this.#up(signal);

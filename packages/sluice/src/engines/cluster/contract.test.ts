@@ -24,7 +24,7 @@ import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
 
 /** SLUICE_TEST_SEED runs the histories of a failed run again, SLUICE_TEST_RUNS runs more of them. */
-const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 100 } = process.env;
+const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 25 } = process.env;
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const deadlineMs = 20_000;
 

@@ -1,7 +1,5 @@
-import { messageOf, SluiceError } from "../../core/errors.ts";
+import { SluiceError } from "../../core/errors.ts";
 import { seqOf, type RequestId } from "../../core/request-id.ts";
-import type { Logger } from "../../telemetry/log.ts";
-import type { Broker } from "./broker.ts";
 import { Connection, type Statement } from "./database.ts";
 import { ClusterEngine } from "./engine.ts";
 import { checkSchema } from "./migrate.ts";
@@ -15,7 +13,6 @@ const BEGIN_TALLIES: Statement = {
   name: "begin-tallies",
   text: "INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues ON CONFLICT DO NOTHING",
 };
-const connectAgainMs = 1_000;
 
 /**
  * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis to share the
@@ -59,29 +56,9 @@ async function checkLedger({ servers, queues }: ClusterOptions): Promise<void> {
 }
 
 /** RabbitMQ may be out while a process starts; it is looked for until it is there. */
-async function connectBroker({ broker, closing }: Parts, { queues, log }: ClusterOptions): Promise<void> {
-  try {
-    await broker.connect();
-  } catch (error) {
-    if (!(error instanceof SluiceError) || error.code !== "unreachable") throw error;
-    log.warn({ err: error.message }, "RabbitMQ is out: intake goes on, deliveries wait for it");
-    void connectInTime(broker, { signal: closing.signal, log });
-    return;
-  }
+async function connectBroker({ broker }: Parts, { queues, log }: ClusterOptions): Promise<void> {
+  if (!(await broker.connectPatiently())) return; // told as an outage
   for (const { name } of queues)
     if ((await broker.verify(name)) === "missing")
       log.warn({ queue: name }, "RabbitMQ has not got this queue: the leader declares it");
-}
-
-async function connectInTime(broker: Broker, { signal, log }: { signal: AbortSignal; log: Logger }): Promise<void> {
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, connectAgainMs).unref());
-    if (signal.aborted) return;
-    try {
-      await broker.connect();
-      return;
-    } catch (error) {
-      log.debug({ err: messageOf(error) }, "RabbitMQ is still out");
-    }
-  }
 }

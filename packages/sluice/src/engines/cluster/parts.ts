@@ -52,8 +52,6 @@ export interface Parts {
   readonly transactions: ConnectionPool;
   readonly member: () => number;
   readonly seqs: SeqSource;
-  /** Aborted when all of it is disposed. */
-  readonly closing: AbortController;
   /** Takes note of a failure that speaks of the ledger. */
   heed(error: SluiceError): void;
   dispose(): Promise<void>;
@@ -76,7 +74,6 @@ export function partsOf(options: ClusterOptions): Parts {
   const { servers, name, log } = options;
   const { databaseUrl, amqpUrl, redisUrl, prefix } = servers;
   const { beatMs = 1_000, leaseMs = 15_000 } = options;
-  const closing = new AbortController();
   const clock = new StoreClock(options.clock);
   const queues = new QueueNumbers();
   const outages = new Outages(log);
@@ -185,10 +182,8 @@ export function partsOf(options: ClusterOptions): Parts {
     transactions: new ConnectionPool(() => connect("transaction")),
     member,
     seqs,
-    closing,
     heed,
     async dispose() {
-      closing.abort();
       await broker[Symbol.asyncDispose]();
       await cache[Symbol.asyncDispose]();
       await this.transactions[Symbol.asyncDispose]();
