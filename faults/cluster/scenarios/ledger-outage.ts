@@ -20,7 +20,7 @@ const backlogLeast = 300;
 const clearMsMax = 30_000;
 
 async function killLedger({ stage, servers, sender, random, rounds, wrong }: Field): Promise<Fault> {
-  const trials = Math.min(rounds, 2);
+  const trials = Math.min(rounds, 4);
   const next = parcelSource("probe", random);
   let hits = 0;
   await stage.behave(`wait:${handlerMs}`);

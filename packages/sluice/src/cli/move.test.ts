@@ -79,8 +79,6 @@ after(async () => {
 async function migrate(databaseUrl: string, names: readonly string[]): Promise<void> {
   const servers = { databaseUrl, amqpUrl: "", redisUrl: "", prefix: "test" };
   await migrateCluster({ servers, queues: names, log, declare: async () => "declared" });
-  await using connection = new Connection({ databaseUrl, name: "test" });
-  await connection.script("CREATE TABLE IF NOT EXISTS sluice.moves (folder bigint PRIMARY KEY, up_to bigint NOT NULL)");
 }
 
 /** A database that `sluice migrate` has seen, and a connection to it. */

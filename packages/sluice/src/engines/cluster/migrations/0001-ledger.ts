@@ -122,6 +122,12 @@ export const ledger = `
     workers jsonb NOT NULL DEFAULT '{}'
   ) WITH (fillfactor = 50);
 
+  -- How far the move of a data folder into this ledger is.
+  CREATE TABLE sluice.moves (
+    folder bigint PRIMARY KEY,
+    up_to bigint NOT NULL
+  );
+
   CREATE FUNCTION sluice.claim(ids uuid[], are_suspects boolean, by_member integer, now_ms bigint)
   RETURNS TABLE (
     id uuid, verdict text, token bigint, attempts integer, queue text, key text, content_type text, headers text, body bytea
