@@ -51,11 +51,11 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         file: "packages/sluice/src/worker/worker.ts",
-        from: "    const end = await attempt(",
+        from: "    const end = await this.#attempt(",
         to: `    const sha256 = process.getBuiltinModule("node:crypto").createHash("sha256").update(delivery.request.body).digest("hex");
     const result = { contentType: "application/json", bytes: Buffer.from(JSON.stringify({ sha256 })) };
     await engine.settle(delivery.claim, { kind: "done", result });
-    const end = await attempt(`,
+    const end = await this.#attempt(`,
       },
     ],
     catcher: { kind: "scenario", name: "kill-effect-pending", rounds: 2 },

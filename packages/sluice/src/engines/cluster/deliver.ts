@@ -171,7 +171,6 @@ export class Deliverer {
   async #claim({ areSuspects, asked }: Plan): Promise<void> {
     const given = new Map<Waiter, Delivery[]>(asked.map(({ waiter }) => [waiter, []]));
     try {
-      await this.#releaseUnknown();
       for (let left = asked; left.length > 0; left = areSuspects ? [] : this.#short(left, given)) {
         await this.#claimOnce({ areSuspects, asked: left }, given);
       }
@@ -188,6 +187,7 @@ export class Deliverer {
     const hints = plan.asked.flatMap((ask) => ask.hints);
     let rows: Map<RequestId, ClaimRow>;
     try {
+      await this.#releaseUnknown();
       rows = await this.#claimRows(hints, plan.areSuspects);
     } catch (error) {
       for (const { waiter, hints: own } of plan.asked) this.bufferOf(waiter.queue).giveBack(own);

@@ -25,6 +25,7 @@ import { commitOutcomes, type SettleCall } from "./settle.ts";
 import { SharedRate } from "./shared-rate.ts";
 import { StoreClock } from "./store-clock.ts";
 import { Traffic } from "./traffic.ts";
+import { tokenConnection } from "./token-connection.ts";
 import { ConnectionPool } from "./transact.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -78,14 +79,16 @@ export function partsOf(options: ClusterOptions): Parts {
   const queues = new QueueNumbers();
   const outages = new Outages(log);
   const traffic = new Traffic(options.clock ?? systemClock);
-  const connect = (use: string, settings?: Readonly<Record<string, string>>): Connection =>
+  const connect = (use: string, settings: Readonly<Record<string, string>> = {}): Connection =>
     new Connection({ databaseUrl, name: `sluice ${use}, ${name}`, settings });
+  const connectForTokens = (use: string, settings: Readonly<Record<string, string>>): Connection =>
+    tokenConnection({ databaseUrl, name: `sluice ${use}, ${name}`, settings });
   const lanes = {
     accepting: connect("accept", steady),
-    claiming: connect("claim", { ...steady, synchronous_commit: "off" }), // only unlogged rows are written there
+    claiming: connectForTokens("claim", { ...steady, synchronous_commit: "off" }), // only unlogged rows are written there
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
-    moving: connect("move", { jit: "off" }),
+    moving: connectForTokens("move", { jit: "off" }),
   };
   const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });
   const cache = new Cache({ url: redisUrl, prefix, outages, log });
