@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import {
   freePort,
+  sluiceCommand,
+  startChild,
   startPostgres,
   startRabbitmq,
   startRedis,
@@ -166,17 +168,12 @@ describe("before anything is started", () => {
   test("a server that is not up yet is waited for", async () => {
     const port = await freePort();
     env = { ...env, DATABASE_URL: `postgres://sluice@127.0.0.1:${port}/sluice`, SLUICE_WAIT_FOR_SERVERS: "60s" };
-    let late: Postgres | undefined;
-    const { exitCode, stderr } = await runSluice({
-      args: ["gateway", "--config", configFile],
-      env,
-      during: async () => {
-        late = await startPostgres({ port });
-      },
-    });
-    await late?.[Symbol.asyncDispose]();
-    assert.equal(exitCode, 78, stderr); // it is there, and not migrated
-    assert.match(stderr, /waiting for a server/);
+    const args = [sluiceCommand, "gateway", "--config", configFile];
+    await using gateway = await startChild({ command: process.execPath, args, env });
+    await gateway.line(/waiting for a server/);
+    await using _late = await startPostgres({ port });
+    const { code } = await gateway.exited;
+    assert.equal(code, 78, gateway.output()); // it is there, and not migrated
   });
 });
 
