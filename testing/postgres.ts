@@ -48,7 +48,9 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const folder = options.folder ?? resources.use(await temporaryFolder()).path;
   const port = options.port ?? (await lastingPort());
   const data = join(folder, "data");
-  if (!existsSync(join(data, "PG_VERSION"))) await initialise(join(dirname(program), "initdb"), folder, data);
+  const isKept = options.folder !== undefined;
+  if (!existsSync(join(data, "PG_VERSION")))
+    await initialise(join(dirname(program), "initdb"), { folder, data, isSynced: isKept });
   const child = await startServer({
     ...asOrdinaryUser(program, ["-D", data, ...settingsOf(port, options.settings)]),
     cwd: folder,
@@ -60,16 +62,27 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   return postgresOf(child, { port, folder }, resources.move());
 }
 
-async function initialise(program: string, folder: string, data: string): Promise<void> {
+async function initialise(
+  program: string,
+  { folder, data, isSynced }: { readonly folder: string; readonly data: string; readonly isSynced: boolean },
+): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if (isRoot()) await execute("chown", ["postgres:", folder]);
+  if (isRoot()) {
+    await execute("chown", ["postgres:", folder]);
+    const look = asOrdinaryUser("test", ["-x", folder]);
+    await execute(look.command, look.args).catch(() => {
+      throw new Error(
+        `PostgreSQL runs as the user postgres, who cannot reach ${folder}: choose a folder that others may enter`,
+      );
+    });
+  }
   const { command, args } = asOrdinaryUser(program, [
     `--pgdata=${data}`,
     `--username=${user}`,
     "--auth=trust",
     "--encoding=UTF8",
     "--locale=C",
-    "--no-sync",
+    ...(isSynced ? [] : ["--no-sync"]),
   ]);
   await execute(command, args, { cwd: folder });
 }

@@ -1,0 +1,74 @@
+// Owns the three servers and the roles of a cluster on one host: servers first, then the schema, then the roles, and back
+// in the opposite order once the process that asked for them lets go.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { lastingPort, sluiceCommand, startPostgres, startRabbitmq, startRedis } from "@sluice/testing";
+import { catchErrors, type ClusterFlags } from "./flags.ts";
+
+const released = once(process, "disconnect");
+process.exitCode = await catchErrors(() => supervise(JSON.parse(process.argv[2] ?? "{}") as ClusterFlags));
+if (process.connected) process.disconnect(); // else it would wait to be let go
+
+async function supervise({ data, config, port, gateways, workers }: ClusterFlags): Promise<number> {
+  await using servers = await startServers(resolve(data));
+  const { env } = servers;
+  console.log(["\nServers:", ...Object.entries(env).map(([name, url]) => `  export ${name}=${url}`), ""].join("\n"));
+  const run = (...args: readonly string[]): ChildProcess =>
+    spawn(process.execPath, [sluiceCommand, ...args, "--config", config], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+  const migrated = await endOf(run("migrate"));
+  if (migrated !== 0) return migrated;
+  const roles = [run("gateway", "--port", port, "--replicas", gateways), run("worker", "--replicas", workers)];
+  const ends = roles.map(endOf);
+  // A role that ends by itself has said why, and takes the others along.
+  await Promise.race([released, ...ends]);
+  for (const role of roles) role.kill("SIGTERM");
+  return Math.max(...(await Promise.all(ends)));
+}
+
+async function endOf(child: ChildProcess): Promise<number> {
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code ?? 1;
+}
+
+interface Servers extends AsyncDisposable {
+  /** What a command of Sluice needs to find them. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function startServers(data: string): Promise<Servers> {
+  const ports = await portsOf(data);
+  await using resources = new AsyncDisposableStack();
+  const place = (name: keyof Ports): { folder: string; port: number } => ({
+    folder: join(data, name),
+    port: ports[name],
+  });
+  await mkdir(place("redis").folder, { recursive: true });
+  const [postgres, rabbitmq, redis] = [
+    resources.use(await startPostgres(place("postgres"))),
+    resources.use(await startRabbitmq(place("rabbitmq"))),
+    resources.use(await startRedis(place("redis"))),
+  ];
+  const owned = resources.move();
+  return {
+    env: { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+type Ports = Readonly<Record<"postgres" | "rabbitmq" | "redis", number>>;
+
+/** The same at each start: RabbitMQ's node, and so its data, is named after its port. */
+async function portsOf(data: string): Promise<Ports> {
+  const file = join(data, "ports.json");
+  if (existsSync(file)) return JSON.parse(await readFile(file, "utf8")) as Ports;
+  const ports: Ports = { postgres: await lastingPort(), rabbitmq: await lastingPort(), redis: await lastingPort() };
+  await mkdir(data, { recursive: true });
+  await writeFile(file, `${JSON.stringify(ports)}\n`);
+  return ports;
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { freePort, startChild, temporaryFolder, type Child, type TemporaryFolder } from "@sluice/testing";
+
+const script = fileURLToPath(new URL("./up.ts", import.meta.url));
+const body = JSON.stringify({ action: "opened", repository: { full_name: "me/mine" }, sender: { login: "me" } });
+
+interface Up extends Child {
+  readonly url: string;
+}
+
+async function up(data: string): Promise<Up> {
+  const port = String(await freePort());
+  const args = [script, "--data", data, "--port", port, "--gateways", "1", "--workers", "1"];
+  const child = await startChild({ command: process.execPath, args });
+  await child.line(/^Sluice works on github$/);
+  await child.line(/^Sluice listens on /);
+  return { ...child, url: `http://127.0.0.1:${port}` };
+}
+
+async function stopped(child: Child, signal: NodeJS.Signals): Promise<void> {
+  child.kill(signal);
+  assert.deepEqual(await child.exited, { code: 0, signal: null }, child.output());
+}
+
+/** PostgreSQL's user has to get into it. */
+async function openFolder(): Promise<TemporaryFolder> {
+  const folder = await temporaryFolder();
+  await chmod(folder.path, 0o755);
+  return folder;
+}
+
+test("a cluster on one host works, stops when asked, and goes on with its data", async () => {
+  await using folder = await openFolder();
+  const data = join(folder.path, "cluster");
+  await using first = await up(data);
+  const answer = await fetch(`${first.url}/v1/queues/github/requests`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "idempotency-key": "one", prefer: "wait=30" },
+    body,
+  });
+  assert.equal(answer.status, 200, await answer.text());
+  await stopped(first, "SIGTERM");
+
+  await using second = await up(data);
+  const { requests } = (await (await fetch(`${second.url}/v1/requests?queue=github&key=one`)).json()) as {
+    requests: { id: string; state: string }[];
+  };
+  assert.deepEqual(
+    requests.map(({ state }) => state),
+    ["done"],
+  );
+  await stopped(second, "SIGINT");
+});
+
+test("what does not start is told, and leaves nothing running", async () => {
+  await using folder = await openFolder();
+  const args = [script, "--data", join(folder.path, "cluster"), "--config", join(folder.path, "none.ts")];
+  await using child = await startChild({ command: process.execPath, args });
+  const { code } = await child.exited;
+  assert.equal(code, 78, child.output());
+  assert.match(child.output(), /none\.ts/);
+});
+
+test(
+  "a folder that PostgreSQL cannot get into is told",
+  { skip: process.getuid?.() !== 0 && "only root has this" },
+  async () => {
+    await using folder = await temporaryFolder();
+    await chmod(folder.path, 0o700);
+    const args = [script, "--data", join(folder.path, "cluster")];
+    await using child = await startChild({ command: process.execPath, args });
+    const { code } = await child.exited;
+    assert.equal(code, 1);
+    assert.match(child.output(), /postgres, who cannot reach .*cluster\/postgres: choose a folder/);
+  },
+);
