@@ -37,11 +37,29 @@ export function timeOfSeq(seq: number): number {
 
 /** The id of a sequence number and its eight random bytes (the top two bits are the variant). */
 export function requestIdOf(seq: number, random: Uint8Array): RequestId {
-  const time = timeOfSeq(seq).toString(16).padStart(12, "0");
-  const counter = (seq % idsPerMs).toString(16).padStart(3, "0");
-  const hex = Buffer.from(random.buffer, random.byteOffset, 8).toString("hex");
-  const variant = (0x8 | (Number.parseInt(hex[0] as string, 16) & 0x3)).toString(16);
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${variant}${hex.slice(1, 4)}-${hex.slice(4)}` as RequestId;
+  const [first = 0, second = 0] = random;
+  const counter = hexOf(((seq % idsPerMs) >> 8) | 0x70) + hexOf(seq % 256);
+  const variant = hexOf((first & 0x3f) | 0x80) + hexOf(second);
+  let rest = "";
+  for (let index = 2; index < 8; index += 1) rest += hexOf(random[index] ?? 0);
+  return `${timeText(timeOfSeq(seq))}-${counter}-${variant}-${rest}` as RequestId;
+}
+
+const hexes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+function hexOf(byte: number): string {
+  return hexes[byte] as string;
+}
+
+/** Many ids are of one millisecond. */
+let textOfTime = { timeMs: -1, text: "" };
+
+function timeText(timeMs: number): string {
+  if (timeMs === textOfTime.timeMs) return textOfTime.text;
+  const hex = timeMs.toString(16).padStart(12, "0");
+  const text = `${hex.slice(0, 8)}-${hex.slice(8)}`;
+  textOfTime = { timeMs, text };
+  return text;
 }
 
 /** Hands out sequence numbers that only grow, even when the clock steps back. */

@@ -5,6 +5,7 @@ import type { Claim, Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { uuidArray } from "./binary-array.ts";
 import { ConflictError, LostError, type Connected, type Statement } from "./database.ts";
 import { HintBuffer, type Hint } from "./hints.ts";
 import { timeOfId } from "./state.ts";
@@ -213,7 +214,12 @@ export class Deliverer {
   async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<Map<RequestId, ClaimRow>> {
     const { connection, clock, member } = this.#options;
     const ids = [...new Set(hints.map(({ id }) => id))].sort(); // in one order everywhere: claims never wait in a circle
-    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [ids, areSuspects, member(), clock.now()]);
+    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [
+      uuidArray(ids),
+      areSuspects,
+      member(),
+      clock.now(),
+    ]);
     return new Map(rows.map((row) => [row.id, row]));
   }
 

@@ -1,4 +1,7 @@
-// Shares commits: all calls that arrive while one statement is under way go with the next one.
+// Shares commits: all calls that arrive while one statement is under way go with the next one. That next one is on its
+// way before the last one's answers are given, so that the server works while they are.
+import { invariant } from "../../core/errors.ts";
+
 export interface LaneOptions<Call> {
   /** Commits the calls and answers each; what it throws is the answer of all that have none yet. */
   readonly commit: (calls: readonly Entry<Call>[]) => Promise<void>;
@@ -11,13 +14,13 @@ export interface LaneOptions<Call> {
 /** A call on its way, with the answer that its caller waits for. */
 export interface Entry<Call> {
   readonly call: Call;
-  readonly answer: (value: never) => void;
-  readonly fail: (error: unknown) => void;
+  answer(value: unknown): void;
+  fail(error: unknown): void;
 }
 
 export class Lane<Call> {
   readonly #options: LaneOptions<Call>;
-  readonly #waiting: Entry<Call>[] = [];
+  readonly #waiting: Waiting<Call>[] = [];
   #turns: Promise<void> | undefined;
 
   constructor(options: LaneOptions<Call>) {
@@ -30,7 +33,7 @@ export class Lane<Call> {
 
   send<Answer>(call: Call): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    this.#waiting.push({ call, answer: resolve, fail: reject });
+    this.#waiting.push(new Waiting<Call>(call, resolve as (value: unknown) => void, reject));
     this.#turns ??= this.#run();
     return promise;
   }
@@ -47,13 +50,15 @@ export class Lane<Call> {
       try {
         await this.#options.commit(calls);
       } catch (error) {
-        for (const { fail } of calls) fail(error);
+        for (const entry of calls) entry.fail(error);
       }
+      if (this.#waiting.length === 0) release(calls);
+      else setImmediate(release, calls);
     }
     this.#turns = undefined;
   }
 
-  #take(): readonly Entry<Call>[] {
+  #take(): readonly Waiting<Call>[] {
     const { callsMax, bytesMax = Number.POSITIVE_INFINITY, bytesOf = () => 0 } = this.#options;
     let bytes = 0;
     let count = 0;
@@ -64,4 +69,36 @@ export class Lane<Call> {
     }
     return this.#waiting.splice(0, count);
   }
+}
+
+/** An entry with its answer, which is kept until it is released. The first answer is the one that counts. */
+class Waiting<Call> implements Entry<Call> {
+  readonly call: Call;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #answer: { readonly isFailure: boolean; readonly value: unknown } | undefined;
+
+  constructor(call: Call, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
+    this.call = call;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  answer(value: unknown): void {
+    this.#answer ??= { isFailure: false, value };
+  }
+
+  fail(error: unknown): void {
+    this.#answer ??= { isFailure: true, value: error };
+  }
+
+  release(): void {
+    invariant(this.#answer !== undefined, "a committed call has its answer");
+    if (this.#answer.isFailure) this.#reject(this.#answer.value);
+    else this.#resolve(this.#answer.value);
+  }
+}
+
+function release(entries: readonly Waiting<unknown>[]): void {
+  for (const entry of entries) entry.release();
 }

@@ -6,7 +6,7 @@ import { SluiceError } from "../../core/errors.ts";
 import type { FinalState } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { MovedRequest } from "../../engine/moved.ts";
-import { FIND_KEYS } from "./accept.ts";
+import { FIND_KEYS } from "./resolve.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 

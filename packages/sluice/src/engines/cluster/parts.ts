@@ -208,7 +208,7 @@ async function commitSettling(
 }
 
 async function runMoves(entries: readonly Entry<() => Promise<unknown>>[]): Promise<void> {
-  for (const { call, answer } of entries) answer((await again(call)) as never);
+  for (const entry of entries) entry.answer(await again(entry.call));
 }
 
 /** Another transaction in the way is no reason to give up. */

@@ -83,9 +83,9 @@ export async function commitRetries(
   const scheduled = await retryThrough(RETRY, entries, options);
   const late = entries.filter(({ call }) => !scheduled.has(nameOf(call.claim)));
   if (late.length > 0) for (const name of await retryThrough(RETRY_FORGOTTEN, late, options)) scheduled.add(name);
-  for (const { call, answer } of entries) {
-    const result: SettleResult = scheduled.delete(nameOf(call.claim)) ? "settled" : "superseded";
-    answer(result as never);
+  for (const entry of entries) {
+    const result: SettleResult = scheduled.delete(nameOf(entry.call.claim)) ? "settled" : "superseded";
+    entry.answer(result);
   }
 }
 

@@ -41,11 +41,16 @@ export class Room {
   }
 
   /** Takes room for all of them or none; gives back the first that has none. */
-  async take(requests: readonly NewRequest[]): Promise<NewRequest | undefined> {
-    if (this.#firstWithout(requests) !== undefined) await this.#read();
+  take(requests: readonly NewRequest[]): NewRequest | undefined {
     const without = this.#firstWithout(requests);
     if (without === undefined) for (const request of requests) addTo(this.#taken, request);
     return without;
+  }
+
+  /** The same, by what the ledger says now. */
+  async takeAfresh(requests: readonly NewRequest[]): Promise<NewRequest | undefined> {
+    await this.#read();
+    return this.take(requests);
   }
 
   /** The group is committed. */

@@ -3,6 +3,7 @@
 import type { Claim, Outcome } from "../../core/request.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { SettleResult } from "../../engine/engine.ts";
+import { int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { Entry } from "./lane.ts";
 import type { StoreClock } from "./store-clock.ts";
@@ -88,9 +89,9 @@ export async function commitOutcomes(entries: readonly Entry<SettleCall>[], opti
     if (again.length > 0) noteNames(settled, await ownOutcomes(again, options.connection));
   }
   crashPoint("outcome-committed");
-  for (const { call, answer } of entries) {
-    const result: SettleResult = settled.delete(nameOf(call.claim)) ? "settled" : "superseded"; // of two the first wins
-    answer(result as never);
+  for (const entry of entries) {
+    const result: SettleResult = settled.delete(nameOf(entry.call.claim)) ? "settled" : "superseded"; // of two the first wins
+    entry.answer(result);
   }
 }
 
@@ -144,21 +145,21 @@ function valuesOf(calls: readonly SettleCall[], now: number, member: number): un
   const failures = calls.map(({ outcome }) => (outcome.kind === "dead" ? outcome.failure : undefined));
   let bytes = 0;
   const at = results.map((result) => {
-    if (result === undefined) return null;
+    if (result === undefined) return undefined;
     const begin = bytes + 1;
     bytes += result.bytes.byteLength;
     return begin;
   });
   return [
-    calls.map(({ claim }) => claim.id),
-    calls.map(({ claim }) => claim.token),
-    calls.map(({ outcome }) => outcome.kind),
-    results.map((result) => result?.contentType ?? null),
-    at,
-    results.map((result) => result?.bytes.byteLength ?? null),
+    uuidArray(calls.map(({ claim }) => claim.id)),
+    int8Array(calls.map(({ claim }) => claim.token)),
+    textArray(calls.map(({ outcome }) => outcome.kind)),
+    textArray(results.map((result) => result?.contentType)),
+    int4Array(at),
+    int4Array(results.map((result) => result?.bytes.byteLength)),
     Buffer.concat(results.flatMap((result) => result?.bytes ?? [])),
-    failures.map((failure) => failure?.code ?? null),
-    failures.map((failure) => failure?.message ?? null),
+    textArray(failures.map((failure) => failure?.code)),
+    textArray(failures.map((failure) => failure?.message)),
     now,
     member,
   ];

@@ -14,7 +14,7 @@ const SELECT_TOTALS: Statement = {
 const hintMs = 20;
 const hintIdsMax = 64;
 /** While nothing is known of how long the work takes: requests that arrive fast are hinted a few at a time. */
-const unknownIdsMax = 4;
+const unknownIdsMax = 16;
 
 interface Meters {
   readonly accepting: RateMeter;
