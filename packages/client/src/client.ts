@@ -17,6 +17,8 @@ import { submitBatches, type ItemReceipt } from "./submit-many.ts";
 import { jsonOf, pause, Transport, type Answer } from "./transport.ts";
 import type {
   WireAudit,
+  WireHealing,
+  WireReceiptProof,
   WireBatchAnswer,
   WireBatchReceipt,
   WireQueue,
@@ -151,6 +153,16 @@ export class SluiceClient {
   /** Counts what is stored and holds it against what was accepted. */
   audit(options: CallOptions = {}): Promise<WireAudit> {
     return this.#get<WireAudit>("/v1/audit", options);
+  }
+
+  /** Tells the broker again of what is stuck. */
+  async heal({ signal }: CallOptions = {}): Promise<number> {
+    return (await this.#post<WireHealing>("/v1/audit/heal", { isRepeatable: true, signal })).healed;
+  }
+
+  /** Looks a receipt up in the chain of what was accepted. */
+  prove(id: string, options: CallOptions = {}): Promise<WireReceiptProof> {
+    return this.#get<WireReceiptProof>(`/v1/audit/receipts/${encodeURIComponent(id)}`, options);
   }
 
   /** Runs a dead request again: the same id, fresh attempts. */

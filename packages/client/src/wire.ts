@@ -141,10 +141,45 @@ export interface WireQueueAudit extends WireCounts {
   readonly missing: number;
 }
 
+/** What the chain of accepted ids says of one hour of acceptance, for what has not expired. */
+export interface WireHourAudit {
+  readonly queue: string;
+  /** When it begins. */
+  readonly hour: string;
+  readonly accepted: number;
+  /** Accepted ones that are not in the store. */
+  readonly missing: number;
+}
+
+/** Something about one request that is not as it has to be. What is `stuck` does not break the law. */
+export interface WireFinding {
+  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
+  readonly queue: string;
+  readonly id: string;
+  /** In words. */
+  readonly what: string;
+}
+
 /** The law of conservation, queue by queue: accepted = the sum over the states. */
 export interface WireAudit {
   readonly holds: boolean;
   readonly queues: readonly WireQueueAudit[];
+  readonly hours: readonly WireHourAudit[];
+  /** At most a hundred of each kind for each queue. */
+  readonly findings: readonly WireFinding[];
+}
+
+export interface WireHealing {
+  /** Requests that the broker was told of again. */
+  readonly healed: number;
+}
+
+/** What the chain of accepted ids says of one receipt. */
+export interface WireReceiptProof {
+  readonly id: string;
+  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
+  readonly verdict: "stored" | "missing" | "unchained" | "broken" | "unknown";
+  readonly link: { readonly chain: string; readonly place: number } | null;
 }
 
 export interface WireReadiness {

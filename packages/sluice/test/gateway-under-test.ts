@@ -48,6 +48,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       queues: names.map((name): GatewayQueue => ({
         name,
         ratePerHour: 3_600,
+        timeoutMs: 30_000,
         schema: name === "orders" ? schema : undefined,
       })),
       limits: { ...defaultGatewayLimits, ...limits },

@@ -1,16 +1,34 @@
-import type { WireQueueAudit } from "@sluice/client";
+import type { WireAudit, WireFinding, WireHourAudit, WireQueueAudit } from "@sluice/client";
 import type { Command } from "commander";
 import { exitCodes } from "./failure.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
 import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
 
+interface AuditOptions extends ServerOptions {
+  readonly hours?: true;
+  readonly heal?: true;
+  readonly receipt?: string;
+}
+
 const afterHelp = `
 The law, for each queue: accepted = waiting + scheduled + running + done + dead + cancelled.
-Every stored request is counted, so it may take a while: up to ten minutes are allowed.
-The exit code is 1 when the law does not hold.
+Every stored request is counted, and held against the chain of what was accepted, in which each commit's ids stand with
+a hash over them and the link before: what has vanished from the store is named by its id. So it may take a while: up to
+ten minutes are allowed. What is found is told:
+
+  missing    accepted, and not in the store
+  unchained  in the store, and in no link of the chain
+  broken     a link of the chain that is not what was written
+  orphaned   rows that belong to no request
+  stuck      it waits though others that came a minute later have begun, or runs for longer than its queue allows
+
+The exit code is 1 when the law does not hold; what is only stuck does not break it.
 
 Examples:
   sluice audit
+  sluice audit --hours                # by hour of acceptance
+  sluice audit --heal                 # tells the broker again of what is stuck
+  sluice audit --receipt 01a20504-c7f2-7000-8bc9-cc6e3b3fe42b
   sluice audit --json | jq .holds
 `;
 
@@ -19,23 +37,58 @@ export function registerAudit(program: Command): void {
     .command("audit")
     .summary("prove that nothing is lost")
     .description("Counts what is stored and holds it against what was accepted, queue by queue.")
+    .option("--hours", "count by hour of acceptance as well")
+    .option("--heal", "in a cluster: first tell the broker again of what is stuck")
+    .option("--receipt <id>", "look one receipt up in the chain instead")
     .addHelpText("after", afterHelp)
     .action(audit);
   addServerOptions(command);
 }
 
-async function audit(options: ServerOptions): Promise<void> {
-  const report = await clientOf(options, { retryForMs: 2_000, answerWithinMs: 600_000 }).audit();
+async function audit(options: AuditOptions): Promise<void> {
+  const client = clientOf(options, { retryForMs: 2_000, answerWithinMs: 600_000 });
+  if (options.receipt !== undefined) return prove(options.receipt, options);
+  const healed = options.heal ? await client.heal() : undefined;
+  const report = await client.audit();
   if (!report.holds) process.exitCode = exitCodes.failed;
-  if (options.json) return printJson(report);
-  printTable(report.queues, columns);
-  const missing = report.queues.reduce((sum, queue) => sum + Math.abs(queue.missing), 0);
-  printLine(
-    report.holds ? "\nThe law holds: nothing is missing." : `\nThe law does not hold: ${formatCount(missing)} missing.`,
-  );
+  if (options.json) return printJson(healed === undefined ? report : { ...report, healed });
+  if (healed !== undefined) printLine(`Told the broker again of ${formatCount(healed)}.\n`);
+  print(report, options);
 }
 
-const columns: readonly Column<WireQueueAudit>[] = [
+function print({ holds, queues, hours, findings }: WireAudit, options: AuditOptions): void {
+  printTable(queues, queueColumns);
+  if (options.hours) {
+    printLine("");
+    printTable(hours, hourColumns);
+  }
+  if (findings.length > 0) {
+    printLine("");
+    printTable(findings, findingColumns);
+  }
+  const missing = queues.reduce((sum, queue) => sum + Math.abs(queue.missing), 0);
+  const found = findings.filter(({ kind }) => kind !== "stuck").length;
+  if (holds) printLine("\nThe law holds: nothing is missing.");
+  else printLine(`\nThe law does not hold: ${formatCount(missing)} missing, ${formatCount(found)} found.`);
+}
+
+const proofTexts = {
+  stored: "It was accepted, and is stored.",
+  missing: "It was accepted, and is not stored: it is lost.",
+  unchained: "It is stored, and in no link of the chain.",
+  broken: "Its link of the chain is not what was written.",
+  unknown: "It is not in the chain: it was never accepted here, or has expired since.",
+} as const;
+
+async function prove(id: string, options: AuditOptions): Promise<void> {
+  const proof = await clientOf(options, { retryForMs: 2_000 }).prove(id);
+  if (proof.verdict !== "stored") process.exitCode = exitCodes.failed;
+  if (options.json) return printJson(proof);
+  printLine(proofTexts[proof.verdict]);
+  if (proof.link !== null) printLine(`Link ${proof.link.place} of the chain that begins with ${proof.link.chain}.`);
+}
+
+const queueColumns: readonly Column<WireQueueAudit>[] = [
   { title: "QUEUE", of: ({ queue }) => queue },
   count("ACCEPTED", ({ accepted }) => accepted),
   count("WAITING", ({ waiting }) => waiting),
@@ -47,6 +100,20 @@ const columns: readonly Column<WireQueueAudit>[] = [
   count("MISSING", ({ missing }) => missing),
 ];
 
-function count(title: string, of: (queue: WireQueueAudit) => number): Column<WireQueueAudit> {
-  return { title, align: "right", of: (queue) => formatCount(of(queue)) };
+const hourColumns: readonly Column<WireHourAudit>[] = [
+  { title: "HOUR", of: ({ hour }) => hour },
+  { title: "QUEUE", of: ({ queue }) => queue },
+  count("ACCEPTED", ({ accepted }) => accepted),
+  count("MISSING", ({ missing }) => missing),
+];
+
+const findingColumns: readonly Column<WireFinding>[] = [
+  { title: "FOUND", of: ({ kind }) => kind },
+  { title: "QUEUE", of: ({ queue }) => queue },
+  { title: "ID", of: ({ id }) => id },
+  { title: "WHAT", of: ({ what }) => what },
+];
+
+function count<Row>(title: string, of: (row: Row) => number): Column<Row> {
+  return { title, align: "right", of: (row) => formatCount(of(row)) };
 }

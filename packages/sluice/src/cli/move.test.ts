@@ -276,7 +276,7 @@ class Folder implements Disposable {
   }
 
   audit(now: number): AuditReport {
-    return prepareAudit(this.#db)(now);
+    return prepareAudit(this.#db).audit(now, new Map());
   }
 
   all(text: string): readonly Record<string, unknown>[] {

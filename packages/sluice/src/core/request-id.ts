@@ -62,6 +62,54 @@ function timeText(timeMs: number): string {
   return text;
 }
 
+/** The time of acceptance that an id carries, in milliseconds since 1970. */
+export function timeOfId(id: RequestId): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+export const idBytes = 16;
+
+/** Ids in their binary form, one after the other. */
+export function bytesOfIds(ids: readonly RequestId[]): Buffer {
+  const bytes = Buffer.allocUnsafe(ids.length * idBytes);
+  ids.forEach((id, index) => writeId(bytes, id, index * idBytes));
+  return bytes;
+}
+
+/** Ids from their binary form. */
+export function idsOfBytes(bytes: Uint8Array): readonly RequestId[] {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+  return Array.from({ length: Math.floor(bytes.byteLength / idBytes) }, (_, index) => {
+    const id = hex.slice(index * 32, index * 32 + 32);
+    return `${id.slice(0, 8)}-${id.slice(8, 12)}-${id.slice(12, 16)}-${id.slice(16, 20)}-${id.slice(20)}` as RequestId;
+  });
+}
+
+/** The sequence number of the id whose sixteen bytes begin at `at`. */
+export function seqOfBytes(bytes: Uint8Array, at: number): number {
+  const byte = (index: number): number => bytes[at + index] ?? 0;
+  const timeMs =
+    ((byte(0) << 8) | byte(1)) * 2 ** 32 + byte(2) * 2 ** 24 + ((byte(3) << 16) | (byte(4) << 8) | byte(5));
+  return (timeMs - epochMs) * idsPerMs + (((byte(6) & 0x0f) << 8) | byte(7));
+}
+
+/** Writes the sixteen bytes of an id, and gives back where they end. */
+export function writeId(bytes: Uint8Array, id: RequestId, at: number): number {
+  let place = at;
+  for (let index = 0; index < id.length; index += 2) {
+    if (id.charCodeAt(index) === dash) index += 1;
+    bytes[place] = (digitOf(id.charCodeAt(index)) << 4) | digitOf(id.charCodeAt(index + 1));
+    place += 1;
+  }
+  return place;
+}
+
+const dash = 45;
+
+function digitOf(code: number): number {
+  return code < 58 ? code - 48 : code - 87; // "0" is 48, "a" is 97
+}
+
 /** Hands out sequence numbers that only grow, even when the clock steps back. */
 export class SeqSource {
   #last: number;

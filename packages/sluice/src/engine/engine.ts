@@ -73,8 +73,17 @@ export interface Engine extends AsyncDisposable {
   /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
   pause(queue: string, isPaused: boolean): Promise<void>;
 
-  /** Counts what is stored, row by row, and holds it against what was accepted. */
-  audit(): Promise<AuditReport>;
+  /** Counts what is stored, row by row, and holds it against what was accepted and against the chain of accepted ids. */
+  audit(options?: Partial<AuditOptions>): Promise<AuditReport>;
+
+  /** Looks one receipt up in the chain. */
+  prove(id: RequestId): Promise<Proof>;
+
+  /**
+   * Tells the broker again of what an audit finds stuck; gives back how many requests. Absent where there is no broker
+   * that could have lost them.
+   */
+  readonly heal?: () => Promise<number>;
 
   /** Calls back with each change of state of a request. A hint: the store has the truth. Dispose to stop. */
   watch(id: RequestId, onChange: (change: Change) => void): Disposable;
@@ -191,9 +200,50 @@ export interface QueueAudit extends StateCounts {
   readonly missing: number;
 }
 
+/** What the chain of accepted ids says of one hour of acceptance, for what has not expired. */
+export interface HourAudit {
+  readonly queue: string;
+  /** When the hour begins, in milliseconds since 1970. */
+  readonly hourAt: number;
+  readonly accepted: number;
+  /** Accepted ones that are not in the store; 0 when the law holds. */
+  readonly missing: number;
+}
+
+/** Something about one request that is not as it has to be. */
+export interface Finding {
+  /**
+   * `missing`: accepted, and not in the store. `unchained`: in the store, and in no link. `broken`: the link that begins
+   * with it is not what was written. `orphaned`: rows that belong to no request. `stuck`: it waits though others that came
+   * a minute later have begun, or runs for longer than its queue allows; the law holds all the same.
+   */
+  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
+  readonly queue: string;
+  readonly id: RequestId;
+  /** In words. */
+  readonly what: string;
+}
+
 export interface AuditReport {
+  /** No request is missing from any count, and nothing was found but what is stuck. */
   readonly holds: boolean;
   readonly queues: readonly QueueAudit[];
+  readonly hours: readonly HourAudit[];
+  /** At most a hundred of each kind for each queue. */
+  readonly findings: readonly Finding[];
+}
+
+export interface AuditOptions {
+  /** How long an attempt of a queue may take, by its name. */
+  readonly timeoutMsOf: ReadonlyMap<string, number>;
+}
+
+/** What the chain says of one id. */
+export interface Proof {
+  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
+  readonly verdict: "stored" | Exclude<Finding["kind"], "orphaned" | "stuck"> | "unknown";
+  /** Where it is in the chain, if it is. */
+  readonly link: { readonly chain: RequestId; readonly place: number } | undefined;
 }
 
 export type Change =

@@ -36,6 +36,7 @@ declare module "fastify" {
 export interface IntakeQueue {
   readonly name: string;
   readonly ratePerHour: number | undefined;
+  readonly timeoutMs: number;
   readonly checkSchema: SchemaCheck | undefined;
 }
 

@@ -19,6 +19,7 @@ import type { GatewayLimits } from "./limits.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { QueueViews } from "./queue-views.ts";
+import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { compileSchemaCheck } from "./schema-check.ts";
@@ -32,6 +33,8 @@ export type { GatewayLimits };
 export interface GatewayQueue {
   readonly name: string;
   readonly ratePerHour: number | undefined;
+  /** How long an attempt may take. */
+  readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
 }
@@ -72,6 +75,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addEventsRoute(app, context);
   addAdminRoutes(app, context);
   addQueueRoutes(app, context);
+  addAuditRoutes(app, context);
   addProbeRoutes(app, context);
   await app.ready();
   return new HttpGateway(app, context);
@@ -93,8 +97,13 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
   };
 }
 
-function intakeQueue({ name, ratePerHour, schema }: GatewayQueue): IntakeQueue {
-  return { name, ratePerHour, checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema) };
+function intakeQueue({ name, ratePerHour, timeoutMs, schema }: GatewayQueue): IntakeQueue {
+  return {
+    name,
+    ratePerHour,
+    timeoutMs,
+    checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+  };
 }
 
 class HttpGateway implements Gateway {

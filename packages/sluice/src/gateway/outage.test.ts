@@ -47,7 +47,7 @@ describe("a commit of which nobody knows whether it took", () => {
       setImmediate(resolve);
       return Promise.reject(unknown);
     };
-    sut.engine.audit = () => later.then(() => ({ holds: true, queues: [] }));
+    sut.engine.audit = () => later.then(() => ({ holds: true, queues: [], hours: [], findings: [] }));
     assert.equal(await sut.raw(get("/v1/audit") + post(intake) + get("/livez")), "");
   });
 });

@@ -1,9 +1,9 @@
-// The routes that read queues, and the audit.
+// The routes that read queues.
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
-import { answers, Audit, QueueList, QueueParams, QueueView } from "./schemas.ts";
+import { answers, QueueList, QueueParams, QueueView } from "./schemas.ts";
 
-export function addQueueRoutes(app: App, { engine, views }: GatewayContext): void {
+export function addQueueRoutes(app: App, { views }: GatewayContext): void {
   const listSchema = {
     summary: "Every queue: counts, rates, age of the oldest, forecast, workers",
     tags: ["queues"],
@@ -22,11 +22,4 @@ export function addQueueRoutes(app: App, { engine, views }: GatewayContext): voi
     if (view === undefined) throw unknownQueue(request.params.queue);
     return view;
   });
-
-  const auditSchema = {
-    summary: "The conservation law, queue by queue: accepted = the sum over the states",
-    tags: ["queues"],
-    response: answers({ 200: { description: "The verdict; 200 also when the law does not hold", schema: Audit } }),
-  };
-  app.get("/v1/audit", { schema: auditSchema }, () => engine.audit());
 }

@@ -81,6 +81,49 @@ export const ReplayAnswer = Type.Object({ matched: Count, replayed: Count, dryRu
 export const Audit = Type.Object({
   holds: Type.Boolean(),
   queues: Type.Array(Type.Object({ queue: Type.String(), accepted: Count, ...countFields, missing: Type.Integer() })),
+  hours: Type.Array(
+    Type.Object({
+      queue: Type.String(),
+      hour: Type.String({ format: "date-time", description: "When it begins" }),
+      accepted: Type.Integer({ minimum: 0, description: "By the chain, without what has expired" }),
+      missing: Type.Integer({ minimum: 0, description: "Accepted, and not in the store" }),
+    }),
+  ),
+  findings: Type.Array(
+    Type.Object({
+      kind: Type.Union([
+        Type.Literal("missing"),
+        Type.Literal("unchained"),
+        Type.Literal("broken"),
+        Type.Literal("orphaned"),
+        Type.Literal("stuck"),
+      ]),
+      queue: Type.String(),
+      id: Type.String(),
+      what: Type.String({ description: "In words" }),
+    }),
+    { description: "At most a hundred of each kind for each queue" },
+  ),
+});
+
+export const Healing = Type.Object({ healed: Count });
+
+export const ReceiptProof = Type.Object({
+  id: Type.String(),
+  verdict: Type.Union(
+    [
+      Type.Literal("stored"),
+      Type.Literal("missing"),
+      Type.Literal("unchained"),
+      Type.Literal("broken"),
+      Type.Literal("unknown"),
+    ],
+    { description: "unknown: never accepted, or expired since" },
+  ),
+  link: Type.Union([
+    Type.Object({ chain: Type.String({ description: "The first request of its chain" }), place: Count }),
+    Type.Null(),
+  ]),
 });
 
 export const Readiness = Type.Object({ ready: Type.Boolean(), problems: Type.Array(Failure) });

@@ -4,11 +4,13 @@ import type { Static } from "typebox";
 import type {
   WireAudit,
   WireBatchAnswer,
+  WireHealing,
   WireProblem,
   WireQueue,
   WireQueueList,
   WireReadiness,
   WireReceipt,
+  WireReceiptProof,
   WireReplayAnswer,
   WireReplayOrder,
   WireRequest,
@@ -34,6 +36,8 @@ const same: {
   readonly replayOrder: Same<WireReplayOrder, Static<typeof schemas.ReplayOrder>>;
   readonly replayAnswer: Same<WireReplayAnswer, Static<typeof schemas.ReplayAnswer>>;
   readonly audit: Same<WireAudit, Static<typeof schemas.Audit>>;
+  readonly healing: Same<WireHealing, Static<typeof schemas.Healing>>;
+  readonly receiptProof: Same<WireReceiptProof, Static<typeof schemas.ReceiptProof>>;
   readonly readiness: Same<WireReadiness, Static<typeof schemas.Readiness>>;
   readonly problem: Same<WireProblem, Static<typeof schemas.Problem>>;
 } = {
@@ -46,6 +50,8 @@ const same: {
   replayOrder: true,
   replayAnswer: true,
   audit: true,
+  healing: true,
+  receiptProof: true,
   readiness: true,
   problem: true,
 };

@@ -17,6 +17,8 @@ export interface Store extends AsyncDisposable {
   open(options: OpenOptions): Promise<Engine>;
   /** Takes the engine away as SIGKILL takes its process: the store is left as it is at this moment. */
   crash(engine: Engine): Promise<void>;
+  /** Takes the row of a request out of the store behind the engine's back. */
+  vanish(engine: Engine, id: RequestId): Promise<void>;
   /** Resolves once all that waits in the queue can be delivered; absent where that is always so. */
   quiet?(engine: Engine, queue: string): Promise<void>;
 }
@@ -24,6 +26,8 @@ export interface Store extends AsyncDisposable {
 export type NewStore = () => Promise<Store>;
 
 export interface RigOptions {
+  /** The case breaks the law on purpose. */
+  readonly isLawBroken?: true;
   readonly queues?: readonly QueueBounds[];
   readonly crashesMax?: number;
 }
@@ -76,6 +80,11 @@ export class Rig implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.#engine.close();
     this.#engine = await this.#store.open(this.#options);
+  }
+
+  /** As a bad disk or a careless hand does. */
+  vanish(id: RequestId): Promise<void> {
+    return this.#store.vanish(this.#engine, id);
   }
 
   async accept(...requests: readonly NewRequest[]): Promise<readonly Receipt[]> {

@@ -3,6 +3,7 @@
 import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
+import { Chains, linkValues, storeLinks } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./database.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./resolve.ts";
@@ -11,8 +12,8 @@ import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./r
 const STORE: Statement = {
   name: "store",
   text: `WITH input AS (
-      SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[])
-        AS i (id, queue, key, content_type, headers, at, bytes)
+      SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
+        $15::int[]) AS i (id, queue, key, content_type, headers, at, bytes, link)
     ), stored AS (
       INSERT INTO sluice.requests (id, queue, key, content_type, headers, bytes, body)
       SELECT id, queue, key, content_type, headers, bytes, substring($8::bytea FROM at FOR bytes) FROM input
@@ -25,6 +26,8 @@ const STORE: Statement = {
       SELECT $13::int, queue, count(*), sum(bytes) FROM input GROUP BY queue
       ON CONFLICT (member, queue) DO UPDATE
       SET accepted = t.accepted + excluded.accepted, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
+    ), linked AS (
+      ${storeLinks("input", 16)}
     ), cleared AS (
       DELETE FROM sluice.outbox WHERE no = ANY ($14::bigint[])
     )
@@ -54,6 +57,7 @@ export interface AcceptOptions extends ResolveOptions {
 export class Accepter {
   readonly #options: AcceptOptions;
   readonly #resolver: Resolver;
+  readonly #chains = new Chains();
 
   constructor(options: AcceptOptions) {
     this.#options = options;
@@ -82,12 +86,16 @@ export class Accepter {
     const { connection, outbox, member } = this.#options;
     const confirmed = outbox.takeConfirmed();
     const no = member();
+    const group = this.#chains.next(fresh);
     try {
-      const rows = await connection.rows<{ no: string; queue: number }>(STORE, valuesOf(fresh, no, confirmed));
+      const values = [...valuesOf(fresh, no, confirmed), int4Array(group.linkNos), ...linkValues(group)];
+      const rows = await connection.rows<{ no: string; queue: number }>(STORE, values);
+      this.#chains.stored(group);
       outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
     } catch (error) {
       outbox.giveBack(confirmed);
       if (!(error instanceof LostError)) throw error;
+      this.#chains.reset();
       if (!(await this.#wasStored(fresh, no, error))) throw error;
     }
   }

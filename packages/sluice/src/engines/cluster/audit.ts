@@ -1,14 +1,17 @@
 // The conservation law, from the rows themselves: each accepted request must have exactly one state. All counts are of
 // one snapshot, taken slice by slice, so that no statement takes longer than a connection waits for one.
 import type { FinalState, State } from "../../core/request.ts";
-import type { AuditReport, QueueAudit } from "../../engine/engine.ts";
+import type { AuditOptions, AuditReport, HourAudit, QueueAudit } from "../../engine/engine.ts";
+import { FindingList } from "../../engine/finding-list.ts";
+import { auditLinks, auditSlice, type ChainAuditOptions } from "./audit-chain.ts";
+import { auditOrphans, auditStuck } from "./audit-rows.ts";
 import type { Connected, Connection, Statement } from "./database.ts";
 import { hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
 const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const SELECT_QUEUES: Statement = {
   name: "audit-queues",
-  text: `SELECT q.no, q.name, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,
+  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,
       q.expired_dead::float8 AS expired_dead, q.expired_cancelled::float8 AS expired_cancelled
     FROM sluice.queues q LEFT JOIN (SELECT queue, sum(accepted) AS accepted FROM sluice.tallies GROUP BY queue) t
       ON t.queue = q.no
@@ -50,6 +53,8 @@ const COUNT_SCHEDULE: Statement = {
 interface QueueRow {
   readonly no: number;
   readonly name: string;
+  readonly is_paused: boolean;
+  readonly fresh_from: IdBound;
   readonly accepted: number;
   readonly expired_done: number;
   readonly expired_dead: number;
@@ -62,22 +67,39 @@ interface CountRow {
   readonly count: number;
 }
 
+export interface AuditLedgerOptions extends AuditOptions {
+  /** Requests that one statement looks at. */
+  readonly sliceRows: number;
+}
+
+interface CountOptions extends ChainAuditOptions {
+  readonly now: number;
+  readonly sliceRows: number;
+  readonly hours: Map<string, HourAudit>;
+}
+
 export async function auditLedger(
   connection: Connection,
   now: number,
-  { sliceRows = 500_000 }: { readonly sliceRows?: number } = {},
+  { sliceRows = 500_000, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
 ): Promise<AuditReport> {
   return connection.transaction(async (snapshot) => {
     const rows = await snapshot.rows<QueueRow>(SELECT_QUEUES);
-    const counts = await countRows(snapshot, { now, sliceRows });
+    const names = new Map(rows.map(({ no, name }) => [no, name]));
+    const findings = new FindingList();
+    const looking = { findings, nameOf: (no: number): string => names.get(no) ?? `number ${no}` };
+    const hours = await auditLinks(snapshot, looking);
+    const counts = await countRows(snapshot, { now, sliceRows, hours, ...looking });
+    for (const row of rows) await auditStuck(snapshot, row, { now, timeoutMs: timeoutMsOf.get(row.name), findings });
     const queues = rows.map((row) => auditQueue(row, counts));
-    return { holds: queues.every(({ missing }) => missing === 0), queues };
+    const holds = queues.every(({ missing }) => missing === 0) && findings.areLawful;
+    return { holds, queues, hours: [...hours.values()], findings: findings.all };
   }, SNAPSHOT);
 }
 
 async function countRows(
   snapshot: Connected,
-  { now, sliceRows }: { readonly now: number; readonly sliceRows: number },
+  { now, sliceRows, hours, ...looking }: CountOptions,
 ): Promise<readonly CountRow[]> {
   const counts = await snapshot.rows<CountRow>(COUNT_RUNNING);
   counts.push(...(await snapshot.rows<CountRow>(COUNT_SCHEDULE, [Math.floor(now)])));
@@ -86,6 +108,8 @@ async function countRows(
     const before = next?.id ?? highestId;
     counts.push(...(await snapshot.rows<CountRow>(COUNT_REQUESTS, [from, before])));
     counts.push(...(await snapshot.rows<CountRow>(COUNT_OUTCOMES, [from, before])));
+    await auditSlice(snapshot, { from, before, hours }, looking);
+    await auditOrphans(snapshot, { from, before }, looking);
     from = before;
   }
   return counts;

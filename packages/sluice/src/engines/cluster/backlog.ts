@@ -1,9 +1,9 @@
 // What each queue holds, from the counts that every process keeps in rows of its own. Only the time of the oldest that
 // waits has to be looked for, and a reader remembers where it was.
 import type { QueueStatus } from "../../engine/engine.ts";
-import type { RequestId } from "../../core/request-id.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
-import { hasRow, highestId, timeOfId, type IdBound } from "./state.ts";
+import { hasRow, highestId, type IdBound } from "./state.ts";
 
 /** What the ledger knows of a queue; workers and rates are the engine's to add. */
 export interface StoredQueueStatus extends Omit<QueueStatus, "workers" | "accepting" | "finishing"> {

@@ -1,7 +1,7 @@
 // Arrays in PostgreSQL's binary form, for the statements that carry a group of requests: the server copies them where it
 // would have to parse text, and here nothing is quoted or joined. The form: PostgreSQL's array_recv, in
 // src/backend/utils/adt/arrayfuncs.c.
-import type { RequestId } from "../../core/request-id.ts";
+import { writeId, type RequestId } from "../../core/request-id.ts";
 
 /** Object ids of element types, in PostgreSQL's catalogue pg_type. */
 const oids = { int2: 21, int4: 23, int8: 20, text: 25, uuid: 2950 } as const;
@@ -14,7 +14,7 @@ export function uuidArray(ids: readonly RequestId[]): Buffer {
   let at = headerBytes;
   for (const id of ids) {
     at = buffer.writeInt32BE(16, at);
-    at = writeUuid(buffer, id, at);
+    at = writeId(buffer, id, at);
   }
   return buffer;
 }
@@ -73,21 +73,4 @@ function arrayOf(type: keyof typeof oids, count: number, bytes: number): Buffer 
   buffer.writeInt32BE(count, 12);
   buffer.writeInt32BE(1, 16);
   return buffer;
-}
-
-/** Lower-case hexadecimal digits, dashes left out. */
-function writeUuid(buffer: Buffer, id: RequestId, at: number): number {
-  let place = at;
-  for (let index = 0; index < id.length; index += 2) {
-    if (id.charCodeAt(index) === dash) index += 1;
-    buffer[place] = (digit(id.charCodeAt(index)) << 4) | digit(id.charCodeAt(index + 1));
-    place += 1;
-  }
-  return place;
-}
-
-const dash = 45;
-
-function digit(code: number): number {
-  return code < 58 ? code - 48 : code - 87; // "0" is 48, "a" is 97
 }

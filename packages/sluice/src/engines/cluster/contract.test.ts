@@ -91,6 +91,9 @@ async function newStore(): Promise<Store> {
         return rows.every(({ id }) => hinted.has(id));
       });
     },
+    async vanish(_engine, id) {
+      await inspector.query("DELETE FROM sluice.requests WHERE id = $1", [id]);
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
       await Promise.all(queues.map((queue) => broker.remove(queue)));

@@ -2,13 +2,13 @@
 // waits what was claimed for it. It owns the hints of all claims of this process until they are settled or put back.
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
-import type { RequestId } from "../../core/request-id.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { uuidArray } from "./binary-array.ts";
 import { ConflictError, LostError, type Connected, type Statement } from "./database.ts";
 import { HintBuffer, type Hint } from "./hints.ts";
-import { timeOfId } from "./state.ts";
+
 import type { StoreClock } from "./store-clock.ts";
 
 const CLAIM: Statement = {

@@ -7,6 +7,7 @@ import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type {
   AcceptResult,
+  AuditOptions,
   AuditReport,
   Change,
   DeliverOptions,
@@ -14,6 +15,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
+  Proof,
   QueueStatus,
   ReplayFilter,
   ReplayReport,
@@ -24,6 +26,8 @@ import type {
   TransactedWork,
 } from "../../engine/engine.ts";
 import { auditLedger } from "./audit.ts";
+import { prove } from "./audit-chain.ts";
+import { heal } from "./audit-rows.ts";
 import { handBack } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
@@ -34,10 +38,7 @@ import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
 import { Taps } from "./taps.ts";
 import { transact } from "./transact.ts";
-
-/** What may wait for its commit: beyond it the caller is told to come again. */
-const waitingCallsMax = 20_000;
-const waitingBytesMax = 256 * 1024 * 1024;
+import { WaitingBound } from "./waiting-bound.ts";
 
 export class ClusterEngine implements Engine {
   readonly durability = "postgres";
@@ -47,7 +48,7 @@ export class ClusterEngine implements Engine {
   readonly #progress = new Progress();
   /** Claims whose settle got no answer: the next one may find its own outcome. */
   readonly #unanswered = new Set<number>();
-  #waitingBytes = 0;
+  readonly #waiting = new WaitingBound();
   #isSubscribed = false;
   #closing: Promise<void> | undefined;
 
@@ -66,16 +67,8 @@ export class ClusterEngine implements Engine {
     this.#assertOpen();
     const { accepting, queues } = this.#parts;
     for (const { queue } of requests) queues.noOf(queue);
-    const bytes = sumOfBytes(requests);
-    if (accepting.waitingCount >= waitingCallsMax || this.#waitingBytes + bytes > waitingBytesMax) {
-      throw new SluiceError("overloaded", "too much is waiting for its commit", { retryAfterSeconds: 1 });
-    }
-    this.#waitingBytes += bytes;
-    try {
-      return await this.#heeding(accepting.send<AcceptResult>(requests));
-    } finally {
-      this.#waitingBytes -= bytes;
-    }
+    using _room = this.#waiting.enter(requests);
+    return await this.#heeding(accepting.send<AcceptResult>(requests));
   }
 
   async deliver(options: DeliverOptions): Promise<readonly Delivery[]> {
@@ -190,10 +183,23 @@ export class ClusterEngine implements Engine {
     this.#parts.deliverer.serve();
   }
 
-  async audit(): Promise<AuditReport> {
+  async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
-    return this.#move(() => auditLedger(this.#parts.moves.connection, this.#now()));
+    return this.#move(() => auditLedger(this.#parts.moves.connection, this.#now(), { timeoutMsOf }));
   }
+
+  async prove(id: RequestId): Promise<Proof> {
+    this.#assertOpen();
+    return this.#heeding(prove(this.#parts.reading, id));
+  }
+
+  readonly heal = async (): Promise<number> => {
+    this.#assertOpen();
+    const { connection, outbox } = this.#parts.moves;
+    const { healed, told } = await this.#move(() => connection.transaction(heal));
+    outbox.tell(told);
+    return healed;
+  };
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
     const { notices, watchers } = this.#parts;
@@ -287,10 +293,4 @@ export class ClusterEngine implements Engine {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new SluiceError("draining", "the engine is closed");
   }
-}
-
-function sumOfBytes(requests: readonly NewRequest[]): number {
-  let sum = 0;
-  for (const { body } of requests) sum += body.byteLength;
-  return sum;
 }

@@ -27,10 +27,6 @@ export class Lane<Call> {
     this.#options = options;
   }
 
-  get waitingCount(): number {
-    return this.#waiting.length;
-  }
-
   send<Answer>(call: Call): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#waiting.push(new Waiting<Call>(call, resolve as (value: unknown) => void, reject));

@@ -2,10 +2,13 @@ import { after, before, test } from "node:test";
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { freePort, startChild, startPostgres, startRabbitmq, startRedis, type Postgres } from "@sluice/testing";
 import { states, type State } from "../../core/request.ts";
-import { requestIdOf, SeqSource, type RequestId } from "../../core/request-id.ts";
+import { requestIdOf, SeqSource, timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { auditLedger } from "./audit.ts";
+import { prove } from "./audit-chain.ts";
+import { heal } from "./audit-rows.ts";
+import { link, linkValues, storeLinks } from "./chains.ts";
 import { BacklogReader, freshWaiting } from "./backlog.ts";
 import { Connection, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
 import { examine, type Finding } from "./doctor.ts";
@@ -14,9 +17,10 @@ import { checkSchema, migrateCluster } from "./migrate.ts";
 import { readBody, readRequest, readResult, readStates } from "./read.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { checkSettings } from "./settings-check.ts";
-import { highestId, lowestId, timeOfId } from "./state.ts";
+import { highestId, lowestId } from "./state.ts";
 
 const dayMs = 86_400_000;
+const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const now = Date.now();
 const log = openLog({ level: "silent", isPretty: false });
@@ -320,6 +324,61 @@ test("the audit counts each row once, over the slices of its statements", async 
 });
 
 // Migrations
+
+test("a link that was changed, and one that follows from another, are told apart", async () => {
+  await using ledger = await openLedger();
+  const id = await ledger.accept();
+  const other = await ledger.accept();
+  await ledger.rows("UPDATE sluice.links SET previous = sha256('another') WHERE id = $1", [id]);
+  const { holds, findings } = await auditLedger(ledger.db, now);
+  equal(holds, false);
+  deepEqual(
+    findings.map((finding) => [finding.kind, finding.id]),
+    [["broken", id]],
+  );
+  equal((await prove(ledger.db, id)).verdict, "broken");
+  equal((await prove(ledger.db, other)).verdict, "stored");
+});
+
+test("a request that nobody accepted, and rows without a request, are found", async () => {
+  await using ledger = await openLedger();
+  const [stray, gone] = [await ledger.accept(), await ledger.accept({ key: "a-key" })];
+  await ledger.rows("DELETE FROM sluice.links WHERE id = $1", [stray]);
+  await ledger.rows("DELETE FROM sluice.requests WHERE id = $1", [gone]);
+  const { findings } = await auditLedger(ledger.db, now);
+  deepEqual(
+    new Set(findings.map((finding) => `${finding.kind} ${finding.id}`)),
+    new Set([`unchained ${stray}`, `missing ${gone}`, `orphaned ${gone}`]),
+  );
+});
+
+test("what was overtaken is stuck, and healing puts just that in the broker's way again", async () => {
+  await using ledger = await openLedger();
+  const fresh = await ledger.accept({ at: now - 10 * minuteMs });
+  const back = await ledger.accept({ at: now - 9 * minuteMs });
+  await ledger.schedule(back, { dueAt: now - 8 * minuteMs });
+  const begun = await ledger.accept({ at: now - 5 * minuteMs });
+  await ledger.accept({ at: now - 4 * minuteMs });
+  deepEqual((await auditLedger(ledger.db, now)).findings, []);
+  equal((await ledger.db.transaction(heal)).healed, 0);
+  await ledger.run(begun);
+  const { holds, findings } = await auditLedger(ledger.db, now);
+  equal(holds, true);
+  deepEqual(
+    findings.map((finding) => [finding.kind, finding.id]),
+    [
+      ["stuck", fresh],
+      ["stuck", back],
+    ],
+  );
+  const { healed, told } = await ledger.db.transaction(heal);
+  deepEqual([healed, told.map(({ kind, ids }) => [kind, ids])], [2, [["fresh", [fresh]]]]);
+  const unhinted = await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.schedule WHERE NOT is_hinted");
+  deepEqual(
+    unhinted.map(({ id }) => id),
+    [back],
+  );
+});
 
 test("a migration made twice changes nothing, and from two at once both succeed", async () => {
   const url = await postgres.createDatabase("twice");
@@ -629,8 +688,15 @@ class Ledger implements AsyncDisposable {
       values,
     );
     if (key !== undefined) await this.rows("INSERT INTO sluice.keys VALUES ($1, $2, $3, '')", [no, key, id]);
+    await this.#link([id], no);
     await this.#tally(id, "accepted", 1);
     return id;
+  }
+
+  async #link(ids: readonly RequestId[], queue: number): Promise<void> {
+    const group = link(ids.map((id) => ({ id, queue })));
+    const text = `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`;
+    await this.rows(text, [ids, group.linkNos, ...linkValues(group)]);
   }
 
   async run(id: RequestId, { attempts = 0, startedAt = now } = {}): Promise<void> {
@@ -696,6 +762,7 @@ class Ledger implements AsyncDisposable {
        INSERT INTO sluice.tallies (member, queue, accepted, done) VALUES (9, 1, $3, $3)`,
       [ids, at, count],
     );
+    await this.#link(ids, 1);
   }
 
   /** Of a dead one. */

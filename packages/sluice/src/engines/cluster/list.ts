@@ -1,11 +1,11 @@
 // Newest first. Each filter is driven by the index that knows its rows, and the years are looked through in spans from
 // the newest on, so that a page costs a page.
 import type { RequestStatus, State } from "../../core/request.ts";
-import type { RequestId } from "../../core/request-id.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { ListFilter } from "../../engine/engine.ts";
 import type { Connected, Statement } from "./database.ts";
 import { statusColumns, statusOf, STATUS_ROWS, type StatusRow } from "./read.ts";
-import { firstIdAt, hasRow, highestId, lowestId, timeOfId, type IdBound } from "./state.ts";
+import { firstIdAt, hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
 // $1 the queue or null, $2 and $3 the span's bounds, $4 how many, $5 the time; only by key: $6.
 const ASKED = "FROM sluice.queues q CROSS JOIN LATERAL";

@@ -7,6 +7,8 @@ import type { FinalState } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { MovedRequest } from "../../engine/moved.ts";
 import { FIND_KEYS } from "./resolve.ts";
+import { int4Array, uuidArray } from "./binary-array.ts";
+import { link, linkValues, storeLinks } from "./chains.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 
@@ -65,6 +67,12 @@ export const TALLY: Statement = {
       backlog_bytes = t.backlog_bytes + excluded.backlog_bytes`,
 };
 
+/** Each page has chains of its own. */
+const STORE_LINKS: Statement = {
+  name: "move-store-links",
+  text: `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`,
+};
+
 /** Errors: `key-reused` when a key belongs to another request. */
 export async function storePage(
   inside: Connected,
@@ -76,6 +84,7 @@ export async function storePage(
   const ids = new Set(found.map(({ id }) => id));
   const stored = all.filter(({ id }) => ids.has(id));
   if (stored.length === 0) return;
+  await inside.rows(STORE_LINKS, linkedValues(stored));
   await inside.rows(STORE_KEYS, keyValues(stored));
   await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
@@ -137,6 +146,12 @@ function requestValues(requests: readonly Numbered[]): readonly unknown[] {
     ({ headers }) => headers,
   );
   return [...columns, at, sizes, bytes];
+}
+
+function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
+  const accepted = requests.map(({ id, no }) => ({ id, queue: no })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const group = link(accepted);
+  return [uuidArray(accepted.map(({ id }) => id)), int4Array(group.linkNos), ...linkValues(group)];
 }
 
 function keyValues(requests: readonly Numbered[]): readonly unknown[] {

@@ -1,7 +1,7 @@
 import type { Content, RequestStatus, State } from "../../core/request.ts";
-import type { RequestId } from "../../core/request-id.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
-import { ROWS_OF_ID, stateAt, timeOfId } from "./state.ts";
+import { ROWS_OF_ID, stateAt } from "./state.ts";
 
 /** For `i` with ids; see STATUS_ROWS. */
 export function statusColumns(now: `$${number}`): string {

@@ -3,7 +3,7 @@
 import { randomFillSync } from "node:crypto";
 import { fingerprintOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt } from "../../core/request.ts";
-import { requestIdOf, type RequestId, type SeqSource } from "../../core/request-id.ts";
+import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../core/request-id.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
 import { int2Array, textArray } from "./binary-array.ts";
 import type { Connection, Statement } from "./database.ts";
@@ -11,7 +11,7 @@ import type { Entry } from "./lane.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
 import type { Room } from "./room.ts";
-import { timeOfId } from "./state.ts";
+
 import type { StoreClock } from "./store-clock.ts";
 
 export const FIND_KEYS: Statement = {

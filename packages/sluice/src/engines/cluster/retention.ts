@@ -56,10 +56,19 @@ const COUNT_DAY: Statement = {
 const DROP_REST: Statement = {
   name: "retention-drop-rest",
   text: `WITH old AS (
-      SELECT id FROM sluice.outcomes_rest WHERE id < $1::uuid AND finished_at < $2::bigint ORDER BY id LIMIT $3::int
+      SELECT l.id AS link, cardinality(l.ids) AS count, u.id
+      FROM (SELECT id, ids FROM sluice.links_rest WHERE last < $1::uuid) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
+    ), locked AS (
+      SELECT o.id FROM sluice.outcomes_rest o WHERE o.finished_at < $2::bigint AND o.id IN (SELECT id FROM old)
       FOR UPDATE SKIP LOCKED
+    ), whole AS (
+      SELECT o.link FROM old o JOIN locked k ON k.id = o.id
+      GROUP BY o.link, o.count HAVING count(*) = o.count ORDER BY o.link LIMIT $3::int
+    ), unlinked AS (
+      DELETE FROM sluice.links_rest l USING whole w WHERE l.id = w.link
     ), gone AS (
-      DELETE FROM sluice.outcomes_rest o USING old WHERE o.id = old.id RETURNING o.id, o.queue, o.state
+      DELETE FROM sluice.outcomes_rest o USING old JOIN whole USING (link) WHERE o.id = old.id
+      RETURNING o.id, o.queue, o.state
     ), of_requests AS (DELETE FROM sluice.requests_rest r USING gone g WHERE r.id = g.id
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
@@ -70,7 +79,7 @@ const DROP_REST: Statement = {
 
 const dayMs = 86_400_000;
 const daysAhead = 3;
-const restPerStep = 500;
+const restLinksPerStep = 20;
 const leftoversPerStep = 5_000;
 /** Whoever waits for a lock that this waits for, waits as long at most. */
 const LIMIT_WAIT = "SET LOCAL lock_timeout = '2s'";
@@ -98,7 +107,7 @@ export async function dropExpired(
   { now, retentionMs }: { readonly now: number; readonly retentionMs: number },
 ): Promise<number> {
   const cutoff = Math.floor(now - retentionMs);
-  let dropped = sum(await connection.rows<Total>(DROP_REST, [firstIdAt(cutoff), cutoff, restPerStep]));
+  let dropped = sum(await connection.rows<Total>(DROP_REST, [firstIdAt(cutoff), cutoff, restLinksPerStep]));
   for (const { name } of await connection.rows<{ name: string }>(SELECT_DAYS)) {
     const day = dayNamed(name);
     if (day.endsAt > cutoff || (await isKept(connection, day, cutoff))) continue;
@@ -119,7 +128,7 @@ async function keepDay(connection: Connection, day: Day, log: Logger | undefined
       log?.debug({ day: day.name }, "this day is in the default partition already");
       return;
     }
-    for (const table of ["requests", "outcomes"]) await inside.script(partitionOf(table, day));
+    for (const table of ["requests", "outcomes", "links"]) await inside.script(partitionOf(table, day));
   });
 }
 
@@ -152,7 +161,7 @@ async function dropDay(connection: Connection, day: Day, cutoff: number): Promis
     if (await isKept(inside, day, cutoff)) return 0;
     for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING]) await inside.rows(statement, [from, before, allRows]);
     const total = sum(await inside.rows<Total>(COUNT_DAY, [from, before]));
-    await inside.script(`DROP TABLE sluice.requests_${name}, sluice.outcomes_${name}`);
+    await inside.script(`DROP TABLE sluice.requests_${name}, sluice.outcomes_${name}, sluice.links_${name}`);
     return total;
   });
 }

@@ -1,6 +1,4 @@
 // How a request's state follows from the rows it has. One place, for every statement that tells states.
-import type { RequestId } from "../../core/request-id.ts";
-
 /** An id to compare with, or the bound of a partition: not every one is a request's. */
 export type IdBound = string;
 
@@ -11,11 +9,6 @@ export const highestId: IdBound = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 export function firstIdAt(timeMs: number): IdBound {
   const time = Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0");
   return `${time.slice(0, 8)}-${time.slice(8)}${lowestId.slice(13)}`;
-}
-
-/** The time of acceptance that an id carries, in milliseconds since 1970. */
-export function timeOfId(id: RequestId): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
 /**

@@ -22,7 +22,13 @@ interface Entry {
   receipt: Receipt | undefined;
 }
 
-export function prepareAccept({ db, queues, seqs, now }: Store): (requests: readonly NewRequest[]) => AcceptResult {
+export function prepareAccept({
+  db,
+  queues,
+  chains,
+  seqs,
+  now,
+}: Store): (requests: readonly NewRequest[]) => AcceptResult {
   const findKey = db.prepare(FIND_KEY);
   const insertKey = db.prepare(INSERT_KEY);
   const insertRequest = db.prepare(INSERT_REQUEST);
@@ -96,6 +102,7 @@ export function prepareAccept({ db, queues, seqs, now }: Store): (requests: read
     queues.change(queue).accepted += 1;
     queue.backlog_bytes += body.byteLength;
     const id = requestIdOf(seq, random);
+    chains.note(queue.no, id);
     return { id, queue: queue.name, state: "waiting", acceptedAt: timeOfSeq(seq), isReplayed: false };
   }
 }

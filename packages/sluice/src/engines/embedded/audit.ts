@@ -1,7 +1,11 @@
 // The conservation law, from the rows themselves: each accepted request must have exactly one state.
 import type { DatabaseSync } from "node:sqlite";
 import type { FinalState } from "../../core/request.ts";
-import type { AuditReport, QueueAudit } from "../../engine/engine.ts";
+import type { AuditReport, HourAudit, Proof, QueueAudit } from "../../engine/engine.ts";
+import { FindingList } from "../../engine/finding-list.ts";
+import { seqOf, type RequestId } from "../../core/request-id.ts";
+import { prepareChainAudit } from "./audit-chain.ts";
+import { prepareRowAudit } from "./audit-rows.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
@@ -14,7 +18,12 @@ const COUNT_DUE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_a
 const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
 const COUNT_OUTCOMES = "SELECT count(*) AS n FROM outcomes WHERE queue = ? AND state = ?";
 
-export function prepareAudit(db: DatabaseSync): (now: number) => AuditReport {
+export interface Auditor {
+  audit(now: number, timeoutMsOf: ReadonlyMap<string, number>): AuditReport;
+  prove(id: RequestId): Proof;
+}
+
+export function prepareAudit(db: DatabaseSync): Auditor {
   const selectQueues = db.prepare(SELECT_QUEUES);
   const statements = new Map(
     [COUNT_REQUESTS, COUNT_AFTER_CURSOR, COUNT_RUNNING, COUNT_DUE, COUNT_FUTURE, COUNT_OUTCOMES].map((sql) => [
@@ -23,15 +32,35 @@ export function prepareAudit(db: DatabaseSync): (now: number) => AuditReport {
     ]),
   );
 
-  return (now) => {
-    db.exec("BEGIN"); // one snapshot for all counts, beside the writer
+  const chain = prepareChainAudit(db);
+  const auditRows = prepareRowAudit(db, (seq) => chain.idOf(seq));
+  return {
+    audit: (now, timeoutMsOf) => inSnapshot(() => audit(now, timeoutMsOf)),
+    prove: (id) => inSnapshot(() => chain.prove(id, seqOf(id))),
+  };
+
+  function audit(now: number, timeoutMsOf: ReadonlyMap<string, number>): AuditReport {
+    const queues: QueueAudit[] = [];
+    const hours: HourAudit[] = [];
+    const findings = new FindingList();
+    for (const row of selectQueues.all() as unknown as QueueRow[]) {
+      queues.push(auditQueue(row, now));
+      hours.push(...chain.audit(row, findings));
+      auditRows(row, { now, timeoutMs: timeoutMsOf.get(row.name), findings });
+    }
+    const holds = queues.every(({ missing }) => missing === 0) && findings.areLawful;
+    return { holds, queues, hours, findings: findings.all };
+  }
+
+  /** One for all that is read, beside the writer. */
+  function inSnapshot<Value>(read: () => Value): Value {
+    db.exec("BEGIN");
     try {
-      const queues = (selectQueues.all() as unknown as QueueRow[]).map((row) => auditQueue(row, now));
-      return { holds: queues.every(({ missing }) => missing === 0), queues };
+      return read();
     } finally {
       db.exec("COMMIT");
     }
-  };
+  }
 
   function auditQueue(row: QueueRow, now: number): QueueAudit {
     const { no, name, accepted, cursor } = row;

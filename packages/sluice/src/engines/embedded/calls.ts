@@ -25,7 +25,14 @@ export type ReaderCall =
       readonly now: number;
     }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
-  | { readonly verb: "backlog" | "audit"; readonly call: number; readonly now: number }
+  | { readonly verb: "backlog"; readonly call: number; readonly now: number }
+  | {
+      readonly verb: "audit";
+      readonly call: number;
+      readonly now: number;
+      readonly timeoutMsOf: ReadonlyMap<string, number>;
+    }
+  | { readonly verb: "prove"; readonly call: number; readonly id: RequestId }
   | { readonly verb: "close"; readonly call: number };
 
 /** A call as its caller writes it: the number is given by the thread's port. */

@@ -8,6 +8,7 @@ import type { Delivery } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
 import type { Answer, FromThread, WriterCall } from "./calls.ts";
+import { Chains } from "./chains.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
 import { migrate } from "./migrate.ts";
@@ -31,7 +32,7 @@ describe("a commit that fails for want of room", () => {
     const messages = on(posted, "message") as AsyncIterableIterator<[FromThread]>;
     let token = 0;
     const loop = new CommitLoop({
-      store: { db, queues, seqs: new SeqSource(-1), now: Date.now },
+      store: { db, queues, chains: new Chains(db), seqs: new SeqSource(-1), now: Date.now },
       nextToken: () => (token += 1),
       post: (message) => posted.emit("message", message),
       accepting: () => undefined,

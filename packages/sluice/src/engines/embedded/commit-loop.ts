@@ -113,15 +113,17 @@ export class CommitLoop {
   }
 
   #transact(work: () => void): void {
-    const { db, queues } = this.#store;
+    const { db, queues, chains } = this.#store;
     db.exec("BEGIN IMMEDIATE");
     try {
       work();
       queues.flush();
+      chains.flush();
       db.exec("COMMIT");
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
       queues.reload();
+      chains.reset();
       throw error;
     }
   }

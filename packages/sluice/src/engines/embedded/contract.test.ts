@@ -1,6 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { temporaryFolder } from "@sluice/testing";
+import { seqOf } from "../../core/request-id.ts";
 import { describeEngine } from "../../engine/contract/suite.ts";
 import type { Store } from "../../engine/contract/rig.ts";
 import { openEmbedded } from "./open.ts";
@@ -22,6 +24,13 @@ async function newStore(): Promise<Store> {
       copyAsKilled(folder, image);
       folder = image;
       await engine.close(); // too late to matter: its folder is not the store any more
+    },
+    vanish(_engine, id) {
+      const db = new DatabaseSync(join(folder, "sluice.db"));
+      db.exec("PRAGMA busy_timeout = 5000");
+      db.prepare("DELETE FROM requests WHERE seq = ?").run(seqOf(id));
+      db.close();
+      return Promise.resolve();
     },
     [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
   };

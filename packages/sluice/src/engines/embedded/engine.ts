@@ -7,6 +7,7 @@ import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, Stat
 import type { RequestId } from "../../core/request-id.ts";
 import type {
   AcceptResult,
+  AuditOptions,
   AuditReport,
   Change,
   DeliverOptions,
@@ -14,6 +15,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
+  Proof,
   QueueStatus,
   ReplayFilter,
   ReplayReport,
@@ -181,9 +183,14 @@ export class EmbeddedEngine implements Engine {
     await this.#writer.call({ verb: "pause", queue, isPaused });
   }
 
-  async audit(): Promise<AuditReport> {
+  async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
-    return this.#reader.call({ verb: "audit", now: this.clock.now() });
+    return this.#reader.call({ verb: "audit", now: this.clock.now(), timeoutMsOf });
+  }
+
+  async prove(id: RequestId): Promise<Proof> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "prove", id });
   }
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {

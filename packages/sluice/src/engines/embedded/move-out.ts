@@ -162,7 +162,7 @@ export class MoveOut implements Disposable {
   }
 
   audit(now: number): AuditReport {
-    return prepareAudit(this.#db)(now);
+    return prepareAudit(this.#db).audit(now, new Map());
   }
 
   [Symbol.dispose](): void {

@@ -16,7 +16,7 @@ const db = openForReading(storeFileIn((workerData as { folder: string }).folder)
 const reads = prepareReads(db);
 const list = prepareList(db);
 const backlog = prepareBacklog(db);
-const audit = prepareAudit(db);
+const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
   const answers: Answer[] = calls.map((call) => ({ call: call.call, value: answer(call) }));
@@ -39,7 +39,9 @@ function answer(call: ReaderCall): unknown {
     case "backlog":
       return backlog(call.now);
     case "audit":
-      return audit(call.now);
+      return auditor.audit(call.now, call.timeoutMsOf);
+    case "prove":
+      return auditor.prove(call.id);
     case "close":
       return db.close();
     default:

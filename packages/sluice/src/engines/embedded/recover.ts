@@ -9,7 +9,10 @@ const TAKE_RUNNING = "DELETE FROM running RETURNING seq, queue, attempts, crashe
 type Lost = Held & { readonly seq: number };
 
 /** After a crash: all that ran waits again, one crash richer; at `crashesMax` a request is the suspect no longer (I4). */
-export function recoverRunning(store: Store, crashesMax: number): void {
+/** Nothing is accepted here. */
+type Unchained = Omit<Store, "chains">;
+
+export function recoverRunning(store: Unchained, crashesMax: number): void {
   const buryRow = store.db.prepare(INSERT_OUTCOME);
   giveBack(store, (lost) => {
     const crashes = lost.crashes + 1;
@@ -25,11 +28,11 @@ export function recoverRunning(store: Store, crashesMax: number): void {
 }
 
 /** At a graceful close: hands back what nobody settled, with nothing held against it. */
-export function handBackRunning(store: Store): void {
+export function handBackRunning(store: Unchained): void {
   giveBack(store, ({ crashes }) => crashes);
 }
 
-function giveBack({ db, queues }: Store, crashesOf: (lost: Lost) => number | "buried"): void {
+function giveBack({ db, queues }: Unchained, crashesOf: (lost: Lost) => number | "buried"): void {
   const schedule = db.prepare(SCHEDULE);
   for (const lost of db.prepare(TAKE_RUNNING).all() as unknown as Lost[]) {
     const row = queues.change(queues.numbered(lost.queue));

@@ -1,11 +1,13 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { SeqSource } from "../../core/request-id.ts";
+import type { Chains } from "./chains.ts";
 import type { QueueLedger } from "./queue-ledger.ts";
 
 /** What the verbs of the writer share: each runs inside the transaction that the commit loop opened. */
 export interface Store {
   readonly db: DatabaseSync;
   readonly queues: QueueLedger;
+  readonly chains: Chains;
   readonly seqs: SeqSource;
   now(): number;
 }

@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { FromThread, Opening, ToWriter, WriterSettings } from "./calls.ts";
+import { Chains } from "./chains.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
 import { prepareExpire } from "./expire.ts";
@@ -46,7 +47,13 @@ function start(): void {
   syncFolder(dirname(resolve(folder)));
   const ledger = new QueueLedger(db, queues);
   const lastSeq = (db.prepare(LAST_SEQ).get()?.["seq"] as number | null) ?? -1;
-  const store: Store = { db, queues: ledger, seqs: new SeqSource(lastSeq), now: () => Date.now() + clockOffsetMs };
+  const store: Store = {
+    db,
+    queues: ledger,
+    chains: new Chains(db),
+    seqs: new SeqSource(lastSeq),
+    now: () => Date.now() + clockOffsetMs,
+  };
   const disk = watchDisk(folder, settings.diskFreeMin);
 
   db.exec("BEGIN IMMEDIATE");

@@ -43,6 +43,19 @@ export const ledger = `
   CREATE INDEX outcomes_not_done ON sluice.outcomes (queue, state, id) WHERE state <> 'done';
   CREATE TABLE sluice.outcomes_rest PARTITION OF sluice.outcomes DEFAULT;
 
+  -- The chain of what was accepted: see core/chain.ts. A link is named after its first request.
+  CREATE TABLE sluice.links (
+    id uuid PRIMARY KEY,
+    last uuid NOT NULL,
+    queue smallint NOT NULL,
+    chain uuid NOT NULL,
+    place integer NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL,
+    ids uuid[] NOT NULL
+  ) PARTITION BY RANGE (id);
+  CREATE TABLE sluice.links_rest PARTITION OF sluice.links DEFAULT;
+
   CREATE TABLE sluice.keys (
     queue smallint NOT NULL,
     key text NOT NULL,

@@ -36,6 +36,19 @@ export const requests = `
   ) STRICT;
   CREATE INDEX requests_by_queue ON requests (queue, seq);
 
+  -- The chain of what was accepted: see core/chain.ts. A link goes with its requests, when all of them have expired.
+  CREATE TABLE links (
+    first_seq INTEGER PRIMARY KEY,
+    last_seq INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    place INTEGER NOT NULL,
+    previous BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    ids BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX links_by_queue ON links (queue, first_seq);
+
   CREATE TABLE keys (
     queue INTEGER NOT NULL,
     key TEXT NOT NULL,

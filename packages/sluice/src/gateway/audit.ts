@@ -1,0 +1,45 @@
+// The routes that prove what is kept: the audit, the healing of what the broker lacks, the look-up of one receipt.
+import type { AuditReport } from "../engine/engine.ts";
+import { discardBody } from "./body.ts";
+import type { App, GatewayContext } from "./context.ts";
+import { knownId } from "./read.ts";
+import { answers, Audit, Healing, IdParams, ReceiptProof } from "./schemas.ts";
+import { timeText } from "./time-text.ts";
+
+export function addAuditRoutes(app: App, { engine, queues }: GatewayContext): void {
+  const tags = ["audit"];
+  const timeoutMsOf = new Map([...queues].map(([name, { timeoutMs }]) => [name, timeoutMs]));
+
+  const auditSchema = {
+    summary: "The conservation law, queue by queue, and what is stored against the chain of what was accepted",
+    tags,
+    response: answers({ 200: { description: "The verdict; 200 also when the law does not hold", schema: Audit } }),
+  };
+  app.get("/v1/audit", { schema: auditSchema }, async () => viewOfAudit(await engine.audit({ timeoutMsOf })));
+
+  const healSchema = {
+    summary: "Tell the broker again of what is stuck; doubles do no harm",
+    tags,
+    response: answers({ 200: { description: "How many requests; 0 where there is no broker", schema: Healing } }),
+  };
+  app.post("/v1/audit/heal", { schema: healSchema }, async (request) => {
+    discardBody(request.raw);
+    return { healed: (await engine.heal?.()) ?? 0 };
+  });
+
+  const proofSchema = {
+    summary: "Look a receipt up in the chain of what was accepted",
+    tags,
+    params: IdParams,
+    response: answers({ 200: { description: "The verdict", schema: ReceiptProof } }),
+  };
+  app.get("/v1/audit/receipts/:id", { schema: proofSchema }, async (request) => {
+    const id = knownId(request.params.id);
+    const { verdict, link } = await engine.prove(id);
+    return { id, verdict, link: link ?? null };
+  });
+}
+
+function viewOfAudit({ hours, ...report }: AuditReport) {
+  return { ...report, hours: hours.map(({ hourAt, ...hour }) => ({ ...hour, hour: timeText(hourAt) })) };
+}
