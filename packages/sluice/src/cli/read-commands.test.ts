@@ -33,6 +33,9 @@ const audit = (missing: number) => ({
       missing,
     },
   ],
+  hours: [{ queue: "orders", hour: "2026-11-22T20:00:00.000Z", accepted: 10, missing }],
+  findings:
+    missing === 0 ? [] : [{ kind: "missing", queue: "orders", id: "id-1", what: "accepted, and not in the store" }],
 });
 
 function ok(body: unknown): Scripted {
@@ -85,10 +88,39 @@ test("audit ends with 1 when the law does not hold, with --json as well", async 
   await using gateway = await openScriptedGateway(() => ok(audit(1)));
   const forPeople = await runSluice({ args: ["audit"], url: gateway.url });
   assert.equal(forPeople.exitCode, 1);
-  assert.match(forPeople.stdout, /The law does not hold: 1 missing\./);
+  assert.match(
+    forPeople.stdout,
+    /\nmissing +orders +id-1 +accepted, and not in the store\n\nThe law does not hold: 1 missing, 1 found\./,
+  );
   const forScripts = await runSluice({ args: ["audit", "--json"], url: gateway.url });
   assert.equal(forScripts.exitCode, 1);
   assert.deepEqual(JSON.parse(forScripts.stdout), audit(1));
+});
+
+test("audit counts by hour when asked, and heals before it counts", async () => {
+  await using gateway = await openScriptedGateway(({ path }) => ok(path.endsWith("/heal") ? { healed: 2 } : audit(0)));
+  const { stdout } = await runSluice({ args: ["audit", "--hours", "--heal"], url: gateway.url });
+  assert.match(stdout, /^Told the broker again of 2\.\n/);
+  assert.match(stdout, /\nHOUR +QUEUE +ACCEPTED +MISSING\n2026-11-22T20:00:00\.000Z +orders +10 +0\n/);
+  assert.deepEqual(
+    gateway.seen.map(({ method, path }) => `${method} ${path}`),
+    ["POST /v1/audit/heal", "GET /v1/audit"],
+  );
+});
+
+test("audit --receipt tells whether it is stored, and ends with 1 when it is not", async () => {
+  const verdicts = ["stored", "missing"];
+  await using gateway = await openScriptedGateway((_, nth) =>
+    ok({ id: "id-1", verdict: verdicts[nth - 1], link: { chain: "id-0", place: 3 } }),
+  );
+  const stored = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
+  assert.deepEqual(
+    [stored.exitCode, stored.stdout],
+    [0, "It was accepted, and is stored.\nLink 3 of the chain that begins with id-0.\n"],
+  );
+  const missing = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
+  assert.equal(missing.exitCode, 1);
+  assert.match(missing.stdout, /it is lost/);
 });
 
 test("get shows the request, without control characters that came with it", async () => {
