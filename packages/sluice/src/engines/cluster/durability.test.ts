@@ -3,7 +3,7 @@
 import { after, before, describe, it } from "node:test";
 import { deepEqual, equal } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 import {
   startPostgres,
   startProxy,
@@ -164,6 +164,21 @@ describe("the cluster engine", () => {
     await withinReach(life);
     const second = await acceptOne(life);
     deepEqual(idsOf(await take(life, 2)), [first, second]);
+  });
+
+  it("no receipt for a commit that was lost on its way (I1)", async () => {
+    await using life = await join(await newCluster());
+    const first = await acceptOne(life);
+    life.toPostgres.freeze();
+    const lost = answerOf(life.engine.accept([request()]));
+    for (let turns = 0; turns < 3; turns += 1) await turn(); // it is written by then
+    life.toPostgres.cut();
+    life.toPostgres.restore();
+    equal(await lost, "store-unavailable");
+    deepEqual(
+      (await life.engine.list({ limit: 10 })).map(({ id }) => id),
+      [first],
+    );
   });
 
   it("an outcome is settled once it is committed, and the claim is good until then (I2)", async () => {
