@@ -179,11 +179,8 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "whoever settles is taken for the holder of the claim (against I3)",
     patches: [
-      {
-        file: `${cluster}/settle.ts`,
-        from: "n.id = i.id AND n.token = i.token\n    RETURNING n.id, n.token,",
-        to: "n.id = i.id\n    RETURNING n.id, i.token,",
-      },
+      { file: `${cluster}/settle.ts`, from: "n.id = i.id AND n.token = i.token", to: "n.id = i.id" },
+      { file: `${cluster}/settle.ts`, from: "RETURNING n.id, n.token", to: "RETURNING n.id, i.token" },
     ],
     catcher: test("contract", "a late settle or retry is refused after the claim moved in a crash"),
     sign: /✖ a late settle or retry is refused/,
