@@ -29,7 +29,7 @@ import { hintQueues } from "./topology.ts";
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const untilMsMax = 20_000;
 /** The auditor, who puts back what the broker has lost, takes a line for lost when it stood still for 30 s. */
-const soonMs = 10_000;
+const soonMs = 20_000;
 /** What is not waited for stays in PostgreSQL's memory, and goes with a crash. */
 const settings = { wal_writer_delay: "10s" };
 
