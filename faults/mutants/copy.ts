@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder, type TemporaryFolder } from "@sluice/testing";
-import type { Patch } from "./mutants.ts";
+import { patched, type Patch } from "./mutant.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const copied = ["package.json", "packages", "testing", "faults"];
@@ -34,13 +34,7 @@ async function linkModules(modules: string, copy: string): Promise<void> {
   for (const [name, place] of Object.entries(ours)) await symlink(join(copy, place), join(modules, name));
 }
 
-async function apply(folder: string, { file, from, to }: Patch): Promise<void> {
-  const path = join(folder, file);
-  const source = await readFile(path, "utf8");
-  const found = source.split(from).length - 1;
-  if (found !== 1) throw new Error(`the patch of ${file} applies ${found} times, not once: ${from}`);
-  await writeFile(
-    path,
-    source.replace(from, () => to),
-  );
+async function apply(folder: string, patch: Patch): Promise<void> {
+  const path = join(folder, patch.file);
+  await writeFile(path, patched(await readFile(path, "utf8"), patch));
 }

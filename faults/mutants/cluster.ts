@@ -1,0 +1,244 @@
+// The bugs of an engine on three servers. The ledger heals much of what goes wrong between it and the broker: a hint that
+// is lost costs time and no request. Where a bug of the list loses nothing for that reason, it says so, and what must go
+// red is the promise that it breaks.
+import { doneBeforeEffect } from "./done-before-effect.ts";
+import type { Catcher, Mutant } from "./mutant.ts";
+
+const cluster = "packages/sluice/src/engines/cluster";
+
+function test(file: string, cases: string): Catcher {
+  return { kind: "test", file: `${cluster}/${file}.test.ts`, cases };
+}
+
+/** An answer is kept until its lane releases it, after the commit: here it leaves at once. */
+const leaves = "(entry as unknown as { release(): void }).release();";
+
+export const clusterMutants: readonly Mutant[] = [
+  {
+    name: "answer-before-commit",
+    engine: "cluster",
+    bug: "receipts are given before their requests are committed (against I1)",
+    patches: [
+      {
+        file: `${cluster}/accept.ts`,
+        from: "if (fresh.length > 0) await this.#store(fresh);",
+        to: `for (const { entry, result } of answered) {
+          entry.answer(result);
+          ${leaves}
+        }
+        if (fresh.length > 0) await this.#store(fresh);`,
+      },
+    ],
+    catcher: test("durability", "no receipt while PostgreSQL cannot be reached"),
+    sign: /✖ no receipt while/,
+  },
+  {
+    name: "lost-commit-answered",
+    engine: "cluster",
+    bug: "a commit whose answer was lost counts as made, and its receipts are given (against I1)",
+    patches: [{ file: `${cluster}/accept.ts`, from: "[first])).length > 0", to: "[first])).length >= 0" }],
+    catcher: test("durability", "no receipt for a commit that was lost on its way"),
+    sign: /✖ no receipt for a commit/,
+  },
+  {
+    name: "synchronous-commit-off",
+    engine: "cluster",
+    bug: "the sessions that write the ledger do not wait for the disk, though the server's own setting is safe (against I1)",
+    patches: [
+      {
+        file: `${cluster}/parts.ts`,
+        from: "const steady = {",
+        to: 'const steady = { synchronous_commit: "off",',
+      },
+    ],
+    catcher: test("durability", "what was answered is there after PostgreSQL crashed"),
+    sign: /✖ what was answered is there/,
+  },
+  {
+    name: "unsafe-store-taken",
+    engine: "cluster",
+    bug: "a server with synchronous_commit=off is taken at the start (against I9)",
+    patches: [
+      { file: `${cluster}/settings-check.ts`, from: 'isSafe: row.synchronous_commit !== "off"', to: "isSafe: true" },
+    ],
+    catcher: test("ledger", "synchronous_commit must not be off"),
+    sign: /✖ synchronous_commit must not be off/,
+  },
+  {
+    ...doneBeforeEffect,
+    engine: "cluster",
+    catcher: { kind: "scenario", name: "kill-effect-pending", rounds: 2 },
+    sign: /lost is [1-9]/,
+  },
+  {
+    name: "acknowledge-when-claimed",
+    engine: "cluster",
+    // A worker that dies leaves its claim in the ledger, and the reaper hints it again. PostgreSQL's crash takes the claim.
+    bug: "hints are acknowledged when they are claimed (against I2): a claim that PostgreSQL forgets waits for the auditor",
+    patches: [
+      {
+        file: `${cluster}/deliver.ts`,
+        from: "this.#held.set(row.token,",
+        to: "hint.done();\n        this.#held.set(row.token,",
+      },
+    ],
+    catcher: test("durability", "what was claimed is delivered again at once"),
+    sign: /✖ what was claimed is delivered again/,
+    healed: test("contract", "after a crash whatever ran waits again, and nothing accepted is lost"),
+  },
+  {
+    name: "outcome-before-commit",
+    engine: "cluster",
+    bug: "an outcome counts as settled before its commit, which fails: it runs for ever, as its worker lives (against I2)",
+    patches: [
+      {
+        file: `${cluster}/settle.ts`,
+        from: "const settled = new Set<string>();",
+        to: `const settled = new Set<string>();
+  for (const entry of entries) {
+    entry.answer("settled");
+    ${leaves}
+  }`,
+      },
+    ],
+    catcher: test("durability", "an outcome is settled once it is committed"),
+    sign: /✖ an outcome is settled once/,
+  },
+  {
+    name: "acknowledge-undone",
+    engine: "cluster",
+    bug: "a run of acknowledgements goes on over what is not done (against I2)",
+    patches: [{ file: `${cluster}/acknowledgements.ts`, from: "if (!this.#done.has(tag)) break;", to: "" }],
+    catcher: test("acknowledgements", "are said for all that is done, and for nothing else"),
+    sign: /✖ are said for all that is done/,
+  },
+  {
+    name: "retry-before-scheduled",
+    engine: "cluster",
+    bug: "a retry lets its claim go and acknowledges its hint, and is scheduled a little later",
+    patches: [
+      {
+        file: `${cluster}/retry.ts`,
+        from: "const scheduled = await retryThrough(RETRY,",
+        to: `const claims = entries.map(({ call }) => call.claim.token);
+  const text = "DELETE FROM sluice.running WHERE token = ANY ($1::bigint[])";
+  await options.connection.rows({ name: "let-go", text }, [claims]);
+  for (const entry of entries) {
+    entry.answer("settled");
+    ${leaves}
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const scheduled = await retryThrough(RETRY,`,
+      },
+    ],
+    catcher: test("contract", "a retry survives a crash"),
+    sign: /✖ a retry survives a crash/,
+  },
+  {
+    name: "mandatory-off",
+    engine: "cluster",
+    bug: "hints are published without `mandatory`: one that no queue takes counts as published",
+    patches: [{ file: `${cluster}/publisher.ts`, from: "mandatory: true", to: "mandatory: false" }],
+    catcher: test("broker", "has a hint when it was confirmed, and has none that was returned"),
+    sign: /✖ has a hint when it was confirmed/,
+  },
+  {
+    name: "confirm-ignored",
+    engine: "cluster",
+    bug: "a hint counts as published once it is written to the socket",
+    patches: [{ file: `${cluster}/publisher.ts`, from: "return promise;", to: "resolve(true);\n    return promise;" }],
+    catcher: test("broker", "sees by its heartbeats that a connection is half open"),
+    sign: /what was on its way is not there for certain/,
+  },
+  {
+    name: "outbox-before-confirm",
+    engine: "cluster",
+    bug: "rows of the outbox are cleared before the broker has confirmed; what it never got waits for the auditor then",
+    patches: [
+      {
+        file: `${cluster}/outbox.ts`,
+        from: "const isConfirmed = await publishHints(",
+        to: "this.#clear(no);\n    const isConfirmed = await publishHints(",
+      },
+    ],
+    catcher: test("durability", "what RabbitMQ has not confirmed is told again"),
+    sign: /✖ what RabbitMQ has not confirmed/,
+  },
+  {
+    name: "relay-idle",
+    engine: "cluster",
+    bug: "rows of the outbox that a dead process left are never told again; they wait for the auditor",
+    patches: [{ file: `${cluster}/relay.ts`, from: "ORDER BY no LIMIT", to: "AND false ORDER BY no LIMIT" }],
+    catcher: test("durability", "what RabbitMQ has not confirmed is told again"),
+    sign: /✖ what RabbitMQ has not confirmed/,
+  },
+  {
+    name: "last-outcome-wins",
+    engine: "cluster",
+    bug: "the first outcome's constraint is gone (against I3)",
+    patches: [
+      {
+        file: `${cluster}/settle.ts`,
+        from: "ON CONFLICT (id) DO NOTHING",
+        to: "ON CONFLICT (id) DO UPDATE SET state = excluded.state, result = excluded.result",
+      },
+    ],
+    catcher: test("contract", "the first outcome wins"),
+    sign: /✖ the first outcome wins/,
+  },
+  {
+    name: "token-unchecked",
+    engine: "cluster",
+    bug: "whoever settles is taken for the holder of the claim (against I3)",
+    patches: [
+      { file: `${cluster}/settle.ts`, from: "n.id = i.id AND n.token = i.token", to: "n.id = i.id" },
+      { file: `${cluster}/settle.ts`, from: "RETURNING n.id, n.token", to: "RETURNING n.id, i.token" },
+    ],
+    catcher: test("contract", "a late settle or retry is refused after the claim moved in a crash"),
+    sign: /✖ a late settle or retry is refused/,
+  },
+  {
+    name: "void-claim-settles",
+    engine: "cluster",
+    bug: "a claim that was handed back still settles while nobody else holds one (against I3)",
+    patches: [{ file: `${cluster}/settle.ts`, from: "coalesce(s.token < i.token, true)", to: "true" }],
+    catcher: test("contract", "a claim is void once the request was handed back"),
+    sign: /✖ a claim is void once/,
+  },
+  {
+    name: "tokens-given-twice",
+    engine: "cluster",
+    bug: "fencing tokens go on where a crash of PostgreSQL set them back to (against I3)",
+    patches: [{ file: `${cluster}/token-connection.ts`, from: " + 1048576", to: "" }],
+    catcher: test("token-connection", "a fencing token is not given again"),
+    sign: /✖ a fencing token is not given again/,
+  },
+  {
+    name: "keys-forgotten",
+    engine: "cluster",
+    bug: "keys are compared, and never stored (against I5)",
+    patches: [
+      {
+        file: `${cluster}/accept.ts`,
+        from: "const keyed = fresh.filter(",
+        to: "const keyed = fresh.slice(0, 0).filter(",
+      },
+    ],
+    catcher: test("contract", "same key and same body: the same receipt again"),
+    sign: /✖ same key and same body/,
+  },
+  {
+    name: "crash-counts-attempt",
+    engine: "cluster",
+    bug: "a crash counts as a failed attempt (against I4)",
+    patches: [
+      {
+        file: `${cluster}/give-back.ts`,
+        from: "$1::bigint, attempts, crashes, started_at, token, true",
+        to: "$1::bigint, attempts + $2::int, crashes, started_at, token, true",
+      },
+    ],
+    catcher: test("contract", "a crash counts no attempt"),
+    sign: /✖ a crash counts no attempt/,
+  },
+];

@@ -1,0 +1,244 @@
+// What is said holds by then: a receipt, an outcome, an acknowledgement, a row of the outbox that is cleared. Each case
+// takes away what such a word rests on, just when one that came too early would show.
+import { after, before, describe, it } from "node:test";
+import { deepEqual, equal } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
+import {
+  startPostgres,
+  startProxy,
+  startRabbitmq,
+  startRedis,
+  temporaryFolder,
+  type Postgres,
+  type Proxy,
+  type Rabbitmq,
+  type Redis,
+} from "@sluice/testing";
+import { pino } from "pino";
+import { SluiceError } from "../../core/errors.ts";
+import type { Delivery } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import { boom, done, hourMs, idsOf, orders, queue, request } from "../../engine/contract/rig.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { migrateCluster } from "./migrate.ts";
+import { openCluster } from "./open.ts";
+import type { ClusterServers } from "./options.ts";
+import { hintQueues } from "./topology.ts";
+
+const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
+const untilMsMax = 20_000;
+/** The auditor, who puts back what the broker has lost, takes a line for lost when it stood still for 30 s. */
+const soonMs = 20_000;
+/** What is not waited for stays in PostgreSQL's memory, and goes with a crash. */
+const settings = { wal_writer_delay: "10s" };
+
+const resources = new AsyncDisposableStack();
+let postgres: Postgres;
+let rabbitmq: Rabbitmq;
+let redis: Redis;
+
+before(async () => {
+  const folder = resources.use(await temporaryFolder());
+  [postgres, rabbitmq, redis] = await Promise.all([
+    startPostgres({ folder: folder.path, settings }),
+    startRabbitmq(),
+    startRedis(),
+  ]);
+  for (const server of [rabbitmq, redis]) resources.use(server);
+  resources.defer(() => postgres[Symbol.asyncDispose]());
+});
+after(() => resources.disposeAsync());
+
+async function crashPostgres(): Promise<void> {
+  const { folder, port } = postgres;
+  postgres.kill("SIGKILL");
+  await postgres.exited;
+  postgres = await startPostgres({ folder, port, settings });
+}
+
+/** An engine, and its ways to the servers that are taken from it. */
+interface Life extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly toPostgres: Proxy;
+  readonly toRabbitmq: Proxy;
+  /** As a process that is killed: it reaches nobody any more. */
+  cut(): void;
+}
+
+let clusters = 0;
+async function newCluster(): Promise<ClusterServers> {
+  const prefix = `test-${(clusters += 1)}-${randomBytes(3).toString("hex")}`;
+  const databaseUrl = await postgres.createDatabase(prefix);
+  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix };
+  await migrateCluster({ servers, queues: [orders], log });
+  return servers;
+}
+
+async function join(servers: ClusterServers, beatMs = 50): Promise<Life> {
+  await using opened = new AsyncDisposableStack();
+  const toPostgres = opened.use(await startProxy({ port: postgres.port }));
+  const toRabbitmq = opened.use(await startProxy({ port: rabbitmq.port }));
+  const databaseUrl = through(servers.databaseUrl, toPostgres);
+  const amqpUrl = through(servers.amqpUrl, toRabbitmq);
+  const engine = await openCluster({
+    servers: { ...servers, databaseUrl, amqpUrl },
+    queues: [queue(orders)],
+    name: "the engine under test",
+    beatMs,
+    log,
+  });
+  opened.use(engine);
+  const owned = opened.move();
+  return {
+    engine,
+    toPostgres,
+    toRabbitmq,
+    cut: () => [toPostgres, toRabbitmq].forEach((proxy) => proxy.cut()),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function through(url: string, { port }: Proxy): string {
+  const changed = new URL(url);
+  changed.port = String(port);
+  return changed.href;
+}
+
+async function acceptOne({ engine }: Life): Promise<RequestId> {
+  const result = await engine.accept([request()]);
+  if (result.kind !== "accepted") throw new Error(result.kind);
+  return (result.receipts[0] as { readonly id: RequestId }).id;
+}
+
+/** As many as come within the time, up to `count`. */
+async function take({ engine }: Life, count: number, msMax = soonMs): Promise<readonly Delivery[]> {
+  const signal = AbortSignal.timeout(msMax);
+  const taken: Delivery[] = [];
+  while (taken.length < count && !signal.aborted)
+    taken.push(...(await engine.deliver({ queue: orders, max: count - taken.length, signal })));
+  return taken;
+}
+
+/** With those that are not acknowledged. */
+async function hintsOf({ prefix }: ClusterServers): Promise<number> {
+  const lines = await rabbitmq.ctl("-q", "list_queues", "name", "messages");
+  const { fresh } = hintQueues(prefix, orders);
+  return Number(
+    lines
+      .split("\n")
+      .find((line) => line.startsWith(`${fresh}\t`))
+      ?.split("\t")[1],
+  );
+}
+
+/** The code of the error where there is one. */
+async function answerOf(call: Promise<unknown>): Promise<unknown> {
+  return call.catch((error: unknown) => (error instanceof SluiceError ? error.code : error));
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + untilMsMax;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`in ${untilMsMax} ms it did not come about that ${what}`);
+    await delay(4);
+  }
+}
+
+async function outOfReach({ engine, toPostgres }: Life): Promise<void> {
+  toPostgres.cut();
+  await until("PostgreSQL is missed", () => engine.health().problems.length > 0);
+}
+
+async function withinReach({ engine, toPostgres }: Life): Promise<void> {
+  toPostgres.restore();
+  await until("PostgreSQL is there again", () => engine.health().problems.length === 0);
+}
+
+describe("the cluster engine", () => {
+  it("no receipt while PostgreSQL cannot be reached, and one when it can (I1)", async () => {
+    await using life = await join(await newCluster());
+    const first = await acceptOne(life);
+    await outOfReach(life);
+    equal(await answerOf(life.engine.accept([request()])), "store-unavailable");
+    await withinReach(life);
+    const second = await acceptOne(life);
+    deepEqual(idsOf(await take(life, 2)), [first, second]);
+  });
+
+  it("no receipt for a commit that was lost on its way (I1)", async () => {
+    await using life = await join(await newCluster());
+    const first = await acceptOne(life);
+    life.toPostgres.freeze();
+    const lost = answerOf(life.engine.accept([request()]));
+    for (let turns = 0; turns < 3; turns += 1) await turn(); // it is written by then
+    life.toPostgres.cut();
+    life.toPostgres.restore();
+    equal(await lost, "store-unavailable");
+    deepEqual(
+      (await life.engine.list({ limit: 10 })).map(({ id }) => id),
+      [first],
+    );
+  });
+
+  it("an outcome is settled once it is committed, and the claim is good until then (I2)", async () => {
+    await using life = await join(await newCluster());
+    const id = await acceptOne(life);
+    const [delivery] = await take(life, 1);
+    if (delivery === undefined) throw new Error("nothing was delivered");
+    await outOfReach(life);
+    equal(await answerOf(life.engine.settle(delivery.claim, done())), "store-unavailable");
+    await withinReach(life);
+    equal((await life.engine.read(id))?.state, "running");
+    equal(await life.engine.settle(delivery.claim, done()), "settled");
+    equal((await life.engine.read(id))?.state, "done");
+  });
+
+  it("what was answered is there after PostgreSQL crashed (I1)", async () => {
+    await using life = await join(await newCluster(), 1_000); // a beat waits for the disk, and takes along who did not
+    const first = await acceptOne(life);
+    const second = await acceptOne(life);
+    const [one, other] = await take(life, 2);
+    if (one === undefined || other === undefined) throw new Error("two were accepted");
+    const third = await acceptOne(life);
+    equal(await life.engine.settle(one.claim, done()), "settled");
+    const dueAt = life.engine.clock.now() + hourMs;
+    equal(await life.engine.retry(other.claim, { dueAt, failure: boom, isCounted: true }), "settled");
+    const fourth = await acceptOne(life);
+    await crashPostgres();
+    await until(
+      "PostgreSQL is there again",
+      async () => (await answerOf(life.engine.read(first))) !== "store-unavailable",
+    );
+    const read = await Promise.all([first, second, third, fourth].map((id) => life.engine.read(id)));
+    deepEqual(
+      read.map((status) => status?.state),
+      ["done", "scheduled", "waiting", "waiting"],
+    );
+  });
+
+  it("what was claimed is delivered again at once when PostgreSQL forgets the claim: its hint is kept (I2)", async () => {
+    const servers = await newCluster();
+    await using first = await join(servers);
+    await acceptOne(first);
+    await acceptOne(first);
+    const [kept, settled] = await take(first, 2);
+    if (kept === undefined || settled === undefined) throw new Error("two were accepted");
+    await first.engine.settle(settled.claim, done());
+    await until("one is acknowledged and the other is not", async () => (await hintsOf(servers)) === 1);
+    first.cut();
+    await crashPostgres();
+    await using second = await join(servers);
+    deepEqual(idsOf(await take(second, 1)), [kept.claim.id]);
+  });
+
+  it("what RabbitMQ has not confirmed is told again when its process has died (I6)", async () => {
+    const servers = await newCluster();
+    await using first = await join(servers);
+    first.toRabbitmq.freeze();
+    const ids = [await acceptOne(first), await acceptOne(first)];
+    first.cut();
+    await using second = await join(servers);
+    deepEqual(idsOf(await take(second, 2)).toSorted(), ids);
+  });
+});
