@@ -29,6 +29,12 @@ export async function describeMachine(): Promise<Machine> {
   };
 }
 
+/** One line of it. */
+export function sayMachine({ cpu, cores, memoryGb, kernel, node, redis, fsyncMs }: Machine): string {
+  const system = `${cores} cores of ${cpu}, ${memoryGb} GB, Linux ${kernel}, Node.js ${node}, Redis ${redis}`;
+  return `${system}, fsync ${fsyncMs.toFixed(2)} ms`;
+}
+
 function redisVersion(): string {
   const program = findProgram({ program: "redis-server", debianPackage: "redis-server" });
   return /v=(\S+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))?.[1] ?? "unknown";
