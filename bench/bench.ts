@@ -1,4 +1,6 @@
 // Measures Sluice and its peers in one run: every scenario in turns, at least three rounds, medians.
+import { writeFile } from "node:fs/promises";
+import { drawChart } from "./draw-chart.ts";
 import { help, parseFlags } from "./flags.ts";
 import type { Flags } from "./flags.ts";
 import { describeMachine, sayMachine } from "./machine.ts";
@@ -59,6 +61,7 @@ async function bench(asked: Flags): Promise<void> {
   const render = asked.isMarkdown ? renderMarkdown : renderText;
   console.log(`\n${[...results.reports.map(render), sayMachine(machine)].join("\n\n")}`);
   console.error(`\nwritten to ${await writeResults(results)}`);
+  if (asked.chartFile !== undefined) await writeFile(asked.chartFile, drawChart(results));
 }
 
 /** Peers take turns, and each round begins with another one: a machine that grows slower or faster is fair to all. */

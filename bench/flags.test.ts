@@ -17,7 +17,7 @@ test("a part of the run is chosen by its names, whatever their order", () => {
 test("the help names every scenario, every peer and every flag", () => {
   for (const name of [...scenarioNames, ...peerNames]) assert.match(help, new RegExp(`^  ${name} `, "m"));
   const flags = ["only", "peers", "rounds", "seconds", "rated-seconds", "rate", "waiting", "loss-requests", "kills"];
-  for (const flag of [...flags, "connections", "profile", "markdown", "help"])
+  for (const flag of [...flags, "connections", "chart", "profile", "markdown", "help"])
     assert.match(help, new RegExp(`^  --${flag}\\b`, "m"));
 });
 

@@ -38,6 +38,7 @@ Flags:
   --loss-requests N    requests of loss (20000)
   --kills N            kills of loss (20)
   --connections N      connections in intake, life, backlog and small (128)
+  --chart FILE         draw intake and life as an SVG; node bench/chart.ts RESULTS.json draws a stored run
   --profile FOLDER     leave CPU profiles of the gateways there
   --markdown           print the tables as Markdown
   --help
@@ -50,6 +51,8 @@ export interface Flags {
   readonly rounds: number;
   readonly isMarkdown: boolean;
   readonly isHelp: boolean;
+  /** Where the chart is written. */
+  readonly chartFile: string | undefined;
   readonly settings: Settings;
 }
 
@@ -67,6 +70,7 @@ export function parseFlags(args: readonly string[]): Flags {
       "loss-requests": { type: "string", default: "20000" },
       kills: { type: "string", default: "20" },
       connections: { type: "string", default: "128" },
+      chart: { type: "string" },
       profile: { type: "string" },
       markdown: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -90,6 +94,7 @@ export function parseFlags(args: readonly string[]): Flags {
     rounds: count("--rounds", values.rounds),
     isMarkdown: values.markdown,
     isHelp: values.help,
+    chartFile: values.chart,
     settings,
   };
 }

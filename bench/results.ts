@@ -1,5 +1,5 @@
-// What a run leaves behind: a file of JSON.
-import { mkdir, writeFile } from "node:fs/promises";
+// What a run leaves behind: a file of JSON, from which its chart can be drawn again.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Machine } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
@@ -24,4 +24,12 @@ export async function writeResults(results: Results): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(file, `${JSON.stringify(results, undefined, 2)}\n`);
   return file;
+}
+
+export async function readResults(file: string): Promise<Results> {
+  const results = JSON.parse(await readFile(file, "utf8")) as Partial<Results>;
+  const { at, machine, settings, rounds, measurements } = results;
+  if (!at || !machine || !settings || !rounds || !measurements)
+    throw new Error(`${file} holds no results of the bench`);
+  return { at, machine, settings, rounds, measurements, reports: results.reports ?? [] };
 }

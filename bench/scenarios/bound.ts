@@ -35,7 +35,7 @@ export function judge(bound: Bound, { figures, figure }: JudgeOptions): Verdict 
 }
 
 export function ratioOf(value: number | undefined, base: number | undefined): number | undefined {
-  return value === undefined || base === undefined ? undefined : value / base;
+  return value === undefined || base === undefined || base === 0 ? undefined : value / base;
 }
 
 function verdictOf(value: number | undefined, holds: (value: number) => boolean): Verdict {
