@@ -38,6 +38,7 @@ export async function openCluster(): Promise<ClusterStore> {
   const env = { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url };
   execFileSync(process.execPath, [sluiceCommand, "migrate", "--config", workingConfig], {
     env: { ...process.env, ...env },
+    stdio: "pipe", // what it says is only of use in the error
   });
   const processes: readonly PeerProcess[] = [
     { role: "postgres", pid: postgres.pid },

@@ -4,8 +4,8 @@ import { Pool } from "pg";
 export const taskName = "order";
 
 /** Its own figures are from 24 jobs at once over 25 connections: worker.graphile.org/docs/performance */
-export const concurrentJobs = 24;
-const connectionsMax = 25;
+export const concurrentJobs = Number(process.env["GRAPHILE_JOBS"] ?? 24);
+const connectionsMax = Number(process.env["GRAPHILE_POOL"] ?? 25);
 
 export const batching = {
   /** Jobs are fetched 500 at a time: worker.graphile.org/docs/performance#batching */
@@ -31,7 +31,7 @@ export const insertResult = {
 
 export function openPool(): Pool {
   const pool = new Pool({ connectionString: process.env["DATABASE_URL"], max: connectionsMax });
-  // A pool that is handed over needs its listeners: worker.graphile.org/docs/library/run#runoptions
+  // A pool that is handed over needs its listeners: err.red/wpeh
   pool.on("error", (error) => console.error(error));
   pool.on("connect", (client) => client.on("error", (error) => console.error(error)));
   return pool;

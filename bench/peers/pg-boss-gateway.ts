@@ -3,7 +3,7 @@ import fastify from "fastify";
 import { Pool } from "pg";
 import { queueName, startBoss } from "./pg-boss-settings.ts";
 
-const boss = await startBoss({ supervise: false });
+const boss = await startBoss();
 await boss.createQueue(queueName);
 const pool = new Pool({ connectionString: process.env["DATABASE_URL"], max: 1 });
 const app = fastify();

@@ -7,18 +7,14 @@ export const queueName = "orders";
 export const batchSize = Number(process.env["PG_BOSS_BATCH"] ?? 100);
 export const localConcurrency = Number(process.env["PG_BOSS_CONCURRENCY"] ?? 4);
 
-export interface BossOptions {
-  /** Maintenance belongs to one of the processes: pgboss.io/api/constructor#maintenance-options */
-  readonly supervise: boolean;
-}
-
-/** Retries, retention and the table's durability are as they come: a job is committed before `send` resolves. */
-export async function startBoss({ supervise }: BossOptions): Promise<PgBoss> {
+/**
+ * Supervision, schedules, retries and retention are as they come, in both processes: pgboss.io/api/constructor#supervise
+ * A job is committed before `send` resolves.
+ */
+export async function startBoss(): Promise<PgBoss> {
   const boss = new PgBoss({
     connectionString: process.env["DATABASE_URL"] ?? "",
-    max: Number(process.env["PG_BOSS_POOL"] ?? 20), // 10 unless given: pgboss.io/api/constructor#database-options
-    supervise,
-    schedule: false, // no cron here: pgboss.io/api/constructor#scheduling-options
+    max: Number(process.env["PG_BOSS_POOL"] ?? 20), // 10 unless given: pgboss.io/api/constructor#max
   });
   boss.on("error", (error) => console.error(error)); // without a listener it would end the process: pgboss.io/api/events
   await boss.start();

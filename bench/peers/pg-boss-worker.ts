@@ -2,12 +2,12 @@
 import { batchSize, localConcurrency, queueName, startBoss } from "./pg-boss-settings.ts";
 import { work } from "./work.ts";
 
-const boss = await startBoss({ supervise: true });
+const boss = await startBoss();
 const options = {
   batchSize,
   localConcurrency,
   perJobResults: true, // else a batch leaves no output: pgboss.io/api/workers#work-name-options-handler
-  burstWhenBatchFull: true, // the next fetch at once while there is more: pgboss.io/api/workers#polling
+  burstWhenBatchFull: true, // the next fetch at once while there is more: pgboss.io/api/workers
   pollingIntervalSeconds: 0.5, // the least it allows; 2 unless given
 } as const;
 await boss.work<object, object, typeof options>(queueName, options, async (jobs) =>

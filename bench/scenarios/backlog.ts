@@ -9,9 +9,12 @@ import { fill } from "./fill.ts";
 import type { Measured, Scenario, Settings } from "./scenario.ts";
 import { untilFinished } from "./until-finished.ts";
 
+const warmUpSeconds = 2;
+
 /**
  * Life while a backlog waits ahead: requests are posted for a while, and the clock stops when as many are finished. With
- * nothing waiting these are the posted ones, as in life; else they are the oldest. Each time Sluice has just started.
+ * nothing waiting these are the posted ones, as in life; else they are the oldest. Each time Sluice has just started
+ * and had a moment to warm up.
  */
 export const backlog: Scenario = {
   name: "backlog",
@@ -52,10 +55,12 @@ async function livedBehind(waiting: number, peer: Peer, { seconds, connections }
   await using store = await openStore(peer.name, folder.path);
   await fill(store, waiting);
   await using running = await store.start({ configFile: workingConfig, isWorking: true });
+  const url = running.intakeUrl;
+  await runWrk({ url, seconds: warmUpSeconds, connections });
   const before = usageOf(running.processes);
   const { finished: finishedBefore } = await running.counts();
   const startedAt = performance.now();
-  const { answers } = await runWrk({ url: running.intakeUrl, seconds, connections });
+  const { answers } = await runWrk({ url, seconds, connections });
   await untilFinished(running, () => finishedBefore + answers);
   const elapsedSeconds = (performance.now() - startedAt) / 1_000;
   return {
