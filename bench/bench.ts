@@ -44,7 +44,7 @@ async function run(args: readonly string[]): Promise<number> {
 
 async function bench(asked: Flags): Promise<void> {
   const at = new Date().toISOString();
-  const machine = await describeMachine();
+  const machine = await describeMachine(asked.peers);
   console.error(sayMachine(machine));
   const chosen = scenarios.filter(({ name }) => asked.scenarios.includes(name));
   const resultsOf = (measurements: readonly Measurement[]): Results => {

@@ -15,6 +15,8 @@ const results: Results = {
     kernel: "6.18.44",
     node: "v24.21.0",
     redis: "7.0.15",
+    postgres: "15.18",
+    rabbitmq: "3.10.8",
     fsyncMs: 0.149,
   },
   settings: {
@@ -54,6 +56,7 @@ test("a chart says its units, the load, the machine and the day", () => {
   assert.match(svg, />Intake: requests stored on disk and answered with 202, a second</);
   assert.match(svg, />Life: from POST to stored result, requests a second</);
   assert.match(svg, />2026-11-24: 128 connections, bodies of 512 bytes, 10 s, medians of 3 rounds in turns\.</);
+  assert.match(svg, /Redis 7\.0\.15, PostgreSQL 15\.18,<.*>RabbitMQ 3\.10\.8, fsync 0\.15 ms</s);
   assert.match(svg, />2 cores of Fast &amp; Sons &lt;64&gt;, 24 GB, Linux 6\.18\.44, Node\.js v24\.21\.0/);
 });
 

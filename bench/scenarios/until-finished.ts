@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Counts, RunningPeer } from "../peers/peer.ts";
 
-const lookEveryMs = 50;
+/** A look costs those most who count rows for it; the time is measured to a tenth of a second. */
+const lookEveryMs = 100;
 const stuckAfterMs = 30_000;
 
 /** Resolves to how many are finished once that is enough. No peer tells when its backlog is empty, so it is asked. */
