@@ -1,27 +1,32 @@
 // Measures Sluice and its peers in one run: every scenario in turns, at least three rounds, medians.
-import { mkdir, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { writeFile } from "node:fs/promises";
+import { drawChart } from "./draw-chart.ts";
 import { help, parseFlags } from "./flags.ts";
 import type { Flags } from "./flags.ts";
-import { describeMachine } from "./machine.ts";
-import type { Machine } from "./machine.ts";
+import { describeMachine, sayMachine } from "./machine.ts";
+import type { Measurement } from "./measurement.ts";
 import { bare } from "./peers/bare.ts";
 import { bullmq } from "./peers/bullmq.ts";
-import type { Peer } from "./peers/peer.ts";
 import { cluster } from "./peers/cluster.ts";
+import { graphileWorker } from "./peers/graphile.ts";
+import type { Peer } from "./peers/peer.ts";
+import { pgBoss } from "./peers/pg-boss.ts";
 import { sluice } from "./peers/sluice.ts";
 import { textbook } from "./peers/textbook.ts";
 import { renderMarkdown, renderText, report } from "./report.ts";
-import type { Measurement, ScenarioReport } from "./report.ts";
+import { writeResults } from "./results.ts";
+import type { Results } from "./results.ts";
+import { backlog } from "./scenarios/backlog.ts";
 import { intake } from "./scenarios/intake.ts";
 import { life } from "./scenarios/life.ts";
+import { loss } from "./scenarios/loss.ts";
 import { rated } from "./scenarios/rated.ts";
+import { restart } from "./scenarios/restart.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
-import { waiting } from "./scenarios/waiting.ts";
+import { small } from "./scenarios/small.ts";
 
-const peers: readonly Peer[] = [bare, bullmq, textbook, sluice, cluster];
-const scenarios: readonly Scenario[] = [intake, life, rated, waiting];
-const resultsFolder = new URL("./results/", import.meta.url);
+const peers: readonly Peer[] = [bare, bullmq, textbook, pgBoss, graphileWorker, sluice, cluster];
+const scenarios: readonly Scenario[] = [intake, life, rated, backlog, restart, small, loss];
 
 process.exitCode = await run(process.argv.slice(2));
 
@@ -38,59 +43,48 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 async function bench(asked: Flags): Promise<void> {
-  const machine = await describeMachine();
+  const at = new Date().toISOString();
+  const machine = await describeMachine(asked.peers);
   console.error(sayMachine(machine));
   const chosen = scenarios.filter(({ name }) => asked.scenarios.includes(name));
-  const measurements = await measure(chosen, asked);
-  const reports = chosen.map((scenario) => report(scenario, measurements));
+  const resultsOf = (measurements: readonly Measurement[]): Results => {
+    const measured = chosen.filter(({ name }) => measurements.some(({ scenario }) => scenario === name));
+    const reports = measured.map((scenario) => report(scenario, measurements));
+    return { at, machine, settings: asked.settings, rounds: asked.rounds, reports, measurements };
+  };
+  const measurements: Measurement[] = [];
+  for await (const measurement of measure(chosen, asked)) {
+    measurements.push(measurement);
+    await writeResults(resultsOf(measurements)); // a run that fails in its last hour has not been for nothing
+  }
+  const results = resultsOf(measurements);
   const render = asked.isMarkdown ? renderMarkdown : renderText;
-  console.log(`\n${[...reports.map(render), sayMachine(machine)].join("\n\n")}`);
-  console.error(
-    `\nwritten to ${await write({ machine, settings: asked.settings, rounds: asked.rounds, reports, measurements })}`,
-  );
+  console.log(`\n${[...results.reports.map(render), sayMachine(machine)].join("\n\n")}`);
+  console.error(`\nwritten to ${await writeResults(results)}`);
+  if (asked.chartFile !== undefined) await writeFile(asked.chartFile, drawChart(results));
 }
 
 /** Peers take turns, and each round begins with another one: a machine that grows slower or faster is fair to all. */
-async function measure(
+async function* measure(
   chosen: readonly Scenario[],
-  { peers: names, rounds, settings }: Flags,
-): Promise<readonly Measurement[]> {
-  const measurements: Measurement[] = [];
+  { peers: names, rounds: roundsAsked, settings }: Flags,
+): AsyncGenerator<Measurement> {
   for (const scenario of chosen) {
     const present = peers.filter(({ name }) => names.includes(name) && scenario.peers.includes(name));
+    const rounds = Math.min(roundsAsked, scenario.roundsMax ?? roundsAsked);
     for (let round = 1; round <= rounds; round += 1) {
       for (const peer of rotate(present, round)) {
-        const figures = await scenario.measure(peer, settings);
-        measurements.push({ scenario: scenario.name, peer: peer.name, round, figures });
-        console.error(`${scenario.name} ${round}/${rounds} ${peer.name}: ${JSON.stringify(figures)}`);
+        const startedAt = performance.now();
+        const { figures, usage } = await scenario.measure(peer, settings);
+        const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
+        console.error(`${scenario.name} ${round}/${rounds} ${peer.name} (${seconds} s): ${JSON.stringify(figures)}`);
+        yield { scenario: scenario.name, peer: peer.name, round, figures, usage };
       }
     }
   }
-  return measurements;
 }
 
 function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
   const start = by % Math.max(1, items.length);
   return [...items.slice(start), ...items.slice(0, start)];
-}
-
-interface Results {
-  readonly machine: Machine;
-  readonly settings: Flags["settings"];
-  readonly rounds: number;
-  readonly reports: readonly ScenarioReport[];
-  readonly measurements: readonly Measurement[];
-}
-
-async function write(results: Results): Promise<string> {
-  const at = new Date().toISOString();
-  const file = fileURLToPath(new URL(`${at.replaceAll(":", "-").slice(0, 19)}Z.json`, resultsFolder));
-  await mkdir(resultsFolder, { recursive: true });
-  await writeFile(file, `${JSON.stringify({ at, ...results }, undefined, 2)}\n`);
-  return file;
-}
-
-function sayMachine({ cpu, cores, memoryGb, kernel, node, redis, fsyncMs }: Machine): string {
-  const system = `${cores} cores of ${cpu}, ${memoryGb} GB, Linux ${kernel}, Node.js ${node}, Redis ${redis}`;
-  return `${system}, fsync ${fsyncMs.toFixed(2)} ms`;
 }

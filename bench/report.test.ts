@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Measurement } from "./measurement.ts";
 import { renderMarkdown, renderText, report } from "./report.ts";
-import type { Measurement } from "./report.ts";
+import { backlog } from "./scenarios/backlog.ts";
 import { intake } from "./scenarios/intake.ts";
+import { loss } from "./scenarios/loss.ts";
 import { median, quantile } from "./statistics.ts";
 
 const measurements: readonly Measurement[] = [
-  { scenario: "intake", peer: "bare", round: 1, figures: { perSecond: 40_000 } },
-  { scenario: "intake", peer: "sluice", round: 1, figures: { perSecond: 30_000, peakRssMb: 180 } },
-  { scenario: "intake", peer: "sluice", round: 2, figures: { perSecond: 10_000, peakRssMb: 200 } },
-  { scenario: "intake", peer: "sluice", round: 3, figures: { perSecond: 24_000, peakRssMb: 190 } },
-  { scenario: "life", peer: "sluice", round: 1, figures: { perSecond: 1 } },
+  { scenario: "intake", peer: "bare", round: 1, figures: { perSecond: 40_000 }, usage: {} },
+  { scenario: "intake", peer: "sluice", round: 1, figures: { perSecond: 30_000, peakRssMb: 180 }, usage: {} },
+  { scenario: "intake", peer: "sluice", round: 2, figures: { perSecond: 10_000, peakRssMb: 200 }, usage: {} },
+  { scenario: "intake", peer: "sluice", round: 3, figures: { perSecond: 24_000, peakRssMb: 190 }, usage: {} },
+  { scenario: "life", peer: "sluice", round: 1, figures: { perSecond: 1 }, usage: {} },
 ];
 
 test("a report takes the median of the rounds and puts ratios before figures", () => {
@@ -30,6 +32,25 @@ test("a report says of each bound whether it was reached, missed or not measured
     "Sluice, cluster must be at least 1 × the textbook: not measured",
   ]);
   assert.equal(report(intake, slow).bounds[0], "Sluice, embedded must be at least 0.5 × bare node:http: missed");
+});
+
+test("what is at least or at most something is reached at that value, and missed beyond it", () => {
+  const judged = (leastShare: number, lost: number): readonly string[] => {
+    const round = { peer: "sluice", round: 1, usage: {} } as const;
+    const one: readonly Measurement[] = [
+      { scenario: "backlog", figures: { leastShare }, ...round },
+      { scenario: "loss", figures: { lost }, ...round },
+    ];
+    return [report(backlog, one).bounds[0], report(loss, one).bounds[0]].map((said) => said?.split(": ").at(-1) ?? "");
+  };
+  assert.deepEqual(judged(0.9, 0), ["reached", "reached"]);
+  assert.deepEqual(judged(0.89, 1), ["missed", "missed"]);
+});
+
+test("what is counted is shown whole", () => {
+  const figures = { requests: 20_000, kills: 20, lost: 0 };
+  const { table } = report(loss, [{ scenario: "loss", peer: "sluice", round: 1, figures, usage: {} }]);
+  assert.deepEqual(table[1], ["Sluice, embedded", "20,000", "20", "0"]);
 });
 
 test("a report reads as text and as Markdown", () => {

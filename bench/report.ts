@@ -1,19 +1,12 @@
 // The measurements as a table: ratios first, figures beside them.
+import type { Measurement } from "./measurement.ts";
+import { figureNames, mediansOf } from "./medians.ts";
+import { peerLabels } from "./peers/label.ts";
 import { peerNames } from "./peers/peer.ts";
-import type { PeerName } from "./peers/peer.ts";
 import { judge, ratioOf } from "./scenarios/bound.ts";
-import type { Bound, FiguresByPeer } from "./scenarios/bound.ts";
+import type { Bound } from "./scenarios/bound.ts";
 import { figureHeadings } from "./scenarios/scenario.ts";
-import type { FigureName, Figures, Scenario, ScenarioName } from "./scenarios/scenario.ts";
-import { median } from "./statistics.ts";
-
-/** What one scenario of one peer showed in one round. */
-export interface Measurement {
-  readonly scenario: ScenarioName;
-  readonly peer: PeerName;
-  readonly round: number;
-  readonly figures: Figures;
-}
+import type { FigureName, Scenario, ScenarioName } from "./scenarios/scenario.ts";
 
 export interface ScenarioReport {
   readonly name: ScenarioName;
@@ -24,24 +17,18 @@ export interface ScenarioReport {
   readonly bounds: readonly string[];
 }
 
-const figureNames = Object.keys(figureHeadings) as readonly FigureName[];
-const peerLabels = {
-  bare: "bare node:http",
-  bullmq: "Fastify + BullMQ",
-  textbook: "the textbook",
-  sluice: "Sluice, embedded",
-  cluster: "Sluice, cluster",
-} as const;
+/** Figures that are counted, and so are shown whole. */
+const counted: readonly FigureName[] = ["requests", "kills", "lost", "dropped"];
 
 export function report(scenario: Scenario, measurements: readonly Measurement[]): ScenarioReport {
-  const figures = medians(measurements.filter((measurement) => measurement.scenario === scenario.name));
+  const figures = mediansOf(scenario.name, measurements);
   const peers = peerNames.filter((peer) => figures[peer] !== undefined).toReversed();
   const shown = figureNames.filter((name) => peers.some((peer) => figures[peer]?.[name] !== undefined));
   const bases = (["bare", "bullmq", "textbook"] as const).filter((base) => figures[base] !== undefined);
   const rows = peers.map((peer) => [
     peerLabels[peer],
     ...bases.map((base) => show(ratioOf(figures[peer]?.[scenario.figure], figures[base]?.[scenario.figure]))),
-    ...shown.map((name) => show(figures[peer]?.[name])),
+    ...shown.map((name) => (counted.includes(name) ? showWhole : show)(figures[peer]?.[name])),
   ]);
   const headings = ["", ...bases.map((base) => `÷ ${peerLabels[base]}`), ...shown.map((name) => figureHeadings[name])];
   const bounds = scenario.bounds.map((bound) => `${say(bound)}: ${judge(bound, { figures, figure: scenario.figure })}`);
@@ -60,26 +47,12 @@ export function renderMarkdown({ name, title, table, bounds }: ScenarioReport): 
   return [`**${name}**: ${title}`, "", headings, rule, ...rows, "", ...bounds.map((bound) => `- ${bound}`)].join("\n");
 }
 
-function medians(measurements: readonly Measurement[]): FiguresByPeer {
-  const byPeer = Object.groupBy(measurements, ({ peer }) => peer);
-  const entries = Object.entries(byPeer).map(([peer, rounds]) => [
-    peer,
-    medianFigures(rounds.map((round) => round.figures)),
-  ]);
-  return Object.fromEntries(entries) as FiguresByPeer;
-}
-
-function medianFigures(rounds: readonly Figures[]): Figures {
-  const entries = figureNames.map((name) => [name, rounds.flatMap((figures) => figures[name] ?? [])] as const);
-  return Object.fromEntries(
-    entries.filter(([, values]) => values.length > 0).map(([name, values]) => [name, median(values)]),
-  );
-}
-
 function say(bound: Bound): string {
   switch (bound.kind) {
     case "ratio":
       return `${peerLabels[bound.of]} must be at least ${bound.atLeast} × ${peerLabels[bound.to]}`;
+    case "floor":
+      return `${peerLabels[bound.of]}: ${figureHeadings[bound.figure]} must be at least ${bound.atLeast}`;
     case "limit":
       return `${peerLabels[bound.of]}: ${figureHeadings[bound.figure]} must be at most ${bound.atMost}`;
     default:
@@ -91,6 +64,10 @@ function show(value: number | undefined): string {
   if (value === undefined) return "";
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function showWhole(value: number | undefined): string {
+  return value === undefined ? "" : value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 }
 
 function pad(cell: string, column: number, widths: readonly number[]): string {

@@ -1,11 +1,15 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram, startChild } from "@sluice/testing";
-import { body } from "./body.ts";
+import { findProgram, startChild, temporaryFolder } from "@sluice/testing";
+import { body as order } from "./body.ts";
 
 export interface WrkOptions {
   readonly url: string;
   readonly seconds: number;
   readonly connections: number;
+  /** JSON; the order of 512 bytes unless given. */
+  readonly body?: string;
 }
 
 export interface WrkReport {
@@ -24,14 +28,17 @@ interface WrkLine {
 }
 
 /** Posts as fast as it is answered, over connections that stay open. Any refused or failed request fails the run. */
-export async function runWrk({ url, seconds, connections }: WrkOptions): Promise<WrkReport> {
+export async function runWrk({ url, seconds, connections, body = order }: WrkOptions): Promise<WrkReport> {
   const command = findProgram({ program: "wrk", debianPackage: "wrk" });
   const script = fileURLToPath(new URL("./post.lua", import.meta.url));
+  await using folder = await temporaryFolder();
+  const bodyFile = join(folder.path, "body"); // an environment variable holds 128 KiB at most
+  await writeFile(bodyFile, body);
   const args = ["--threads", "1", "--connections", String(connections), "--duration", `${seconds}s`];
   await using wrk = await startChild({
     command,
     args: [...args, "--timeout", "30s", "--script", script, url],
-    env: { BENCH_BODY: body },
+    env: { BENCH_BODY_FILE: bodyFile },
   });
   const [, json = ""] = await wrk.line(/^RESULT (.*)$/);
   const line = JSON.parse(json) as WrkLine;

@@ -9,7 +9,7 @@ export const bare: Peer = {
     const server = await startNodeProcess({ script: new URL("./bare-server.ts", import.meta.url), profileFolder });
     return {
       intakeUrl: `${server.url}/requests`,
-      pids: [server.pid],
+      processes: [{ role: "gateway", pid: server.pid }],
       counts: async () => (await getJson(`${server.url}/counts`)) as Counts,
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     };

@@ -1,7 +1,7 @@
 import { startRedis } from "@sluice/testing";
 import { getJson } from "./get-json.ts";
 import { startNodeProcess } from "./node-process.ts";
-import type { Counts, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+import type { Counts, Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer.ts";
 
 const redisSettings = {
   // As durable as a receipt of Sluice: fsynced before the answer.
@@ -24,12 +24,18 @@ export const bullmq: Peer = {
     const redis = resources.use(await startRedis({ folder, settings: redisSettings }));
     const env = { REDIS_PORT: String(redis.port) };
     const gateway = resources.use(await startNodeProcess({ script: scriptOf("gateway"), env, profileFolder }));
-    const pids = [redis.pid, gateway.pid];
-    if (isWorking) pids.push(resources.use(await startNodeProcess({ script: scriptOf("worker"), env })).pid);
+    const processes: PeerProcess[] = [
+      { role: "redis", pid: redis.pid },
+      { role: "gateway", pid: gateway.pid },
+    ];
+    if (isWorking) {
+      const worker = resources.use(await startNodeProcess({ script: scriptOf("worker"), env }));
+      processes.push({ role: "worker", pid: worker.pid });
+    }
     const owned = resources.move();
     return {
       intakeUrl: `${gateway.url}/requests`,
-      pids,
+      processes,
       counts: async () => (await getJson(`${gateway.url}/counts`)) as Counts,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     };

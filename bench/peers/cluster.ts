@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import {
   sluiceCommand,
   startPostgres,
@@ -9,39 +8,84 @@ import {
   startSluiceWorker,
 } from "@sluice/testing";
 import { endPolitely, profileArgs } from "./node-process.ts";
-import type { Peer, PeerOptions, RunningPeer } from "./peer.ts";
-import { countsOf } from "./sluice.ts";
-
-const configFile = fileURLToPath(new URL("./sluice.config.ts", import.meta.url));
+import type { Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer.ts";
+import { countsOf, workingConfig } from "./sluice.ts";
+import type { RunningSluice, StartOptions, Store } from "./store.ts";
 
 /** A cluster of one gateway and one worker, with its three servers on the same machine. */
 export const cluster: Peer = {
   name: "cluster",
   async start({ isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
     await using resources = new AsyncDisposableStack();
-    const servers = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
-    const [postgres, rabbitmq, redis] = servers;
-    for (const server of servers) resources.use(server);
-    const env = { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url };
-    execFileSync(process.execPath, [sluiceCommand, "migrate", "--config", configFile], {
-      env: { ...process.env, ...env },
-    });
-    const options = { configFile, env, nodeArgs: profileArgs(profileFolder) };
-    const gateway = await startSluiceGateway(options);
-    resources.defer(() => endPolitely(gateway));
-    const pids = [...servers.map(({ pid }) => pid), gateway.pid];
-    if (isWorking) {
-      const worker = await startSluiceWorker(options);
-      resources.defer(() => endPolitely(worker));
-      pids.push(worker.pid);
-    }
+    const store = resources.use(await openCluster());
+    const running = resources.use(await store.start({ configFile: workingConfig, isWorking, profileFolder }));
     const owned = resources.move();
-    const queueUrl = `${gateway.url}/v1/queues/orders`;
-    return {
-      intakeUrl: `${queueUrl}/requests`,
-      pids,
-      counts: () => countsOf(queueUrl),
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
-    };
+    return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   },
 };
+
+export interface ClusterStore extends Store {
+  /** What gateways and workers need to find the servers. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The three servers, migrated for the one queue that every configuration here has. */
+export async function openCluster(): Promise<ClusterStore> {
+  await using resources = new AsyncDisposableStack();
+  const servers = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
+  for (const server of servers) resources.use(server);
+  const [postgres, rabbitmq, redis] = servers;
+  const env = { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url };
+  execFileSync(process.execPath, [sluiceCommand, "migrate", "--config", workingConfig], {
+    env: { ...process.env, ...env },
+    stdio: "pipe", // what it says is only of use in the error
+  });
+  const processes: readonly PeerProcess[] = [
+    { role: "postgres", pid: postgres.pid },
+    { role: "rabbitmq", pid: rabbitmq.pid },
+    { role: "redis", pid: redis.pid },
+  ];
+  const owned = resources.move();
+  return {
+    env,
+    start: (options) => startOver({ env, processes }, options),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Servers {
+  readonly env: Readonly<Record<string, string>>;
+  readonly processes: readonly PeerProcess[];
+}
+
+async function startOver(
+  servers: Servers,
+  { configFile, isWorking, profileFolder }: StartOptions,
+): Promise<RunningSluice> {
+  const options = { configFile, env: servers.env, nodeArgs: profileArgs(profileFolder) };
+  const [gateway, worker] = await Promise.all([
+    startSluiceGateway(options),
+    isWorking ? startSluiceWorker(options) : undefined,
+  ]);
+  const children = worker === undefined ? [gateway] : [gateway, worker];
+  const own: readonly PeerProcess[] = [
+    { role: "gateway", pid: gateway.pid },
+    ...(worker === undefined ? [] : [{ role: "worker", pid: worker.pid } as const]),
+  ];
+  const queueUrl = `${gateway.url}/v1/queues/orders`;
+  return {
+    intakeUrl: `${queueUrl}/requests`,
+    queueUrl,
+    processes: [...servers.processes, ...own],
+    own,
+    counts: () => countsOf(queueUrl),
+    line: (pattern) => (worker ?? gateway).line(pattern),
+    async kill() {
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(children.map(({ exited }) => exited));
+    },
+    async [Symbol.asyncDispose]() {
+      for (const child of children.toReversed()) await endPolitely(child);
+    },
+  };
+}

@@ -1,6 +1,6 @@
 // What the bench must be able to do with each peer.
 
-export const peerNames = ["bare", "bullmq", "textbook", "sluice", "cluster"] as const;
+export const peerNames = ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 export interface Peer {
@@ -21,9 +21,17 @@ export interface RunningPeer extends AsyncDisposable {
   /** Where a request is POSTed. */
   readonly intakeUrl: string;
   /** Every process that does a part of the work, servers included; their children are found. */
-  readonly pids: readonly number[];
+  readonly processes: readonly PeerProcess[];
   counts(): Promise<Counts>;
 }
+
+export interface PeerProcess {
+  readonly role: Role;
+  readonly pid: number;
+}
+
+/** What a process does of the work. The embedded engine has gateway and worker in one. */
+export type Role = "gateway" | "worker" | "gateway and worker" | "postgres" | "rabbitmq" | "redis";
 
 export interface Counts {
   readonly accepted: number;

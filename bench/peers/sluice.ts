@@ -2,25 +2,47 @@ import { fileURLToPath } from "node:url";
 import { startSluice } from "@sluice/testing";
 import { getJson } from "./get-json.ts";
 import { endPolitely, profileArgs } from "./node-process.ts";
-import type { Counts, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+import type { Counts, Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer.ts";
+import type { RunningSluice, StartOptions, Store } from "./store.ts";
 
-const configFile = fileURLToPath(new URL("./sluice.config.ts", import.meta.url));
+/** What Sluice runs in every scenario that works on requests. */
+export const workingConfig = fileURLToPath(new URL("./sluice.config.ts", import.meta.url));
 
 /** `sluice up`, as users run it: gateway and worker in one process. */
 export const sluice: Peer = {
   name: "sluice",
-  async start({ folder, isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
-    const child = await startSluice({ dataFolder: folder, configFile, nodeArgs: profileArgs(profileFolder) });
-    const queueUrl = `${child.url}/v1/queues/orders`;
-    if (!isWorking) await pause(queueUrl);
-    return {
-      intakeUrl: `${queueUrl}/requests`,
-      pids: [child.pid],
-      counts: () => countsOf(queueUrl),
-      [Symbol.asyncDispose]: () => endPolitely(child),
-    };
+  async start({ folder, ...options }: PeerOptions): Promise<RunningPeer> {
+    return await (await openFolder(folder)).start({ configFile: workingConfig, ...options });
   },
 };
+
+/** The embedded engine's store: a data folder. Whoever made the folder removes it. */
+export async function openFolder(dataFolder: string): Promise<Store> {
+  return { start: (options) => startOver(dataFolder, options), [Symbol.asyncDispose]: async () => {} };
+}
+
+async function startOver(
+  dataFolder: string,
+  { configFile, isWorking, profileFolder }: StartOptions,
+): Promise<RunningSluice> {
+  const child = await startSluice({ dataFolder, configFile, nodeArgs: profileArgs(profileFolder) });
+  const queueUrl = `${child.url}/v1/queues/orders`;
+  if (!isWorking) await pause(queueUrl);
+  const own: readonly PeerProcess[] = [{ role: "gateway and worker", pid: child.pid }];
+  return {
+    intakeUrl: `${queueUrl}/requests`,
+    queueUrl,
+    processes: own,
+    own,
+    counts: () => countsOf(queueUrl),
+    line: (pattern) => child.line(pattern),
+    async kill() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+    [Symbol.asyncDispose]: () => endPolitely(child),
+  };
+}
 
 async function pause(queueUrl: string): Promise<void> {
   const response = await fetch(`${queueUrl}/pause`, { method: "POST" });

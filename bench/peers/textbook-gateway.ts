@@ -26,6 +26,14 @@ app.post<{ Body: Buffer }>("/requests", { schema: { response: { 202: receipt } }
   return { id };
 });
 
+app.get<{ Params: { id: string } }>("/requests/:id/result", async (request, reply) => {
+  const { rows } = await pool.query<{ result: unknown }>("SELECT result FROM results WHERE id = $1", [
+    request.params.id,
+  ]);
+  if (rows[0] === undefined) return reply.code(404).send();
+  return rows[0].result;
+});
+
 app.get("/counts", async () => {
   const { rows } = await pool.query<{ finished: number }>("SELECT count(*)::int AS finished FROM results");
   return { accepted, finished: rows[0]?.finished };

@@ -1,7 +1,8 @@
 import { startPostgres, startRabbitmq, startRedis } from "@sluice/testing";
+import type { PeerProcess } from "./peer.ts";
 
 export interface TextbookServers extends AsyncDisposable {
-  readonly pids: readonly number[];
+  readonly processes: readonly PeerProcess[];
   readonly databaseUrl: string;
   readonly redisUrl: string;
   /** What gateway and worker need to find them. */
@@ -19,7 +20,11 @@ export async function startTextbookServers(): Promise<TextbookServers> {
   const redis = resources.use(await startRedis({ settings: { appendonly: "yes" } }));
   const owned = resources.move();
   return {
-    pids: [postgres.pid, rabbitmq.pid, redis.pid],
+    processes: [
+      { role: "postgres", pid: postgres.pid },
+      { role: "rabbitmq", pid: rabbitmq.pid },
+      { role: "redis", pid: redis.pid },
+    ],
     databaseUrl: postgres.url,
     redisUrl: redis.url,
     env: { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url },

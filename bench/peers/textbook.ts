@@ -1,6 +1,6 @@
 import { getJson } from "./get-json.ts";
 import { startNodeProcess } from "./node-process.ts";
-import type { Counts, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+import type { Counts, Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer.ts";
 import { startTextbookServers } from "./textbook-servers.ts";
 
 /**
@@ -14,12 +14,15 @@ export const textbook: Peer = {
     const servers = resources.use(await startTextbookServers());
     const { env } = servers;
     const gateway = resources.use(await startNodeProcess({ script: textbookScript("gateway"), env, profileFolder }));
-    const pids = [...servers.pids, gateway.pid];
-    if (isWorking) pids.push(resources.use(await startNodeProcess({ script: textbookScript("worker"), env })).pid);
+    const processes: PeerProcess[] = [...servers.processes, { role: "gateway", pid: gateway.pid }];
+    if (isWorking) {
+      const worker = resources.use(await startNodeProcess({ script: textbookScript("worker"), env }));
+      processes.push({ role: "worker", pid: worker.pid });
+    }
     const owned = resources.move();
     return {
       intakeUrl: `${gateway.url}/requests`,
-      pids,
+      processes,
       counts: async () => (await getJson(`${gateway.url}/counts`)) as Counts,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     };

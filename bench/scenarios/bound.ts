@@ -5,6 +5,8 @@ import type { FigureName, Figures } from "./scenario.ts";
 export type Bound =
   /** The figure is at least so many times the other peer's. */
   | { readonly kind: "ratio"; readonly of: PeerName; readonly to: PeerName; readonly atLeast: number }
+  /** The figure is at least this. */
+  | { readonly kind: "floor"; readonly of: PeerName; readonly figure: FigureName; readonly atLeast: number }
   /** The figure is at most this. */
   | { readonly kind: "limit"; readonly of: PeerName; readonly figure: FigureName; readonly atMost: number };
 
@@ -23,6 +25,8 @@ export function judge(bound: Bound, { figures, figure }: JudgeOptions): Verdict 
       const ratio = ratioOf(figures[bound.of]?.[figure], figures[bound.to]?.[figure]);
       return verdictOf(ratio, (value) => value >= bound.atLeast);
     }
+    case "floor":
+      return verdictOf(figures[bound.of]?.[bound.figure], (value) => value >= bound.atLeast);
     case "limit":
       return verdictOf(figures[bound.of]?.[bound.figure], (value) => value <= bound.atMost);
     default:
@@ -31,7 +35,7 @@ export function judge(bound: Bound, { figures, figure }: JudgeOptions): Verdict 
 }
 
 export function ratioOf(value: number | undefined, base: number | undefined): number | undefined {
-  return value === undefined || base === undefined ? undefined : value / base;
+  return value === undefined || base === undefined || base === 0 ? undefined : value / base;
 }
 
 function verdictOf(value: number | undefined, holds: (value: number) => boolean): Verdict {

@@ -1,162 +1,150 @@
-// What the textbook loses: its worker is killed again and again, every other time right after it marked an id as seen,
-// else at a random moment. What it had marked and not stored is delivered again, found to be seen, and dropped.
+// What is lost when the worker is killed again and again, every other time right after it claimed a request, else once a
+// random number of further requests is through. Lost is what was answered with 202 and has no result to be read.
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { startChild } from "@sluice/testing";
+import { temporaryFolder } from "@sluice/testing";
 import type { Child } from "@sluice/testing";
-import { Client } from "pg";
-import { createClient } from "redis";
-import { Pool } from "undici";
 import { body } from "../body.ts";
-import { startNodeProcess } from "../peers/node-process.ts";
-import { startTextbookServers } from "../peers/textbook-servers.ts";
-import type { TextbookServers } from "../peers/textbook-servers.ts";
-import { textbookScript } from "../peers/textbook.ts";
+import { openPool } from "../open-pool.ts";
+import type { Peer, PeerName } from "../peers/peer.ts";
+import { putClusterToLoss, putFolderToLoss } from "./loss-of-sluice.ts";
+import { putTextbookToLoss } from "./loss-of-textbook.ts";
+import type { Subject } from "./loss-subject.ts";
+import type { Measured, Scenario, Settings } from "./scenario.ts";
 
-export interface LossOptions {
-  readonly requests: number;
-  readonly kills: number;
-}
-
-export interface Loss {
-  /** Answered with 202. */
-  readonly accepted: number;
-  readonly kills: number;
-  /** Those whose result is stored. */
-  readonly stored: number;
-  readonly lost: number;
-  /** Delivered again and dropped as seen: those that are lost, and those stored but not yet acknowledged. */
-  readonly dropped: number;
-}
-
-const sentAtOnce = 128;
-const randomMomentMsMax = 150;
+const underWayMax = 128;
 const hitWithinMs = 30_000;
+const drainedWithinMs = 120_000;
 
-export async function loseWithTextbook({ requests, kills }: LossOptions): Promise<Loss> {
-  await using servers = await startTextbookServers();
-  await using gateway = await startNodeProcess({ script: textbookScript("gateway"), env: servers.env });
-  await using books = await openBooks(servers);
-  const accepted = await send(gateway.url, requests);
-  const outputs: string[] = [];
-  for (let kill = 1; kill <= kills; kill += 1) {
-    const before = await books.claimed();
-    const worker =
-      kill % 2 === 1
-        ? await killAtClaim(servers, randomInt(1, Math.floor(requests / kills)))
-        : await killAtRandom(servers, async () => (await books.claimed()) > before);
-    outputs.push(worker.output());
-    const after = await books.claimed();
-    if ((await worker.exited).signal !== "SIGKILL" || after === before || after >= accepted.length)
-      throw new Error(`kill ${kill} never hit: ${before} were claimed before, ${after} of ${accepted.length} after`);
+export const loss: Scenario = {
+  name: "loss",
+  title: "answered with 202, the worker killed again and again, no result to be read (lost: lower is better)",
+  figure: "lost",
+  peers: ["textbook", "sluice", "cluster"],
+  bounds: [
+    { kind: "limit", of: "sluice", figure: "lost", atMost: 0 },
+    { kind: "limit", of: "cluster", figure: "lost", atMost: 0 },
+  ],
+  roundsMax: 1,
+  async measure(peer: Peer, { lossRequests: requests, kills }: Settings): Promise<Measured> {
+    await using folder = await temporaryFolder();
+    await using subject = await putToLoss(peer.name, folder.path);
+    const accepted = await subject.takeIn((intakeUrl) => send(intakeUrl, requests));
+    const throughMax = Math.floor(requests / kills);
+    for (let kill = 1; kill <= kills; kill += 1) {
+      // The last kill is at a claim and must hit, so that work was left at each one before it.
+      if ((kills - kill) % 2 === 0) await killAtClaim(subject, randomInt(1, throughMax));
+      else await killAtRandom(subject, randomInt(1, throughMax));
+    }
+    const stored = await finish(subject, accepted);
+    const figures = { requests: accepted.length, kills, lost: accepted.length - stored };
+    return { figures: { ...figures, ...subject.figures?.() }, usage: {} };
+  },
+};
+
+function putToLoss(peer: PeerName, folder: string): Promise<Subject> {
+  switch (peer) {
+    case "textbook":
+      return putTextbookToLoss();
+    case "sluice":
+      return putFolderToLoss(folder);
+    case "cluster":
+      return putClusterToLoss();
+    case "bare":
+    case "bullmq":
+    case "pg-boss":
+    case "graphile-worker":
+      throw new Error(`${peer} is not put to the loss`);
+    default:
+      return peer satisfies never;
   }
-  const dropped = await drain(servers, { books, accepted, outputs });
-  const stored = await books.stored();
-  const lost = accepted.filter((id) => !stored.has(id)).length;
-  return { accepted: accepted.length, kills, stored: stored.size, lost, dropped: dropped.size };
 }
 
-async function send(gatewayUrl: string, requests: number): Promise<readonly string[]> {
-  const pool = new Pool(gatewayUrl, { connections: sentAtOnce });
+/** Each answered with 202; resolves to their ids. */
+async function send(intakeUrl: string, requests: number): Promise<readonly string[]> {
+  const { origin, pathname: path } = new URL(intakeUrl);
+  await using pool = openPool(origin, underWayMax);
   const headers = { "content-type": "application/json" };
   const ids: string[] = [];
-  let left = requests;
-  const sendMany = async (): Promise<void> => {
-    for (; left > 0;) {
-      left -= 1;
-      const answer = await pool.request({ method: "POST", path: "/requests", headers, body });
-      if (answer.statusCode !== 202) throw new Error(`POST /requests answered ${answer.statusCode}`);
-      ids.push(((await answer.body.json()) as { readonly id: string }).id);
-    }
-  };
-  await Promise.all(Array.from({ length: sentAtOnce }, sendMany));
-  await pool.close();
+  await many(Array.from({ length: requests }), async () => {
+    const answer = await pool.request({ method: "POST", path, headers, body });
+    if (answer.statusCode !== 202) throw new Error(`POST ${path} answered ${answer.statusCode}`);
+    ids.push(((await answer.body.json()) as { readonly id: string }).id);
+  });
   return ids;
 }
 
-/** The worker kills itself after its nth mark. If it never comes that far it is stopped, which is no hit. */
-async function killAtClaim(servers: TextbookServers, nth: number): Promise<Child> {
-  const worker = await startWorker({ ...servers.env, TEXTBOOK_CRASH_AT: `claimed:${nth}` });
+/** The worker kills itself after its nth claim. If it never comes that far it is stopped, which is no hit. */
+async function killAtClaim(subject: Subject, nth: number): Promise<void> {
+  await using worker = await subject.startWorker(nth);
   const timer = setTimeout(() => worker.kill("SIGTERM"), hitWithinMs);
-  await worker.exited;
+  const { signal } = await worker.exited;
   clearTimeout(timer);
-  return worker;
+  if (signal !== "SIGKILL") throw new Error(`a worker never came to its ${nth}th claim:\n${lastOf(worker)}`);
 }
 
-async function killAtRandom(servers: TextbookServers, isClaiming: () => Promise<boolean>): Promise<Child> {
-  const worker = await startWorker(servers.env);
-  await until(isClaiming, { everyMs: 5, withinMs: hitWithinMs, what: "the worker claims nothing" });
-  await sleep(randomInt(randomMomentMsMax));
-  worker.kill("SIGKILL");
-  await worker.exited;
-  return worker;
-}
-
-interface Draining {
-  readonly books: Books;
-  readonly accepted: readonly string[];
-  /** What the killed workers printed. */
-  readonly outputs: readonly string[];
-}
-
-/** Lets a last worker finish. Every request is stored or was dropped as seen then; anything else fails the run. */
-async function drain(servers: TextbookServers, { books, accepted, outputs }: Draining): Promise<ReadonlySet<string>> {
-  await using worker = await startWorker(servers.env);
-  const dropped = (): Set<string> => droppedIn([...outputs, worker.output()].join("\n"));
-  const isDrained = async (): Promise<boolean> => {
-    const [gone, stored] = [dropped(), await books.stored()];
-    return accepted.every((id) => stored.has(id) || gone.has(id));
+async function killAtRandom(subject: Subject, through: number): Promise<void> {
+  await using worker = await subject.startWorker();
+  let aim: number | undefined;
+  const isThere = async (): Promise<boolean> => {
+    const progress = await subject.progress();
+    if (progress === undefined) return false;
+    aim ??= progress + through;
+    return progress >= aim;
   };
-  const what = "some requests were neither stored nor dropped as seen";
-  await until(isDrained, { everyMs: 250, withinMs: 120_000, what });
-  return dropped();
+  await until(isThere, {
+    everyMs: 2,
+    withinMs: hitWithinMs,
+    what: () => `the worker stands still:\n${lastOf(worker)}`,
+  });
+  if (!worker.kill("SIGKILL")) throw new Error(`a worker ended before its kill:\n${lastOf(worker)}`);
+  await worker.exited;
 }
 
-function droppedIn(output: string): Set<string> {
-  return new Set(Array.from(output.matchAll(/^dropped (\S+)$/gm), ([, id = ""]) => id));
+/** Lets a last worker do what is left, then reads everything back; resolves to how many results there are. */
+async function finish(subject: Subject, ids: readonly string[]): Promise<number> {
+  await using worker = await subject.startWorker();
+  const what = (): string => `something is left of ${ids.length}:\n${lastOf(worker)}`;
+  await until(() => subject.isDrained(ids), { everyMs: 250, withinMs: drainedWithinMs, what });
+  return await countResults(subject.requestsUrl(), ids);
 }
 
-function startWorker(env: Readonly<Record<string, string>>): Promise<Child> {
-  return startChild({ command: process.execPath, args: [fileURLToPath(textbookScript("worker"))], env });
+async function countResults(requestsUrl: string, ids: readonly string[]): Promise<number> {
+  const { origin, pathname } = new URL(requestsUrl);
+  await using pool = openPool(origin, underWayMax);
+  let results = 0;
+  await many(ids, async (id) => {
+    const path = `${pathname}/${id}/result`;
+    const { statusCode, body: answer } = await pool.request({ method: "GET", path });
+    await answer.dump();
+    if (statusCode === 200) results += 1;
+    else if (statusCode !== 404 && statusCode !== 409) throw new Error(`GET ${path} answered ${statusCode}`);
+  });
+  return results;
+}
+
+async function many<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
+  const left = items.values(); // shared, so that each takes the next one
+  const actOnNext = async (): Promise<void> => {
+    for (const item of left) await act(item);
+  };
+  await Promise.all(Array.from({ length: underWayMax }, actOnNext));
 }
 
 interface Patience {
   readonly everyMs: number;
   readonly withinMs: number;
-  readonly what: string;
+  readonly what: () => string;
 }
 
 async function until(isSo: () => Promise<boolean>, { everyMs, withinMs, what }: Patience): Promise<void> {
   const giveUpAt = performance.now() + withinMs;
   while (!(await isSo())) {
-    if (performance.now() > giveUpAt) throw new Error(`${what}, after ${withinMs} ms`);
+    if (performance.now() > giveUpAt) throw new Error(`${withinMs} ms were not enough: ${what()}`);
     await sleep(everyMs);
   }
 }
 
-interface Books extends AsyncDisposable {
-  /** How many ids are marked as seen. */
-  claimed(): Promise<number>;
-  /** The ids that have a result. */
-  stored(): Promise<ReadonlySet<string>>;
-}
-
-async function openBooks({ databaseUrl, redisUrl }: TextbookServers): Promise<Books> {
-  const database = new Client({ connectionString: databaseUrl });
-  await database.connect();
-  const redis = createClient({ url: redisUrl });
-  redis.on("error", (error) => console.error(error));
-  await redis.connect();
-  return {
-    claimed: () => redis.dbSize(),
-    async stored() {
-      const { rows } = await database.query<{ id: string }>("SELECT id FROM results");
-      return new Set(rows.map(({ id }) => id));
-    },
-    async [Symbol.asyncDispose]() {
-      await redis.close();
-      await database.end();
-    },
-  };
+function lastOf(child: Child): string {
+  return child.output().slice(-2_000);
 }

@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { temporaryFolder } from "@sluice/testing";
-import { Pool } from "undici";
+import type { Pool } from "undici";
 import { body } from "../body.ts";
+import { openPool } from "../open-pool.ts";
 import type { Peer } from "../peers/peer.ts";
-import { usageOf } from "../process-usage.ts";
+import { totalOf, usageOf, usedBetween } from "../process-usage.ts";
 import { quantile } from "../statistics.ts";
-import type { Figures, Scenario, Settings } from "./scenario.ts";
+import type { Measured, Scenario, Settings } from "./scenario.ts";
 
 const warmUpSeconds = 3;
 
@@ -17,26 +18,30 @@ export const rated: Scenario = {
   name: "rated",
   title: "answer times at a constant rate of arrivals (p99: lower is better)",
   figure: "p99Ms",
-  peers: ["bare", "bullmq", "textbook", "sluice", "cluster"],
+  peers: ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"],
   bounds: [
     { kind: "limit", of: "sluice", figure: "p99Ms", atMost: 10 },
     { kind: "limit", of: "cluster", figure: "p99Ms", atMost: 20 },
   ],
-  async measure(peer: Peer, { ratedSeconds: seconds, ratePerHour, profileFolder }: Settings): Promise<Figures> {
+  async measure(peer: Peer, { ratedSeconds: seconds, ratePerHour, profileFolder }: Settings): Promise<Measured> {
     await using folder = await temporaryFolder();
     await using running = await peer.start({ folder: folder.path, isWorking: true, profileFolder });
     const url = new URL(running.intakeUrl);
     await arrive({ url, ratePerHour, seconds: warmUpSeconds });
-    const before = usageOf(running.pids);
+    const before = usageOf(running.processes);
     const waitsMs = await arrive({ url, ratePerHour, seconds });
-    const after = usageOf(running.pids);
+    const usage = usedBetween(before, usageOf(running.processes));
+    const { cpuSeconds, peakRssMb } = totalOf(usage);
     return {
-      perSecond: waitsMs.length / seconds,
-      p50Ms: quantile(waitsMs, 0.5),
-      p99Ms: quantile(waitsMs, 0.99),
-      requests: waitsMs.length,
-      cpuSecondsPer100k: ((after.cpuSeconds - before.cpuSeconds) / waitsMs.length) * 1e5,
-      peakRssMb: after.peakRssMb,
+      figures: {
+        perSecond: waitsMs.length / seconds,
+        p50Ms: quantile(waitsMs, 0.5),
+        p99Ms: quantile(waitsMs, 0.99),
+        requests: waitsMs.length,
+        cpuSecondsPer100k: (cpuSeconds / waitsMs.length) * 1e5,
+        peakRssMb,
+      },
+      usage,
     };
   },
 };
@@ -48,7 +53,7 @@ interface Arrivals {
 }
 
 async function arrive({ url, ratePerHour, seconds }: Arrivals): Promise<readonly number[]> {
-  await using pool = disposable(new Pool(url.origin, { connections: 128 }));
+  await using pool = openPool(url.origin, 128);
   const everyMs = 3_600_000 / ratePerHour;
   const startedAt = performance.now();
   const waits: Promise<number>[] = [];
@@ -73,8 +78,4 @@ async function post(pool: Pool, { path, dueAt }: { path: string; dueAt: number }
   await answer.body.dump();
   if (answer.statusCode !== 202) throw new Error(`POST ${path} answered ${answer.statusCode}`);
   return performance.now() - dueAt;
-}
-
-function disposable(pool: Pool): Pool & AsyncDisposable {
-  return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.close() });
 }

@@ -1,7 +1,8 @@
 import type { Peer, PeerName } from "../peers/peer.ts";
+import type { UsageByRole } from "../process-usage.ts";
 import type { Bound } from "./bound.ts";
 
-export const scenarioNames = ["intake", "life", "rated", "waiting"] as const;
+export const scenarioNames = ["intake", "life", "rated", "backlog", "restart", "small", "loss"] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 export interface Scenario {
@@ -13,7 +14,15 @@ export interface Scenario {
   readonly peers: readonly PeerName[];
   /** What Sluice must reach. */
   readonly bounds: readonly Bound[];
-  measure(peer: Peer, settings: Settings): Promise<Figures>;
+  /** For one that counts: its figure is no median. */
+  readonly roundsMax?: number;
+  measure(peer: Peer, settings: Settings): Promise<Measured>;
+}
+
+export interface Measured {
+  readonly figures: Figures;
+  /** What each kind of process has used. */
+  readonly usage: UsageByRole;
 }
 
 export interface Settings {
@@ -22,19 +31,33 @@ export interface Settings {
   readonly connections: number;
   readonly ratePerHour: number;
   readonly waiting: number;
+  readonly lossRequests: number;
+  readonly kills: number;
   readonly profileFolder: string | undefined;
 }
 
 /** Every figure the bench knows, with its heading. */
 export const figureHeadings = {
   perSecond: "per second",
+  perSecondFew: "a tenth waiting",
+  perSecondMany: "all waiting",
+  leastShare: "least share of the first",
   p50Ms: "p50 ms",
   p99Ms: "p99 ms",
   requests: "requests",
+  kills: "kills",
+  lost: "lost",
+  dropped: "dropped as seen",
   firstDeliverySeconds: "restart to first delivery, s",
+  mbPerSecond100B: "100 B, MB/s",
+  mbPerSecond8Kb: "8 KB, MB/s",
+  mbPerSecond256Kb: "256 KB, MB/s",
+  diskMbPerSecond: "disk, MB/s",
+  diskShare: "256 KB ÷ disk",
   cpuSecondsPer100k: "CPU s per 100,000",
   peakRssMb: "peak RSS MB",
   restartedRssMb: "peak RSS MB after the restart",
+  manyRssMb: "peak RSS MB, all waiting",
 } as const;
 
 export type FigureName = keyof typeof figureHeadings;
