@@ -23,11 +23,12 @@ export function dayMarkdown(setting: Setting, result: DayResult, curveFile: stri
     "",
     `Written by \`${command}\`. ${verdict}`,
     "",
-    `A day in the shape of the case, on ${engineNames[engine]}. It is compressed: ${text(speed)} simulated seconds in a`,
-    `second. Eight hours bring a tenth of the day's total each, service B processes a twentieth an hour, so the backlog`,
-    `grows all day and goes down in the evening. Nine in ten requests come in batches of up to 500, the others alone, each`,
-    `under a key of its own. Meanwhile every process is killed with SIGKILL again and again; what was killed before it`,
-    `answered is sent again. Then every id is listed, every result read over HTTP and compared with what its body demands.`,
+    `A day in the shape of the case, on ${engineNames[engine]}.`,
+    `It is compressed: ${text(speed)} simulated seconds in a second. Each of eight hours brings a tenth of the day's total, and`,
+    "service B processes a twentieth an hour, so the backlog grows all day and goes down in the evening. Nine in ten",
+    "requests come in batches of up to 500, the others alone, each under a key of its own. Meanwhile every process is",
+    "killed with SIGKILL again and again; what got no answer is sent again. In the end every id is listed, and every",
+    "result read over HTTP and compared with what its body demands.",
     "",
     `Machine: ${machine}. ${Object.entries(named)
       .map(([name, version]) => `${name} ${version}`)
@@ -40,8 +41,9 @@ export function dayMarkdown(setting: Setting, result: DayResult, curveFile: stri
     "",
     ...table(["phase", "seconds"], phaseRows(phases)),
     "",
-    `The backlog was ${text(Math.max(0, ...samples.map(backlogOf)))} at its peak: receipts in the client's books less lines in`,
-    `B's log, looked at five times a second. Memory is looked at once a second, a process with its children.`,
+    ...boundLines(result),
+    `The backlog was ${text(Math.max(0, ...samples.map(backlogOf)))} at its peak: receipts in the client's books less`,
+    "lines in B's log, looked at five times a second. Memory is looked at once a second, a process with its children.",
     "",
     `![The backlog over the day](${curveFile})`,
     "",
@@ -58,6 +60,16 @@ export function dayText(result: DayResult): string {
   const width = Math.max(...rows.map(([name = ""]) => name.length));
   const lines = rows.map(([name = "", value = ""]) => `${name.padEnd(width)}  ${value}`);
   return [...lines, ...result.violations.map((violation) => `RED ${violation}`)].join("\n");
+}
+
+/** What the absence of failures is worth. */
+function boundLines({ figures, kills, violations }: DayResult): readonly string[] {
+  if (violations.length > 0) return [];
+  const bound = (count: number): string => `${Number(Math.min(100, 300 / count).toPrecision(2))} %`;
+  return [
+    `Without a failure, fewer than ${bound(figures.accepted)} of requests and ${bound(kills.length)} of kills can be expected to fail (3/n, 95 %).`,
+    "",
+  ];
 }
 
 function figureRows({ figures, kills, behindMsMax }: DayResult): readonly (readonly string[])[] {

@@ -14,5 +14,8 @@ test("a day brings its total, two hundred thousand in an hour of the peak, and n
 test("a small day has every request in one minute or another", () => {
   const starts = minuteStarts(7);
   equal(starts[minutesPerDay], 7);
-  deepEqual([...starts], [...starts].toSorted((a, b) => a - b));
+  deepEqual(
+    [...starts],
+    [...starts].toSorted((a, b) => a - b),
+  );
 });
