@@ -107,6 +107,7 @@ async function liveThrough({ stage, folder, parcels, timed, ...options }: Life):
     random: seededRandom(options.seed, "kills"),
     signal: over.signal,
   });
+  killing.catch(() => undefined); // awaited, and told, at the end of the arrivals
   const noting = noteResults({ url: urls[0], books, sender }, { signal: over.signal });
   await timed("arrivals, under kills", () => sender.send());
   const violations = await timed("drain, under kills", async () => {
