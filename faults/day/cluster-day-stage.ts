@@ -45,6 +45,7 @@ export async function openClusterStage({ folder, ratePerHour }: DayStageOptions)
       RabbitMQ: rabbitmq.now.version,
       Redis: /version=([\d.]+)/i.exec(redis.now.output())?.[1] ?? "unknown",
     }),
+    wrongEnds: () => stage.members.flatMap(wrongEnds),
     async leftovers() {
       let left: string | undefined;
       await whenTrue(async () => (left = await depthSeen()) === undefined, emptyMsMax);

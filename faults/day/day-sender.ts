@@ -45,19 +45,19 @@ export class DaySender {
     this.#events.on("receipt", callback);
   }
 
-  /** Resolves once the day is over and every request has its receipt. */
-  async send(): Promise<void> {
-    const sending = Array.from({ length: connections }, (_, turn) => this.#sendInTurn(turn));
-    await Promise.all([this.#pace(), ...sending]);
+  /** Resolves once the day is over and every request has its receipt, or soon after the signal aborts. */
+  async send({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const sending = Array.from({ length: connections }, (_, turn) => this.#sendInTurn(turn, signal));
+    await Promise.all([this.#pace(signal), ...sending]);
   }
 
-  async #pace(): Promise<void> {
+  async #pace(signal: AbortSignal): Promise<void> {
     const { parcels, speed } = this.#options;
     const starts = minuteStarts(parcels.total);
     const startedAt = performance.now();
-    for (let minute = 0; minute < minutesPerDay; minute += 1) {
+    for (let minute = 0; minute < minutesPerDay && !signal.aborted; minute += 1) {
       const dueAt = startedAt + (minute * 60_000) / speed;
-      if (dueAt > performance.now()) await delay(dueAt - performance.now());
+      if (dueAt > performance.now()) await rest(dueAt - performance.now(), signal);
       const [from = 0, to = 0] = starts.slice(minute, minute + 2);
       for (const job of rangesOf(from, to)) this.#jobs.add(job);
       this.#noteBehind(from, performance.now() - startedAt, starts);
@@ -73,19 +73,19 @@ export class DaySender {
     this.behindMsMax = Math.max(this.behindMsMax, behindMs);
   }
 
-  async #sendInTurn(turn: number): Promise<void> {
+  async #sendInTurn(turn: number, signal: AbortSignal): Promise<void> {
     const { urls } = this.#options;
     const clients = urls.map(
       (url) => new Client(url, { headersTimeout: answerMsMax, bodyTimeout: answerMsMax, connect: { timeout: 5_000 } }),
     );
-    for (let at = turn; ;) {
+    for (let at = turn; !signal.aborted;) {
       const job = await this.#jobs.take();
       if (job === undefined) break;
       const isAccepted = await this.#sendOne(clients[at % clients.length] as Client, job);
       if (isAccepted) continue;
       this.#jobs.putBack(job);
       at += 1; // another gateway may be there
-      await delay(pauseMs);
+      await rest(pauseMs, signal);
     }
     await Promise.all(clients.map((client) => client.close()));
   }
@@ -123,6 +123,10 @@ export class DaySender {
       return { kind: "unknown", ...job, reason: error instanceof Error ? error.message : String(error) };
     }
   }
+}
+
+function rest(ms: number, signal: AbortSignal): Promise<void> {
+  return delay(ms, undefined, { signal }).catch(() => undefined); // told by the signal
 }
 
 class WrongAnswerError extends Error {}

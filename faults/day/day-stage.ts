@@ -7,9 +7,11 @@ export interface DayStage extends AsyncDisposable {
   readonly victims: readonly Victim[];
   /** Of the servers, by name. */
   versions(): Promise<Readonly<Record<string, string>>>;
+  /** A sentence for each life of a process of Sluice that ended neither by a kill nor by SIGTERM in order. */
+  wrongEnds(): readonly string[];
   /** After the drain: a sentence for each thing that is left where nothing should be. */
   leftovers(): Promise<readonly string[]>;
-  /** SIGTERM to each process of Sluice; a sentence for each that did not end in order. */
+  /** SIGTERM to each process of Sluice; a sentence for whatever is wrong then. */
   stop(): Promise<readonly string[]>;
 }
 

@@ -49,8 +49,8 @@ export interface DayResult {
   readonly violations: readonly string[];
 }
 
-/** With nothing coming about for so long, the rest never will. */
-const stillMsMax = 120_000;
+/** With nothing coming about for so long, or for an hour of the day, the rest never will. */
+const stillMsLeast = 120_000;
 const lookAgainMs = 200;
 const execute = promisify(execFile);
 
@@ -99,8 +99,10 @@ async function liveThrough({ stage, folder, parcels, timed, ...options }: Life):
   const sender = new DaySender({ urls, parcels, books, speed: options.speed });
   using watch = new Watch({ folder, victims, accepted: () => sender.accepted });
   const over = new AbortController();
+  const kills: Kill[] = [];
   const killing = killAll({
     victims,
+    onKill: (kill) => kills.push(kill),
     watch,
     kills: options.kills,
     progressMax: 2 * parcels.total,
@@ -109,31 +111,37 @@ async function liveThrough({ stage, folder, parcels, timed, ...options }: Life):
   });
   killing.catch(() => undefined); // awaited, and told, at the end of the arrivals
   const noting = noteResults({ url: urls[0], books, sender }, { signal: over.signal });
-  await timed("arrivals, under kills", () => sender.send());
+  const stillMsMax = Math.max(stillMsLeast, 3_600_000 / options.speed);
+  const still = whenStill(watch, { stillMsMax, signal: over.signal });
+  void still.then(() => over.abort());
+  await timed("arrivals, under kills", () => sender.send({ signal: over.signal }));
   const violations = await timed("drain, under kills", async () => {
-    const kills = await Promise.race([killing, whenStill(watch)]);
-    return kills === "still" ? ["the drain stood still under kills"] : await drained(stage, watch);
+    const end = await Promise.race([killing, still]);
+    return end === "still" ? ["nothing came about any more, under kills"] : await drained(stage, over.signal);
   });
   over.abort();
   await noting;
-  const kills = violations.length === 0 ? await killing : [];
+  if (violations.length > 0 && (await readBacklog(urls[0])) === undefined)
+    throw new Error([...violations, ...stage.wrongEnds()].join("\n"));
   const { samples, peakMiB } = watch;
   return { kills, samples, peakMiB, behindMsMax: sender.behindMsMax, violations };
 }
 
-/** Resolves once nothing has come about for long. */
-async function whenStill(watch: Watch): Promise<"still"> {
-  while (watch.elapsedMs - watch.movedAtMs < stillMsMax) await delay(lookAgainMs, undefined, { ref: false });
+/** Resolves once nothing has come about for long, or the signal aborts. */
+async function whenStill(
+  watch: Watch,
+  { stillMsMax, signal }: { readonly stillMsMax: number; readonly signal: AbortSignal },
+): Promise<"still"> {
+  while (!signal.aborted && watch.elapsedMs - watch.movedAtMs < stillMsMax) await delay(lookAgainMs);
   return "still";
 }
 
 /** Waits for the last outcome; a sentence when it does not come. */
-async function drained({ urls: [url] }: DayStage, watch: Watch): Promise<readonly string[]> {
+async function drained({ urls: [url] }: DayStage, signal: AbortSignal): Promise<readonly string[]> {
   for (;;) {
     const backlog = await readBacklog(url);
     if (backlog === 0) return [];
-    if (watch.elapsedMs - watch.movedAtMs > stillMsMax)
-      return [`${backlog} requests are in the backlog, and stay there`];
+    if (signal.aborted) return [`${backlog ?? "unknown"} requests are in the backlog, and stay there`];
     await delay(lookAgainMs);
   }
 }

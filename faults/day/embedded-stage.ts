@@ -37,6 +37,7 @@ export async function openEmbeddedStage({ folder, ratePerHour }: DayStageOptions
     urls: [`http://127.0.0.1:${port}`],
     victims: [memberVictim("sluice up", member)],
     versions: () => Promise.resolve({}),
+    wrongEnds: () => wrongEnds(member),
     leftovers: () => Promise.resolve([]),
     async stop() {
       await member.stop();

@@ -15,6 +15,7 @@ export interface KillOptions {
   /** Of receipts and effects together, by the end. */
   readonly progressMax: number;
   readonly random: Random;
+  readonly onKill: (kill: Kill) => void;
   /** No more kills. */
   readonly signal: AbortSignal;
 }
@@ -24,11 +25,11 @@ const lastShare = 0.95;
 /** A request that dies with its process again and again is taken for poison: each life has to get somewhere. */
 const progressPerLifeShare = 0.002;
 
-/** Resolves, with all kills, once the last process was killed for the last time. */
-export async function killAll({ victims, ...options }: KillOptions): Promise<readonly Kill[]> {
+/** Resolves once the last process was killed for the last time. */
+export async function killAll({ victims, ...options }: KillOptions): Promise<"killed"> {
   const plans = victims.map((victim) => ({ victim, goals: goalsOf(options) }));
-  const kills = await Promise.all(plans.map((plan) => killOne(plan, options)));
-  return kills.flat().toSorted((a, b) => a.atMs - b.atMs);
+  await Promise.all(plans.map((plan) => killOne(plan, options)));
+  return "killed";
 }
 
 function goalsOf({ kills, progressMax, random }: Omit<KillOptions, "victims">): readonly number[] {
@@ -37,16 +38,14 @@ function goalsOf({ kills, progressMax, random }: Omit<KillOptions, "victims">): 
 
 async function killOne(
   { victim, goals }: { readonly victim: Victim; readonly goals: readonly number[] },
-  { watch, progressMax, signal }: Omit<KillOptions, "victims">,
-): Promise<readonly Kill[]> {
-  const kills: Kill[] = [];
+  { watch, progressMax, onKill, signal }: Omit<KillOptions, "victims">,
+): Promise<void> {
   let least = 0;
   for (const goal of goals) {
     await watch.reached(Math.max(goal, Math.min(least, lastShare * progressMax)));
-    if (signal.aborted) break;
-    kills.push({ name: victim.name, atMs: watch.elapsedMs });
+    if (signal.aborted) return;
     await victim.kill();
+    onKill({ name: victim.name, atMs: watch.elapsedMs });
     least = watch.progress + progressPerLifeShare * progressMax;
   }
-  return kills;
 }
