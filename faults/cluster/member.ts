@@ -8,7 +8,8 @@ import { graceSeconds, stopGracefully } from "../stage.ts";
 export type Role = "gateway" | "worker";
 
 export interface MemberOptions {
-  readonly role: Role;
+  /** `up` is both in one process, without a cluster. */
+  readonly role: Role | "up";
   /** From 1. */
   readonly number: number;
   readonly args: readonly string[];
@@ -33,7 +34,7 @@ const pauseMs = 500;
 const ready = /^Sluice (?:listens|works) on /;
 
 export class Member implements AsyncDisposable {
-  readonly role: Role;
+  readonly role: Role | "up";
   readonly name: string;
   readonly ends: End[] = [];
   readonly #options: MemberOptions;

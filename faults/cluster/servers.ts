@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { lastingPort, rabbitmq4, startPostgres, startRabbitmq, startRedis, temporaryFolder } from "@sluice/testing";
 import type { Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
 
-interface Running extends AsyncDisposable {
+export interface Running extends AsyncDisposable {
+  readonly pid: number;
   readonly exited: Promise<Exit>;
   output(): string;
   kill(signal: NodeJS.Signals): boolean;

@@ -6,7 +6,7 @@ import { whenReachable } from "./reach.ts";
 import { isParent, runReplicas } from "./replicas.ts";
 import { openRoleLog, sourcesOf, type MemberOptions } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
-import type { Parts } from "./serve.ts";
+import type { Parts, Server } from "./serve.ts";
 
 export interface Member extends Pick<Parts, "intake" | "work"> {
   readonly role: "gateway" | "worker";
@@ -26,10 +26,10 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
       import("../engines/cluster/open.ts"),
     ]);
     const { servers, queues, retentionMs } = settings;
-    const engine = await whenReachable(() => openCluster({ servers, queues, name, log: memberLog, retentionMs }), {
-      waitMs: options.waitForServers,
-      log: memberLog,
-    });
-    return serve({ role, engine, queues, ...parts, log: memberLog });
+    const start = async (): Promise<Server> => {
+      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs });
+      return serve({ role, engine, queues, ...parts, log: memberLog });
+    };
+    return whenReachable(start, { waitMs: options.waitForServers, log: memberLog });
   }, memberLog);
 }

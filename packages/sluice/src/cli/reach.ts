@@ -10,7 +10,7 @@ export interface Patience {
   readonly log: Logger;
 }
 
-/** Tries again while a server is unreachable, until the time is up. */
+/** Tries again while a server is unreachable, or goes away again on the way, until the time is up. */
 export async function whenReachable<T>(open: () => Promise<T>, { waitMs, log }: Patience): Promise<T> {
   const endsAt = systemClock.monotonic() + waitMs;
   let told = "";
@@ -19,7 +19,7 @@ export async function whenReachable<T>(open: () => Promise<T>, { waitMs, log }: 
       return await open();
     } catch (error) {
       const leftMs = endsAt - systemClock.monotonic();
-      if (leftMs <= 0 || !(error instanceof SluiceError && error.code === "unreachable")) throw error;
+      if (leftMs <= 0 || !(error instanceof SluiceError && error.consequence === "unavailable")) throw error;
       if (error.message !== told) log.warn({ err: error.message }, "waiting for a server");
       told = error.message;
       await sleep(Math.min(retryMs, leftMs));

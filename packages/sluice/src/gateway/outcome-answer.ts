@@ -1,6 +1,7 @@
 // How the outcome of a request is told: on its result route, and to a submit that waited for it.
 import type { FastifyReply } from "fastify";
 import { SluiceError } from "../core/errors.ts";
+import type { RequestId } from "../core/request-id.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { GatewayContext } from "./context.ts";
 import { sendContent } from "./content-answer.ts";
@@ -11,11 +12,21 @@ export async function sendResult(context: GatewayContext, reply: FastifyReply, s
     await context.views.freshen();
     throw outcomeError(context, status);
   }
-  const result = await context.engine.readResult(status.id);
-  if (result === undefined)
-    throw new SluiceError("not-found", `the result of request ${status.id} is not kept any more`);
-  reply.header("sluice-request-id", status.id);
+  if (await sendResultIfDone(context, reply, status.id)) return;
+  throw new SluiceError("not-found", `the result of request ${status.id} is not kept any more`);
+}
+
+/** False when there is no result to send, whatever the reason. */
+export async function sendResultIfDone(
+  { engine }: GatewayContext,
+  reply: FastifyReply,
+  id: RequestId,
+): Promise<boolean> {
+  const result = await engine.readResult(id);
+  if (result === undefined) return false;
+  reply.header("sluice-request-id", id);
   sendContent(reply, result);
+  return true;
 }
 
 /** Why there is no result. */

@@ -11,7 +11,7 @@ import { sendContent } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { formatCursor, parseCursor } from "./cursor.ts";
-import { sendResult } from "./outcome-answer.ts";
+import { sendResult, sendResultIfDone } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { parameterError } from "./problem.ts";
 import { viewOfRequest } from "./request-view.ts";
@@ -33,9 +33,11 @@ export function addReadRoutes(app: App, context: GatewayContext): void {
     params,
     response: bytesAnswer("The result"),
   };
-  app.get("/v1/requests/:id/result", { schema: resultSchema }, async (request, reply) =>
-    sendResult(context, reply, await readKnown(context, request.params.id)),
-  );
+  app.get("/v1/requests/:id/result", { schema: resultSchema }, async (request, reply) => {
+    // Only where there is no result is the state asked for, to tell why.
+    if (await sendResultIfDone(context, reply, knownId(request.params.id))) return;
+    await sendResult(context, reply, await readKnown(context, request.params.id));
+  });
 
   const bodySchema = { summary: "What was sent", tags, params, response: bytesAnswer("The body") };
   app.get("/v1/requests/:id/body", { schema: bodySchema }, async (request, reply) => {

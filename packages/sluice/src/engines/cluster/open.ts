@@ -21,7 +21,18 @@ const BEGIN_TALLIES: Statement = {
  * another kind. Without RabbitMQ or Redis it starts all the same: intake goes on.
  */
 export async function openCluster(options: ClusterOptions): Promise<ClusterEngine> {
-  await checkLedger(options);
+  try {
+    await checkLedger(options);
+    return await join(options);
+  } catch (error) {
+    // At any step of the start: whoever waits for the servers goes on waiting.
+    if (error instanceof SluiceError && error.code === "store-unavailable")
+      throw new SluiceError("unreachable", error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function join(options: ClusterOptions): Promise<ClusterEngine> {
   const parts = partsOf(options);
   try {
     await parts.queues.read(parts.reading);
@@ -42,17 +53,11 @@ export async function openCluster(options: ClusterOptions): Promise<ClusterEngin
 
 async function checkLedger({ servers, queues }: ClusterOptions): Promise<void> {
   await using connection = new Connection({ databaseUrl: servers.databaseUrl, name: "sluice start" });
-  try {
-    await checkSettings(connection);
-    await checkSchema(
-      connection,
-      queues.map(({ name }) => name),
-    );
-  } catch (error) {
-    if (error instanceof SluiceError && error.code === "store-unavailable")
-      throw new SluiceError("unreachable", error.message, { cause: error });
-    throw error;
-  }
+  await checkSettings(connection);
+  await checkSchema(
+    connection,
+    queues.map(({ name }) => name),
+  );
 }
 
 /** RabbitMQ may be out while a process starts; it is looked for until it is there. */
