@@ -1,4 +1,5 @@
 // POST /v1/queues/{queue}/batches: many requests as NDJSON, all or nothing.
+import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -40,14 +41,24 @@ interface BatchCall {
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
   checkIntake(context, request.raw.headers);
-  const bytes = await readBody(request.raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" });
+  const receipts = await readAndStore(context, queue, request.raw);
+  reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
+  return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
+}
+
+async function readAndStore(
+  context: GatewayContext,
+  queue: IntakeQueue,
+  raw: IncomingMessage,
+): Promise<readonly Receipt[]> {
+  using place = context.batchRoom.enter(); // until it is stored: it waits for its turn with all its bytes
+  const bytes = await readBody(raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" }, place);
   await context.views.freshen();
   const store = (): Promise<readonly Receipt[]> => storeBatch(context, queue, bytes);
   // Small batches share a commit with each other; large ones fill one alone, and would fill the memory together.
   const receipts = await (bytes.length > sliceBytes ? context.batches.inTurn(store) : store());
   release(bytes);
-  reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
-  return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
+  return receipts;
 }
 
 async function storeBatch(context: GatewayContext, queue: IntakeQueue, bytes: Buffer): Promise<readonly Receipt[]> {
