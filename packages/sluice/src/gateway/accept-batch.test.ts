@@ -62,7 +62,7 @@ describe("a batch", () => {
 });
 
 test("batches that arrive together hold no more than their bound: the largest is sent away with 503, the others are taken", async () => {
-  await using sut = await GatewayUnderTest.open({ limits: { batchesBytesMax: 300_000 } });
+  await using sut = await GatewayUnderTest.open({ limits });
   const large = new Upload(sut.url, { lines: 20 });
   const small = new Upload(sut.url, { lines: 10 });
   await large.write(19);
@@ -74,8 +74,34 @@ test("batches that arrive together hold no more than their bound: the largest is
   assert.equal(json.accepted, 10);
 });
 
+test("a batch that waits for its turn is sent away as well, at once, and nothing of it is stored", async () => {
+  await using sut = await GatewayUnderTest.open({ limits: { batchBytesMax: 500_000, batchesBytesMax: 700_000 } });
+  const begun = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const { engine } = sut;
+  const accept = engine.accept.bind(engine);
+  engine.accept = async (requests) => {
+    begun.resolve();
+    await goOn.promise;
+    return accept(requests);
+  };
+  const first = sut.post(route, batchLine.repeat(30));
+  await begun.promise; // its turn lasts from here on
+  const waiting = sut.post(route, batchLine.repeat(25));
+  for (let rounds = 0; rounds < 10; rounds += 1) await sut.fetch("/livez"); // it is whole by then, and waits
+  const last = new Upload(sut.url, { lines: 10 });
+  await last.write(9);
+  const { status, headers } = await waiting;
+  assert.deepEqual([status, headers.get("retry-after")], [503, "1"]);
+  goOn.resolve();
+  assert.equal((await first).status, 202);
+  await last.write(1);
+  assert.match(await last.answer, /^HTTP\/1.1 202 /);
+  assert.equal((await sut.fetch("/v1/queues/orders")).json.accepted, 40);
+});
+
 test("a batch gives its room back however it ends", async () => {
-  await using sut = await GatewayUnderTest.open({ limits: { batchesBytesMax: 300_000 } });
+  await using sut = await GatewayUnderTest.open({ limits });
   const batch = batchLine.repeat(20);
   for (let round = 0; round < 3; round += 1) {
     const broken = new Upload(sut.url, { lines: 20 });
@@ -86,6 +112,7 @@ test("a batch gives its room back however it ends", async () => {
   }
 });
 
+const limits = { batchBytesMax: 250_000, batchesBytesMax: 300_000 };
 const batchLine = `{"body":"${"x".repeat(12_000)}"}\n`;
 
 /** A batch that is sent line by line, on a connection of its own. */

@@ -28,13 +28,14 @@ describe("at the room's bound", () => {
     );
   });
 
-  test("one that is whole stays, and who arrives gives way", () => {
+  test("one whose turn has come stays, and who arrives gives way", () => {
     const room = new BodyRoom(100);
-    const [whole, arriving] = [enter(room), enter(room)];
-    whole.place.take(90);
-    whole.place.settle();
+    const [begun, arriving] = [enter(room), enter(room)];
+    begun.place.take(90);
+    assert.equal(begun.place.begin(), true);
     arriving.place.take(11);
-    assert.deepEqual([whole.isSentAway(), arriving.isSentAway()], [false, true]);
+    assert.deepEqual([begun.isSentAway(), arriving.isSentAway()], [false, true]);
+    assert.equal(arriving.place.begin(), false);
   });
 
   test("whoever leaves makes room, once", () => {

@@ -8,15 +8,16 @@ const retryAfterSeconds = 1;
 export interface BodyPlace extends Disposable {
   /** Counts more of it. It may be sent away in this very call. */
   take(bytes: number): void;
-  /** It is whole: its sender waits for the answer, and it is not sent away any more. */
-  settle(): void;
-  /** Whoever reads it is told that it has to give way. */
+  /** Its turn has come, and it is not sent away any more; false when it was already. */
+  begin(): boolean;
+  /** Whoever holds the bytes is told to give them up. */
   onGiveWay: ((error: SluiceError) => void) | undefined;
 }
 
 export class BodyRoom {
   readonly #bytesMax: number;
-  readonly #arriving = new Set<Place>();
+  /** Those that are arriving, or wait for their turn. */
+  readonly #waiting = new Set<Place>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -30,18 +31,18 @@ export class BodyRoom {
       take: (bytes) => {
         place.bytes += bytes;
         this.#bytes += bytes;
-        while (this.#bytes > this.#bytesMax && this.#arriving.size > 0) this.#sendAwayLargest();
+        while (this.#bytes > this.#bytesMax && this.#waiting.size > 0) this.#sendAwayLargest();
       },
-      settle: () => void this.#arriving.delete(place),
+      begin: () => this.#waiting.delete(place),
       [Symbol.dispose]: () => this.#leave(place),
     };
-    this.#arriving.add(place);
+    this.#waiting.add(place);
     return place;
   }
 
-  /** Of all that are still arriving the one that holds most: whoever sends little is not made to pay for who sends much. */
+  /** The one that holds most: whoever sends little is not made to pay for who sends much. */
   #sendAwayLargest(): void {
-    const [first, ...others] = this.#arriving;
+    const [first, ...others] = this.#waiting;
     const largest = others.reduce((most, place) => (place.bytes > most.bytes ? place : most), first as Place);
     this.#leave(largest);
     largest.onGiveWay?.(
@@ -52,7 +53,7 @@ export class BodyRoom {
   }
 
   #leave(place: Place): void {
-    this.#arriving.delete(place);
+    this.#waiting.delete(place);
     this.#bytes -= place.bytes;
     place.bytes = 0;
   }

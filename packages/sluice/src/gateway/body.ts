@@ -6,6 +6,8 @@ import type { BodyPlace, BodyRoom } from "./body-room.ts";
 
 /** After an early answer this much is read on, so that a reset does not overtake the answer. */
 const discardBytesMax = 4 * 1024 * 1024;
+/** For whoever sends on all the same: the connection is read no further, and this long it has to read the answer. */
+const lingerMs = 1_000;
 
 export interface BodyBound {
   readonly bytesMax: number;
@@ -32,7 +34,6 @@ export function readBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlac
       place.take(chunk.length);
     };
     const onEnd = (): void => {
-      place.settle();
       if (chunks.length === 1) return resolve(chunks[0] as Buffer);
       const body = Buffer.concat(chunks, bytes);
       for (const chunk of chunks) release(chunk);
@@ -65,10 +66,15 @@ export function release(bytes: Buffer): void {
 export function discardBody(raw: IncomingMessage): void {
   if (raw.complete) return;
   let left = discardBytesMax;
-  raw.on("data", (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     left -= chunk.length;
-    if (left < 0) raw.destroy();
-  });
+    if (left >= 0) return;
+    raw.off("data", onData);
+    raw.pause();
+    const hangUp = setTimeout(() => raw.destroy(), lingerMs);
+    raw.once("close", () => clearTimeout(hangUp));
+  };
+  raw.on("data", onData);
   raw.resume();
 }
 
