@@ -1,9 +1,8 @@
 import { loadConfig } from "../load/embedded-field.ts";
 import { resultsRead, type Field } from "../load/field.ts";
+import type { Resident } from "../load/peaks.ts";
 import { ClusterStage, type ClusterStageOptions } from "./cluster-stage.ts";
-import type { Member, Role } from "./member.ts";
-
-const mibMax: Readonly<Record<Role, number>> = { gateway: 300, worker: 300 };
+import type { Member } from "./member.ts";
 
 export async function openClusterField(
   { servers, logFolder }: Pick<ClusterStageOptions, "servers" | "logFolder">,
@@ -26,6 +25,6 @@ export async function openClusterField(
   };
 }
 
-function residentOf({ name, role, pid }: Member): { name: string; pid: number; mibMax: number }[] {
-  return pid === undefined ? [] : [{ name, pid, mibMax: mibMax[role] }];
+function residentOf({ name, pid }: Member): Resident[] {
+  return pid === undefined ? [] : [{ name, pid }];
 }

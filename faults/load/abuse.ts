@@ -18,12 +18,14 @@ const calmSeconds = 10;
 /** A body that is too slow is cut off after 30 s. */
 const abuseSeconds = 33;
 const shareMin = 0.95;
+/** Of any process: the batches alone, held whole and at once, would be 384. */
+const mibMax = 400;
 const drainMsMax = 30_000;
 
 export async function playAbuse({ open }: LoadOptions): Promise<Played> {
   await using field = await open();
   const { urls, ledger } = field;
-  const peaks = new Peaks();
+  const peaks = new Peaks(mibMax);
   const good = { ...traffic, urls, ledger, next: jsonParcels({ name: "good" }) };
   const warm = await offer({ ...good, seconds: 2 });
   const calm = await offer({ ...good, seconds: calmSeconds });

@@ -20,6 +20,8 @@ const requestsShort = 2_000;
 const hopelessEvery = 1_000;
 const repeatedKeys = 200;
 const retentionMs = 2_000;
+/** Of any process, whatever waits: the embedded engine has all in one, a gateway or a worker needs less. */
+const mibMax = 300;
 const drainMsMax = 240_000;
 
 export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promise<Played> {
@@ -27,7 +29,7 @@ export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promi
   await using field = await open({ retention: `${retentionMs}ms` });
   const { urls, ledger } = field;
   const [url] = urls;
-  const peaks = new Peaks();
+  const peaks = new Peaks(mibMax);
   const wrong: string[] = [];
   await order(url, "pause");
   const filling = { urls, ledger, next: jsonParcels({ name: "waiting", hopelessEvery }), linesPerBatch: 1_000 };

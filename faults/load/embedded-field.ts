@@ -3,8 +3,6 @@ import type { Sluice } from "@sluice/testing";
 import { Stage, stopGracefully } from "../stage.ts";
 import { resultsRead, type Field } from "./field.ts";
 
-/** Gateway, writer, reader and handlers in one process. */
-const mibMax = 300;
 export const loadConfig = fileURLToPath(new URL("./load.config.ts", import.meta.url));
 
 export async function openEmbeddedField({ retention = "7d" }: { readonly retention?: string } = {}): Promise<Field> {
@@ -17,7 +15,7 @@ export async function openEmbeddedField({ retention = "7d" }: { readonly retenti
     urls: [stage.url],
     ledger: stage.ledger,
     folder: stage.folder,
-    residents: () => [{ name: "sluice up", pid: sluice.pid, mibMax }],
+    residents: () => [{ name: "sluice up", pid: sluice.pid }],
     async keepForDays() {
       await stopGracefully(sluice);
       sluice = await stage.startAlive();

@@ -12,6 +12,8 @@ const requests = 200_000;
 const requestsShort = 2_000;
 /** Of the requests so many come one at a time. */
 const singleShare = 0.1;
+/** Of any process: at full speed garbage is collected late. */
+const mibMax = 400;
 const drainMsMax = 120_000;
 
 export async function playPeak({ open, isShort }: LoadOptions): Promise<Played> {
@@ -20,7 +22,7 @@ export async function playPeak({ open, isShort }: LoadOptions): Promise<Played> 
   const total = isShort ? requestsShort : requests;
   const singles = total * singleShare;
   const sender = new Sender(ledger, jsonParcels({ name: "single" }));
-  const peaks = new Peaks();
+  const peaks = new Peaks(mibMax);
   const startedAt = performance.now();
   const { signal } = new AbortController();
   await Promise.all([

@@ -5,34 +5,32 @@ export interface Resident {
   /** Such as `gateway 1`. */
   readonly name: string;
   readonly pid: number;
-  /** What its memory may reach, in MiB. */
-  readonly mibMax: number;
 }
 
 export class Peaks {
-  readonly #peaks = new Map<string, { readonly mib: number; readonly mibMax: number }>();
+  readonly #mibMax: number;
+  readonly #peaks = new Map<string, number>();
+
+  /** What each of them may hold. */
+  constructor(mibMax: number) {
+    this.#mibMax = mibMax;
+  }
 
   /** To be called before a process ends: its peak goes with it. */
   note(residents: readonly Resident[]): void {
-    for (const { name, pid, mibMax } of residents) {
-      const mib = Math.max(peakMiB(pid), this.#peaks.get(name)?.mib ?? 0);
-      this.#peaks.set(name, { mib, mibMax });
-    }
+    for (const { name, pid } of residents) this.#peaks.set(name, Math.max(peakMiB(pid), this.#peaks.get(name) ?? 0));
   }
 
   /** For the row's notes. */
   text(): string {
-    return `peak memory in MiB (at most): ${this.#each(({ mib, mibMax }) => `${Math.round(mib)} (${mibMax})`).join(", ")}`;
+    const each = [...this.#peaks].map(([name, mib]) => `${name} ${Math.round(mib)}`);
+    return `peak memory in MiB, of at most ${this.#mibMax}: ${each.join(", ")}`;
   }
 
   violations(): readonly string[] {
     return [...this.#peaks]
-      .filter(([, { mib, mibMax }]) => !(mib > 0 && mib <= mibMax))
-      .map(([name, { mib, mibMax }]) => `${name} held ${Math.round(mib)} MiB at its peak, of ${mibMax}`);
-  }
-
-  #each(show: (peak: { readonly mib: number; readonly mibMax: number }) => string): readonly string[] {
-    return [...this.#peaks].map(([name, peak]) => `${name} ${show(peak)}`);
+      .filter(([, mib]) => !(mib > 0 && mib <= this.#mibMax))
+      .map(([name, mib]) => `${name} held ${Math.round(mib)} MiB at its peak, of at most ${this.#mibMax}`);
   }
 }
 

@@ -7,7 +7,7 @@ import type { BodyPlace, BodyRoom } from "./body-room.ts";
 /** After an early answer this much is read on, so that a reset does not overtake the answer. */
 const discardBytesMax = 4 * 1024 * 1024;
 /** For whoever sends on all the same: the connection is read no further, and this long it has to read the answer. */
-const lingerMs = 1_000;
+const lingerMs = 5_000;
 
 export interface BodyBound {
   readonly bytesMax: number;
