@@ -1,7 +1,7 @@
 // The abuser, as a process of its own: node abuser.ts SECONDS URL... It attacks until the time is over, and prints how each
 // kind of attack was answered.
 import { randomBytes } from "node:crypto";
-import { request, type IncomingMessage } from "node:http";
+import { Agent, request, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
@@ -72,11 +72,15 @@ function attack(kind: AttackKind, url: string, round: number): Promise<string> {
 
 function send(url: string, body: Iterable<Buffer>, headers: Record<string, string> = {}): Promise<string> {
   return new Promise((resolve) => {
-    const outgoing = request(url, { method: "POST", headers, agent: false, timeout: answerMsMax });
+    const agent = new Agent({ keepAlive: true }); // one connection for each try, and nobody asks for its end
+    const outgoing = request(url, { method: "POST", headers, agent, timeout: answerMsMax });
     let isAnswered = false;
     outgoing.on("response", (response) => {
       isAnswered = true;
-      response.resume().on("close", () => outgoing.destroy());
+      response.resume().on("close", () => {
+        outgoing.destroy();
+        agent.destroy();
+      });
       resolve(answerOf(response));
     });
     outgoing.on("timeout", () => outgoing.destroy());

@@ -68,6 +68,7 @@ export function discardBody(raw: IncomingMessage): void {
   let left = discardBytesMax;
   const onData = (chunk: Buffer): void => {
     left -= chunk.length;
+    release(chunk);
     if (left >= 0) return;
     raw.off("data", onData);
     raw.pause();
