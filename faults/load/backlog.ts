@@ -11,8 +11,7 @@ import { drained, perSecond, type Field, type LoadOptions } from "./field.ts";
 import { jsonParcels } from "./parcels.ts";
 import { Peaks } from "./peaks.ts";
 
-export const backlogFault =
-  "a backlog of 100,000 (--full: 1,000,000) waits longer than the retention; dead ones are replayed twice";
+export const backlogFault = "a great backlog waits longer than the retention; dead ones are replayed twice";
 
 const requests = 100_000;
 const requestsFull = 1_000_000;

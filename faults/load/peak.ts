@@ -6,7 +6,7 @@ import { drained, perSecond, type LoadOptions } from "./field.ts";
 import { jsonParcels } from "./parcels.ts";
 import { Peaks } from "./peaks.ts";
 
-export const peakFault = "none: an hour's peak of 200,000 as fast as it is taken, then drained";
+export const peakFault = "none: an hour's peak as fast as it is taken, then drained";
 
 const requests = 200_000;
 const requestsShort = 2_000;
