@@ -16,9 +16,9 @@ export async function openClusterField(
     ledger: stage.ledger,
     folder: stage.folder,
     residents: () => stage.members.flatMap(residentOf),
-    async keepForDays() {
-      kept = "7d";
-      for (const member of stage.members) await member.restart();
+    async restart(keptFromNow) {
+      kept = keptFromNow;
+      await Promise.all(stage.members.map((member) => member.restart()));
     },
     finish: () => stage.finish([], { resultsMax: resultsRead }),
     [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),

@@ -25,7 +25,8 @@ const drainMsMax = 240_000;
 
 export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promise<Played> {
   const total = isShort ? requestsShort : isFull ? requestsFull : requests;
-  await using field = await open({ retention: `${retentionMs}ms` });
+  const retention = `${retentionMs}ms`;
+  await using field = await open({ retention });
   const { urls, ledger } = field;
   const [url] = urls;
   const peaks = new Peaks(mibMax);
@@ -33,9 +34,11 @@ export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promi
   await order(url, "pause");
   const filling = { urls, ledger, next: jsonParcels({ name: "waiting", hopelessEvery }), linesPerBatch: 1_000 };
   const { ms: fillMs } = await timed(() => sendBatches({ ...filling, total, connections: 4 }));
+  peaks.note(field.residents());
+  await field.restart(retention); // at its start it looks for what is older, whichever the engine
   wrong.push(...(await repeatsAfterRetention(field)));
   peaks.note(field.residents());
-  await field.keepForDays(); // what is finished from here on is to be read back
+  await field.restart("7d"); // what is finished from here on is to be read back
   const { ms: drainMs, value: left } = await timed(async () => {
     await order(url, "resume");
     return drained(url, total, drainMsMax);

@@ -16,9 +16,9 @@ export async function openEmbeddedField({ retention = "7d" }: { readonly retenti
     ledger: stage.ledger,
     folder: stage.folder,
     residents: () => [{ name: "sluice up", pid: sluice.pid }],
-    async keepForDays() {
+    async restart(kept) {
       await stopGracefully(sluice);
-      sluice = await stage.startAlive();
+      sluice = await stage.startAlive({ args: ["--retention", kept] });
     },
     async finish() {
       await stopGracefully(sluice);

@@ -12,14 +12,14 @@ export interface Field extends AsyncDisposable {
   /** The handler's folder. */
   readonly folder: string;
   residents(): readonly Resident[];
-  /** SIGTERM to each, and started again; from then on finished requests are kept for days. */
-  keepForDays(): Promise<void>;
+  /** SIGTERM to each, and started again, with another retention. */
+  restart(retention: string): Promise<void>;
   /** Reads everything back, of the results some, and stops. */
   finish(): Promise<{ readonly figures: Figures; readonly violations: string[] }>;
 }
 
 export interface LoadOptions extends PlayOptions {
-  open(options?: { /** Until `keepForDays`. */ readonly retention?: string }): Promise<Field>;
+  open(options?: { readonly retention?: string }): Promise<Field>;
 }
 
 /** Results that are read back of a load; of the others the state, and B's effect. */
