@@ -11,7 +11,7 @@ export const peakFault = "none: an hour's peak as fast as it is taken, then drai
 const requests = 200_000;
 const requestsShort = 2_000;
 /** Of the requests so many come one at a time. */
-const singleShare = 0.1;
+const singleShare = 0.02;
 /** Of any process: at full speed garbage is collected late. */
 const mibMax = 400;
 const drainMsMax = 120_000;
