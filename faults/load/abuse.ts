@@ -60,6 +60,10 @@ async function abuse(urls: readonly string[], seconds: number): Promise<Tallies>
 }
 
 function judgeService(calm: Service, abused: Service): readonly string[] {
+  if (calm.perSecond < shareMin * traffic.perSecond)
+    return [
+      `calm it served ${calm.perSecond.toFixed(1)}/s of ${traffic.perSecond}/s: this machine has no room to measure`,
+    ];
   const share = abused.perSecond / calm.perSecond;
   return share >= shareMin ? [] : [`good traffic kept ${(100 * share).toFixed(1)} % of its rate, of at least 95 %`];
 }
