@@ -24,8 +24,8 @@ const sound: Evidence = {
     { id: "id-b", sha256: "2" },
   ],
   readings: [
-    { id: "id-a", key: "a", state: "done", resultHash: "result-a", resultOf: "1" },
-    { id: "id-b", key: "b", state: "done", resultHash: "result-b", resultOf: "2" },
+    { id: "id-a", key: "a", state: "done", isResultRead: true, resultHash: "result-a", resultOf: "1" },
+    { id: "id-b", key: "b", state: "done", isResultRead: true, resultHash: "result-b", resultOf: "2" },
   ],
 };
 const [readingA, readingB] = sound.readings as [Evidence["readings"][number], Evidence["readings"][number]];
@@ -37,6 +37,17 @@ interface Seed {
 }
 
 const seeds: readonly Seed[] = [
+  {
+    fault: "a result of another body, of which it was read, beside one of which it was not",
+    evidence: {
+      ...sound,
+      readings: [
+        { ...readingA, resultOf: "9" },
+        { ...readingB, isResultRead: false, resultHash: undefined, resultOf: undefined },
+      ],
+    },
+    red: "mismatched",
+  },
   {
     fault: "an accepted request that the store does not know",
     evidence: { ...sound, readings: [readingA] },

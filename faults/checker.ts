@@ -8,6 +8,8 @@ export interface Reading {
   readonly id: string;
   readonly key: string;
   readonly state: string;
+  /** Of a great many requests the results of some are read. */
+  readonly isResultRead: boolean;
   /** For a done one: the hash of the result's bytes, and the body's hash that B wrote into it. */
   readonly resultHash: string | undefined;
   readonly resultOf: string | undefined;
@@ -60,6 +62,10 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
     const state = readingById.get(id)?.state;
     return state === "dead" || state === "cancelled" || (state === "done" && effectIds.has(id));
   };
+  const isChanged = ({ id, resultHash }: { readonly id: string; readonly resultHash: string }): boolean => {
+    const reading = readingById.get(id);
+    return reading?.isResultRead !== false && reading?.resultHash !== resultHash;
+  };
   const mayHaveCome = new Set([...accepted, ...unknown].map(parcelName));
   const came = new Set(effects.map(({ id, sha256 }) => `${keyById.get(id)} ${sha256}`));
   const refused = new Set(ledger.filter(isOf("refused")).map(parcelName));
@@ -72,15 +78,15 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
     lost: countUnique(accepted.filter(({ id }) => !isEnded(id)).map(({ id }) => id)),
     doubledOutcomes:
       sumOf([...idsByKey.values()].map((ids) => ids.size - 1)) +
-      countUnique(
-        told.filter(({ id, resultHash }) => readingById.get(id)?.resultHash !== resultHash).map(({ id }) => id),
-      ),
+      countUnique(told.filter(isChanged).map(({ id }) => id)),
     doubledEffects: effectKeys.length - countUnique(effectKeys),
     phantom:
       readings.filter(({ key }) => !keysSent.has(key)).length + effects.filter(({ id }) => !keyById.has(id)).length,
     mismatched:
       effects.filter(({ id, sha256 }) => keyById.has(id) && !sent.has(`${keyById.get(id)} ${sha256}`)).length +
-      readings.filter(({ state, key, resultOf }) => state === "done" && !sent.has(`${key} ${resultOf}`)).length,
+      readings.filter(
+        ({ state, isResultRead, key, resultOf }) => state === "done" && isResultRead && !sent.has(`${key} ${resultOf}`),
+      ).length,
     refusedWithEffect: [...refused].filter((name) => !mayHaveCome.has(name) && came.has(name)).length,
   };
 }

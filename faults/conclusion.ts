@@ -9,6 +9,8 @@ export interface ConcludeOptions {
   /** Of every gateway. */
   readonly urls: readonly [string, ...string[]];
   readonly senders: readonly Sender[];
+  /** Results that are read; all unless given. */
+  readonly resultsMax?: number | undefined;
 }
 
 export interface Conclusion {
@@ -20,15 +22,15 @@ export interface Conclusion {
 /** As long as a client goes on without a receipt before it is told as never getting one. */
 const receiptMsMax = 60_000;
 
-/** Sends again what has no receipt, waits for every outcome and reads all of them back. Nothing may be killed now. */
-export async function conclude({ urls, senders }: ConcludeOptions): Promise<Conclusion> {
+/** Sends again what has no receipt, waits for every outcome and reads them back. Nothing may be killed now. */
+export async function conclude({ urls, senders, resultsMax }: ConcludeOptions): Promise<Conclusion> {
   const violations: string[] = [];
   for (const sender of senders) {
     const signal = AbortSignal.timeout(receiptMsMax);
     await sender.send({ url: urls, concurrency: 8, signal, newMax: 0 });
     if (sender.withoutReceipt > 0) violations.push(`${sender.withoutReceipt} sent again got no receipt`);
   }
-  const readings = await readOutcomes(urls[0]);
+  const readings = await readOutcomes(urls[0], resultsMax);
   const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;
   if (unfinished > 0) violations.push(`${unfinished} requests are in the backlog after the drain`);
   for (const url of urls) {

@@ -26,15 +26,15 @@ export class Ledger implements AsyncDisposable {
     this.#file = file;
   }
 
-  /** Resolves once the line is on disk; lines that come together share the fsync. */
-  append(line: LedgerLine): Promise<void> {
-    this.lines.push(line);
+  /** Resolves once the lines are on disk; those that come together share the fsync. */
+  append(...lines: readonly LedgerLine[]): Promise<void> {
+    for (const line of lines) this.lines.push(line);
     if (this.#next === undefined) {
-      const lines: string[] = [];
-      this.#written = this.#written.then(() => this.#write(lines));
-      this.#next = { lines, written: this.#written };
+      const texts: string[] = [];
+      this.#written = this.#written.then(() => this.#write(texts));
+      this.#next = { lines: texts, written: this.#written };
     }
-    this.#next.lines.push(JSON.stringify(line));
+    for (const line of lines) this.#next.lines.push(JSON.stringify(line));
     return this.#next.written;
   }
 

@@ -1,5 +1,5 @@
 // The logs of service B: a line for each time its handler began, and one for each effect. No uniqueness anywhere.
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { existsSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 export interface LogLine {
@@ -13,8 +13,14 @@ export type LogName = "starts" | "effects";
 
 /** Written by the system call itself: what B logged outlives B's process. */
 export function appendLog(folder: string, name: LogName, line: LogLine): void {
-  appendFileSync(fileOf(folder, name), `${JSON.stringify(line)}\n`);
+  const path = fileOf(folder, name);
+  const file = files.get(path) ?? openSync(path, "a");
+  files.set(path, file);
+  writeSync(file, `${JSON.stringify(line)}\n`);
 }
+
+/** Open until the process ends. */
+const files = new Map<string, number>();
 
 export function readLog(folder: string, name: LogName): readonly LogLine[] {
   const file = fileOf(folder, name);

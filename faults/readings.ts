@@ -14,15 +14,20 @@ const readersAtOnce = 8;
 /** Beyond this a request that has no outcome counts as one that never will. */
 const drainMsMax = 90_000;
 
-/** Waits until every request of the store has its outcome, then reads them all with their results. */
-export async function readOutcomes(url: string): Promise<readonly Reading[]> {
+/** Waits until every request of the store has its outcome, then reads them all: with their results, or with so many. */
+export async function readOutcomes(url: string, resultsMax = Number.POSITIVE_INFINITY): Promise<readonly Reading[]> {
   const listed = await listAll(url);
   const deadline = performance.now() + drainMsMax;
-  return mapAtOnce(listed, async ({ id, key, state }) => {
+  const stride = Math.max(1, Math.ceil(listed.length / resultsMax));
+  return mapAtOnce(listed, async ({ id, key, state }, index) => {
     const ended = finalStates.has(state) ? state : await waitForOutcome(`${url}/v1/requests/${id}`, deadline);
-    return { id, key: key ?? "", state: ended, ...(await readResult(url, id, ended)) };
+    const isResultRead = index % stride === 0;
+    const result = isResultRead ? await readResult(url, id, ended) : noResult;
+    return { id, key: key ?? "", state: ended, isResultRead, ...result };
   });
 }
+
+const noResult = { resultHash: undefined, resultOf: undefined };
 
 const resultsSampled = 20;
 
@@ -61,7 +66,7 @@ export function isBrokenOff(error: unknown): boolean {
 async function listAll(url: string): Promise<readonly WireRequest[]> {
   const listed: WireRequest[] = [];
   for (let cursor = ""; ;) {
-    const page = (await getJson(`${url}/v1/requests?limit=500${cursor}`)) as {
+    const page = (await getJson(`${url}/v1/requests?limit=1000${cursor}`)) as {
       readonly requests: readonly WireRequest[];
       readonly nextCursor?: string | null;
     };
@@ -80,7 +85,7 @@ async function waitForOutcome(url: string, deadline: number): Promise<string> {
 }
 
 async function readResult(url: string, id: string, state: string): Promise<Pick<Reading, "resultHash" | "resultOf">> {
-  if (state !== "done") return { resultHash: undefined, resultOf: undefined };
+  if (state !== "done") return noResult;
   const response = await fetch(`${url}/v1/requests/${id}/result`);
   const bytes = Buffer.from(await response.arrayBuffer());
   return { resultHash: sha256Of(bytes), resultOf: bodyHashIn(bytes) };
@@ -101,11 +106,15 @@ async function getJson(url: string, headers: Record<string, string> = {}): Promi
   return response.json();
 }
 
-async function mapAtOnce<Item, Value>(items: readonly Item[], map: (item: Item) => Promise<Value>): Promise<Value[]> {
+async function mapAtOnce<Item, Value>(
+  items: readonly Item[],
+  map: (item: Item, index: number) => Promise<Value>,
+): Promise<Value[]> {
   const values: Value[] = [];
   let next = 0;
   const work = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) values[index] = await map(items[index] as Item);
+    for (let index = next++; index < items.length; index = next++)
+      values[index] = await map(items[index] as Item, index);
   };
   await Promise.all(Array.from({ length: readersAtOnce }, work));
   return values;

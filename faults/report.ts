@@ -1,9 +1,11 @@
 // Plays scenarios and says what came of each: a table, and a verdict.
 import { forbidden } from "./checker.ts";
+import type { EngineName } from "./engines.ts";
 import { seededRandom } from "./random.ts";
 import { SkippedError, type Played, type Scenario } from "./scenario.ts";
 
 export interface Result {
+  readonly engine: EngineName;
   readonly scenario: Scenario;
   readonly seconds: number;
   readonly played: Played | undefined;
@@ -13,22 +15,26 @@ export interface Result {
 }
 
 export interface RunOptions {
+  readonly engine: EngineName;
   readonly rounds: number;
   readonly seed: number;
   readonly isShort: boolean;
+  readonly isFull: boolean;
 }
 
-export async function runScenario(scenario: Scenario, { rounds, seed, isShort }: RunOptions): Promise<Result> {
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Result> {
+  const { engine, rounds, seed, isShort, isFull } = options;
   const startedAt = performance.now();
   const seconds = (): number => (performance.now() - startedAt) / 1_000;
   try {
-    const played = await scenario.play({ rounds, isShort, random: seededRandom(seed, scenario.name) });
-    return { scenario, seconds: seconds(), played, violations: judge(played), skipped: undefined };
+    const played = await scenario.play({ rounds, isShort, isFull, random: seededRandom(seed, scenario.name) });
+    return { engine, scenario, seconds: seconds(), played, violations: judge(played), skipped: undefined };
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     if (error instanceof SkippedError)
-      return { scenario, seconds: seconds(), played: undefined, violations: [], skipped: said };
+      return { engine, scenario, seconds: seconds(), played: undefined, violations: [], skipped: said };
     return {
+      engine,
       scenario,
       seconds: seconds(),
       played: undefined,
@@ -42,7 +48,8 @@ export async function runScenario(scenario: Scenario, { rounds, seed, isShort }:
 export function progress({ scenario, seconds, played, violations, skipped }: Result): string {
   const verdict = skipped === undefined ? (violations.length === 0 ? "ok" : "RED") : "skipped";
   const hits = played === undefined ? "" : `, ${played.hits} hits, ${played.figures.accepted} accepted`;
-  return [`${verdict} ${scenario.name}: ${seconds.toFixed(1)} s${hits}`, ...violations].join("\n    ");
+  const line = `${verdict} ${scenario.name}: ${seconds.toFixed(1)} s${hits}`;
+  return [line, ...violations, ...(played?.notes ?? [])].join("\n    ");
 }
 
 /** Everything that makes a scenario red. */
@@ -56,9 +63,10 @@ function judge({ figures, hits, areEffectsOnce, violations }: Played): readonly 
 
 const columns: readonly (readonly [string, (result: Result, played: Played) => string | number])[] = [
   ["scenario", ({ scenario }) => scenario.name],
+  ["engine", ({ engine }) => engine],
   ["faults", ({ scenario }) => scenario.numbers],
   ["trials", (_, { trials }) => trials],
-  ["hits", (_, { hits }) => hits],
+  ["fault hits", (_, { hits }) => hits],
   ["accepted", (_, { figures }) => figures.accepted],
   ["unknown", (_, { figures }) => figures.unknown],
   ["starts", (_, { figures }) => figures.starts],
@@ -72,10 +80,11 @@ const columns: readonly (readonly [string, (result: Result, played: Played) => s
   ],
   ["phantom", (_, { figures }) => figures.phantom],
   ["mismatch", (_, { figures }) => figures.mismatched + figures.refusedWithEffect],
-  ["seconds", ({ seconds }) => seconds.toFixed(1)],
+  ["time", ({ seconds }) => `${seconds.toFixed(1)} s`],
   ["verdict", ({ violations }) => (violations.length === 0 ? "ok" : "RED")],
 ];
 
+/** One line for each scenario, and below what was measured besides. */
 export function table(results: readonly Result[]): string {
   const rows = results.flatMap((result) => {
     const { played } = result;
@@ -83,11 +92,24 @@ export function table(results: readonly Result[]): string {
   });
   const all = [columns.map(([title]) => title), ...rows];
   const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")).join("\n");
+  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  const notes = results.flatMap(({ engine, scenario, played }) =>
+    (played?.notes ?? []).map((note) => `${engine} ${scenario.name}: ${note}`),
+  );
+  return [...lines, ...(notes.length > 0 ? ["", ...notes] : [])].join("\n");
 }
 
-/** What the absence of failures is worth: with none in n trials, the rate is below 3/n at 95 %. */
-export function bound(results: readonly Result[]): string {
+/** What the absence of failures is worth, for each engine: with none in n trials, the rate is below 3/n at 95 %. */
+export function bounds(results: readonly Result[]): readonly string[] {
+  return [...new Set(results.map(({ engine }) => engine))].flatMap((engine) =>
+    boundsOf(
+      engine,
+      results.filter((result) => result.engine === engine),
+    ),
+  );
+}
+
+function boundsOf(engine: EngineName, results: readonly Result[]): readonly string[] {
   const kills = sumOf(results, ({ scenario, played }) => (scenario.isKill === true ? (played?.hits ?? 0) : 0));
   const accepted = sumOf(results, ({ played }) => played?.figures.accepted ?? 0);
   const trials = [
@@ -96,10 +118,10 @@ export function bound(results: readonly Result[]): string {
   ];
   return trials
     .filter(({ n }) => n > 0)
-    .map(
-      ({ n, what }) => `n = ${n} ${what}: without a failure, fewer than 3/n = ${percentOf(3 / n)} of them fail (95 %)`,
-    )
-    .join("\n");
+    .map(({ n, what }) => {
+      const share = percentOf(3 / n);
+      return `${engine}: n = ${n.toLocaleString("en")} ${what}; without a failure, fewer than 3/n = ${share} of them fail (95 %).`;
+    });
 }
 
 function percentOf(share: number): string {
@@ -112,9 +134,9 @@ function sumOf(results: readonly Result[], value: (result: Result) => number): n
 
 export function complaints(results: readonly Result[]): string {
   return results
-    .flatMap(({ scenario, violations, skipped }) => [
-      ...violations.map((violation) => `RED ${scenario.name}: ${violation}`),
-      ...(skipped === undefined ? [] : [`skipped ${scenario.name}: ${skipped}`]),
+    .flatMap(({ engine, scenario, violations, skipped }) => [
+      ...violations.map((violation) => `RED ${scenario.name} (${engine}): ${violation}`),
+      ...(skipped === undefined ? [] : [`skipped ${scenario.name} (${engine}): ${skipped}`]),
     ])
     .join("\n");
 }

@@ -1,79 +1,111 @@
-// npm run test:faults -- [--engine embedded|cluster] [--only a,b] [--rounds N] [--seed N] [--short] [--logs DIR]
-import { mkdirSync } from "node:fs";
+// npm run test:faults -- [--engine embedded|cluster] [--only a,b] [--rounds N] [--seed N] [--short] [--full] [--markdown FILE]
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { clusterNotPlayed, clusterScenarios } from "./cluster/scenarios/index.ts";
-import { Servers } from "./cluster/servers.ts";
-import { bound, complaints, progress, runScenario, table, type Result } from "./report.ts";
+import { engines, notPlayedOn, openPlaybill, repertoire, roundsOf, type EngineName } from "./engines.ts";
+import { markdown } from "./markdown.ts";
+import { bounds, complaints, progress, runScenario, table, type Result } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
-import { notPlayed, scenarios } from "./scenarios/index.ts";
 
-const help = `Kills, stops and misleads Sluice, and checks that nothing was lost or doubled.
+const help = `Kills, stops, misleads, loads and abuses Sluice, and checks that nothing was lost or doubled.
 
   npm run test:faults -- [flags]
 
-  --engine E    embedded, or cluster: two gateways and three workers on servers of their own
-  --only a,b    these scenarios, by name or by number in the list of faults
-  --rounds N    hits of each fault; 20 embedded, 10 in a cluster, 2 with --short
-  --seed N      the same seed makes the same choices
-  --short       embedded, in small: without what needs rights or minutes
-  --logs DIR    cluster: keeps there what each process logs
+  --engine E       embedded, or cluster: two gateways and three workers on servers of their own; both unless given
+  --only a,b       these scenarios, by name or by number in the list of faults
+  --rounds N       hits of each fault; ${roundsOf.embedded.usual} embedded, ${roundsOf.cluster.usual} in a cluster
+  --full           ${roundsOf.embedded.full} and ${roundsOf.cluster.full} rounds, and a backlog of 1,000,000 instead of 100,000
+  --short          embedded unless an engine is named; ${roundsOf.embedded.short} rounds, without what needs rights or minutes
+  --seed N         the same seed makes the same choices; one of the moment unless given, and printed
+  --markdown FILE  writes the table there as well, as the README shows it
+  --logs DIR       cluster: keeps there what each process logs
 
-  embedded      ${scenarios.map(({ name }) => name).join(", ")}
-  cluster       ${clusterScenarios.map(({ name }) => name).join(", ")}
+Without flags it takes about ten minutes on two cores, with --full about half an hour.
+
+  embedded         ${namesOf("embedded")}
+  cluster          ${namesOf("cluster")}
 `;
 
 const { values } = parseArgs({
   options: {
-    engine: { type: "string", default: "embedded" },
+    engine: { type: "string" },
     only: { type: "string" },
     rounds: { type: "string" },
     seed: { type: "string" },
     short: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
+    markdown: { type: "string" },
     logs: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
 
 if (values.help) console.log(help);
-else if (values.engine === "embedded") process.exitCode = await main(scenarios, notPlayed);
-else if (values.engine === "cluster") process.exitCode = await mainOfCluster();
-else process.exitCode = refuse();
+else process.exitCode = await main();
 
-async function mainOfCluster(): Promise<number> {
-  await using servers = await Servers.open();
-  const logFolder = values.logs;
-  if (logFolder !== undefined) mkdirSync(logFolder, { recursive: true });
-  const played = clusterScenarios.map(({ play, ...scenario }) => ({
-    ...scenario,
-    play: (options: Parameters<Scenario["play"]>[0]) => play({ ...options, servers, logFolder }),
-  }));
-  return await main(played, clusterNotPlayed);
+async function main(): Promise<number> {
+  const chosenEngines = engines.filter((engine) => (values.engine ?? (values.short ? "embedded" : engine)) === engine);
+  const only = values.only?.split(",");
+  const known = chosenEngines.flatMap((engine) => repertoire[engine]);
+  const areKnown = only?.every((wanted) => known.some((scenario) => isMeant(scenario, wanted))) ?? true;
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  const areBounds =
+    Number.isSafeInteger(seed) && (rounds === undefined || (Number.isSafeInteger(rounds) && rounds > 0));
+  if (!areKnown || !areBounds || chosenEngines.length === 0 || (values.short && values.full)) return refuse();
+  console.error(`seed ${seed}`);
+  const results: Result[] = [];
+  for (const engine of chosenEngines) results.push(...(await playOn(engine, { only, seed, rounds })));
+  tell(results, { seed, notPlayed: only === undefined ? chosenEngines : [] });
+  return results.some(({ violations }) => violations.length > 0) ? 1 : 0;
 }
 
-async function main(scenarios: readonly Scenario[], notPlayed: typeof clusterNotPlayed): Promise<number> {
-  const isShort = values.short;
-  const only = values.only?.split(",");
-  const isMeant = ({ name, numbers }: Scenario, wanted: string): boolean =>
-    name === wanted || numbersOf(numbers).has(Number(wanted));
-  const unknown = only?.filter((wanted) => !scenarios.some((scenario) => isMeant(scenario, wanted))) ?? [];
-  const rounds = Number(values.rounds ?? (isShort ? 2 : values.engine === "cluster" ? 10 : 20));
-  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
-  if (unknown.length > 0 || !(rounds > 0) || Number.isNaN(seed)) return refuse();
-  const chosen = scenarios.filter(
-    (scenario) => only?.some((wanted) => isMeant(scenario, wanted)) ?? !(isShort && scenario.isLong === true),
-  );
+interface Choice {
+  readonly only: readonly string[] | undefined;
+  readonly seed: number;
+  readonly rounds: number | undefined;
+}
+
+async function playOn(engine: EngineName, { only, seed, rounds }: Choice): Promise<readonly Result[]> {
+  const isChosen = (scenario: Omit<Scenario, "play">): boolean =>
+    only?.some((wanted) => isMeant(scenario, wanted)) ?? !(values.short && scenario.isLong === true);
+  if (!repertoire[engine].some(isChosen)) return [];
+  const { short: isShort, full: isFull } = values;
+  const { short, usual, full } = roundsOf[engine];
+  const roundsPlayed = rounds ?? (isShort ? short : isFull ? full : usual);
+  await using playbill = await openPlaybill(engine, values.logs);
   const results: Result[] = [];
-  for (const scenario of chosen) {
-    console.error(`${scenario.name}: ${scenario.fault}`);
-    const result = await runScenario(scenario, { rounds, seed, isShort });
+  for (const scenario of playbill.scenarios.filter(isChosen)) {
+    console.error(`${engine} ${scenario.name}: ${scenario.fault}`);
+    const result = await runScenario(scenario, { engine, rounds: roundsPlayed, seed, isShort, isFull });
     console.error(`  ${progress(result)}`);
     results.push(result);
   }
-  console.log(`${table(results)}\n\n${bound(results)}\nseed ${seed}`);
-  if (only === undefined) for (const { numbers, why } of notPlayed) console.log(`not played ${numbers}: ${why}`);
+  return results;
+}
+
+function tell(
+  results: readonly Result[],
+  { seed, notPlayed }: { readonly seed: number; readonly notPlayed: readonly EngineName[] },
+): void {
+  console.log(`${table(results)}\n\n${bounds(results).join("\n")}\nseed ${seed}`);
+  for (const engine of notPlayed)
+    for (const { numbers, why } of notPlayedOn[engine]) console.log(`not played on ${engine}, ${numbers}: ${why}`);
   const wrong = complaints(results);
   if (wrong !== "") console.log(`\n${wrong}`);
-  return results.some(({ violations }) => violations.length > 0) ? 1 : 0;
+  if (values.markdown === undefined) return;
+  const flags = process.argv
+    .slice(2)
+    .filter((flag, index, all) => flag !== "--markdown" && all[index - 1] !== "--markdown");
+  const seeded = values.seed === undefined ? [...flags, "--seed", String(seed)] : flags;
+  writeFileSync(values.markdown, markdown(results, `npm run test:faults -- ${seeded.join(" ")}`));
+}
+
+function isMeant({ name, numbers }: Omit<Scenario, "play">, wanted: string): boolean {
+  return name === wanted || numbersOf(numbers).has(Number(wanted));
+}
+
+function namesOf(engine: EngineName): string {
+  return repertoire[engine].map(({ name }) => name).join(", ");
 }
 
 function refuse(): number {

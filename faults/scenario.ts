@@ -19,6 +19,8 @@ export interface PlayOptions {
   readonly random: Random;
   /** In small, for `npm test`. */
   readonly isShort: boolean;
+  /** Loads in their full size, however long they take. */
+  readonly isFull: boolean;
 }
 
 export interface Played {
@@ -30,6 +32,8 @@ export interface Played {
   readonly areEffectsOnce: boolean;
   /** What was expected and did not come, in words. */
   readonly violations: readonly string[];
+  /** What was measured besides. */
+  readonly notes?: readonly string[];
 }
 
 export class SkippedError extends Error {}

@@ -22,6 +22,13 @@ export interface StageOptions extends Omit<TargetOptions, "folder"> {
 export interface LifeOptions {
   /** SLUICE_CRASH_AT */
   readonly crashAt?: string | undefined;
+  /** More arguments of `sluice up`, behind the stage's own. */
+  readonly args?: readonly string[] | undefined;
+}
+
+export interface FinishOptions {
+  /** Results that are read back; all unless given. */
+  readonly resultsMax?: number;
 }
 
 export const ordersConfig = fileURLToPath(new URL("./orders.config.ts", import.meta.url));
@@ -66,18 +73,23 @@ export class Stage implements AsyncDisposable {
     this.#resources = parts.resources;
   }
 
+  /** Where B keeps its logs. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.#port}`;
   }
 
   /** Starts Sluice on the stage's folder; undefined when it was killed before it listened. */
-  async start({ crashAt }: LifeOptions = {}): Promise<Sluice | undefined> {
+  async start({ crashAt, args = [] }: LifeOptions = {}): Promise<Sluice | undefined> {
     try {
       return await startSluice({
         dataFolder: this.dataFolder,
         port: this.#port,
         configFile: this.#options.configFile ?? ordersConfig,
-        args: ["--grace", `${graceSeconds}s`, "--log-level", "error", ...(this.#options.args ?? [])],
+        args: ["--grace", `${graceSeconds}s`, "--log-level", "error", ...(this.#options.args ?? []), ...args],
         env: { SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: this.#target.url, FAULTS_FOLDER: this.#folder },
       });
     } catch (error) {
@@ -87,8 +99,8 @@ export class Stage implements AsyncDisposable {
   }
 
   /** As `start`, where a death before it listens is none of the fault's. */
-  async startAlive(): Promise<Sluice> {
-    const sluice = await this.start();
+  async startAlive(options: LifeOptions = {}): Promise<Sluice> {
+    const sluice = await this.start(options);
     if (sluice === undefined) throw new Error("Sluice was killed at its start, and nobody was meant to");
     return sluice;
   }
@@ -105,9 +117,12 @@ export class Stage implements AsyncDisposable {
    * A last life without faults: sends again what has no receipt, waits for every outcome, reads everything back and
    * stops. The figures, and what else was wrong.
    */
-  async finish(senders: readonly Sender[]): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
+  async finish(
+    senders: readonly Sender[],
+    { resultsMax }: FinishOptions = {},
+  ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await using sluice = await this.startAlive();
-    const { readings, violations } = await conclude({ urls: [this.url], senders });
+    const { readings, violations } = await conclude({ urls: [this.url], senders, resultsMax });
     const exit = await stopGracefully(sluice);
     if (exit.code !== 0) violations.push(`SIGTERM ended it with ${exit.signal ?? exit.code}`);
     return { figures: figuresOf(this.#folder, this.ledger, readings), violations };

@@ -11,7 +11,7 @@ import { Ledger } from "../ledger.ts";
 import { readLog, type LogLine, type LogName } from "../logs.ts";
 import { sampleResults } from "../readings.ts";
 import type { Sender } from "../sender.ts";
-import { graceSeconds, ordersConfig } from "../stage.ts";
+import { graceSeconds, ordersConfig, type FinishOptions } from "../stage.ts";
 import { startTarget, type Behaviour, type Target, type TargetOptions } from "../target.ts";
 import { Member, wrongEnds, type Role } from "./member.ts";
 import type { Servers } from "./servers.ts";
@@ -21,6 +21,8 @@ export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flaki
   readonly configFile?: string;
   /** SLUICE_CRASH_AT of each life that begins; undefined for one that is to go on. */
   readonly crashAt?: (role: Role) => string | undefined;
+  /** More arguments of either role, for the life that begins. */
+  readonly args?: () => readonly string[];
   /** More arguments of `sluice worker`. */
   readonly workerArgs?: readonly string[];
   /** More environment of a worker, by its number from 1. Those that have it start first: the first of all leads. */
@@ -98,6 +100,11 @@ export class ClusterStage implements AsyncDisposable {
   get urls(): [string, ...string[]] {
     const [first, ...others] = this.#parts.ports.map((port) => `http://127.0.0.1:${port}`);
     return [first as string, ...others];
+  }
+
+  /** Where B keeps its logs. */
+  get folder(): string {
+    return this.#parts.folder;
   }
 
   get databaseUrl(): string {
@@ -179,9 +186,12 @@ export class ClusterStage implements AsyncDisposable {
    * The end without faults: what has no receipt is sent again, every outcome is waited for and read back, RabbitMQ's
    * queues must be empty, and each process must end in order. The figures, and what else was wrong.
    */
-  async finish(senders: readonly Sender[]): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
+  async finish(
+    senders: readonly Sender[],
+    { resultsMax }: FinishOptions = {},
+  ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await Promise.all(this.members.map(disarm));
-    const { readings, violations } = await conclude({ urls: this.urls, senders });
+    const { readings, violations } = await conclude({ urls: this.urls, senders, resultsMax });
     const left = await this.#whenEmpty();
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));
@@ -206,6 +216,10 @@ export class ClusterStage implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 
+  get #lines(): readonly string[] {
+    return [this.freshLine, `${this.freshLine}.again`];
+  }
+
   get #configFile(): string {
     return this.#parts.options.configFile ?? ordersConfig;
   }
@@ -226,7 +240,7 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   #argsOf(role: Role, port: string): readonly string[] {
-    const common = ["--config", this.#configFile, "--log-format", "json"];
+    const common = ["--config", this.#configFile, "--log-format", "json", ...(this.#parts.options.args?.() ?? [])];
     if (role === "gateway") return [...common, "--port", port];
     return [...common, "--grace", `${graceSeconds}s`, ...(this.#parts.options.workerArgs ?? [])];
   }
@@ -251,7 +265,7 @@ export class ClusterStage implements AsyncDisposable {
     const member = new Member({
       role,
       number,
-      args: [...this.#argsOf(role, String(ports[number - 1])), "--wait-for-servers", "60s"],
+      args: () => [...this.#argsOf(role, String(ports[number - 1])), "--wait-for-servers", "60s"],
       env: { ...this.#env, ...(role === "worker" && workerEnv?.[number]) },
       crashAt: () => crashAt?.(role),
       logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
@@ -264,8 +278,7 @@ export class ClusterStage implements AsyncDisposable {
   async #handedBack(): Promise<string | undefined> {
     const connection = await connect(this.#parts.options.servers.rabbitmq.now.url);
     const channel = await connection.createChannel();
-    const lines = [this.freshLine, `${this.freshLine}.again`];
-    const counts = await Promise.all(lines.map(async (line) => (await channel.checkQueue(line)).messageCount));
+    const counts = await Promise.all(this.#lines.map(async (line) => (await channel.checkQueue(line)).messageCount));
     await connection.close();
     return counts.some((count) => count > 0) ? `RabbitMQ was handed back ${counts.join(" and ")} hints` : undefined;
   }
@@ -275,7 +288,8 @@ export class ClusterStage implements AsyncDisposable {
     const giveUpAt = performance.now() + emptyMsMax;
     for (;;) {
       const depth = await this.brokerDepth();
-      if (depth.size === 2 && [...depth.values()].every((messages) => messages === 0)) return undefined;
+      if (this.#lines.every((line) => depth.has(line)) && [...depth.values()].every((messages) => messages === 0))
+        return undefined;
       if (performance.now() > giveUpAt)
         return `RabbitMQ still holds hints, or has not both queues: ${JSON.stringify([...depth])}`;
       await delay(lookAgainMs);

@@ -12,7 +12,8 @@ export interface MemberOptions {
   readonly role: Role | "up";
   /** From 1. */
   readonly number: number;
-  readonly args: readonly string[];
+  /** Of the life that begins. */
+  readonly args: () => readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** SLUICE_CRASH_AT of the life that begins; undefined for one that is to go on. */
   readonly crashAt: () => string | undefined;
@@ -141,7 +142,7 @@ export class Member implements AsyncDisposable {
     this.#isAsked = false;
     const child = await startChild({
       command: process.execPath,
-      args: [sluiceCommand, role, ...args],
+      args: [sluiceCommand, role, ...args()],
       env: { ...env, SLUICE_CRASH_AT: point },
     });
     this.#child = child;

@@ -16,7 +16,7 @@ export async function openEmbeddedStage({ folder, ratePerHour }: DayStageOptions
   const member = new Member({
     role: "up",
     number: 1,
-    args: [
+    args: () => [
       "--config",
       dayConfig,
       "--data",

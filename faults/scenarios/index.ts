@@ -1,6 +1,7 @@
 import type { Scenario } from "../scenario.ts";
 import { diskFull } from "./disk-full.ts";
 import { kills } from "./kill.ts";
+import { load } from "./load.ts";
 import { migration } from "./migration.ts";
 import { poison } from "./poison.ts";
 import { refusals } from "./refusals.ts";
@@ -17,11 +18,11 @@ export const scenarios: readonly Scenario[] = [
   sigterm,
   refusals,
   diskFull,
+  ...load,
 ];
 
 /** Faults of the list that the embedded engine cannot meet, or that this run cannot make. */
 export const notPlayed: readonly { readonly numbers: string; readonly why: string }[] = [
-  { numbers: "1, 25", why: "load and abuse without a fault: npm run bench, and the gateway's own tests" },
   { numbers: "7 to 13, 15, 16", why: "there is no broker, cache or database server beside the embedded engine" },
   {
     numbers: "17, 18",

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
 
@@ -57,3 +60,87 @@ describe("a batch", () => {
     assert.equal(new Set(json.receipts.map(({ id }: { id: string }) => id)).size, 10_000);
   });
 });
+
+test("batches that arrive together hold no more than their bound: the largest is sent away with 503, the others are taken", async () => {
+  await using sut = await GatewayUnderTest.open({ limits });
+  const large = new Upload(sut.url, { lines: 20 });
+  const small = new Upload(sut.url, { lines: 10 });
+  await large.write(19);
+  await small.write(9);
+  assert.match(await large.answer, /^HTTP\/1.1 503 [^]*retry-after: 1\r\n[^]*"overloaded"/i);
+  await small.write(1);
+  assert.match(await small.answer, /^HTTP\/1.1 202 /);
+  const { json } = await sut.fetch("/v1/queues/orders");
+  assert.equal(json.accepted, 10);
+});
+
+test("a batch that waits for its turn is sent away as well, at once, and nothing of it is stored", async () => {
+  await using sut = await GatewayUnderTest.open({ limits: { batchBytesMax: 500_000, batchesBytesMax: 700_000 } });
+  const begun = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const { engine } = sut;
+  const accept = engine.accept.bind(engine);
+  engine.accept = async (requests) => {
+    begun.resolve();
+    await goOn.promise;
+    return accept(requests);
+  };
+  const first = sut.post(route, batchLine.repeat(30));
+  await begun.promise; // its turn lasts from here on
+  const waiting = sut.post(route, batchLine.repeat(25));
+  for (let rounds = 0; rounds < 10; rounds += 1) await sut.fetch("/livez"); // it is whole by then, and waits
+  const last = new Upload(sut.url, { lines: 10 });
+  await last.write(9);
+  const { status, headers } = await waiting;
+  assert.deepEqual([status, headers.get("retry-after")], [503, "1"]);
+  goOn.resolve();
+  assert.equal((await first).status, 202);
+  await last.write(1);
+  assert.match(await last.answer, /^HTTP\/1.1 202 /);
+  assert.equal((await sut.fetch("/v1/queues/orders")).json.accepted, 40);
+});
+
+test("a batch gives its room back however it ends", async () => {
+  await using sut = await GatewayUnderTest.open({ limits });
+  const batch = batchLine.repeat(20);
+  for (let round = 0; round < 3; round += 1) {
+    const broken = new Upload(sut.url, { lines: 20 });
+    await broken.write(19);
+    await broken.breakOff();
+    assert.equal((await sut.post(route, `${batch}{`)).status, 400);
+    assert.equal((await sut.post(route, batch)).status, 202);
+  }
+});
+
+const limits = { batchBytesMax: 250_000, batchesBytesMax: 300_000 };
+const batchLine = `{"body":"${"x".repeat(12_000)}"}\n`;
+
+/** A batch that is sent line by line, on a connection of its own. */
+class Upload {
+  readonly #socket: Socket;
+  readonly #heard: Promise<string>;
+
+  constructor(url: string, { lines }: { readonly lines: number }) {
+    const { hostname, port } = new URL(url);
+    this.#socket = connect({ host: hostname, port: Number(port) });
+    this.#socket.on("error", () => {}); // a reset after the answer
+    this.#heard = once(this.#socket, "data").then(([chunk]) => String(chunk));
+    const length = lines * batchLine.length;
+    this.#socket.write(`POST ${route} HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\n\r\n`);
+  }
+
+  get answer(): Promise<string> {
+    return this.#heard.finally(() => this.#socket.destroy());
+  }
+
+  /** Resolves once the system has them all. */
+  async write(lines: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.write(batchLine.repeat(lines), () => resolve()));
+  }
+
+  async breakOff(): Promise<void> {
+    this.#heard.catch(() => {}); // nobody waits for it
+    this.#socket.destroy();
+    await once(this.#socket, "close");
+  }
+}

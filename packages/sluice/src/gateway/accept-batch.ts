@@ -1,4 +1,5 @@
 // POST /v1/queues/{queue}/batches: many requests as NDJSON, all or nothing.
+import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -40,14 +41,31 @@ interface BatchCall {
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
   checkIntake(context, request.raw.headers);
-  const bytes = await readBody(request.raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" });
-  await context.views.freshen();
-  const store = (): Promise<readonly Receipt[]> => storeBatch(context, queue, bytes);
-  // Small batches share a commit with each other; large ones fill one alone, and would fill the memory together.
-  const receipts = await (bytes.length > sliceBytes ? context.batches.inTurn(store) : store());
-  release(bytes);
+  const reading = context.views.freshen();
+  const receipts = await readAndStore(context, queue, request.raw);
+  if (reading !== undefined) await reading;
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
+}
+
+async function readAndStore(
+  context: GatewayContext,
+  queue: IntakeQueue,
+  raw: IncomingMessage,
+): Promise<readonly Receipt[]> {
+  using place = context.batchRoom.enter(); // until it is stored: it waits for its turn with all its bytes
+  const bytes = await readBody(raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" }, place);
+  const { promise: sentAway, reject } = Promise.withResolvers<never>();
+  place.onGiveWay = (error) => {
+    release(bytes); // at once: its turn may be seconds away
+    reject(error);
+  };
+  const store = async (): Promise<readonly Receipt[]> => (place.begin() ? storeBatch(context, queue, bytes) : sentAway);
+  // Small batches share a commit with each other; large ones fill one alone, and would fill the memory together.
+  const stored = bytes.length > sliceBytes ? context.batches.inTurn(store) : store();
+  const receipts = await Promise.race([stored, sentAway]);
+  release(bytes);
+  return receipts;
 }
 
 async function storeBatch(context: GatewayContext, queue: IntakeQueue, bytes: Buffer): Promise<readonly Receipt[]> {

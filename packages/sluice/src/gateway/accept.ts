@@ -6,7 +6,7 @@ import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
-import { readBody } from "./body.ts";
+import { readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { keyOf, travellingHeaders } from "./intake-headers.ts";
@@ -52,7 +52,10 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   checkIntake(context, headers);
   const key = keyOf(headers);
   const reading = context.views.freshen();
-  const body = await readBody(raw, { bytesMax: context.limits.bodyBytesMax, code: "body-too-large" });
+  const body = await readIn(context.bodyRoom, raw, {
+    bytesMax: context.limits.bodyBytesMax,
+    code: "body-too-large",
+  });
   queue.checkSchema?.(body);
   const contentType = headers["content-type"] || "application/octet-stream";
   const result = await context.engine.accept([

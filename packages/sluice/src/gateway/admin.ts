@@ -4,7 +4,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
-import { discardBody, readBody } from "./body.ts";
+import { discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { knownId, readKnown, unknownRequest } from "./read.ts";
@@ -13,7 +13,7 @@ import { answers, IdParams, QueueParams, QueueView, ReplayAnswer, ReplayOrder, R
 import { parseJson } from "./schema-check.ts";
 
 const replayLimitDefault = 1_000;
-const orderBytesMax = 64 * 1024;
+const orderBound = { bytesMax: 64 * 1024, code: "body-too-large" } as const;
 const replayOrder = Compile(ReplayOrder);
 
 export function addAdminRoutes(app: App, context: GatewayContext): void {
@@ -90,8 +90,7 @@ function addBulkReplayRoute(app: App, context: GatewayContext): void {
   const described = { consumes: ["application/json"], body: ReplayOrder };
   app.post("/v1/queues/:queue/replay", { schema, config: { described } }, async (request, reply) => {
     const { name } = configuredQueue(context, request.params.queue);
-    const bytes = await readBody(request.raw, { bytesMax: orderBytesMax, code: "body-too-large" });
-    const filter = parseOrder(name, bytes);
+    const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
     const { matched, replayed } = await context.engine.replayMany(filter);
     return reply.send({ matched, replayed, dryRun: filter.isDryRun });
   });

@@ -229,6 +229,14 @@ describe("a queue with a JSON Schema", () => {
     }
   });
 
+  test("refuses with 422 what is nested deeper than a schema that refers to itself can follow", async () => {
+    await using nested = await GatewayUnderTest.open({ schema: { type: "array", items: { $ref: "#" } } });
+    assert.equal((await nested.post(intake, "[[[]]]")).status, 202);
+    const answer = await nested.post(intake, `${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+    assertProblem(answer, 422, "schema-mismatch");
+    assert.match(answer.json.paths[0].message, /nested/);
+  });
+
   test("names the line of a batch that does not fit", async () => {
     const answer = await sut.post(batches, '{"body":{"sku":1}}\n{"body":{}}');
     assertProblem(answer, 422, "schema-mismatch");

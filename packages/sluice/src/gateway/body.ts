@@ -2,9 +2,12 @@
 import type { IncomingMessage } from "node:http";
 import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
+import type { BodyPlace, BodyRoom } from "./body-room.ts";
 
 /** After an early answer this much is read on, so that a reset does not overtake the answer. */
 const discardBytesMax = 4 * 1024 * 1024;
+/** For whoever sends on all the same: the connection is read no further, and this long it has to read the answer. */
+const lingerMs = 5_000;
 
 export interface BodyBound {
   readonly bytesMax: number;
@@ -12,29 +15,40 @@ export interface BodyBound {
   readonly code: Extract<ErrorCode, "body-too-large" | "batch-too-large">;
 }
 
-/** The body byte for byte. Throws as soon as it is known to be too long. */
-export function readBody(raw: IncomingMessage, bound: BodyBound): Promise<Buffer> {
+/** As `readBody`, with a place in the room while it arrives: from then on the engine's bounds hold. */
+export async function readIn(room: BodyRoom, raw: IncomingMessage, bound: BodyBound): Promise<Buffer> {
+  using place = room.enter();
+  return await readBody(raw, bound, place);
+}
+
+/** The body byte for byte. Throws as soon as it is known to be too long, or when it has to give up its place. */
+export function readBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlace): Promise<Buffer> {
   if (Number(raw.headers["content-length"]) > bound.bytesMax) return Promise.reject(tooLarge(bound));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes <= bound.bytesMax) {
-        chunks.push(chunk);
-        return;
-      }
-      raw.off("data", onData);
-      reject(tooLarge(bound));
+      if (bytes > bound.bytesMax) return stop(tooLarge(bound));
+      chunks.push(chunk);
+      place.take(chunk.length);
     };
-    raw.on("data", onData);
-    raw.on("end", () => {
+    const onEnd = (): void => {
       if (chunks.length === 1) return resolve(chunks[0] as Buffer);
       const body = Buffer.concat(chunks, bytes);
       for (const chunk of chunks) release(chunk);
       resolve(body);
-    });
-    raw.on("error", () => reject(new SluiceError("bad-request", "the connection broke before the body was complete")));
+    };
+    const stop = (error: SluiceError): void => {
+      raw.off("data", onData);
+      raw.off("end", onEnd);
+      for (const chunk of chunks.splice(0)) release(chunk);
+      reject(error);
+    };
+    place.onGiveWay = stop;
+    raw.on("data", onData);
+    raw.on("end", onEnd);
+    raw.on("error", () => stop(new SluiceError("bad-request", "the connection broke before the body was complete")));
   });
 }
 
@@ -52,10 +66,16 @@ export function release(bytes: Buffer): void {
 export function discardBody(raw: IncomingMessage): void {
   if (raw.complete) return;
   let left = discardBytesMax;
-  raw.on("data", (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     left -= chunk.length;
-    if (left < 0) raw.destroy();
-  });
+    release(chunk);
+    if (left >= 0) return;
+    raw.off("data", onData);
+    raw.pause();
+    const hangUp = setTimeout(() => raw.destroy(), lingerMs);
+    raw.once("close", () => clearTimeout(hangUp));
+  };
+  raw.on("data", onData);
   raw.resume();
 }
 

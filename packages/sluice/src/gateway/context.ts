@@ -11,6 +11,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Admission } from "./admission.ts";
+import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { QueueViews } from "./queue-views.ts";
@@ -48,6 +49,9 @@ export interface GatewayContext {
   readonly admission: Admission;
   readonly held: HeldAnswers;
   readonly batches: Turns;
+  /** Of single requests; batches have one of their own, so that neither is sent away for the other. */
+  readonly bodyRoom: BodyRoom;
+  readonly batchRoom: BodyRoom;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;

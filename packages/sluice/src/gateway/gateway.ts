@@ -10,6 +10,7 @@ import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
+import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { addEventsRoute } from "./events.ts";
@@ -90,6 +91,8 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
     admission: new Admission(engine),
     held: new HeldAnswers(),
     batches: new Turns(),
+    bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
+    batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),
     limits,
     clock,
     log,

@@ -3,6 +3,10 @@ export interface GatewayLimits {
   readonly bodyBytesMax: number;
   readonly batchBytesMax: number;
   readonly batchLinesMax: number;
+  /** What all bodies of single requests that are arriving may hold in memory together; one always has room. */
+  readonly arrivingBytesMax: number;
+  /** What all batches may hold in memory together until they are stored; one always has room. */
+  readonly batchesBytesMax: number;
   readonly headersBytesMax: number;
   /** Until the headers are here. */
   readonly headersTimeoutMs: number;
@@ -31,6 +35,8 @@ export const defaultGatewayLimits: GatewayLimits = {
   bodyBytesMax: MiB,
   batchBytesMax: 16 * MiB,
   batchLinesMax: 10_000,
+  arrivingBytesMax: 64 * MiB,
+  batchesBytesMax: 32 * MiB,
   headersBytesMax: 16 * KiB,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,

@@ -45,7 +45,13 @@ function compile(queue: string, schema: object): ValidateFunction {
 function pathsOf(validate: ValidateFunction, body: Uint8Array): readonly SchemaPath[] {
   const parsed = parseJson(body);
   if (parsed.kind === "unreadable") return [{ path: "", message: `must be JSON: ${parsed.message}` }];
-  if (validate(parsed.value)) return [];
+  try {
+    if (validate(parsed.value)) return [];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    // A schema that refers to itself is followed by calls: the stack ended before the body did.
+    return [{ path: "", message: "must not be nested this deeply" }];
+  }
   return (validate.errors ?? []).slice(0, pathsMax).map(({ instancePath, message }) => ({
     path: instancePath,
     message: message ?? "does not fit",

@@ -1,0 +1,61 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Figures } from "./checker.ts";
+import { markdown } from "./markdown.ts";
+import { bounds, complaints, runScenario, table, type RunOptions } from "./report.ts";
+import type { Played, Scenario } from "./scenario.ts";
+
+const figures: Figures = {
+  accepted: 1_500,
+  unknown: 2,
+  dead: 0,
+  starts: 1_510,
+  effects: 1_500,
+  lost: 0,
+  doubledOutcomes: 0,
+  doubledEffects: 0,
+  phantom: 0,
+  mismatched: 0,
+  refusedWithEffect: 0,
+};
+const sound: Played = { trials: 3, hits: 3, figures, areEffectsOnce: true, violations: [], notes: ["measured so"] };
+const options: RunOptions = { engine: "cluster", rounds: 3, seed: 1, isShort: false, isFull: false };
+
+function playing(played: Partial<Played>): Scenario {
+  const scenario = { name: "kill-it", numbers: "4", fault: "killed | somewhere", isKill: true } as const;
+  return { ...scenario, play: () => Promise.resolve({ ...sound, ...played }) };
+}
+
+describe("a run", () => {
+  for (const [what, played, complaint] of [
+    ["in which something was lost", { figures: { ...figures, lost: 1 } }, "lost is 1"],
+    ["in which an effect was doubled", { figures: { ...figures, doubledEffects: 1 } }, "doubledEffects is 1"],
+    ["whose fault never hit", { hits: 0 }, "the fault never hit: this run proves nothing"],
+    ["in which something else was wrong", { violations: ["it sulked"] }, "it sulked"],
+  ] as const) {
+    test(`${what} is red`, async () => {
+      const result = await runScenario(playing(played), options);
+      deepEqual(result.violations, [complaint]);
+      equal(complaints([result]), `RED kill-it (cluster): ${complaint}`);
+      match(table([result]), / RED/);
+    });
+  }
+
+  test("shows as a row of each table, with its notes and what it is worth for its engine", async () => {
+    const results = [
+      await runScenario(playing({}), options),
+      await runScenario(playing({}), { ...options, engine: "embedded" }),
+    ];
+    deepEqual(bounds(results), [
+      "cluster: n = 3 kills; without a failure, fewer than 3/n = 100 % of them fail (95 %).",
+      "cluster: n = 1,500 accepted requests; without a failure, fewer than 3/n = 0.2 % of them fail (95 %).",
+      "embedded: n = 3 kills; without a failure, fewer than 3/n = 100 % of them fail (95 %).",
+      "embedded: n = 1,500 accepted requests; without a failure, fewer than 3/n = 0.2 % of them fail (95 %).",
+    ]);
+    const text = markdown(results, "npm run test:faults");
+    match(text, /^From `npm run test:faults`:\n\n\| fault \| engine \| trials /);
+    match(text, /\| killed \\\| somewhere \| embedded \| 3 \| 3 \| 1,500 \| 2 \| 1,510 \| 0 \| 0 \| 0 \| 0 \| 0 s \|/);
+    match(text, /- kill-it, cluster: measured so/);
+    match(table(results), /cluster kill-it: measured so/);
+  });
+});
