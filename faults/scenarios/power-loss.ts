@@ -56,7 +56,7 @@ async function play(name: string, survival: Survival, { rounds, random }: PlayOp
     await liveUntilDark(stage, { sender, power, random, moment: momentOf(life, random) });
     const loss = power.restore(survival);
     if (isHit(loss)) hits += 1;
-    if (loss.syncs === 0) violations.push("the shim saw no sync: the process ran without it");
+    if (loss.calls === 0) violations.push("the shim saw no call: the process ran without it");
   }
   const { figures, violations: others } = await stage.finish([sender]);
   if (figures.dead > 0) violations.push(`${figures.dead} requests are dead, and B rejected none`);

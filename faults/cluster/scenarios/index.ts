@@ -6,6 +6,7 @@ import { cacheOutages } from "./cache-outages.ts";
 import { consumerTimeout } from "./consumer-timeout.ts";
 import { kills } from "./kills.ts";
 import { ledgerOutage } from "./ledger-outage.ts";
+import { ledgerPower } from "./ledger-power.ts";
 import { poison } from "./poison.ts";
 import { refusals } from "./refusals.ts";
 import { repeats } from "./repeats.ts";
@@ -23,6 +24,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   poison,
   ...cacheOutages,
   ledgerOutage,
+  ledgerPower,
   stoppedWorker,
   skewedClocks,
   repeats,
@@ -34,6 +36,6 @@ export const clusterScenarios: readonly ClusterScenario[] = [
 export const clusterNotPlayed: readonly { readonly numbers: string; readonly why: string }[] = [
   { numbers: "1, 25", why: "load and abuse without a fault: npm run bench, and the gateway's own tests" },
   { numbers: "12", why: "three nodes of RabbitMQ: one node here" },
-  { numbers: "19, 20", why: "a full disk and the loss of power under PostgreSQL are PostgreSQL's own to survive" },
+  { numbers: "19", why: "a full disk under PostgreSQL is PostgreSQL's own to survive" },
   { numbers: "24", why: "a great backlog and replays: the embedded run, and the engine's contract" },
 ];
