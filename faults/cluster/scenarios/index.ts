@@ -5,6 +5,7 @@ import { brokerOutages } from "./broker-outages.ts";
 import { cacheOutages } from "./cache-outages.ts";
 import { consumerTimeout } from "./consumer-timeout.ts";
 import { kills } from "./kills.ts";
+import { ledgerDisk } from "./ledger-disk.ts";
 import { ledgerOutage } from "./ledger-outage.ts";
 import { ledgerPower } from "./ledger-power.ts";
 import { poison } from "./poison.ts";
@@ -24,6 +25,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   poison,
   ...cacheOutages,
   ledgerOutage,
+  ledgerDisk,
   ledgerPower,
   stoppedWorker,
   skewedClocks,
@@ -36,6 +38,5 @@ export const clusterScenarios: readonly ClusterScenario[] = [
 export const clusterNotPlayed: readonly { readonly numbers: string; readonly why: string }[] = [
   { numbers: "1, 25", why: "load and abuse without a fault: npm run bench, and the gateway's own tests" },
   { numbers: "12", why: "three nodes of RabbitMQ: one node here" },
-  { numbers: "19", why: "a full disk under PostgreSQL is PostgreSQL's own to survive" },
   { numbers: "24", why: "a great backlog and replays: the embedded run, and the engine's contract" },
 ];
