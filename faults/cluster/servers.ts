@@ -71,12 +71,8 @@ export class Servers implements AsyncDisposable {
   static async open(): Promise<Servers> {
     await using resources = new AsyncDisposableStack();
     const folder = async (): Promise<string> => resources.use(await temporaryFolder()).path;
-    const isRabbitmq4 = process.env["SLUICE_TEST_RABBITMQ"] === "4";
     const ofPostgres = { folder: await folder(), port: await lastingPort() };
-    const ofRabbitmq = {
-      folder: isRabbitmq4 ? await folderOfRabbitmq4(resources) : await folder(),
-      port: await lastingPort(),
-    };
+    const ofRabbitmq = { folder: await folderForRabbitmq(resources), port: await lastingPort() };
     const ofRedis = { folder: await folder(), port: await lastingPort() };
     const parts: Parts = {
       postgres: resources.use(new Server(ofPostgres, startPostgres)),
@@ -115,8 +111,9 @@ export class Servers implements AsyncDisposable {
   }
 }
 
-/** It sees nothing outside of its release. */
-async function folderOfRabbitmq4(resources: AsyncDisposableStack): Promise<string> {
+/** RabbitMQ 4 sees nothing outside of its release. */
+export async function folderForRabbitmq(resources: AsyncDisposableStack): Promise<string> {
+  if (process.env["SLUICE_TEST_RABBITMQ"] !== "4") return resources.use(await temporaryFolder()).path;
   const { root } = await rabbitmq4();
   const folder = await mkdtemp(join(root, "tmp", "sluice-"));
   resources.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -1,5 +1,6 @@
 import type { ClusterScenario } from "../cluster-scenario.ts";
 import { brokerAlarms } from "./broker-alarms.ts";
+import { brokerCluster } from "./broker-cluster.ts";
 import { brokerNetwork } from "./broker-network.ts";
 import { brokerOutages } from "./broker-outages.ts";
 import { cacheOutages } from "./cache-outages.ts";
@@ -21,6 +22,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...brokerOutages,
   ...brokerNetwork,
   ...brokerAlarms,
+  brokerCluster,
   consumerTimeout,
   poison,
   ...cacheOutages,
@@ -37,6 +39,5 @@ export const clusterScenarios: readonly ClusterScenario[] = [
 /** Faults of the list that this run does not make. */
 export const clusterNotPlayed: readonly { readonly numbers: string; readonly why: string }[] = [
   { numbers: "1, 25", why: "load and abuse without a fault: npm run bench, and the gateway's own tests" },
-  { numbers: "12", why: "three nodes of RabbitMQ: one node here" },
   { numbers: "24", why: "a great backlog and replays: the embedded run, and the engine's contract" },
 ];
