@@ -15,4 +15,18 @@ export const powerMutants: readonly Mutant[] = [
     catcher: { kind: "scenario", name: "power-loss", rounds: 3 },
     sign: /lost is [1-9]/,
   },
+  {
+    name: "synchronous-commit-off-power",
+    engine: "cluster",
+    bug: "the sessions that write the ledger do not wait for the disk (against I1)",
+    patches: [
+      {
+        file: "packages/sluice/src/engines/cluster/parts.ts",
+        from: "const steady = {",
+        to: 'const steady = { synchronous_commit: "off",',
+      },
+    ],
+    catcher: { kind: "scenario", name: "postgres-power-loss", rounds: 3 },
+    sign: /lost is [1-9]/,
+  },
 ];
