@@ -22,6 +22,18 @@ export function parcelSource(name: string, random: Random): () => Parcel {
   };
 }
 
+/** Parcels of one size, which no compression makes smaller. */
+export function bigParcelSource(name: string, bodyBytes: number, random: Random): () => Parcel {
+  const noise = Buffer.from(Array.from({ length: bodyBytes }, () => random.between(0, 255)));
+  let count = 0;
+  return () => {
+    count += 1;
+    const body = Buffer.from(noise);
+    body.write(String(count));
+    return parcelOf(`${name}-${count}`, body);
+  };
+}
+
 export function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

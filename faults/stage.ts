@@ -22,6 +22,8 @@ export interface StageOptions extends Omit<TargetOptions, "folder"> {
 export interface LifeOptions {
   /** SLUICE_CRASH_AT */
   readonly crashAt?: string | undefined;
+  /** More environment of this life. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** More arguments of `sluice up`, behind the stage's own. */
   readonly args?: readonly string[] | undefined;
 }
@@ -83,14 +85,14 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Starts Sluice on the stage's folder; undefined when it was killed before it listened. */
-  async start({ crashAt, args = [] }: LifeOptions = {}): Promise<Sluice | undefined> {
+  async start({ crashAt, args = [], env }: LifeOptions = {}): Promise<Sluice | undefined> {
     try {
       return await startSluice({
         dataFolder: this.dataFolder,
         port: this.#port,
         configFile: this.#options.configFile ?? ordersConfig,
         args: ["--grace", `${graceSeconds}s`, "--log-level", "error", ...(this.#options.args ?? []), ...args],
-        env: { SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: this.#target.url, FAULTS_FOLDER: this.#folder },
+        env: { ...env, SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: this.#target.url, FAULTS_FOLDER: this.#folder },
       });
     } catch (error) {
       if (error instanceof Error && error.message.startsWith("the process ended (SIGKILL)")) return undefined;

@@ -3,7 +3,14 @@ export { freePort } from "./free-port.ts";
 export { lastingPort } from "./lasting-port.ts";
 export { type Postgres, type StartPostgresOptions, startPostgres } from "./postgres.ts";
 export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
-export { type Rabbitmq, type RabbitmqRelease, type StartRabbitmqOptions, startRabbitmq } from "./rabbitmq.ts";
+export {
+  type Rabbitmq,
+  type RabbitmqPeers,
+  type RabbitmqRelease,
+  type StartRabbitmqOptions,
+  startRabbitmq,
+  startRabbitmqPeers,
+} from "./rabbitmq.ts";
 export { rabbitmq4 } from "./rabbitmq4.ts";
 export { type Redis, type StartRedisOptions, startRedis } from "./redis.ts";
 export {

@@ -16,6 +16,8 @@ export interface StartPostgresOptions {
   readonly port?: number | undefined;
   /** As in postgresql.conf, for example `{ synchronous_commit: "off" }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** More environment of the server. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Postgres extends AsyncDisposable {
@@ -53,6 +55,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     await initialise(join(dirname(program), "initdb"), { folder, data, isSynced: isKept });
   const child = await startServer({
     ...asOrdinaryUser(program, ["-D", data, ...settingsOf(port, options.settings)]),
+    env: options.env,
     cwd: folder,
     ready: /database system is ready to accept connections/,
     busy: /Address already in use|pre-existing shared memory block|lock file "postmaster.pid" already exists/,

@@ -5,8 +5,8 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 
 export interface StartProxyOptions {
-  /** Where the server listens, on the loopback. */
-  readonly port: number;
+  /** Where the server listens, on the loopback; asked for each connection if it may change. */
+  readonly port: number | (() => number);
   readonly listenPort?: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export async function startProxy({ port, listenPort = 0 }: StartProxyOptions): P
       client.on("error", ignore).resetAndDestroy();
       return;
     }
-    const link = linkOf(client, port, () => links.delete(link));
+    const link = linkOf(client, typeof port === "function" ? port() : port, () => links.delete(link));
     links.add(link);
     if (state === "open") link.flow();
   });

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -26,6 +27,15 @@ export interface StartRabbitmqOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** This system's unless given, or RabbitMQ 4 where SLUICE_TEST_RABBITMQ is 4. */
   readonly release?: RabbitmqRelease | undefined;
+  /** The nodes that it may form a cluster with; alone unless given. */
+  readonly peers?: RabbitmqPeers | undefined;
+}
+
+/** What nodes have in common that are to reach each other. */
+export interface RabbitmqPeers {
+  readonly cookie: string;
+  /** Of an epmd that runs already. */
+  readonly epmdPort: number;
 }
 
 export interface Rabbitmq extends AsyncDisposable {
@@ -37,6 +47,8 @@ export interface Rabbitmq extends AsyncDisposable {
   readonly exited: Promise<Exit>;
   output(): string;
   kill(signal: NodeJS.Signals): boolean;
+  /** Its name among its peers. */
+  readonly nodeName: string;
   /** Runs rabbitmqctl against this node; resolves to what it printed. */
   ctl(...args: readonly string[]): Promise<string>;
   /** Deletes all that the node has stored. Only after its end. */
@@ -60,7 +72,7 @@ export async function startRabbitmq(options: StartRabbitmqOptions = {}): Promise
   await using resources = new AsyncDisposableStack();
   const folder = options.folder ?? (await temporaryFolderIn(release, resources));
   const node = await prepare(release, folder, options);
-  resources.use(await startEpmd(node));
+  if (options.peers === undefined) resources.use(await startEpmd(node.release, node.env));
   const child = await startServer({
     ...commandOf(release, serverOf(release)),
     env: node.env,
@@ -85,8 +97,10 @@ async function temporaryFolderIn({ root }: RabbitmqRelease, resources: AsyncDisp
 
 async function prepare(release: RabbitmqRelease, folder: string, options: StartRabbitmqOptions): Promise<Node> {
   const port = options.port ?? (await lastingPort());
-  const env = await environmentOf(insideOf(release, folder), port);
+  const { peers } = options;
+  const env = await environmentOf(insideOf(release, folder), port, peers?.epmdPort ?? (await lastingPort()));
   await mkdir(folder, { recursive: true });
+  if (peers !== undefined) await shareCookie(join(folder, ".erlang.cookie"), peers.cookie);
   await writeFile(join(folder, "rabbitmq.conf"), configurationOf(port, { ...release.settings, ...options.settings }));
   await linkInstallation(release, folder);
   return { release, folder, port, env };
@@ -129,7 +143,13 @@ function configurationOf(port: number, settings: Readonly<Record<string, string>
     .join("");
 }
 
-async function environmentOf(folder: string, port: number): Promise<Record<string, string>> {
+/** Erlang takes one only if nobody else may read it. */
+async function shareCookie(file: string, cookie: string): Promise<void> {
+  await rm(file, { force: true });
+  await writeFile(file, cookie, { mode: 0o400 });
+}
+
+async function environmentOf(folder: string, port: number, epmdPort: number): Promise<Record<string, string>> {
   return {
     HOME: folder, // of the Erlang cookie
     RABBITMQ_SCRIPTS_DIR: join(folder, "installation", "sbin"),
@@ -142,8 +162,7 @@ async function environmentOf(folder: string, port: number): Promise<Record<strin
     RABBITMQ_CONF_ENV_FILE: join(folder, "rabbitmq-env.conf"),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "enabled_plugins"),
     RABBITMQ_DIST_PORT: String(await lastingPort()),
-    ERL_EPMD_PORT: String(await lastingPort()),
-    ERL_EPMD_ADDRESS: "127.0.0.1",
+    ...epmdEnvironment(epmdPort),
     ERL_CRASH_DUMP_SECONDS: "0",
     // Without busy waiting an idle node leaves the processors to its neighbours.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
@@ -157,8 +176,19 @@ function nodeName(port: number): string {
   return `sluice-${port}@localhost`;
 }
 
+function epmdEnvironment(port: number): Readonly<Record<string, string>> {
+  return { ERL_EPMD_PORT: String(port), ERL_EPMD_ADDRESS: "127.0.0.1" };
+}
+
+/** What several nodes find each other by. Disposing ends it: after them. */
+export async function startRabbitmqPeers(): Promise<RabbitmqPeers & AsyncDisposable> {
+  const epmdPort = await lastingPort();
+  const epmd = await startEpmd(await releaseOfEnvironment(), epmdEnvironment(epmdPort));
+  return { cookie: randomUUID(), epmdPort, [Symbol.asyncDispose]: () => epmd[Symbol.asyncDispose]() };
+}
+
 /** A node that finds no epmd starts one that outlives it. This one is ours. */
-async function startEpmd({ release, env }: Node): Promise<Child> {
+async function startEpmd(release: RabbitmqRelease, env: Readonly<Record<string, string>>): Promise<Child> {
   const program = isInstalledHere(release)
     ? findProgram({ program: "epmd", debianPackage: "erlang-base" })
     : "/usr/bin/epmd";
@@ -206,6 +236,7 @@ function rabbitmqOf(child: Child, node: Node, version: string, resources: AsyncD
     port,
     folder,
     version,
+    nodeName: nodeName(port),
     pid: child.pid,
     exited: child.exited,
     output: () => child.output(),

@@ -1,6 +1,6 @@
 // What every scenario of the cluster has in common: a fault while a client sends to both gateways, and the checks after it.
 import type { Figures } from "../checker.ts";
-import { parcelSource } from "../parcel.ts";
+import { parcelSource, type Parcel } from "../parcel.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { ClusterStage, type ClusterStageOptions, type Load } from "./cluster-stage.ts";
@@ -43,6 +43,8 @@ export interface UnderLoadOptions {
   /** RabbitMQ loses what it has confirmed; else the auditor, who is the last resort, must find nothing missing. */
   readonly isHintLossMeant?: boolean;
   readonly restMs?: number;
+  /** What is sent; small ones unless given. */
+  readonly parcels?: () => Parcel;
   readonly stage?: Omit<ClusterStageOptions, "servers" | "logFolder" | "mode">;
 }
 
@@ -52,9 +54,9 @@ export async function underLoad(
   fault: (field: Field) => Promise<Fault>,
 ): Promise<Played> {
   const { servers, logFolder, random } = options;
-  const { name, mode, restMs = 60, stage: stageOptions } = setting;
+  const { name, mode, restMs = 60, parcels = parcelSource(name, random), stage: stageOptions } = setting;
   await using stage = await ClusterStage.open({ ...stageOptions, mode, servers, logFolder });
-  const sender = new Sender(stage.ledger, parcelSource(name, random));
+  const sender = new Sender(stage.ledger, parcels);
   const wrong: string[] = [];
   await using load = stage.load(sender, { restMs });
   const { trials, hits } = await fault({ ...options, stage, sender, load, wrong });

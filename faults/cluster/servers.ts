@@ -11,7 +11,7 @@ export interface Running extends AsyncDisposable {
   kill(signal: NodeJS.Signals): boolean;
 }
 
-interface Place {
+export interface Place {
   readonly folder: string;
   readonly port: number;
 }
@@ -53,32 +53,52 @@ export class Server<Kind extends Running> implements AsyncDisposable {
   }
 }
 
+interface Parts {
+  readonly postgres: Server<Postgres>;
+  readonly rabbitmq: Server<Rabbitmq>;
+  readonly redis: Server<Redis>;
+}
+
 export class Servers implements AsyncDisposable {
   readonly postgres: Server<Postgres>;
   readonly rabbitmq: Server<Rabbitmq>;
   readonly redis: Server<Redis>;
+  /** Of a database and of the queues of one stage: no other stage of the run has it. */
+  readonly newName: () => string;
   readonly #resources: AsyncDisposableStack;
-  #names = 0;
 
   /** Starts none yet. */
   static async open(): Promise<Servers> {
     await using resources = new AsyncDisposableStack();
     const folder = async (): Promise<string> => resources.use(await temporaryFolder()).path;
-    const isRabbitmq4 = process.env["SLUICE_TEST_RABBITMQ"] === "4";
     const ofPostgres = { folder: await folder(), port: await lastingPort() };
-    const ofRabbitmq = {
-      folder: isRabbitmq4 ? await folderOfRabbitmq4(resources) : await folder(),
-      port: await lastingPort(),
-    };
+    const ofRabbitmq = { folder: await folderForRabbitmq(resources), port: await lastingPort() };
     const ofRedis = { folder: await folder(), port: await lastingPort() };
-    return new Servers([ofPostgres, ofRabbitmq, ofRedis], resources.move());
+    const parts: Parts = {
+      postgres: resources.use(new Server(ofPostgres, startPostgres)),
+      rabbitmq: resources.use(new Server(ofRabbitmq, startRabbitmq)),
+      redis: resources.use(new Server(ofRedis, startRedis)),
+    };
+    let names = 0;
+    return new Servers(parts, () => `faults-${(names += 1)}`, resources.move());
   }
 
-  private constructor([ofPostgres, ofRabbitmq, ofRedis]: [Place, Place, Place], resources: AsyncDisposableStack) {
-    this.postgres = resources.use(new Server(ofPostgres, startPostgres));
-    this.rabbitmq = resources.use(new Server(ofRabbitmq, startRabbitmq));
-    this.redis = resources.use(new Server(ofRedis, startRedis));
+  private constructor(
+    { postgres, rabbitmq, redis }: Parts,
+    newName: () => string,
+    resources = new AsyncDisposableStack(),
+  ) {
+    this.postgres = postgres;
+    this.rabbitmq = rabbitmq;
+    this.redis = redis;
+    this.newName = newName;
     this.#resources = resources;
+  }
+
+  /** The same ones, but for a server that a scenario has of its own, and that it ends itself. */
+  with(own: Partial<Parts>): Servers {
+    const { postgres, rabbitmq, redis } = this;
+    return new Servers({ postgres, rabbitmq, redis, ...own }, this.newName);
   }
 
   /** Starts those that do not run. */
@@ -86,19 +106,14 @@ export class Servers implements AsyncDisposable {
     await Promise.all([this.postgres.up(), this.rabbitmq.up(), this.redis.up()]);
   }
 
-  /** Of a database and of the queues of one stage: no other stage of the run has it. */
-  newName(): string {
-    this.#names += 1;
-    return `faults-${this.#names}`;
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }
 }
 
-/** It sees nothing outside of its release. */
-async function folderOfRabbitmq4(resources: AsyncDisposableStack): Promise<string> {
+/** RabbitMQ 4 sees nothing outside of its release. */
+export async function folderForRabbitmq(resources: AsyncDisposableStack): Promise<string> {
+  if (process.env["SLUICE_TEST_RABBITMQ"] !== "4") return resources.use(await temporaryFolder()).path;
   const { root } = await rabbitmq4();
   const folder = await mkdtemp(join(root, "tmp", "sluice-"));
   resources.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -2,5 +2,6 @@
 import { clusterMutants } from "./cluster.ts";
 import { embeddedMutants } from "./embedded.ts";
 import type { Mutant } from "./mutant.ts";
+import { powerMutants } from "./power.ts";
 
-export const mutants: readonly Mutant[] = [...embeddedMutants, ...clusterMutants];
+export const mutants: readonly Mutant[] = [...embeddedMutants, ...clusterMutants, ...powerMutants];

@@ -4,6 +4,7 @@ import { kills } from "./kill.ts";
 import { load } from "./load.ts";
 import { migration } from "./migration.ts";
 import { poison } from "./poison.ts";
+import { powerLosses } from "./power-loss.ts";
 import { refusals } from "./refusals.ts";
 import { repeats } from "./repeats.ts";
 import { replays } from "./replays.ts";
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   sigterm,
   refusals,
   diskFull,
+  ...powerLosses,
   ...load,
 ];
 
@@ -27,9 +29,5 @@ export const notPlayed: readonly { readonly numbers: string; readonly why: strin
   {
     numbers: "17, 18",
     why: "worker and store are one process: it cannot be stopped past its claim, or have two clocks",
-  },
-  {
-    numbers: "20",
-    why: "SIGKILL leaves the page cache whole: that fsync is on is read back at the start, and refused if not",
   },
 ];

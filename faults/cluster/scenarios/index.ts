@@ -1,12 +1,15 @@
 import type { ClusterScenario } from "../cluster-scenario.ts";
 import { brokerAlarms } from "./broker-alarms.ts";
+import { brokerCluster } from "./broker-cluster.ts";
 import { brokerNetwork } from "./broker-network.ts";
 import { brokerOutages } from "./broker-outages.ts";
 import { cacheOutages } from "./cache-outages.ts";
 import { consumerTimeout } from "./consumer-timeout.ts";
 import { kills } from "./kills.ts";
+import { ledgerDisk } from "./ledger-disk.ts";
 import { ledgerOutage } from "./ledger-outage.ts";
 import { load } from "./load.ts";
+import { ledgerPower } from "./ledger-power.ts";
 import { poison } from "./poison.ts";
 import { refusals } from "./refusals.ts";
 import { repeats } from "./repeats.ts";
@@ -20,20 +23,17 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...brokerOutages,
   ...brokerNetwork,
   ...brokerAlarms,
+  brokerCluster,
   consumerTimeout,
   poison,
   ...cacheOutages,
   ledgerOutage,
+  ledgerDisk,
+  ledgerPower,
   stoppedWorker,
   skewedClocks,
   repeats,
   sigterm,
   refusals,
   ...load,
-];
-
-/** Faults of the list that this run does not make. */
-export const clusterNotPlayed: readonly { readonly numbers: string; readonly why: string }[] = [
-  { numbers: "12", why: "three nodes of RabbitMQ: one node here" },
-  { numbers: "19, 20", why: "a full disk and the loss of power under PostgreSQL are PostgreSQL's own to survive" },
 ];

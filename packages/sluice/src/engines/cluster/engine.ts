@@ -221,10 +221,7 @@ export class ClusterEngine implements Engine {
   }
 
   health(): EngineHealth {
-    const out = this.#parts.outages.list();
-    const isProblem = ({ code }: { readonly code: string }): boolean =>
-      code === "store-unavailable" || code === "disk-full";
-    return { problems: out.filter(isProblem), degradations: out.filter((one) => !isProblem(one)) };
+    return this.#parts.outages.health();
   }
 
   close(): Promise<void> {

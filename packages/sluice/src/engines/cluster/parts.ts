@@ -175,7 +175,10 @@ export function partsOf(options: ClusterOptions): Parts {
       bytesOf: (call) => call.reduce((sum, { body }) => sum + body.byteLength, 0),
     }),
     settling: new Lane({
-      commit: (entries) => commitSettling(entries, { connection: lanes.settling, clock, member, outbox }),
+      commit: async (entries) => {
+        await commitSettling(entries, { connection: lanes.settling, clock, member, outbox });
+        outages.end("disk-full"); // in a worker nothing is accepted that could tell
+      },
       callsMax: groupMax,
       bytesMax: groupBytesMax,
       bytesOf: resultBytesOf,
