@@ -83,10 +83,11 @@ function store(scope: Scope): Row[] {
 function claim({ seen, db, values, tokens }: Scope): Row[] {
   const [ids, areSuspects, member, now] = values as [readonly string[], boolean, number, number];
   const lastBefore = tokens.next();
+  const paused = new Set(seen.queues.values().flatMap(({ no, is_paused }) => (is_paused ? [no] : [])));
   for (const id of ids) {
     const request = seen.requests.get(id);
     const back = seen.schedule.get(id);
-    if (request === undefined || seen.queues.get(request.queue)?.is_paused !== false) continue;
+    if (request === undefined || paused.has(request.queue)) continue;
     if (back !== undefined && back.due_at > now) continue;
     const crashes = back?.crashes ?? 0;
     if (crashes > 1 !== areSuspects || seen.outcomes.has(id)) continue;
@@ -95,14 +96,17 @@ function claim({ seen, db, values, tokens }: Scope): Row[] {
     const { queue, bytes } = request;
     db.running.put(id, { id, token, member, queue, attempts: back?.attempts ?? 0, crashes, started_at: now, bytes });
   }
-  return ids.map((id) => verdictOn(id, db, { member, now, lastBefore }));
+  return ids.map((id) => verdictOn(id, db, { member, now, lastBefore, paused }));
 }
 
-function verdictOn(
-  id: string,
-  db: Tables,
-  { member, now, lastBefore }: { readonly member: number; readonly now: number; readonly lastBefore: number },
-): Row {
+interface Claiming {
+  readonly member: number;
+  readonly now: number;
+  readonly lastBefore: number;
+  readonly paused: ReadonlySet<number>;
+}
+
+function verdictOn(id: string, db: Tables, { member, now, lastBefore, paused }: Claiming): Row {
   const found = db.running.get(id);
   const claimed = found !== undefined && found.member === member && found.token > lastBefore ? found : undefined;
   const request = db.requests.get(id);
@@ -118,7 +122,7 @@ function verdictOn(
     headers: request?.headers ?? null,
     body: request?.body ?? null,
   };
-  if (queue?.is_paused === true) return { ...rest, verdict: "paused" };
+  if (queue !== undefined && paused.has(queue.no)) return { ...rest, verdict: "paused" };
   if (claimed === undefined) return { ...rest, verdict: "gone" };
   const isVoid =
     db.outcomes.has(id) ||

@@ -319,6 +319,38 @@ test("the audit counts each row once, over the slices of its statements", async 
   }
 });
 
+// Claims
+
+test("a claim knows one state of each queue, though one is paused and one resumed while it waits for others", async () => {
+  await using ledger = await openLedger();
+  await using other = connect(ledger.url);
+  const [held, waiting] = [await ledger.accept(), await ledger.accept()];
+  const mail = await ledger.accept({ queue: "mails" });
+  await pause(ledger.db, "mails", true);
+  await using claiming = connect(ledger.url);
+  const claimed = await other.transaction(async (inside) => {
+    await rowsOf(
+      inside,
+      "INSERT INTO sluice.running SELECT id, 0, 9, 1, 0, 0, 0, 0 FROM unnest($1::uuid[]) AS i (id)",
+      [[held]],
+    );
+    const rows = rowsOf<{ id: RequestId; verdict: string }>(
+      claiming,
+      "SELECT id, verdict FROM sluice.claim($1::uuid[], false, 1, $2)",
+      [[held, waiting, mail], now],
+    );
+    await untilSomebodyWaits(ledger.db);
+    await pause(ledger.db, "orders", true);
+    await pause(ledger.db, "mails", false);
+    await rowsOf(inside, "DELETE FROM sluice.running WHERE id = $1", [held]);
+    return { rows };
+  });
+  const verdicts = new Map((await claimed.rows).map(({ id, verdict }) => [id, verdict]));
+  const running = new Set(idsOf(await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.running")));
+  deepEqual(verdicts, new Map([held, waiting].map((id) => [id, "claimed"])).set(mail, "paused"));
+  deepEqual(running, new Set([held, waiting]));
+});
+
 // Migrations
 
 test("a migration made twice changes nothing, and from two at once both succeed", async () => {
@@ -804,6 +836,15 @@ class Interrupted extends Connection {
     });
     return super.transaction((inside) => work(interrupted(inside)), begin);
   }
+}
+
+async function pause(db: Connected, queue: string, isPaused: boolean): Promise<void> {
+  await rowsOf(db, "UPDATE sluice.queues SET is_paused = $2 WHERE name = $1", [queue, isPaused]);
+}
+
+/** Polls: the server tells nobody. */
+async function untilSomebodyWaits(db: Connected): Promise<void> {
+  while ((await rowsOf(db, "SELECT FROM pg_locks WHERE NOT granted")).length === 0);
 }
 
 let statements = 0;
