@@ -41,11 +41,7 @@ export const requestModels: Readonly<Record<string, Model>> = {
       if (db.running.get(id)?.token === token) db.running.remove(id);
     return [];
   }),
-  "release-unknown": writes(({ db, values: [member, tokens] }) => {
-    for (const row of db.running.values())
-      if (row.member === member && !(tokens as readonly number[]).includes(row.token)) db.running.remove(row.id);
-    return [];
-  }),
+  "release-unknown": writes(releaseUnknown),
   "clear-outbox": writes(clear),
   "clear-relayed": writes(clear),
   "select-unconfirmed": reads(({ seen, values: [ageMs, most], clockMs }) =>
@@ -130,6 +126,18 @@ function verdictOn(id: string, db: Tables, { member, now, lastBefore, paused }: 
     (back?.crashes ?? 0) !== claimed.crashes ||
     (back !== undefined && back.due_at > now);
   return { ...rest, verdict: isVoid ? "void" : "claimed" };
+}
+
+function releaseUnknown(scope: Scope): Row[] {
+  const { db, values } = scope;
+  const [member, tokens] = values as [number, readonly number[]];
+  const gone = db.running.values().filter((row) => row.member === member && !tokens.includes(row.token));
+  for (const { id } of gone) db.running.remove(id);
+  list(
+    scope,
+    gone.map(({ id, queue, crashes }) => ({ id, queue, kind: crashes > 1 ? "suspect" : "again" })),
+  );
+  return [];
 }
 
 function clear({ db, values: [nos] }: Scope): Row[] {

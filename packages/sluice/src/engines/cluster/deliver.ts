@@ -9,6 +9,7 @@ import { ConflictError, LostError, type Connected, type Statement } from "./data
 import { HintBuffer, type Hint } from "./hints.ts";
 import { timeOfId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
+import { UnknownClaims } from "./unknown-claims.ts";
 
 const CLAIM: Statement = {
   name: "claim",
@@ -20,10 +21,6 @@ const RELEASE: Statement = {
   name: "release",
   text: `DELETE FROM sluice.running n USING unnest($1::uuid[], $2::bigint[]) AS i (id, token)
     WHERE n.id = i.id AND n.token = i.token`,
-};
-const RELEASE_UNKNOWN: Statement = {
-  name: "release-unknown",
-  text: "DELETE FROM sluice.running WHERE member = $1 AND token <> ALL ($2::bigint[])",
 };
 
 interface ClaimRow {
@@ -65,7 +62,7 @@ export interface DelivererOptions {
   readonly log: Logger;
 }
 
-/** A failed claim is tried again after so long. */
+/** A failed claim is tried again after so long, and one whose answer was lost is looked for. */
 const claimAgainMs = 500;
 
 export class Deliverer {
@@ -74,13 +71,15 @@ export class Deliverer {
   readonly #waiters = new Set<Waiter>();
   /** By the claim's token. */
   readonly #held = new Map<number, Held>();
+  readonly #unknown: UnknownClaims;
+  #looking: NodeJS.Timeout | undefined;
   #claiming: Promise<void> | undefined;
   #resting: NodeJS.Timeout | undefined;
-  #mayHoldMore = false;
   #isClosed = false;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
+    this.#unknown = new UnknownClaims({ ...options, known: () => this.#held.keys() });
   }
 
   bufferOf(queue: string): HintBuffer {
@@ -117,10 +116,12 @@ export class Deliverer {
     const plan = this.#planSuspect() ?? this.#planBatch();
     if (plan.asked.length === 0) return;
     for (const { waiter } of plan.asked) this.#waiters.delete(waiter);
-    this.#claiming = this.#claim(plan).finally(() => {
-      this.#claiming = undefined;
-      this.serve();
-    });
+    this.#claiming = this.#claim(plan).finally(() => this.#claimed());
+  }
+
+  #claimed(): void {
+    this.#claiming = undefined;
+    this.serve();
   }
 
   /** The claim came to its end: its hint may be acknowledged (I2). */
@@ -136,6 +137,7 @@ export class Deliverer {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#resting);
+    clearTimeout(this.#looking);
     await this.#claiming;
     for (const { resolve } of this.#waiters) resolve([]);
     this.#waiters.clear();
@@ -187,7 +189,7 @@ export class Deliverer {
     const hints = plan.asked.flatMap((ask) => ask.hints);
     let rows: Map<RequestId, ClaimRow>;
     try {
-      await this.#releaseUnknown();
+      await this.#unknown.release();
       rows = await this.#claimRows(hints, plan.areSuspects);
     } catch (error) {
       for (const { waiter, hints: own } of plan.asked) this.bufferOf(waiter.queue).giveBack(own);
@@ -248,7 +250,10 @@ export class Deliverer {
     if (error instanceof ConflictError) return; // the same again may go through at once
     if (error instanceof SluiceError && error.isRetryable) this.#options.onUnavailable(error);
     else this.#options.log.error({ err: messageOf(error) }, "cannot claim");
-    this.#mayHoldMore ||= error instanceof LostError;
+    if (error instanceof LostError) {
+      this.#unknown.begin();
+      this.#lookLater();
+    }
     this.#restFor(claimAgainMs);
   }
 
@@ -259,11 +264,18 @@ export class Deliverer {
     }, ms);
   }
 
-  /** Claims that were committed and whose answer was lost: nobody runs them, so they are let go. */
-  async #releaseUnknown(): Promise<void> {
-    if (!this.#mayHoldMore) return;
-    await this.#options.connection.rows(RELEASE_UNKNOWN, [this.#options.member(), [...this.#held.keys()]]);
-    this.#mayHoldMore = false;
+  /** Claims whose answer was lost, with nothing to claim as well. */
+  #lookLater(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined;
+      if (!this.#unknown.mayBe || this.#isClosed) return;
+      this.#lookLater();
+      if (this.#claiming !== undefined) return; // which looks for itself
+      this.#claiming = this.#unknown
+        .release()
+        .catch((error: unknown) => this.#rest(error))
+        .finally(() => this.#claimed());
+    }, claimAgainMs);
   }
 
   async #release(rows: readonly ClaimRow[]): Promise<void> {

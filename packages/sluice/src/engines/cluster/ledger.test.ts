@@ -7,7 +7,8 @@ import type { SluiceError } from "../../core/errors.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { auditLedger } from "./audit.ts";
 import { BacklogReader, freshWaiting } from "./backlog.ts";
-import { Connection, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
+import { Connection, LostError, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
+import { Deliverer } from "./deliver.ts";
 import { examine, type Finding } from "./doctor.ts";
 import { listRequests } from "./list.ts";
 import { checkSchema, migrateCluster } from "./migrate.ts";
@@ -15,6 +16,7 @@ import { readBody, readRequest, readResult, readStates } from "./read.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { checkSettings } from "./settings-check.ts";
 import { highestId, lowestId, timeOfId } from "./state.ts";
+import { StoreClock } from "./store-clock.ts";
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
@@ -349,6 +351,39 @@ test("a claim knows one state of each queue, though one is paused and one resume
   const running = new Set(idsOf(await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.running")));
   deepEqual(verdicts, new Map([held, waiting].map((id) => [id, "claimed"])).set(mail, "paused"));
   deepEqual(running, new Set([held, waiting]));
+});
+
+test("a claim whose answer was lost is let go and hinted again, though there is nothing else to claim", async () => {
+  await using ledger = await openLedger();
+  const id = await ledger.accept();
+  const losing: Connected = {
+    rows: async (statement, values) => {
+      const rows = await ledger.db.rows(statement, values);
+      if (statement.name !== "claim") return rows as never;
+      throw new LostError(new Error("cut"));
+    },
+    script: (text) => ledger.db.script(text),
+    query: (text, values) => ledger.db.query(text, values),
+  };
+  const deliverer = new Deliverer({
+    connection: losing,
+    clock: new StoreClock(),
+    member: () => 1,
+    isPaused: () => false,
+    onUnavailable: () => deliverer.bufferOf("orders").clear(), // the broker went with it
+    log,
+  });
+  const abort = new AbortController();
+  const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
+  deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined });
+  deliverer.serve();
+  const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
+  while ((await told()).length === 0);
+  deepEqual(await told(), [{ ids: [id] }]);
+  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+  abort.abort();
+  deepEqual(await delivered, []);
+  await deliverer.close();
 });
 
 // Migrations
