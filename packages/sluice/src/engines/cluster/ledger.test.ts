@@ -353,38 +353,42 @@ test("a claim knows one state of each queue, though one is paused and one resume
   deepEqual(running, new Set([held, waiting]));
 });
 
-test("a claim whose answer was lost is let go and hinted again, though there is nothing else to claim", async () => {
-  await using ledger = await openLedger();
-  const id = await ledger.accept();
-  const losing: Connected = {
-    rows: async (statement, values) => {
-      const rows = await ledger.db.rows(statement, values);
-      if (statement.name !== "claim") return rows as never;
-      throw new LostError(new Error("cut"));
-    },
-    script: (text) => ledger.db.script(text),
-    query: (text, values) => ledger.db.query(text, values),
-  };
-  const deliverer = new Deliverer({
-    connection: losing,
-    clock: new StoreClock(),
-    member: () => 1,
-    isPaused: () => false,
-    onUnavailable: () => deliverer.bufferOf("orders").clear(), // the broker went with it
-    log,
-  });
-  const abort = new AbortController();
-  const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
-  deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined });
-  deliverer.serve();
-  const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
-  while ((await told()).length === 0);
-  deepEqual(await told(), [{ ids: [id] }]);
-  equal((await readRequest(ledger.db, id, now))?.state, "waiting");
-  abort.abort();
-  deepEqual(await delivered, []);
-  await deliverer.close();
-});
+test(
+  "a claim whose answer was lost is let go and hinted again, though there is nothing else to claim",
+  { timeout: 30_000 },
+  async () => {
+    await using ledger = await openLedger();
+    const id = await ledger.accept();
+    const losing: Connected = {
+      rows: async (statement, values) => {
+        const rows = await ledger.db.rows(statement, values);
+        if (statement.name !== "claim") return rows as never;
+        throw new LostError(new Error("cut"));
+      },
+      script: (text) => ledger.db.script(text),
+      query: (text, values) => ledger.db.query(text, values),
+    };
+    const deliverer = new Deliverer({
+      connection: losing,
+      clock: new StoreClock(),
+      member: () => 1,
+      isPaused: () => false,
+      onUnavailable: () => deliverer.bufferOf("orders").clear(), // the broker went with it
+      log,
+    });
+    const abort = new AbortController();
+    const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
+    deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined });
+    deliverer.serve();
+    const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
+    while ((await told()).length === 0);
+    deepEqual(await told(), [{ ids: [id] }]);
+    equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+    abort.abort();
+    deepEqual(await delivered, []);
+    await deliverer.close();
+  },
+);
 
 // Migrations
 
