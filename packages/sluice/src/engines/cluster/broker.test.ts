@@ -10,7 +10,7 @@ import { SluiceError } from "../../core/errors.ts";
 import { type RequestId, requestIdOf } from "../../core/request-id.ts";
 import { Broker } from "./broker.ts";
 import type { ConsumeOptions, Consumption, Hints } from "./consumer.ts";
-import { Outages } from "./outages.ts";
+import { Outages, type OutageCode } from "./outages.ts";
 import { hintQueues } from "./topology.ts";
 
 const prefix = "test";
@@ -317,6 +317,29 @@ describe("the broker", { concurrency: true }, () => {
       [40, 30],
       "one line for the outage, one for its end",
     );
+  });
+
+  it("publishes in the end, though it was lost in the moment in which it first came up", async () => {
+    await using proxy = await startProxy({ port: Number(new URL(rabbitmq.url).port) });
+    let ups = 0;
+    class CutWhenUp extends Outages {
+      override end(code: OutageCode): void {
+        super.end(code);
+        if (code === "broker-unavailable" && (ups += 1) === 2) proxy.cut();
+      }
+    }
+    const log = pino({ level: "silent" });
+    const url = portOf(rabbitmq.url, proxy.port);
+    await using broker = new Broker({ url, name: "a test", prefix, outages: new CutWhenUp(log), log });
+    await broker.connectPatiently();
+    proxy.restore();
+    await until("it can declare", () =>
+      broker.declare("late").then(
+        () => true,
+        () => false,
+      ),
+    );
+    await until("it publishes", () => broker.publisher.publish({ queue: "late", kind: "fresh", ids: newIds(1) }));
   });
 
   it("sees by its heartbeats that a connection is half open", async () => {

@@ -63,13 +63,10 @@ export class Broker implements AsyncDisposable {
   /** As `connect`, but a RabbitMQ that is out is looked for until it is there. Whether it is there now. */
   async connectPatiently(): Promise<boolean> {
     await Promise.all([this.#publishing.connectPatiently(), this.#consuming.connectPatiently()]);
-    const opening = this.publisher.open();
-    if (this.#publishing.downBecause === undefined && this.#consuming.downBecause === undefined) {
-      await opening;
-      return true;
-    }
-    opening.catch(() => undefined); // disposed before RabbitMQ came
-    return false;
+    const opening = this.publisher.openPatiently();
+    if (this.#publishing.downBecause !== undefined || this.#consuming.downBecause !== undefined) return false;
+    await opening;
+    return true;
   }
 
   /** Makes what is missing of a queue's two lines; one of another kind than needed is an error. */

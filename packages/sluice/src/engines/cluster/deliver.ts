@@ -2,42 +2,15 @@
 // waits what was claimed for it. It owns the hints of all claims of this process until they are settled or put back.
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
-import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import type { RequestId } from "../../core/request-id.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { uuidArray } from "./binary-array.ts";
-import { ConflictError, LostError, type Connected, type Statement } from "./database.ts";
+import { claim, deliveryOf, release, type ClaimRow } from "./claim.ts";
+import { ConflictError, LostError, type Connected } from "./database.ts";
 import { HintBuffer, type Hint } from "./hints.ts";
 
 import type { StoreClock } from "./store-clock.ts";
-
-const CLAIM: Statement = {
-  name: "claim",
-  text: `SELECT id, verdict, token::float8 AS token, attempts, queue, key, content_type, headers, body
-    FROM sluice.claim($1::uuid[], $2, $3, $4)`,
-};
-/** Claims that turned out to be of requests that had moved on meanwhile. */
-const RELEASE: Statement = {
-  name: "release",
-  text: `DELETE FROM sluice.running n USING unnest($1::uuid[], $2::bigint[]) AS i (id, token)
-    WHERE n.id = i.id AND n.token = i.token`,
-};
-const RELEASE_UNKNOWN: Statement = {
-  name: "release-unknown",
-  text: "DELETE FROM sluice.running WHERE member = $1 AND token <> ALL ($2::bigint[])",
-};
-
-interface ClaimRow {
-  readonly id: RequestId;
-  readonly verdict: "claimed" | "paused" | "gone" | "void";
-  readonly token: number;
-  readonly attempts: number;
-  readonly queue: string;
-  readonly key: string | null;
-  readonly content_type: string;
-  readonly headers: string | null;
-  readonly body: Buffer;
-}
+import { UnknownClaims } from "./unknown-claims.ts";
 
 interface Waiter {
   readonly queue: string;
@@ -66,7 +39,7 @@ export interface DelivererOptions {
   readonly log: Logger;
 }
 
-/** A failed claim is tried again after so long. */
+/** A failed claim is tried again after so long, and one whose answer was lost is looked for. */
 const claimAgainMs = 500;
 
 export class Deliverer {
@@ -75,13 +48,15 @@ export class Deliverer {
   readonly #waiters = new Set<Waiter>();
   /** By the claim's token. */
   readonly #held = new Map<number, Held>();
+  readonly #unknown: UnknownClaims;
+  #looking: NodeJS.Timeout | undefined;
   #claiming: Promise<void> | undefined;
   #resting: NodeJS.Timeout | undefined;
-  #mayHoldMore = false;
   #isClosed = false;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
+    this.#unknown = new UnknownClaims({ ...options, known: () => this.#held.keys() });
   }
 
   bufferOf(queue: string): HintBuffer {
@@ -118,10 +93,12 @@ export class Deliverer {
     const plan = this.#planSuspect() ?? this.#planBatch();
     if (plan.asked.length === 0) return;
     for (const { waiter } of plan.asked) this.#waiters.delete(waiter);
-    this.#claiming = this.#claim(plan).finally(() => {
-      this.#claiming = undefined;
-      this.serve();
-    });
+    this.#claiming = this.#claim(plan).finally(() => this.#claimed());
+  }
+
+  #claimed(): void {
+    this.#claiming = undefined;
+    this.serve();
   }
 
   /** The claim came to its end: its hint may be acknowledged (I2). */
@@ -137,6 +114,7 @@ export class Deliverer {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#resting);
+    clearTimeout(this.#looking);
     await this.#claiming;
     for (const { resolve } of this.#waiters) resolve([]);
     this.#waiters.clear();
@@ -188,7 +166,7 @@ export class Deliverer {
     const hints = plan.asked.flatMap((ask) => ask.hints);
     let rows: Map<RequestId, ClaimRow>;
     try {
-      await this.#releaseUnknown();
+      await this.#unknown.release();
       rows = await this.#claimRows(hints, plan.areSuspects);
     } catch (error) {
       for (const { waiter, hints: own } of plan.asked) this.bufferOf(waiter.queue).giveBack(own);
@@ -198,7 +176,7 @@ export class Deliverer {
     for (const { waiter, hints: own } of plan.asked) {
       given.get(waiter)?.push(...this.#hold(waiter, own, { rows, isSuspect: plan.areSuspects }));
     }
-    if (voids.length > 0) await this.#release(voids);
+    if (voids.length > 0) await release(this.#options.connection, voids);
   }
 
   /** Who got less than it asked for, with the hints that are left for it. */
@@ -211,16 +189,10 @@ export class Deliverer {
     });
   }
 
-  async #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<Map<RequestId, ClaimRow>> {
+  #claimRows(hints: readonly Hint[], areSuspects: boolean): Promise<Map<RequestId, ClaimRow>> {
     const { connection, clock, member } = this.#options;
-    const ids = [...new Set(hints.map(({ id }) => id))].sort(); // in one order everywhere: claims never wait in a circle
-    const rows = await connection.rows<ClaimRow & { id: RequestId }>(CLAIM, [
-      uuidArray(ids),
-      areSuspects,
-      member(),
-      clock.now(),
-    ]);
-    return new Map(rows.map((row) => [row.id, row]));
+    const ids = hints.map(({ id }) => id);
+    return claim(connection, { ids, areSuspects, member: member(), now: clock.now() });
   }
 
   /** Keeps the hints of what was claimed; those of the rest are done, or wait for the end of a pause. */
@@ -254,7 +226,10 @@ export class Deliverer {
     if (error instanceof ConflictError) return; // the same again may go through at once
     if (error instanceof SluiceError && error.isRetryable) this.#options.onUnavailable(error);
     else this.#options.log.error({ err: messageOf(error) }, "cannot claim");
-    this.#mayHoldMore ||= error instanceof LostError;
+    if (error instanceof LostError) {
+      this.#unknown.begin();
+      this.#lookLater();
+    }
     this.#restFor(claimAgainMs);
   }
 
@@ -265,30 +240,17 @@ export class Deliverer {
     }, ms);
   }
 
-  /** Claims that were committed and whose answer was lost: nobody runs them, so they are let go. */
-  async #releaseUnknown(): Promise<void> {
-    if (!this.#mayHoldMore) return;
-    await this.#options.connection.rows(RELEASE_UNKNOWN, [this.#options.member(), [...this.#held.keys()]]);
-    this.#mayHoldMore = false;
+  /** Claims whose answer was lost, with nothing to claim as well. */
+  #lookLater(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined;
+      if (!this.#unknown.mayBe || this.#isClosed) return;
+      this.#lookLater();
+      if (this.#claiming !== undefined) return; // which looks for itself
+      this.#claiming = this.#unknown
+        .release()
+        .catch((error: unknown) => this.#rest(error))
+        .finally(() => this.#claimed());
+    }, claimAgainMs);
   }
-
-  async #release(rows: readonly ClaimRow[]): Promise<void> {
-    const values = [rows.map(({ id }) => id), rows.map(({ token }) => token)];
-    // Should this fail, the rows go when this process leaves.
-    await this.#options.connection.rows(RELEASE, values).catch(() => undefined);
-  }
-}
-
-function deliveryOf(row: ClaimRow): Delivery {
-  const { id, queue, token } = row;
-  const request = {
-    id,
-    queue,
-    key: row.key ?? undefined,
-    contentType: row.content_type,
-    headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
-    body: row.body,
-    acceptedAt: timeOfId(id),
-  };
-  return { request, claim: { id, queue, token }, attempt: row.attempts + 1 };
 }

@@ -10,7 +10,8 @@ import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
 import { link, linkValues, storeLinks } from "./chains.ts";
 import { BacklogReader, freshWaiting } from "./backlog.ts";
-import { Connection, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
+import { Connection, LostError, type Connected, type ConnectionOptions, type Statement } from "./database.ts";
+import { Deliverer } from "./deliver.ts";
 import { examine, type Finding } from "./doctor.ts";
 import { listRequests } from "./list.ts";
 import { checkSchema, migrateCluster } from "./migrate.ts";
@@ -18,6 +19,7 @@ import { readBody, readRequest, readResult, readStates } from "./read.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { checkSettings } from "./settings-check.ts";
 import { highestId, lowestId } from "./state.ts";
+import { StoreClock } from "./store-clock.ts";
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
@@ -322,6 +324,75 @@ test("the audit counts each row once, over the slices of its statements", async 
     deepEqual([holds, queues[1]?.done, queues[1]?.waiting], [true, 4, 3], String(sliceRows));
   }
 });
+
+// Claims
+
+test("a claim knows one state of each queue, though one is paused and one resumed while it waits for others", async () => {
+  await using ledger = await openLedger();
+  await using other = connect(ledger.url);
+  const [held, waiting] = [await ledger.accept(), await ledger.accept()];
+  const mail = await ledger.accept({ queue: "mails" });
+  await pause(ledger.db, "mails", true);
+  await using claiming = connect(ledger.url);
+  const claimed = await other.transaction(async (inside) => {
+    await rowsOf(
+      inside,
+      "INSERT INTO sluice.running SELECT id, 0, 9, 1, 0, 0, 0, 0 FROM unnest($1::uuid[]) AS i (id)",
+      [[held]],
+    );
+    const rows = rowsOf<{ id: RequestId; verdict: string }>(
+      claiming,
+      "SELECT id, verdict FROM sluice.claim($1::uuid[], false, 1, $2)",
+      [[held, waiting, mail], now],
+    );
+    await untilSomebodyWaits(ledger.db);
+    await pause(ledger.db, "orders", true);
+    await pause(ledger.db, "mails", false);
+    await rowsOf(inside, "DELETE FROM sluice.running WHERE id = $1", [held]);
+    return { rows };
+  });
+  const verdicts = new Map((await claimed.rows).map(({ id, verdict }) => [id, verdict]));
+  const running = new Set(idsOf(await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.running")));
+  deepEqual(verdicts, new Map([held, waiting].map((id) => [id, "claimed"])).set(mail, "paused"));
+  deepEqual(running, new Set([held, waiting]));
+});
+
+test(
+  "a claim whose answer was lost is let go and hinted again, though there is nothing else to claim",
+  { timeout: 30_000 },
+  async () => {
+    await using ledger = await openLedger();
+    const id = await ledger.accept();
+    const losing: Connected = {
+      rows: async (statement, values) => {
+        const rows = await ledger.db.rows(statement, values);
+        if (statement.name !== "claim") return rows as never;
+        throw new LostError(new Error("cut"));
+      },
+      script: (text) => ledger.db.script(text),
+      query: (text, values) => ledger.db.query(text, values),
+    };
+    const deliverer = new Deliverer({
+      connection: losing,
+      clock: new StoreClock(),
+      member: () => 1,
+      isPaused: () => false,
+      onUnavailable: () => deliverer.bufferOf("orders").clear(), // the broker went with it
+      log,
+    });
+    const abort = new AbortController();
+    const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
+    deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined });
+    deliverer.serve();
+    const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
+    while ((await told()).length === 0);
+    deepEqual(await told(), [{ ids: [id] }]);
+    equal((await readRequest(ledger.db, id, now))?.state, "waiting");
+    abort.abort();
+    deepEqual(await delivered, []);
+    await deliverer.close();
+  },
+);
 
 // Migrations
 
@@ -871,6 +942,15 @@ class Interrupted extends Connection {
     });
     return super.transaction((inside) => work(interrupted(inside)), begin);
   }
+}
+
+async function pause(db: Connected, queue: string, isPaused: boolean): Promise<void> {
+  await rowsOf(db, "UPDATE sluice.queues SET is_paused = $2 WHERE name = $1", [queue, isPaused]);
+}
+
+/** Polls: the server tells nobody. */
+async function untilSomebodyWaits(db: Connected): Promise<void> {
+  while ((await rowsOf(db, "SELECT FROM pg_locks WHERE NOT granted")).length === 0);
 }
 
 let statements = 0;

@@ -47,8 +47,16 @@ export class Publisher implements AsyncDisposable {
   /** Resolves once something can be published; from then on the channel is kept open. */
   async open(): Promise<void> {
     const { closed } = await this.#open();
-    this.#ticker = setInterval(() => this.#passTick(), tickMs);
-    this.#keeping = this.#keep(closed);
+    this.#keepOpen(closed);
+  }
+
+  /** As `open`, but a channel that is lost while it is opened is opened again. Never rejects. */
+  async openPatiently(): Promise<void> {
+    try {
+      await this.open();
+    } catch {
+      if (!this.#closing.signal.aborted) this.#keepOpen(Promise.resolve("lost"));
+    }
   }
 
   /** Whether RabbitMQ has the hint for certain. Never rejects: a hint that is not there is published again. */
@@ -81,6 +89,11 @@ export class Publisher implements AsyncDisposable {
     clearInterval(this.#ticker);
     this.#abandon();
     await this.#keeping;
+  }
+
+  #keepOpen(closed: Promise<string>): void {
+    this.#ticker = setInterval(() => this.#passTick(), tickMs);
+    this.#keeping = this.#keep(closed);
   }
 
   async #keep(firstClosed: Promise<string>): Promise<void> {

@@ -148,15 +148,16 @@ export const ledger = `
   LANGUAGE plpgsql AS $$
   DECLARE
     last_before bigint := nextval('sluice.tokens');
+    -- Read once: were a queue paused or resumed between the two statements, one would leave what the other does not know.
+    paused smallint[] := ARRAY (SELECT q.no FROM sluice.queues q WHERE q.is_paused);
   BEGIN
     INSERT INTO sluice.running (id, token, member, queue, attempts, crashes, started_at, bytes)
     SELECT r.id, nextval('sluice.tokens'), by_member, r.queue, coalesce(s.attempts, 0), coalesce(s.crashes, 0), now_ms,
       r.bytes
     FROM unnest(ids) AS i (id)
     JOIN sluice.requests r ON r.id = i.id
-    JOIN sluice.queues q ON q.no = r.queue AND NOT q.is_paused
     LEFT JOIN sluice.schedule s ON s.id = i.id
-    WHERE (s.id IS NULL OR s.due_at <= now_ms)
+    WHERE r.queue <> ALL (paused) AND (s.id IS NULL OR s.due_at <= now_ms)
       AND (coalesce(s.crashes, 0) > 1) = are_suspects
       AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
     ON CONFLICT DO NOTHING;
@@ -164,7 +165,7 @@ export const ledger = `
     RETURN QUERY
       SELECT i.id,
         CASE
-          WHEN q.is_paused THEN 'paused'
+          WHEN r.queue = ANY (paused) THEN 'paused'
           WHEN n.id IS NULL THEN 'gone'
           WHEN o.id IS NOT NULL OR coalesce(s.attempts, 0) <> n.attempts OR coalesce(s.crashes, 0) <> n.crashes
             OR s.due_at > now_ms THEN 'void'

@@ -1,0 +1,190 @@
+// What must hold at every moment, seen from outside of the product: on each commit of the ledger, each acknowledgement,
+// each answer. It keeps books of its own, and never asks the product.
+import type { Engine } from "../../packages/sluice/src/engine/engine.ts";
+import type { Message } from "./broker.ts";
+import type { Changed, OutcomeRow, RequestRow, RunningRow, ScheduleRow, Tables } from "./ledger/tables.ts";
+import type { Process } from "./process.ts";
+import type { World } from "./world.ts";
+
+interface Claimed {
+  readonly token: number;
+  /** How often the server had forgotten its claims by then. */
+  readonly ledgerCrashes: number;
+}
+
+export class Checks {
+  readonly violations: string[] = [];
+  readonly #world: World;
+  readonly #starts = new Map<string, number>();
+  readonly #tokens = new Set<number>();
+  readonly #claimed = new Map<string, Claimed>();
+  readonly #voidUpTo = new Map<string, number>();
+  readonly #hints = new Map<string, number>();
+  readonly #replays = new Map<string, number>();
+  readonly #settledBy = new Map<string, Set<number>>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A law is broken. */
+  broke(what: string): void {
+    this.#world.note("violation", () => what);
+    this.violations.push(`at ${this.#world.time.now.toFixed(3)} ms: ${what}`);
+  }
+
+  threw(error: unknown): void {
+    this.broke(`thrown: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+
+  /** The handler began; how often it has by now. */
+  began(id: string): number {
+    const starts = (this.#starts.get(id) ?? 0) + 1;
+    this.#starts.set(id, starts);
+    return starts;
+  }
+
+  startsOf(id: string): number {
+    return this.#starts.get(id) ?? 0;
+  }
+
+  committed(changed: readonly Changed[]): void {
+    for (const change of changed) this.#look(change);
+    if (changed.some(({ table }) => table === "tallies" || table === "outcomes" || table === "requests"))
+      this.#conservation(this.#world.ledger.tables);
+  }
+
+  published({ content }: Message): void {
+    for (const id of idsOf(content)) this.#hints.set(id, (this.#hints.get(id) ?? 0) + 1);
+  }
+
+  /**
+   * A hint that went out once, and to one process alone, is done when its request has its outcome or a row in the
+   * schedule: whoever claimed it by this hint has let go of it (I2).
+   */
+  acknowledged({ content, isRedelivered }: Message, process: Process): void {
+    const { ledger } = this.#world;
+    this.#world.note(
+      process,
+      () =>
+        `acknowledged ${idsOf(content)
+          .map((id) => id.slice(0, 18))
+          .join(" ")}`,
+    );
+    if (isRedelivered || ledger.crashes > 0) return;
+    for (const id of idsOf(content)) {
+      if (this.#hints.get(id) !== 1 || ledger.tables.outcomes.has(id) || ledger.tables.schedule.has(id)) continue;
+      const claim = ledger.tables.running.get(id);
+      const isOfAnother = claim !== undefined && ledger.tables.members.get(claim.member)?.name !== process.name;
+      if (isOfAnother) continue; // a claim from before this process was taken for dead: the reaper has it
+      this.broke(`${process.name} acknowledged the only hint of ${id}, which has no outcome and is not scheduled`);
+    }
+  }
+
+  /** An engine whose answers are noted. */
+  watching(engine: Engine): Engine {
+    const settle: Engine["settle"] = async (claim, outcome) => {
+      const result = await engine.settle(claim, outcome);
+      if (result === "settled") this.#settled(claim.id, claim.token);
+      return result;
+    };
+    const transact: NonNullable<Engine["transact"]> = async (claim, work) => {
+      const result = await engine.transact?.(claim, work);
+      if (result === "settled") this.#settled(claim.id, claim.token);
+      return result ?? "rolled-back";
+    };
+    return new Proxy(engine, {
+      get(target, name) {
+        if (name === "settle") return settle;
+        if (name === "transact") return transact;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+  }
+
+  /** The auditor is the last resort: where nothing was lost or held up it must find nothing. */
+  logged(message: string, process: Process): void {
+    if (message !== "the broker has lost hints of this queue: they are put back") return;
+    const { broker, ledger, faults } = this.#world;
+    this.#world.faults.count("put back by the auditor");
+    const isExcused = broker.losses > 0 || ledger.crashes > 0 || holdingUp.some((kind) => faults.counts.has(kind));
+    if (!isExcused) this.broke(`${process.name} had to put back hints, and nothing that was confirmed was lost`);
+  }
+
+  #look({ table, before, after }: Changed): void {
+    if (table === "outcomes") this.#outcome(before as OutcomeRow | undefined, after as OutcomeRow | undefined);
+    else if (table === "running" && after !== undefined) this.#claim(after as RunningRow);
+    else if (table === "schedule" && after !== undefined) {
+      const { id, token } = after as ScheduleRow;
+      this.#voidUpTo.set(id, Math.max(token, this.#voidUpTo.get(id) ?? 0));
+    } else if (table === "requests" && after === undefined) this.broke(`${(before as RequestRow).id} is gone`);
+  }
+
+  #outcome(before: OutcomeRow | undefined, after: OutcomeRow | undefined): void {
+    if (before !== undefined && after !== undefined) this.broke(`the outcome of ${after.id} was changed`);
+    if (before !== undefined && after === undefined) {
+      if (before.state !== "dead") this.broke(`the outcome of ${before.id} is gone, and it was ${before.state}`);
+      this.#replays.set(before.id, (this.#replays.get(before.id) ?? 0) + 1);
+    }
+    if (after === undefined) return;
+    const { id, token, attempts, state } = after;
+    if (attempts > this.startsOf(id))
+      this.broke(`${id} has ${attempts} attempts, and began ${this.startsOf(id)} times`);
+    if (token !== null) this.#fence(id, token);
+    else if (state === "done") this.broke(`${id} is done by nobody`);
+  }
+
+  /** Only the last claim may settle, and only until it is void; a crash of the server makes an exception of older ones. */
+  #fence(id: string, token: number): void {
+    const claimed = this.#claimed.get(id);
+    const isVoid = (this.#voidUpTo.get(id) ?? 0) >= token;
+    if (isVoid) this.broke(`${id} was settled by the claim ${token}, which was void`);
+    if (claimed?.token === token || claimed?.ledgerCrashes !== this.#world.ledger.crashes) return;
+    if (this.#world.ledger.crashes === 0)
+      this.broke(`${id} was settled by the claim ${token}, and ${claimed.token} had it by then`);
+  }
+
+  #claim({ id, token }: RunningRow): void {
+    if (this.#tokens.has(token)) this.broke(`the token ${token} was given twice, now for ${id}`);
+    this.#tokens.add(token);
+    this.#claimed.set(id, { token, ledgerCrashes: this.#world.ledger.crashes });
+  }
+
+  #settled(id: string, token: number): void {
+    const told = this.#settledBy.get(id) ?? new Set();
+    this.#settledBy.set(id, told.add(token));
+    if (told.size > 1 + (this.#replays.get(id) ?? 0)) this.broke(`${id} was settled by ${[...told].join(" and ")}`);
+  }
+
+  #conservation({ queues, tallies, requests, outcomes }: Tables): void {
+    for (const { no, name } of queues.values()) {
+      const sums = { accepted: 0, done: 0, dead: 0, cancelled: 0, bytes: 0 };
+      for (const row of tallies.rows.values()) {
+        if (row.queue !== no) continue;
+        sums.accepted += row.accepted;
+        sums.done += row.done;
+        sums.dead += row.dead;
+        sums.cancelled += row.cancelled;
+        sums.bytes += row.backlog_bytes;
+      }
+      const counted = { accepted: 0, done: 0, dead: 0, cancelled: 0, bytes: 0 };
+      for (const row of requests.rows.values()) {
+        if (row.queue !== no) continue;
+        counted.accepted += 1;
+        const state = outcomes.get(row.id)?.state;
+        if (state === undefined) counted.bytes += row.bytes;
+        else if (state === "done" || state === "dead" || state === "cancelled") counted[state] += 1;
+      }
+      if (JSON.stringify(sums) !== JSON.stringify(counted))
+        this.broke(`${name} counts ${JSON.stringify(sums)}, and has ${JSON.stringify(counted)}`);
+    }
+  }
+}
+
+/** Where a hint may well stand still for long. */
+const holdingUp = ["freeze", "vanish", "silence", "slow", "confirm-never"];
+
+function idsOf(content: Buffer): readonly string[] {
+  return content.toString("latin1").split("\n");
+}

@@ -1,0 +1,123 @@
+// Models of what holds the rows against each other and against the broker: auditor.ts, backlog.ts, audit.ts.
+import { stateOf } from "./moves.ts";
+import { racyWrites, reads, writes, type Model, type Row, type Scope } from "./model.ts";
+import type { Tables } from "./tables.ts";
+
+export const auditModels: Readonly<Record<string, Model>> = {
+  "was-crash": writes(({ db, values: [first], clockMs }) => {
+    if (db.intactSince !== undefined) return [];
+    db.intactSince = clockMs;
+    for (const row of db.queues.values()) db.queues.put(row.no, { ...row, fresh_from: first as string });
+    return [];
+  }),
+  "select-audited": reads(({ seen }) => seen.queues.values().map((row) => ({ ...row }))),
+  "put-back-from": writes(({ db, values: [no, from] }) => {
+    const row = db.queues.get(no as number);
+    if (row !== undefined) db.queues.put(row.no, { ...row, put_back_from: from as string | null });
+    return [];
+  }),
+  "first-fresh": reads(({ seen, values: [queue, from, before] }) =>
+    fresh(seen, { queue, from, before })
+      .slice(0, 1)
+      .map((id) => ({ id })),
+  ),
+  "fresh-from": writes(({ db, values: [no, from] }) => {
+    const row = db.queues.get(no as number);
+    if (row !== undefined && row.fresh_from < (from as string))
+      db.queues.put(row.no, { ...row, fresh_from: from as string });
+    return [];
+  }),
+  unhint: racyWrites(({ seen, db, values: [queue, now] }) => {
+    for (const row of db.schedule.values()) {
+      if (row.queue !== queue || !row.is_hinted || row.due_at > (now as number) || seen.running.has(row.id)) continue;
+      if (seen.schedule.has(row.id)) db.schedule.put(row.id, { ...row, is_hinted: false });
+    }
+    return [];
+  }),
+  "oldest-hinted": reads(({ seen, values: [queue, now] }) =>
+    seen.schedule
+      .values()
+      .filter(
+        (row) => row.queue === queue && row.is_hinted && row.due_at <= (now as number) && !seen.running.has(row.id),
+      )
+      .sort((left, right) => left.due_at - right.due_at || (left.id < right.id ? -1 : 1))
+      .slice(0, 1)
+      .map(({ id }) => ({ id })),
+  ),
+  "is-overtaken": reads(({ seen, values: [queue, id] }) => [
+    { is_overtaken: seen.running.values().some((row) => row.queue === queue && row.id > (id as string)) },
+  ]),
+  "backlog-page-end": reads(({ seen, values: [queue, from, offset] }) =>
+    seen.requests
+      .values()
+      .filter((row) => row.queue === queue && row.id >= (from as string))
+      .map(({ id }) => ({ id }))
+      .sort((left, right) => (left.id < right.id ? -1 : 1))
+      .slice(offset as number, (offset as number) + 1),
+  ),
+  "backlog-fresh-in-page": reads(({ seen, values: [queue, from, before, most] }) =>
+    fresh(seen, { queue, from, before })
+      .slice(0, most as number)
+      .map((id) => ({ id })),
+  ),
+  "audit-queues": reads(({ seen }) =>
+    seen.queues.values().map(({ no, name }) => {
+      const own = seen.tallies.values().filter(({ queue }) => queue === no);
+      const accepted = own.reduce((sum, row) => sum + row.accepted, 0);
+      return { no, name, accepted, expired_done: 0, expired_dead: 0, expired_cancelled: 0 };
+    }),
+  ),
+  "audit-slice-end": reads(({ seen, values: [from, offset] }) =>
+    [...seen.requests.rows.keys()]
+      .filter((id) => id >= (from as string))
+      .sort()
+      .slice(offset as number, (offset as number) + 1)
+      .map((id) => ({ id })),
+  ),
+  "audit-requests": reads(auditRequests),
+  "audit-outcomes": reads(({ seen, values: [from, before] }) => {
+    const inSlice = seen.outcomes.values().filter(({ id }) => id >= (from as string) && id < (before as string));
+    return counted(inSlice.map(({ queue, state }) => ({ queue, counted: state })));
+  }),
+  "audit-running": reads(({ seen }) =>
+    counted(
+      seen.running
+        .values()
+        .filter(({ id }) => !seen.outcomes.has(id))
+        .map(({ queue }) => ({ queue, counted: "running" })),
+    ),
+  ),
+  "audit-schedule": reads(({ seen, values: [now] }) =>
+    counted(
+      seen.schedule
+        .values()
+        .filter(({ id }) => !seen.running.has(id) && !seen.outcomes.has(id))
+        .map(({ queue, id }) => ({ queue, counted: stateOf(seen, id, now as number) ?? "waiting" })),
+    ),
+  ),
+};
+
+/** What waits for its first delivery, the oldest first. */
+function fresh(seen: Tables, { queue, from, before }: { queue: unknown; from: unknown; before: unknown }): string[] {
+  return seen.requests
+    .values()
+    .filter(({ id, queue: own }) => own === queue && id >= (from as string) && id < (before as string))
+    .filter(({ id }) => !seen.outcomes.has(id) && !seen.running.has(id) && !seen.schedule.has(id))
+    .map(({ id }) => id)
+    .sort();
+}
+
+function auditRequests({ seen, values: [from, before] }: Scope): Row[] {
+  const all = seen.requests.values().filter(({ id }) => id >= (from as string) && id < (before as string));
+  const isFresh = ({ id }: { readonly id: string }): boolean =>
+    !seen.outcomes.has(id) && !seen.running.has(id) && !seen.schedule.has(id);
+  return counted([
+    ...all.map(({ queue }) => ({ queue, counted: "stored" })),
+    ...all.filter(isFresh).map(({ queue }) => ({ queue, counted: "waiting" })),
+  ]);
+}
+
+function counted(rows: readonly { readonly queue: number; readonly counted: string }[]): Row[] {
+  const groups = Map.groupBy(rows, ({ queue, counted: what }) => `${queue} ${what}`);
+  return [...groups.values()].map((group) => ({ ...group[0], count: group.length }));
+}

@@ -1,0 +1,245 @@
+// Models of what ends a claim: settle.ts, retry.ts, give-back.ts, scheduler.ts.
+import {
+  count,
+  cut,
+  list,
+  noOutcome,
+  racyWrites,
+  reads,
+  Refusal,
+  unnest,
+  writes,
+  type Model,
+  type Row,
+  type Scope,
+} from "./model.ts";
+import type { OutcomeRow, RunningRow, ScheduleRow } from "./tables.ts";
+
+export const outcomeModels: Readonly<Record<string, Model>> = {
+  settle: racyWrites((scope) => conclude(scope, releaseSettled(scope))),
+  "settle-forgotten": racyWrites((scope) => conclude(scope, forgottenSettled(scope))),
+  "own-outcomes": reads(({ seen, values: [ids, tokens] }) =>
+    unnest<[string, number]>(ids, tokens).flatMap(([id, token]) =>
+      seen.outcomes.get(id)?.token === token ? [{ id, token }] : [],
+    ),
+  ),
+  retry: racyWrites((scope) => putBack(scope, releaseRetried(scope))),
+  "retry-forgotten": racyWrites((scope) => putBack(scope, forgottenRetried(scope))),
+  "hint-due": racyWrites(hintDue),
+  "hand-back": racyWrites((scope) => giveBack(scope, new Set([scope.values[4] as number]))),
+  reap: racyWrites(reap),
+  "any-dead": reads(({ seen, values: [by, silentMs], clockMs }) => [
+    { is_any: seen.members.values().some(({ no, seen_at }) => no !== by && seen_at < clockMs - (silentMs as number)) },
+  ]),
+  "fold-tallies": writes(({ db }) => {
+    for (const row of db.tallies.values()) {
+      if (row.member === 0 || db.members.has(row.member)) continue;
+      db.tallies.remove(`${row.member} ${row.queue}`);
+      count(db, { member: 0, queue: row.queue }, row);
+    }
+    return [];
+  }),
+};
+
+interface Settled {
+  readonly id: string;
+  readonly token: number;
+  readonly queue: number;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly bytes: number;
+  readonly state: string;
+  readonly content_type: string | null;
+  readonly result: Buffer | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+type SettleInput = Pick<Settled, "id" | "token" | "state" | "content_type" | "result" | "error_code" | "error_message">;
+
+function settleInput({ values }: Scope): SettleInput[] {
+  const [ids, tokens, states, types, ats, sizes, results, codes, messages] = values;
+  type Columns = [string, number, string, string | null, number | null, number | null, string | null, string | null];
+  const rows = unnest<Columns>(ids, tokens, states, types, ats, sizes, codes, messages);
+  return rows.map(([id, token, state, content_type, at, bytes, error_code, error_message]) => {
+    const result = at === null ? null : cut(results as Buffer, at, bytes ?? 0);
+    return { id, token, state, content_type, result, error_code, error_message };
+  });
+}
+
+function releaseSettled(scope: Scope): Settled[] {
+  const { db } = scope;
+  return settleInput(scope).flatMap((input) => {
+    const row = db.running.get(input.id);
+    if (row?.token !== input.token) return [];
+    db.running.remove(input.id);
+    return [{ ...input, queue: row.queue, attempts: row.attempts, started_at: row.started_at, bytes: row.bytes }];
+  });
+}
+
+function forgottenSettled(scope: Scope): Settled[] {
+  const { seen } = scope;
+  return settleInput(scope).flatMap((input) => {
+    const request = seen.requests.get(input.id);
+    const back = seen.schedule.get(input.id);
+    if (request === undefined || (back !== undefined && back.token >= input.token)) return [];
+    if (seen.running.has(input.id)) return [];
+    const { queue, bytes } = request;
+    return [{ ...input, queue, attempts: back?.attempts ?? 0, started_at: back?.started_at ?? null, bytes }];
+  });
+}
+
+function conclude({ seen, db, values }: Scope, released: readonly Settled[]): Row[] {
+  const [now, member] = values.slice(9) as [number, number];
+  const settled: Row[] = [];
+  for (const { bytes, attempts, ...row } of released) {
+    if (seen.schedule.has(row.id)) db.schedule.remove(row.id);
+    if (db.outcomes.has(row.id)) continue; // the first one wins
+    const outcome = { ...row, attempts: attempts + 1, finished_at: now, request_bytes: bytes } satisfies OutcomeRow;
+    db.outcomes.put(row.id, outcome);
+    count(db, { member, queue: row.queue }, { [row.state]: 1, backlog_bytes: -bytes });
+    settled.push({ id: row.id, token: row.token });
+  }
+  return settled;
+}
+
+interface Retried {
+  readonly id: string;
+  readonly token: number;
+  readonly queue: number;
+  readonly attempts: number;
+  readonly crashes: number;
+  readonly started_at: number | null;
+  readonly due_at: number;
+  readonly is_counted: boolean;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+type RetryInput = Pick<Retried, "id" | "token" | "due_at" | "is_counted" | "code" | "message">;
+
+function retryInput({ values: [ids, tokens, dues, counted, codes, messages] }: Scope): RetryInput[] {
+  type Columns = [string, number, number, boolean, string | null, string | null];
+  return unnest<Columns>(ids, tokens, dues, counted, codes, messages).map(
+    ([id, token, due_at, is_counted, code, message]) => ({ id, token, due_at, is_counted, code, message }),
+  );
+}
+
+function releaseRetried(scope: Scope): Retried[] {
+  const { db } = scope;
+  return retryInput(scope).flatMap((input) => {
+    const row = db.running.get(input.id);
+    if (row?.token !== input.token) return [];
+    db.running.remove(input.id);
+    const { queue, attempts, crashes, started_at } = row;
+    return [{ ...input, queue, attempts, crashes, started_at }];
+  });
+}
+
+function forgottenRetried(scope: Scope): Retried[] {
+  const { seen } = scope;
+  return retryInput(scope).flatMap((input) => {
+    const request = seen.requests.get(input.id);
+    const back = seen.schedule.get(input.id);
+    if (request === undefined || (back !== undefined && back.token >= input.token)) return [];
+    if (seen.running.has(input.id) || seen.outcomes.has(input.id)) return [];
+    const { attempts = 0, crashes = 0, started_at = null } = back ?? {};
+    return [{ ...input, queue: request.queue, attempts, crashes, started_at }];
+  });
+}
+
+function putBack(scope: Scope, released: readonly Retried[]): Row[] {
+  const { seen, db, values } = scope;
+  const now = values[6] as number;
+  const waiting = released.filter(({ id }) => !seen.outcomes.has(id));
+  if (new Set(waiting.map(({ id }) => id)).size < waiting.length)
+    throw new Refusal("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time");
+  const scheduled = waiting.map(({ id, token, queue, attempts, crashes, started_at, due_at, is_counted, code }) => {
+    const row = {
+      id,
+      queue,
+      due_at,
+      attempts: attempts + (is_counted ? 1 : 0),
+      crashes: code === null ? crashes : 0,
+      started_at,
+      token,
+      is_hinted: due_at <= now,
+    };
+    db.schedule.put(id, row);
+    return row;
+  });
+  for (const { id, attempts, code, message } of released) {
+    if (code === null) continue;
+    db.failures.put(`${id} ${attempts + 1}`, { id, attempt: attempts + 1, code, message: message ?? "" });
+  }
+  return [
+    ...scheduled.map(({ id, token }) => ({ what: "scheduled", id, token })),
+    ...list(scope, scheduled.filter(({ is_hinted }) => is_hinted).map(hintOf)).map((row) => ({
+      what: "listed",
+      ...row,
+    })),
+  ];
+}
+
+function hintOf({ id, queue, crashes }: ScheduleRow): { id: string; queue: number; kind: string } {
+  return { id, queue, kind: crashes > 1 ? "suspect" : "again" };
+}
+
+function hintDue(scope: Scope): Row[] {
+  const { seen, db, values } = scope;
+  const [now, most] = values as [number, number];
+  const due = seen.schedule
+    .values()
+    .filter((row) => !row.is_hinted && row.due_at <= now)
+    .sort((left, right) => left.due_at - right.due_at)
+    .slice(0, most);
+  const hinted = due.flatMap(({ id }) => {
+    const row = db.schedule.get(id);
+    if (row === undefined || row.is_hinted) return [];
+    db.schedule.put(id, { ...row, is_hinted: true });
+    return [hintOf(row)];
+  });
+  return list(scope, hinted);
+}
+
+function reap(scope: Scope): Row[] {
+  const { seen, db, values, clockMs, session, locks } = scope;
+  const [by, , leaseMs, silentMs] = values.slice(3) as [number, number, number, number];
+  const dead = db.members.values().filter(({ no, seen_at }) => {
+    if (no === by) return false;
+    if (seen_at < clockMs - leaseMs) return true;
+    const holder = locks.holderOf(no);
+    return seen_at < clockMs - silentMs && (holder === undefined || holder === session);
+  });
+  for (const { no } of dead) db.members.remove(no);
+  const claimers = seen.running.values().map(({ member }) => member);
+  const gone = claimers.filter((no) => dead.some((one) => one.no === no) || !seen.members.has(no));
+  return giveBack(scope, new Set(gone));
+}
+
+function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
+  const { seen, db, values } = scope;
+  const [now, added, crashesMax, by] = values as [number, number, number, number];
+  const lost: RunningRow[] = [];
+  for (const row of seen.running.values()) {
+    if (!gone.has(row.member) || db.running.get(row.id)?.token !== row.token) continue;
+    db.running.remove(row.id);
+    lost.push({ ...row, crashes: row.crashes + added });
+  }
+  const scheduled: ScheduleRow[] = [];
+  for (const { id, queue, attempts, crashes, started_at, token, bytes } of lost) {
+    if (crashes >= crashesMax) {
+      if (db.outcomes.has(id)) continue;
+      if (seen.schedule.has(id)) db.schedule.remove(id);
+      const error = { error_code: "poison", error_message: `its worker died ${crashes} times while it ran` };
+      const outcome = { ...noOutcome, ...error, id, queue, state: "dead", attempts, started_at, finished_at: now };
+      db.outcomes.put(id, outcome);
+      count(db, { member: by, queue }, { dead: 1, backlog_bytes: -bytes });
+    } else if (!seen.outcomes.has(id)) {
+      const row = { id, queue, due_at: now, attempts, crashes, started_at, token, is_hinted: true };
+      db.schedule.put(id, row);
+      scheduled.push(row);
+    }
+  }
+  return list(scope, scheduled.map(hintOf));
+}

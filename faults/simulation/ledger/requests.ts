@@ -1,0 +1,165 @@
+// Models of what takes requests in, claims them and clears what was told: accept.ts, room.ts, deliver.ts, outbox.ts, relay.ts.
+import {
+  count,
+  cut,
+  list,
+  racyWrites,
+  reads,
+  Refusal,
+  unnest,
+  writes,
+  type Model,
+  type Row,
+  type Scope,
+} from "./model.ts";
+import type { Tables } from "./tables.ts";
+
+export const requestModels: Readonly<Record<string, Model>> = {
+  "find-keys": reads(({ seen, values: [queues, keys] }) =>
+    unnest<[number, string]>(queues, keys).flatMap(([queue, key]) => {
+      const row = seen.keys.get(`${queue} ${key}`);
+      return row === undefined ? [] : [{ ...row }];
+    }),
+  ),
+  store: writes(store),
+  "await-tally": writes(({ seen, values: [member] }) =>
+    seen.tallies
+      .values()
+      .filter((row) => row.member === member)
+      .map(() => ({})),
+  ),
+  "has-request": reads(({ seen, values: [id] }) => (seen.requests.has(id as string) ? [{}] : [])),
+  "select-backlogs": reads(({ seen }) =>
+    sumsOf(seen).map(({ name, accepted, finished, bytes }) => ({ name, count: accepted - finished, bytes })),
+  ),
+  "select-totals": reads(({ seen }) =>
+    sumsOf(seen).map(({ name, accepted, finished }) => ({ name, accepted, finished })),
+  ),
+  claim: racyWrites(claim),
+  release: writes(({ db, values: [ids, tokens] }) => {
+    for (const [id, token] of unnest<[string, number]>(ids, tokens))
+      if (db.running.get(id)?.token === token) db.running.remove(id);
+    return [];
+  }),
+  "release-unknown": writes(releaseUnknown),
+  "clear-outbox": writes(clear),
+  "clear-relayed": writes(clear),
+  "select-unconfirmed": reads(({ seen, values: [ageMs, most], clockMs }) =>
+    seen.outbox
+      .values()
+      .filter((row) => row.stored_at < clockMs - (ageMs as number))
+      .sort((left, right) => left.no - right.no)
+      .slice(0, most as number)
+      .map((row) => ({ ...row })),
+  ),
+};
+
+function store(scope: Scope): Row[] {
+  const { db, values } = scope;
+  const [ids, queues, keys, types, headers, ats, sizes, bodies, keyQueues, keyNames, keyIds, prints, member, cleared] =
+    values;
+  const keyed = unnest<[number, string, string, Buffer]>(keyQueues, keyNames, keyIds, prints);
+  for (const [queue, key] of keyed)
+    if (db.keys.has(`${queue} ${key}`)) throw new Refusal("23505", `duplicate key value: ${queue} ${key}`);
+  type Input = [string, number, string | null, string, string | null, number, number];
+  const input = unnest<Input>(ids, queues, keys, types, headers, ats, sizes);
+  for (const [id, queue, key, type, header, at, bytes] of input) {
+    if (db.requests.has(id)) throw new Refusal("23505", `duplicate id: ${id}`);
+    const body = cut(bodies as Buffer, at, bytes);
+    db.requests.put(id, { id, queue, key, content_type: type, headers: header, bytes, body });
+    count(db, { member: member as number, queue }, { accepted: 1, backlog_bytes: bytes });
+  }
+  for (const [queue, key, id, fingerprint] of keyed) db.keys.put(`${queue} ${key}`, { queue, key, id, fingerprint });
+  for (const no of cleared as readonly number[]) db.outbox.remove(no);
+  const told = input.map(([id, queue]) => ({ id, queue, kind: "fresh" }));
+  return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue }));
+}
+
+/** The function sluice.claim: its first statement sees a snapshot, its second one all that is committed by then. */
+function claim({ seen, db, values, tokens }: Scope): Row[] {
+  const [ids, areSuspects, member, now] = values as [readonly string[], boolean, number, number];
+  const lastBefore = tokens.next();
+  const paused = new Set(seen.queues.values().flatMap(({ no, is_paused }) => (is_paused ? [no] : [])));
+  for (const id of ids) {
+    const request = seen.requests.get(id);
+    const back = seen.schedule.get(id);
+    if (request === undefined || paused.has(request.queue)) continue;
+    if (back !== undefined && back.due_at > now) continue;
+    const crashes = back?.crashes ?? 0;
+    if (crashes > 1 !== areSuspects || seen.outcomes.has(id)) continue;
+    const token = tokens.next();
+    if (db.running.has(id)) continue;
+    const { queue, bytes } = request;
+    db.running.put(id, { id, token, member, queue, attempts: back?.attempts ?? 0, crashes, started_at: now, bytes });
+  }
+  return ids.map((id) => verdictOn(id, db, { member, now, lastBefore, paused }));
+}
+
+interface Claiming {
+  readonly member: number;
+  readonly now: number;
+  readonly lastBefore: number;
+  readonly paused: ReadonlySet<number>;
+}
+
+function verdictOn(id: string, db: Tables, { member, now, lastBefore, paused }: Claiming): Row {
+  const found = db.running.get(id);
+  const claimed = found !== undefined && found.member === member && found.token > lastBefore ? found : undefined;
+  const request = db.requests.get(id);
+  const queue = request && db.queues.get(request.queue);
+  const back = claimed && db.schedule.get(id);
+  const rest = {
+    id,
+    token: claimed?.token ?? null,
+    attempts: claimed?.attempts ?? null,
+    queue: queue?.name ?? null,
+    key: request?.key ?? null,
+    content_type: request?.content_type ?? null,
+    headers: request?.headers ?? null,
+    body: request?.body ?? null,
+  };
+  if (queue !== undefined && paused.has(queue.no)) return { ...rest, verdict: "paused" };
+  if (claimed === undefined) return { ...rest, verdict: "gone" };
+  const isVoid =
+    db.outcomes.has(id) ||
+    (back?.attempts ?? 0) !== claimed.attempts ||
+    (back?.crashes ?? 0) !== claimed.crashes ||
+    (back !== undefined && back.due_at > now);
+  return { ...rest, verdict: isVoid ? "void" : "claimed" };
+}
+
+function releaseUnknown(scope: Scope): Row[] {
+  const { db, values } = scope;
+  const [member, tokens] = values as [number, readonly number[]];
+  const gone = db.running.values().filter((row) => row.member === member && !tokens.includes(row.token));
+  for (const { id } of gone) db.running.remove(id);
+  list(
+    scope,
+    gone.map(({ id, queue, crashes }) => ({ id, queue, kind: crashes > 1 ? "suspect" : "again" })),
+  );
+  return [];
+}
+
+function clear({ db, values: [nos] }: Scope): Row[] {
+  for (const no of nos as readonly number[]) db.outbox.remove(no);
+  return [];
+}
+
+interface Sums {
+  readonly name: string;
+  readonly accepted: number;
+  readonly finished: number;
+  readonly bytes: number;
+}
+
+function sumsOf(seen: Tables): Sums[] {
+  return seen.queues.values().map(({ no, name }) => {
+    const own = seen.tallies.values().filter(({ queue }) => queue === no);
+    return {
+      name,
+      accepted: own.reduce((sum, row) => sum + row.accepted, 0),
+      finished: own.reduce((sum, row) => sum + row.done + row.dead + row.cancelled, 0),
+      bytes: own.reduce((sum, row) => sum + row.backlog_bytes, 0),
+    };
+  });
+}

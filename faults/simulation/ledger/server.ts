@@ -1,0 +1,269 @@
+// The ledger's server: sessions, transactions that change the tables at their commit, advisory locks, crashes. Of the
+// transactions that have changed rows one is open at a time; others that want to change something wait for it.
+import type { World } from "../world.ts";
+import { epochMs } from "../time.ts";
+import type { Wire } from "../wire.ts";
+import { auditModels } from "./audits.ts";
+import { memberModels } from "./members.ts";
+import { Refusal, type Locks, type Model, type Row } from "./model.ts";
+import { moveModels } from "./moves.ts";
+import { outcomeModels } from "./outcomes.ts";
+import { requestModels } from "./requests.ts";
+import { Sequence } from "./sequences.ts";
+import type { Answer, Query, Session } from "./session.ts";
+import { Tables, type Changed } from "./tables.ts";
+
+const models: Readonly<Record<string, Model>> = {
+  ...requestModels,
+  ...outcomeModels,
+  ...memberModels,
+  ...moveModels,
+  ...auditModels,
+};
+
+/** How long others may commit between a statement's snapshot and its changes. */
+const gapMsMax = 20;
+
+export class Ledger {
+  tables = new Tables();
+  isUp = true;
+  /** How often it has lost its unlogged tables. */
+  crashes = 0;
+  readonly sessions = new Set<Session>();
+  readonly #world: World;
+  readonly #tokens = new Sequence();
+  readonly #outboxNos = new Sequence();
+  readonly #memberNos = new Sequence();
+  readonly #held = new Map<number, Session>();
+  readonly #locks: Locks;
+  #writer: Session | undefined;
+  #waiting: (() => void)[] = [];
+  /** Members of which a statement that stores is under way. */
+  readonly #storing = new Set<unknown>();
+  /** Statements between their snapshot and their changes: a crash ends them. */
+  #life = 0;
+  #sessionNo = 0;
+
+  constructor(world: World, queues: readonly string[]) {
+    this.#world = world;
+    queues.forEach((name, index) =>
+      this.tables.queues.put(index + 1, {
+        no: index + 1,
+        name,
+        is_paused: false,
+        fresh_from: "00000000-0000-0000-0000-000000000000",
+        put_back_from: null,
+      }),
+    );
+    this.tables.journal.length = 0;
+    this.#locks = {
+      tryHold: (no, session) => {
+        const holder = this.#held.get(no);
+        if (holder === undefined) this.#held.set(no, session);
+        return holder === undefined || holder === session;
+      },
+      holderOf: (no) => this.#held.get(no),
+      numbersOf: (session) => [...this.#held].filter(([, holder]) => holder === session).map(([no]) => no),
+      terminate: (session) => session.wire.closeByServer("terminated by an administrator"),
+    };
+  }
+
+  get clockMs(): number {
+    return epochMs + this.#world.time.now;
+  }
+
+  open(wire: Wire): Session {
+    this.#sessionNo += 1;
+    const session: Session = {
+      wire,
+      no: this.#sessionNo,
+      settings: new Map(),
+      transaction: { kind: "none" },
+      isOver: false,
+      wasInside: false,
+    };
+    this.sessions.add(session);
+    return session;
+  }
+
+  /** The client or the network has closed it: what it had not committed is undone. */
+  end(session: Session): void {
+    if (session.isOver) return;
+    session.isOver = true;
+    session.wasInside = session.transaction.kind !== "none";
+    this.sessions.delete(session);
+    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
+    this.#rollback(session);
+  }
+
+  run(session: Session, query: Query): void {
+    if (session.wasInside || !this.isUp) return;
+    if (query.name === undefined) return this.#script(session, query);
+    const model = models[query.name];
+    if (model === undefined) {
+      this.#world.checks.broke(`the simulated ledger does not know the statement "${query.name}"`);
+      return query.reply({ kind: "refused", error: new Refusal("42601", "unknown to the simulation") });
+    }
+    if (query.takesMs === 0) return this.#begin(session, query, model);
+    const life = this.#life;
+    // It changes the tallies of its member before anything else, and whoever asks for those rows waits for it.
+    const isStoring = query.name === "store";
+    if (isStoring) this.#storing.add(query.values[12]);
+    this.#world.time.after(query.takesMs, () => {
+      if (life === this.#life) this.#begin(session, query, model);
+      if (!isStoring) return;
+      this.#storing.delete(query.values[12]);
+      this.#goOn();
+    });
+  }
+
+  /** Takes the server down, and up again: a crash loses unlogged rows and what of sequences was not flushed. */
+  restart(isCrash: boolean, downMs: number): void {
+    this.isUp = false;
+    this.#life += 1;
+    for (const session of this.sessions) {
+      session.wire.closeByServer("Connection terminated unexpectedly");
+      this.end(session);
+    }
+    if (isCrash) {
+      this.crashes += 1;
+      this.tables.forgetClaims();
+      this.#tell();
+      this.#tokens.crash();
+    }
+    this.#world.time.after(downMs, () => (this.isUp = true));
+  }
+
+  #begin(session: Session, query: Query, model: Model): void {
+    const life = this.#life;
+    const isHeld = model.isWrite && this.#writer !== undefined && this.#writer !== session;
+    const isGap = model.isRacy === true && this.#world.faults.isGap();
+    const seen = model.isRacy === true && (isHeld || isGap) ? this.#tablesOf(session).clone() : undefined;
+    const proceed = (): void => {
+      if (life !== this.#life || session.wasInside) return;
+      const isBehind = query.name === "await-tally" && this.#storing.has(query.values[0]);
+      const isLocked = model.isWrite && this.#writer !== undefined && this.#writer !== session;
+      if (isBehind || isLocked) this.#waiting.push(proceed);
+      else this.#finish(session, query, { model, seen });
+    };
+    if (isGap) this.#world.time.after(this.#world.random.next() * gapMsMax, proceed);
+    else proceed();
+  }
+
+  #finish(session: Session, query: Query, { model, seen }: { model: Model; seen: Tables | undefined }): void {
+    const { transaction } = session;
+    if (model.isWrite && transaction.kind === "open" && transaction.fork === undefined) {
+      transaction.fork = this.tables.clone();
+      this.#writer = session;
+    }
+    const db = this.#tablesOf(session);
+    let rows: Row[];
+    try {
+      rows = model.run({
+        seen: seen ?? db,
+        db,
+        values: query.values,
+        session,
+        clockMs: this.clockMs,
+        tokens: this.#tokens,
+        outboxNos: this.#outboxNos,
+        memberNos: this.#memberNos,
+        locks: this.#locks,
+      });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return this.#answer(session, query, { kind: "refused", error });
+    }
+    if (transaction.kind === "none") this.#commit(session);
+    this.#answer(session, query, { kind: "rows", rows });
+  }
+
+  #answer(session: Session, query: Query, answer: Answer): void {
+    this.#world.note(session.wire.process, () => `${query.name ?? query.text.slice(0, 40)} ${told(query, answer)}`);
+    query.reply(answer);
+  }
+
+  #tablesOf({ transaction }: Session): Tables {
+    if (transaction.kind === "snapshot") return transaction.seen;
+    return transaction.kind === "open" ? (transaction.fork ?? this.tables) : this.tables;
+  }
+
+  #script(session: Session, query: Query): void {
+    const { text } = query;
+    const setting = /^SET (\w+) = (.+)$/.exec(text);
+    if (setting !== null) session.settings.set(setting[1] as string, setting[2] as string);
+    else if (text === "BEGIN") session.transaction = { kind: "open", fork: undefined };
+    else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+      session.transaction = { kind: "snapshot", seen: this.tables.clone() };
+    else if (text === "COMMIT") this.#commitTransaction(session);
+    else if (text === "ROLLBACK") this.#rollback(session);
+    else if (text.includes("setval('sluice.tokens', nextval('sluice.tokens') + 1048576)")) {
+      this.#tokens.setTo(this.#tokens.next() + 1_048_576);
+      this.#tokens.flush();
+    } else if (text.startsWith("INSERT INTO effects ")) this.#effect(session, Number(text.split(" ").at(-1)));
+    else if (text !== "VACUUM (SKIP_LOCKED) sluice.running") {
+      this.#world.checks.broke(`the simulated ledger does not know the script "${text}"`);
+      return query.reply({ kind: "refused", error: new Refusal("42601", "unknown to the simulation") });
+    }
+    this.#answer(session, query, { kind: "rows", rows: [] });
+  }
+
+  /** A handler's own statement. */
+  #effect({ transaction }: Session, tag: number): void {
+    if (transaction.kind === "open") (transaction.effects ??= []).push(tag);
+  }
+
+  #commitTransaction(session: Session): void {
+    const { transaction } = session;
+    session.transaction = { kind: "none" };
+    if (transaction.kind !== "open") return;
+    const { fork, effects = [] } = transaction;
+    if (fork !== undefined) this.tables = fork;
+    for (const tag of effects) this.tables.effects.put(this.tables.effects.rows.size, tag);
+    this.#commit(session);
+    this.#release(session);
+  }
+
+  #rollback(session: Session): void {
+    session.transaction = { kind: "none" };
+    this.#release(session);
+  }
+
+  #release(session: Session): void {
+    if (this.#writer !== session) return;
+    this.#writer = undefined;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const proceed of waiting) proceed();
+  }
+
+  #commit({ settings }: Session): void {
+    if (settings.get("synchronous_commit") !== "off" && this.tables.journal.length > 0) this.#tokens.flush();
+    this.#tell();
+  }
+
+  #tell(): void {
+    const changed: Changed[] = this.tables.journal.splice(0);
+    if (changed.length > 0) this.#world.checks.committed(changed);
+  }
+}
+
+function told(query: Query, answer: Answer): string {
+  if (answer.kind === "refused") return `refused: ${answer.error.message}`;
+  const values = JSON.stringify(query.values, (_, value: unknown) =>
+    typeof value === "object" && value !== null && "type" in value && value.type === "Buffer" ? "…" : value,
+  );
+  const rows = answer.rows.length === 0 ? "" : ` → ${answer.rows.map((row) => brief(row)).join(" | ")}`;
+  return `${values.slice(0, 400)}${rows}`;
+}
+
+function brief(row: Row): string {
+  return Object.entries(row)
+    .filter(([, value]) => value !== null && !Buffer.isBuffer(value))
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join(" ");
+}

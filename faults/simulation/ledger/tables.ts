@@ -1,0 +1,187 @@
+// The ledger's tables in memory: immutable rows under their keys, and a journal of what a transaction changed.
+
+export interface QueueRow {
+  readonly no: number;
+  readonly name: string;
+  readonly is_paused: boolean;
+  readonly fresh_from: string;
+  readonly put_back_from: string | null;
+}
+
+export interface RequestRow {
+  readonly id: string;
+  readonly queue: number;
+  readonly key: string | null;
+  readonly content_type: string;
+  readonly headers: string | null;
+  readonly bytes: number;
+  readonly body: Buffer;
+}
+
+export interface OutcomeRow {
+  readonly id: string;
+  readonly queue: number;
+  readonly state: string;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly finished_at: number;
+  readonly token: number | null;
+  readonly request_bytes: number | null;
+  readonly content_type: string | null;
+  readonly result: Buffer | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+export interface KeyRow {
+  readonly queue: number;
+  readonly key: string;
+  readonly id: string;
+  readonly fingerprint: Buffer;
+}
+
+export interface RunningRow {
+  readonly id: string;
+  readonly token: number;
+  readonly member: number;
+  readonly queue: number;
+  readonly attempts: number;
+  readonly crashes: number;
+  readonly started_at: number;
+  readonly bytes: number;
+}
+
+export interface ScheduleRow {
+  readonly id: string;
+  readonly queue: number;
+  readonly due_at: number;
+  readonly attempts: number;
+  readonly crashes: number;
+  readonly started_at: number | null;
+  readonly token: number;
+  readonly is_hinted: boolean;
+}
+
+export interface FailureRow {
+  readonly id: string;
+  readonly attempt: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface OutboxRow {
+  readonly no: number;
+  readonly queue: number;
+  readonly kind: string;
+  readonly ids: readonly string[];
+  readonly stored_at: number;
+}
+
+export interface TallyRow {
+  readonly member: number;
+  readonly queue: number;
+  readonly accepted: number;
+  readonly done: number;
+  readonly dead: number;
+  readonly cancelled: number;
+  readonly backlog_bytes: number;
+}
+
+export interface MemberRow {
+  readonly no: number;
+  readonly name: string;
+  readonly seen_at: number;
+  readonly workers: string;
+}
+
+/** A row that was there before, is there after, or both. */
+export interface Changed {
+  readonly table: TableName;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+class Table<Key, Row> {
+  readonly rows: Map<Key, Row>;
+  readonly #name: TableName;
+  readonly #journal: Changed[];
+
+  constructor(name: TableName, journal: Changed[], rows = new Map<Key, Row>()) {
+    this.#name = name;
+    this.#journal = journal;
+    this.rows = rows;
+  }
+
+  get(key: Key): Row | undefined {
+    return this.rows.get(key);
+  }
+
+  has(key: Key): boolean {
+    return this.rows.has(key);
+  }
+
+  values(): Row[] {
+    return [...this.rows.values()];
+  }
+
+  put(key: Key, row: Row): void {
+    this.#journal.push({ table: this.#name, before: this.rows.get(key), after: row });
+    this.rows.set(key, row);
+  }
+
+  remove(key: Key): Row | undefined {
+    const before = this.rows.get(key);
+    if (before === undefined) return undefined;
+    this.#journal.push({ table: this.#name, before, after: undefined });
+    this.rows.delete(key);
+    return before;
+  }
+}
+
+export type TableName = Exclude<keyof Tables, "journal" | "clone" | "intactSince" | "forgetClaims">;
+
+export class Tables {
+  readonly journal: Changed[] = [];
+  readonly queues = new Table<number, QueueRow>("queues", this.journal);
+  readonly requests = new Table<string, RequestRow>("requests", this.journal);
+  readonly outcomes = new Table<string, OutcomeRow>("outcomes", this.journal);
+  readonly keys = new Table<string, KeyRow>("keys", this.journal);
+  /** Unlogged. */
+  readonly running = new Table<string, RunningRow>("running", this.journal);
+  readonly schedule = new Table<string, ScheduleRow>("schedule", this.journal);
+  readonly failures = new Table<string, FailureRow>("failures", this.journal);
+  readonly outbox = new Table<number, OutboxRow>("outbox", this.journal);
+  readonly tallies = new Table<string, TallyRow>("tallies", this.journal);
+  readonly members = new Table<number, MemberRow>("members", this.journal);
+  /** What handlers of transactional queues wrote, by tag. */
+  readonly effects = new Table<number, number>("effects", this.journal);
+  /** The one row of the unlogged table intact. */
+  intactSince: number | undefined;
+
+  /** As it is now: what is changed in the one is not changed in the other. */
+  clone(): Tables {
+    const copy = new Tables();
+    const pairs: readonly [Map<unknown, unknown>, Map<unknown, unknown>][] = [
+      [this.queues.rows, copy.queues.rows],
+      [this.requests.rows, copy.requests.rows],
+      [this.outcomes.rows, copy.outcomes.rows],
+      [this.keys.rows, copy.keys.rows],
+      [this.running.rows, copy.running.rows],
+      [this.schedule.rows, copy.schedule.rows],
+      [this.failures.rows, copy.failures.rows],
+      [this.outbox.rows, copy.outbox.rows],
+      [this.tallies.rows, copy.tallies.rows],
+      [this.members.rows, copy.members.rows],
+      [this.effects.rows, copy.effects.rows],
+    ];
+    for (const [from, to] of pairs) for (const [key, row] of from) to.set(key, row);
+    copy.intactSince = this.intactSince;
+    return copy;
+  }
+
+  /** What a crash of the server does to its unlogged tables. */
+  forgetClaims(): void {
+    for (const id of this.running.rows.keys()) this.running.remove(id);
+    this.intactSince = undefined;
+  }
+}

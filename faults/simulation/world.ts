@@ -1,0 +1,52 @@
+// One history's world: time, chance, network, servers, processes, and who checks what happens in it.
+import { seededRandom, type Random } from "../random.ts";
+import { BrokerServer } from "./broker.ts";
+import { CacheServer } from "./cache.ts";
+import { Checks } from "./checks.ts";
+import { Faults } from "./faults.ts";
+import { Ledger } from "./ledger/server.ts";
+import { Network } from "./network.ts";
+import type { Process } from "./process.ts";
+import { Time } from "./time.ts";
+
+export const queues = ["orders", "mails", "books"] as const;
+export const prefix = "sim";
+
+export class World {
+  readonly seed: number;
+  readonly time: Time;
+  readonly random: Random;
+  readonly network: Network;
+  readonly ledger: Ledger;
+  readonly broker: BrokerServer;
+  readonly cache: CacheServer;
+  readonly checks: Checks;
+  readonly faults: Faults;
+  readonly processes = new Set<Process>();
+  readonly #trace: ((line: string) => void) | undefined;
+
+  constructor(seed: number, trace: ((line: string) => void) | undefined) {
+    this.seed = seed;
+    this.#trace = trace;
+    this.time = new Time((error) => this.checks.threw(error));
+    this.random = seededRandom(seed, "world");
+    this.network = new Network(this.time, seededRandom(seed, "network"));
+    this.checks = new Checks(this);
+    this.faults = new Faults(this);
+    this.ledger = new Ledger(this, queues);
+    const lines = queues.flatMap((queue) => [`${prefix}.${queue}.v1`, `${prefix}.${queue}.v1.again`]);
+    this.broker = new BrokerServer(this, lines);
+    this.cache = new CacheServer(this);
+  }
+
+  get isTraced(): boolean {
+    return this.#trace !== undefined;
+  }
+
+  /** A line of the history; its text is made only where somebody reads it. */
+  note(who: Process | string, text: () => string): void {
+    if (this.#trace === undefined) return;
+    const name = typeof who === "string" ? who : who.name;
+    this.#trace(`${this.time.now.toFixed(3).padStart(11)}  ${name.padEnd(10)}  ${text()}`);
+  }
+}
