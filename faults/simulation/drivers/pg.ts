@@ -1,6 +1,7 @@
 // Stands in for the package pg: one client, one connection to the simulated ledger, one statement at a time.
 import { EventEmitter } from "node:events";
 import { theWorld } from "../current.ts";
+import { valueOf } from "../ledger/binary-array.ts";
 import type { Answer, Session } from "../ledger/session.ts";
 import { processOf } from "../process.ts";
 import { Wire } from "../wire.ts";
@@ -75,7 +76,8 @@ export class Client extends EventEmitter {
   }
 
   query(asked: QueryConfig | string, values: readonly unknown[] = []): Promise<Result> {
-    const config = typeof asked === "string" ? { text: asked, values } : asked;
+    const given = typeof asked === "string" ? { text: asked, values } : asked;
+    const config = { ...given, values: given.values?.map(valueOf) ?? [] };
     if (this.#isEnded || this.#wire?.isClientOpen !== true)
       return Promise.reject(new Error("Client was closed and is not queryable"));
     const { promise, resolve, reject } = Promise.withResolvers<Result>();

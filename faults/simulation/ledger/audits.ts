@@ -61,10 +61,10 @@ export const auditModels: Readonly<Record<string, Model>> = {
       .map((id) => ({ id })),
   ),
   "audit-queues": reads(({ seen }) =>
-    seen.queues.values().map(({ no, name }) => {
+    seen.queues.values().map(({ no, name, is_paused, fresh_from }) => {
       const own = seen.tallies.values().filter(({ queue }) => queue === no);
       const accepted = own.reduce((sum, row) => sum + row.accepted, 0);
-      return { no, name, accepted, expired_done: 0, expired_dead: 0, expired_cancelled: 0 };
+      return { no, name, is_paused, fresh_from, accepted, expired_done: 0, expired_dead: 0, expired_cancelled: 0 };
     }),
   ),
   "audit-slice-end": reads(({ seen, values: [from, offset] }) =>

@@ -12,6 +12,7 @@ import {
   type Row,
   type Scope,
 } from "./model.ts";
+import { storeLinks } from "./chains.ts";
 import type { Tables } from "./tables.ts";
 
 export const requestModels: Readonly<Record<string, Model>> = {
@@ -54,11 +55,13 @@ export const requestModels: Readonly<Record<string, Model>> = {
   ),
 };
 
+const fingerprintBytes = 32;
+
 function store(scope: Scope): Row[] {
   const { db, values } = scope;
   const [ids, queues, keys, types, headers, ats, sizes, bodies, keyQueues, keyNames, keyIds, prints, member, cleared] =
     values;
-  const keyed = unnest<[number, string, string, Buffer]>(keyQueues, keyNames, keyIds, prints);
+  const keyed = unnest<[number, string, string]>(keyQueues, keyNames, keyIds);
   for (const [queue, key] of keyed)
     if (db.keys.has(`${queue} ${key}`)) throw new Refusal("23505", `duplicate key value: ${queue} ${key}`);
   type Input = [string, number, string | null, string, string | null, number, number];
@@ -69,7 +72,11 @@ function store(scope: Scope): Row[] {
     db.requests.put(id, { id, queue, key, content_type: type, headers: header, bytes, body });
     count(db, { member: member as number, queue }, { accepted: 1, backlog_bytes: bytes });
   }
-  for (const [queue, key, id, fingerprint] of keyed) db.keys.put(`${queue} ${key}`, { queue, key, id, fingerprint });
+  for (const [index, [queue, key, id]] of keyed.entries()) {
+    const fingerprint = cut(prints as Buffer, fingerprintBytes * index + 1, fingerprintBytes);
+    db.keys.put(`${queue} ${key}`, { queue, key, id, fingerprint });
+  }
+  storeLinks(scope);
   for (const no of cleared as readonly number[]) db.outbox.remove(no);
   const told = input.map(([id, queue]) => ({ id, queue, kind: "fresh" }));
   return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue }));

@@ -4,6 +4,7 @@ import type { World } from "../world.ts";
 import { epochMs } from "../time.ts";
 import type { Wire } from "../wire.ts";
 import { auditModels } from "./audits.ts";
+import { chainModels } from "./chains.ts";
 import { memberModels } from "./members.ts";
 import { Refusal, type Locks, type Model, type Row } from "./model.ts";
 import { moveModels } from "./moves.ts";
@@ -19,6 +20,7 @@ const models: Readonly<Record<string, Model>> = {
   ...memberModels,
   ...moveModels,
   ...auditModels,
+  ...chainModels,
 };
 
 /** How long others may commit between a statement's snapshot and its changes. */

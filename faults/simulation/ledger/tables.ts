@@ -18,6 +18,17 @@ export interface RequestRow {
   readonly body: Buffer;
 }
 
+export interface LinkRow {
+  readonly id: string;
+  readonly last: string;
+  readonly queue: number;
+  readonly chain: string;
+  readonly place: number;
+  readonly previous: Buffer;
+  readonly hash: Buffer;
+  readonly ids: readonly string[];
+}
+
 export interface OutcomeRow {
   readonly id: string;
   readonly queue: number;
@@ -144,6 +155,7 @@ export class Tables {
   readonly journal: Changed[] = [];
   readonly queues = new Table<number, QueueRow>("queues", this.journal);
   readonly requests = new Table<string, RequestRow>("requests", this.journal);
+  readonly links = new Table<string, LinkRow>("links", this.journal);
   readonly outcomes = new Table<string, OutcomeRow>("outcomes", this.journal);
   readonly keys = new Table<string, KeyRow>("keys", this.journal);
   /** Unlogged. */
@@ -164,6 +176,7 @@ export class Tables {
     const pairs: readonly [Map<unknown, unknown>, Map<unknown, unknown>][] = [
       [this.queues.rows, copy.queues.rows],
       [this.requests.rows, copy.requests.rows],
+      [this.links.rows, copy.links.rows],
       [this.outcomes.rows, copy.outcomes.rows],
       [this.keys.rows, copy.keys.rows],
       [this.running.rows, copy.running.rows],
