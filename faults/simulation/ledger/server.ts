@@ -95,7 +95,7 @@ export class Ledger {
     session.isOver = true;
     session.wasInside = session.transaction.kind !== "none";
     this.sessions.delete(session);
-    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
+    this.#unlock(session);
     this.#world.record?.({ kind: "ended", session: session.no });
     this.#rollback(session);
   }
@@ -185,8 +185,13 @@ export class Ledger {
       return this.#answer(session, query, { kind: "refused", error });
     }
     record?.(rows);
+    if (session.isOver) this.#unlock(session); // the statement was its last
     if (transaction.kind === "none") this.#commit(session);
     this.#answer(session, query, { kind: "rows", rows });
+  }
+
+  #unlock(session: Session): void {
+    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
   }
 
   #recording({ no: session }: Session, { name, text, values }: Query): ((answer: Asked["answer"]) => void) | undefined {
