@@ -65,7 +65,7 @@ export class Faults {
 
   /** Whether others may commit between a statement's snapshot and its changes. */
   isGap(): boolean {
-    return this.isActive && this.#random.next() < this.#gapShare;
+    return this.isActive && this.#world.record === undefined && this.#random.next() < this.#gapShare;
   }
 
   isNoticeLost(): boolean {

@@ -6,7 +6,7 @@ import { judge } from "./judgement.ts";
 import { planOf } from "./plan.ts";
 import { Seat } from "./seats.ts";
 import { serviceOf } from "./service.ts";
-import { World } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 export interface Played {
   readonly seed: number;
@@ -24,8 +24,8 @@ const restMsMax = 60_000;
 /** Where confirmed hints were lost, or somebody held them without a sign of life, the auditor has to find them. */
 const restMsMaxAfterLoss = 150_000;
 
-export async function playHistory(seed: number, trace?: (line: string) => void): Promise<Played> {
-  const world = new World(seed, trace);
+export async function playHistory(seed: number, options: WorldOptions = {}): Promise<Played> {
+  const world = new World(seed, options);
   const onRejection = (error: unknown): void => world.checks.threw(error);
   process.on("unhandledRejection", onRejection);
   enterWorld(world);
@@ -89,5 +89,6 @@ function unrest(world: World): string {
   const { requests, outcomes, outbox, running, schedule } = world.ledger.tables;
   const open = [...requests.rows.keys()].filter((id) => !outcomes.has(id));
   const rows = [...running.rows.values(), ...schedule.rows.values(), ...outbox.rows.values()];
-  return `no outcome: ${open.join(" ")}; rows: ${JSON.stringify(rows)}; hints held: ${world.broker.held().length}`;
+  const hints = world.broker.held().map(({ content, type, queue }) => `${queue} ${type} ${content.toString("latin1")}`);
+  return `no outcome: ${open.join(" ")}; rows: ${JSON.stringify(rows)}; hints held: ${hints.join(" ")}`;
 }

@@ -35,7 +35,7 @@ else if (!Number.isSafeInteger(seed) || !(histories > 0) || !(minutes > 0)) {
 else process.exitCode = await playMany();
 
 async function playOne(): Promise<number> {
-  const played = await playHistory(seed, (line) => console.log(line));
+  const played = await playHistory(seed, { trace: (line) => console.log(line) });
   console.log(`\nseed ${seed}: ${played.steps} steps, ${played.accepted} accepted`);
   for (const violation of played.violations) console.log(`violation ${violation}`);
   return played.violations.length > 0 ? 1 : 0;

@@ -51,7 +51,12 @@ export class Time {
   }
 
   after(ms: number, run: () => void, owner?: Owner): Event {
-    const event = { at: this.#now + Math.max(0, ms), no: this.#no, owner, run, isCancelled: false };
+    return this.at(this.#now + Math.max(0, ms), run, owner);
+  }
+
+  /** Of two at the same moment the one that was asked for first comes first. */
+  at(at: number, run: () => void, owner?: Owner): Event {
+    const event = { at, no: this.#no, owner, run, isCancelled: false };
     this.#no += 1;
     this.#push(event);
     return event;

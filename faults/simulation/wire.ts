@@ -111,11 +111,11 @@ export class Wire {
 
   #toServer(act: () => void): void {
     this.#atServer = this.#world.network.arrival(this, this.#atServer);
-    this.#world.time.after(this.#atServer - this.#world.time.now, act);
+    this.#world.time.at(this.#atServer, act);
   }
 
   #toClient(act: () => void): void {
     this.#atClient = this.#world.network.arrival(this, this.#atClient);
-    this.#world.time.after(this.#atClient - this.#world.time.now, act, this.process);
+    this.#world.time.at(this.#atClient, act, this.process);
   }
 }

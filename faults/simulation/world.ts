@@ -4,6 +4,7 @@ import { BrokerServer } from "./broker.ts";
 import { CacheServer } from "./cache.ts";
 import { Checks } from "./checks.ts";
 import { Faults } from "./faults.ts";
+import type { Recorder } from "./ledger/recording.ts";
 import { Ledger } from "./ledger/server.ts";
 import { Network } from "./network.ts";
 import type { Process } from "./process.ts";
@@ -11,6 +12,11 @@ import { Time } from "./time.ts";
 
 export const queues = ["orders", "mails", "books"] as const;
 export const prefix = "sim";
+
+export interface WorldOptions {
+  readonly trace?: ((line: string) => void) | undefined;
+  readonly record?: Recorder | undefined;
+}
 
 export class World {
   readonly seed: number;
@@ -23,10 +29,13 @@ export class World {
   readonly checks: Checks;
   readonly faults: Faults;
   readonly processes = new Set<Process>();
+  /** Told of each statement, in a history that is to be held against PostgreSQL. */
+  readonly record: Recorder | undefined;
   readonly #trace: ((line: string) => void) | undefined;
 
-  constructor(seed: number, trace: ((line: string) => void) | undefined) {
+  constructor(seed: number, { trace, record }: WorldOptions) {
     this.seed = seed;
+    this.record = record;
     this.#trace = trace;
     this.time = new Time((error) => this.checks.threw(error));
     this.random = seededRandom(seed, "world");

@@ -111,9 +111,9 @@ function auditRequests({ seen, values: [from, before] }: Scope): Row[] {
   const all = seen.requests.values().filter(({ id }) => id >= (from as string) && id < (before as string));
   const isFresh = ({ id }: { readonly id: string }): boolean =>
     !seen.outcomes.has(id) && !seen.running.has(id) && !seen.schedule.has(id);
-  return counted([
-    ...all.map(({ queue }) => ({ queue, counted: "stored" })),
-    ...all.filter(isFresh).map(({ queue }) => ({ queue, counted: "waiting" })),
+  return [...Map.groupBy(all, ({ queue }) => queue)].flatMap(([queue, own]) => [
+    { queue, counted: "stored", count: own.length },
+    { queue, counted: "waiting", count: own.filter(isFresh).length },
   ]);
 }
 

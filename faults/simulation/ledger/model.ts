@@ -91,7 +91,9 @@ interface Listed {
 
 /** Rows of the outbox for what is to be told, one for each queue and kind. */
 export function list({ db, outboxNos, clockMs }: Scope, told: readonly Listed[]): Row[] {
-  return [...Map.groupBy(told, ({ queue, kind }) => `${queue} ${kind}`).values()].map((group) => {
+  const groups = [...Map.groupBy(told, ({ queue, kind }) => `${queue} ${kind}`)];
+  groups.sort(([left], [right]) => (left < right ? -1 : 1)); // as PostgreSQL groups by sorting
+  return groups.map(([, group]) => {
     const { queue, kind } = group[0] as Listed;
     const ids = group.map(({ id }) => id).sort();
     const row = { no: outboxNos.next(), queue, kind, ids, stored_at: clockMs };

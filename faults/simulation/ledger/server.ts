@@ -10,6 +10,7 @@ import { Refusal, type Locks, type Model, type Row } from "./model.ts";
 import { moveModels } from "./moves.ts";
 import { outcomeModels } from "./outcomes.ts";
 import { requestModels } from "./requests.ts";
+import type { Recorded } from "./recording.ts";
 import { Sequence } from "./sequences.ts";
 import type { Answer, Query, Session } from "./session.ts";
 import { Tables, type Changed } from "./tables.ts";
@@ -25,6 +26,8 @@ const models: Readonly<Record<string, Model>> = {
 
 /** How long others may commit between a statement's snapshot and its changes. */
 const gapMsMax = 20;
+
+type Asked = Extract<Recorded, { kind: "statement" }>;
 
 export class Ledger {
   tables = new Tables();
@@ -94,7 +97,8 @@ export class Ledger {
     session.isOver = true;
     session.wasInside = session.transaction.kind !== "none";
     this.sessions.delete(session);
-    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
+    this.#unlock(session);
+    this.#world.record?.({ kind: "ended", session: session.no });
     this.#rollback(session);
   }
 
@@ -129,6 +133,7 @@ export class Ledger {
     }
     if (isCrash) {
       this.crashes += 1;
+      this.#world.record?.({ kind: "crashed" });
       this.tables.forgetClaims();
       this.#tell();
       this.#tokens.crash();
@@ -140,7 +145,10 @@ export class Ledger {
     const life = this.#life;
     const isHeld = model.isWrite && this.#writer !== undefined && this.#writer !== session;
     const isGap = model.isRacy === true && this.#world.faults.isGap();
-    const seen = model.isRacy === true && (isHeld || isGap) ? this.#tablesOf(session).clone() : undefined;
+    const seen =
+      model.isRacy === true && this.#world.record === undefined && (isHeld || isGap)
+        ? this.#tablesOf(session).clone()
+        : undefined;
     const proceed = (): void => {
       if (life !== this.#life || session.wasInside) return;
       const isBehind = query.name === "await-tally" && this.#storing.has(query.values[0]);
@@ -159,6 +167,7 @@ export class Ledger {
       this.#writer = session;
     }
     const db = this.#tablesOf(session);
+    const record = this.#recording(session, query);
     let rows: Row[];
     try {
       rows = model.run({
@@ -174,10 +183,25 @@ export class Ledger {
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
+      record?.({ refused: error.code });
       return this.#answer(session, query, { kind: "refused", error });
     }
+    record?.(rows);
+    if (session.isOver) this.#unlock(session); // the statement was its last
     if (transaction.kind === "none") this.#commit(session);
     this.#answer(session, query, { kind: "rows", rows });
+  }
+
+  #unlock(session: Session): void {
+    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
+  }
+
+  #recording({ no: session }: Session, { name, text, values }: Query): ((answer: Asked["answer"]) => void) | undefined {
+    const { record } = this.#world;
+    if (record === undefined || name === undefined) return undefined;
+    const { clockMs } = this;
+    const drawn = { tokens: this.#tokens.value, outbox: this.#outboxNos.value, members: this.#memberNos.value };
+    return (answer) => record({ kind: "statement", session, name, text, values, answer, clockMs, drawn });
   }
 
   #answer(session: Session, query: Query, answer: Answer): void {
@@ -192,6 +216,8 @@ export class Ledger {
 
   #script(session: Session, query: Query): void {
     const { text } = query;
+    if (/^(BEGIN|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
+      this.#world.record?.({ kind: "script", session: session.no, text });
     const setting = /^SET (\w+) = (.+)$/.exec(text);
     if (setting !== null) session.settings.set(setting[1] as string, setting[2] as string);
     else if (text === "BEGIN") session.transaction = { kind: "open", fork: undefined };
