@@ -75,6 +75,10 @@ export class Client extends EventEmitter {
     return promise;
   }
 
+  get processID(): number | undefined {
+    return this.#session?.no;
+  }
+
   query(asked: QueryConfig | string, values: readonly unknown[] = []): Promise<Result> {
     const given = typeof asked === "string" ? { text: asked, values } : asked;
     const config = { ...given, values: given.values?.map(valueOf) ?? [] };

@@ -23,6 +23,7 @@ export const requestModels: Readonly<Record<string, Model>> = {
     }),
   ),
   store: writes(store),
+  "end-session": reads(() => []),
   "await-tally": writes(({ seen, values: [member] }) =>
     seen.tallies
       .values()

@@ -45,6 +45,8 @@ export class Ledger {
   #waiting: (() => void)[] = [];
   /** Members of which a statement that stores is under way. */
   readonly #storing = new Set<unknown>();
+  /** Numbers of sessions that were terminated: what they have not begun they never will. */
+  readonly #terminated = new Set<unknown>();
   /** Statements between their snapshot and their changes: a crash ends them. */
   #life = 0;
   #sessionNo = 0;
@@ -110,13 +112,14 @@ export class Ledger {
       this.#world.checks.broke(`the simulated ledger does not know the statement "${query.name}"`);
       return query.reply({ kind: "refused", error: new Refusal("42601", "unknown to the simulation") });
     }
+    if (query.name === "end-session") this.#terminated.add(query.values[0]);
     if (query.takesMs === 0) return this.#begin(session, query, model);
     const life = this.#life;
     // It changes the tallies of its member before anything else, and whoever asks for those rows waits for it.
     const isStoring = query.name === "store";
     if (isStoring) this.#storing.add(query.values[12]);
     this.#world.time.after(query.takesMs, () => {
-      if (life === this.#life) this.#begin(session, query, model);
+      if (life === this.#life && !this.#terminated.has(session.no)) this.#begin(session, query, model);
       if (!isStoring) return;
       this.#storing.delete(query.values[12]);
       this.#goOn();

@@ -35,7 +35,13 @@ const STORE: Statement = {
     SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input GROUP BY queue
     RETURNING no::int8, queue`,
 };
-/** Waits for a commit of this process that may still be under way, by the row that each of them changes. */
+/** Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. */
+const END_SESSION: Statement = {
+  name: "end-session",
+  text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = $1 AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()`,
+};
+/** Where a pooler stands in between the session has no number here: waits for the row that each commit changes. */
 const AWAIT_TALLY: Statement = {
   name: "await-tally",
   text: "SELECT 1 FROM sluice.tallies WHERE member = $1 FOR UPDATE",
@@ -100,6 +106,11 @@ export class Accepter {
     }
   }
 
+  async #isAtIt({ session }: LostError): Promise<boolean> {
+    if (session === undefined) return false;
+    return (await this.#options.connection.rows(END_SESSION, [session])).length > 0;
+  }
+
   /** The connection went while a commit was under way: the ledger itself says whether it took (I1). */
   async #wasStored(fresh: readonly Fresh[], member: number, lost: LostError): Promise<boolean> {
     const { connection } = this.#options;
@@ -107,6 +118,8 @@ export class Accepter {
     const deadline = performance.now() + lookMsMax;
     for (;;) {
       try {
+        if (await this.#isAtIt(lost))
+          throw new SluiceError("store-unavailable", "the session that was lost is at it still");
         await connection.rows(AWAIT_TALLY, [member]);
         // The relay tells the broker: the row of the outbox was committed along.
         return (await connection.rows(HAS_REQUEST, [first])).length > 0;

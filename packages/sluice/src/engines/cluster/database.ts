@@ -89,7 +89,10 @@ export class Connection implements Connected, AsyncDisposable {
       return await send(client);
     } catch (error) {
       const failure = failureOf(error);
-      if (failure instanceof LostError) this.#drop(client);
+      if (failure instanceof LostError) {
+        failure.session = sessionOf(client);
+        this.#drop(client);
+      }
       throw failure;
     }
   }
@@ -130,6 +133,11 @@ export class Connection implements Connected, AsyncDisposable {
     this.#client = undefined;
     if (!this.#isClosed) void client.end().catch(() => undefined); // its socket is dead or about to be
   }
+}
+
+/** The number of its process on the server. Its types leave it out. */
+function sessionOf(client: Client & { readonly processID?: number | null }): number | undefined {
+  return client.processID ?? undefined;
 }
 
 /** One session, for as long as it lasts. */
@@ -184,6 +192,9 @@ const conflicts = new Set(["40001", "40P01"]);
 
 /** The connection went while a statement was under way: whether it took is not known. */
 export class LostError extends SluiceError {
+  /** The server's process, which may be at the statement still. */
+  session: number | undefined;
+
   constructor(cause: unknown) {
     super("store-unavailable", `PostgreSQL went away: ${messageOf(cause)}`, { cause });
   }

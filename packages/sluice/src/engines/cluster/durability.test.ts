@@ -15,6 +15,7 @@ import {
   type Rabbitmq,
   type Redis,
 } from "@sluice/testing";
+import { Client } from "pg";
 import { pino } from "pino";
 import { SluiceError } from "../../core/errors.ts";
 import type { Delivery } from "../../core/request.ts";
@@ -175,6 +176,28 @@ describe("the cluster engine", () => {
     life.toPostgres.cut();
     life.toPostgres.restore();
     equal(await lost, "store-unavailable");
+    deepEqual(
+      (await life.engine.list({ limit: 10 })).map(({ id }) => id),
+      [first],
+    );
+  });
+
+  it("no refusal for what PostgreSQL stores later: a session that was lost is over before anybody is answered (I1)", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const first = await acceptOne(life);
+    const client = new Client({ connectionString: servers.databaseUrl });
+    await client.connect();
+    // The statement is with the server, and has not begun.
+    await client.query("BEGIN; LOCK TABLE sluice.links IN ACCESS EXCLUSIVE MODE");
+    const lost = answerOf(life.engine.accept([request()]));
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    await until("it waits", async () => (await client.query(waiting)).rowCount === 1);
+    life.toPostgres.cut();
+    life.toPostgres.restore();
+    equal(await lost, "store-unavailable");
+    await client.query("COMMIT");
+    await client.end();
     deepEqual(
       (await life.engine.list({ limit: 10 })).map(({ id }) => id),
       [first],
