@@ -16,8 +16,8 @@ export interface BodyPlace extends Disposable {
 
 export class BodyRoom {
   readonly #bytesMax: number;
-  /** Those that are arriving, or wait for their turn. */
-  readonly #waiting = new Set<Place>();
+  /** The newest of those that are arriving, or wait for their turn. */
+  #newest: Place | undefined;
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -25,40 +25,78 @@ export class BodyRoom {
   }
 
   enter(): BodyPlace {
-    const place: Place = {
-      bytes: 0,
-      onGiveWay: undefined,
-      take: (bytes) => {
-        place.bytes += bytes;
-        this.#bytes += bytes;
-        while (this.#bytes > this.#bytesMax && this.#waiting.size > 0) this.#sendAwayLargest();
-      },
-      begin: () => this.#waiting.delete(place),
-      [Symbol.dispose]: () => this.#leave(place),
-    };
-    this.#waiting.add(place);
+    const place = new Place(this);
+    place.older = this.#newest;
+    if (place.older !== undefined) place.older.newer = place;
+    this.#newest = place;
     return place;
   }
 
+  count(bytes: number): void {
+    this.#bytes += bytes;
+    while (this.#bytes > this.#bytesMax && this.#newest !== undefined) this.#sendAwayLargest(this.#newest);
+  }
+
+  /** False when it was removed already. */
+  remove(place: Place): boolean {
+    if (!place.isWaiting) return false;
+    const { newer, older } = place;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    if (older !== undefined) older.newer = newer;
+    place.leave();
+    return true;
+  }
+
   /** The one that holds most: whoever sends little is not made to pay for who sends much. */
-  #sendAwayLargest(): void {
-    const [first, ...others] = this.#waiting;
-    const largest = others.reduce((most, place) => (place.bytes > most.bytes ? place : most), first as Place);
-    this.#leave(largest);
+  #sendAwayLargest(newest: Place): void {
+    let largest = newest;
+    for (let place = newest.older; place !== undefined; place = place.older)
+      if (place.bytes >= largest.bytes) largest = place;
+    largest[Symbol.dispose]();
     largest.onGiveWay?.(
       new SluiceError("overloaded", `the bodies under way may have up to ${this.#bytesMax} bytes together`, {
         retryAfterSeconds,
       }),
     );
   }
-
-  #leave(place: Place): void {
-    this.#waiting.delete(place);
-    this.#bytes -= place.bytes;
-    place.bytes = 0;
-  }
 }
 
-interface Place extends BodyPlace {
-  bytes: number;
+/**
+ * A link of a chain, and not an entry of a Set: with thousands coming and going in a second a Set is built anew again and
+ * again, and each old one that the collector took for long-lived keeps what the next one held.
+ */
+class Place implements BodyPlace {
+  readonly #room: BodyRoom;
+  bytes = 0;
+  isWaiting = true;
+  newer: Place | undefined;
+  older: Place | undefined;
+  onGiveWay: ((error: SluiceError) => void) | undefined;
+
+  constructor(room: BodyRoom) {
+    this.#room = room;
+  }
+
+  take(bytes: number): void {
+    this.bytes += bytes;
+    this.#room.count(bytes);
+  }
+
+  begin(): boolean {
+    return this.#room.remove(this);
+  }
+
+  leave(): void {
+    this.isWaiting = false;
+    this.newer = undefined;
+    this.older = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#room.remove(this);
+    const { bytes } = this;
+    this.bytes = 0;
+    this.#room.count(-bytes);
+  }
 }

@@ -1,7 +1,7 @@
 // The chains of accepted ids, one for each queue and hour of this process: see core/chain.ts. A link is stored in the
 // statement that stores its requests.
 import { linksOf, type NewLink } from "../../core/chain.ts";
-import type { RequestId } from "../../core/request-id.ts";
+import { idBytes, type RequestId } from "../../core/request-id.ts";
 import { int2Array, int4Array, uuidArray } from "./binary-array.ts";
 
 interface Accepted {
@@ -19,19 +19,27 @@ export interface LinkedGroup {
 /** Links requests to what came before them in their queues. */
 export function link(accepted: readonly Accepted[], lastOf: ReadonlyMap<number, NewLink> = new Map()): LinkedGroup {
   const links: (NewLink & { readonly queue: number })[] = [];
-  const noOf = new Map<RequestId, number>();
-  for (const [queue, own] of Map.groupBy(accepted, (one) => one.queue)) {
-    let next = 0;
-    for (const made of linksOf(
-      own.map(({ id }) => id),
-      lastOf.get(queue),
-    )) {
+  const linkNos: number[] = [];
+  for (const [queue, places] of placesByQueue(accepted)) {
+    const ids = places.map((place) => (accepted[place] as Accepted).id);
+    let linked = 0;
+    for (const made of linksOf(ids, lastOf.get(queue))) {
       links.push({ ...made, queue });
-      for (const end = next + made.ids.byteLength / 16; next < end; next += 1)
-        noOf.set((own[next] as Accepted).id, links.length);
+      const end = linked + made.ids.byteLength / idBytes;
+      for (; linked < end; linked += 1) linkNos[places[linked] as number] = links.length;
     }
   }
-  return { links, linkNos: accepted.map(({ id }) => noOf.get(id) as number) };
+  return { links, linkNos };
+}
+
+function placesByQueue(accepted: readonly Accepted[]): ReadonlyMap<number, readonly number[]> {
+  const places = new Map<number, number[]>();
+  for (const [place, { queue }] of accepted.entries()) {
+    const own = places.get(queue);
+    if (own === undefined) places.set(queue, [place]);
+    else own.push(place);
+  }
+  return places;
 }
 
 export class Chains {
