@@ -22,6 +22,8 @@ async function play({ isShort }: PlayOptions): Promise<Played> {
   {
     await using sluice = await stage.startAlive();
     told = await sendRepeats({ urls: [sluice.url], ledger: stage.ledger, keys });
+    sluice.kill("SIGTERM"); // not killed: the last one may be between its effect and its outcome
+    await sluice.exited;
   }
   const { figures, violations } = await stage.finish([]);
   const wrong = judgeRepeats(told, figures, keys);
