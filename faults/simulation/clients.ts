@@ -5,7 +5,7 @@ import type { AcceptResult } from "../../packages/sluice/src/engine/engine.ts";
 import type { Member } from "./member.ts";
 import type { Asking, Sending } from "./plan.ts";
 import type { Seat } from "./seats.ts";
-import { bodyOf } from "./service.ts";
+import { bodyOf } from "./service-b.ts";
 import type { World } from "./world.ts";
 
 type Told =

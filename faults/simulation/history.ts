@@ -5,7 +5,7 @@ import { GreatFaults } from "./great-faults.ts";
 import { judge } from "./judgement.ts";
 import { planOf } from "./plan.ts";
 import { Seat } from "./seats.ts";
-import { serviceOf } from "./service.ts";
+import { serviceOf } from "./service-b.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 export interface Played {

@@ -4,7 +4,7 @@ import type { Clients, Sent } from "./clients.ts";
 import type { OutcomeRow } from "./ledger/tables.ts";
 import { crashesMax } from "./member.ts";
 import type { Seat } from "./seats.ts";
-import type { Body } from "./service.ts";
+import type { Body } from "./service-b.ts";
 import type { World } from "./world.ts";
 
 const askMsMax = 30_000;
