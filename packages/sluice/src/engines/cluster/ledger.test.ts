@@ -666,6 +666,19 @@ test("a day waits for a replay that is under way", async () => {
   equal((await auditLedger(ledger.db, now)).holds, true);
 });
 
+test("what was accepted in one commit leaves the default partition together", async () => {
+  await using ledger = await openLedger();
+  const longAgo = now - 30 * dayMs; // without a partition
+  await ledger.finishMany(3, longAgo);
+  const [revived] = await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.outcomes ORDER BY id LIMIT 1");
+  await ledger.rows("UPDATE sluice.outcomes SET finished_at = $2 WHERE id = $1", [revived?.id, now]);
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
+  await ledger.rows("UPDATE sluice.outcomes SET finished_at = $2 WHERE id = $1", [revived?.id, longAgo]);
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 3);
+  const { holds, hours } = await auditLedger(ledger.db, now);
+  deepEqual([holds, hours], [true, []]);
+});
+
 test("a day that lies in the default partition already gets no partition of its own", async () => {
   await using ledger = await openLedger();
   const ahead = now + 20 * dayMs;

@@ -57,13 +57,18 @@ const DROP_REST: Statement = {
   name: "retention-drop-rest",
   text: `WITH old AS (
       SELECT l.id AS link, cardinality(l.ids) AS count, u.id
-      FROM (SELECT id, ids FROM sluice.links_rest WHERE last < $1::uuid) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
+      FROM (
+        SELECT id, ids FROM sluice.links_rest r WHERE last < $1::uuid AND cardinality(ids) = (
+          SELECT count(*) FROM sluice.outcomes_rest o WHERE o.id = ANY (r.ids) AND o.finished_at < $2::bigint
+        ) ORDER BY id LIMIT $3::int
+      ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
+      -- A replay may have taken one back meanwhile.
       SELECT o.id FROM sluice.outcomes_rest o WHERE o.finished_at < $2::bigint AND o.id IN (SELECT id FROM old)
       FOR UPDATE SKIP LOCKED
     ), whole AS (
       SELECT o.link FROM old o JOIN locked k ON k.id = o.id
-      GROUP BY o.link, o.count HAVING count(*) = o.count ORDER BY o.link LIMIT $3::int
+      GROUP BY o.link, o.count HAVING count(*) = o.count
     ), unlinked AS (
       DELETE FROM sluice.links_rest l USING whole w WHERE l.id = w.link
     ), gone AS (
