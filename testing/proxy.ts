@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { resetSocket } from "./reset-socket.ts";
 
 export interface StartProxyOptions {
   /** Where the server listens, on the loopback; asked for each connection if it may change. */
@@ -36,7 +37,7 @@ export async function startProxy({ port, listenPort = 0 }: StartProxyOptions): P
   let state: State = "open";
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (client) => {
     if (state === "cut") {
-      client.on("error", ignore).resetAndDestroy();
+      resetSocket(client.on("error", ignore));
       return;
     }
     const link = linkOf(client, typeof port === "function" ? port() : port, () => links.delete(link));
@@ -83,8 +84,8 @@ function linkOf(client: Socket, port: number, onClosed: () => void): Link {
   let isFlowing = false;
   let isBroken = false;
   const reset = (): void => {
-    client.resetAndDestroy();
-    upstream?.resetAndDestroy();
+    resetSocket(client);
+    if (upstream !== undefined) resetSocket(upstream);
   };
   const fail = (): void => {
     isBroken = true;
