@@ -19,6 +19,7 @@ test("the main help teaches: every command, the environment, the exit codes", as
     "dead",
     "audit",
     "init",
+    "plan",
     "SLUICE_URL",
     "DATABASE_URL[_FILE]",
     "AMQP_URL[_FILE]",
@@ -42,6 +43,7 @@ for (const command of [
   "dead",
   "audit",
   "init",
+  "plan",
 ]) {
   test(`the help of ${command} has a purpose and an example`, async () => {
     const { exitCode, stdout } = await runSluice({ args: [command, "--help"] });

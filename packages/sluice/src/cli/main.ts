@@ -9,6 +9,7 @@ import { registerGet } from "./get.ts";
 import { registerInit } from "./init.ts";
 import { registerMigrate } from "./migrate.ts";
 import { registerMove } from "./move.ts";
+import { registerPlan } from "./plan.ts";
 import { registerQueues } from "./queues.ts";
 import { run } from "./run.ts";
 import { registerSend } from "./send.ts";
@@ -67,6 +68,7 @@ for (const register of [
   registerQueues,
   registerDead,
   registerAudit,
+  registerPlan,
   registerInit,
 ]) {
   register(program);

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { runSluice } from "../../test/run-sluice.ts";
+
+const oneCase = ["plan", "--arrivals", "200000/h for 10h", "--service", "100000/h"];
+
+async function tempFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const folder = await mkdtemp(path.join(tmpdir(), "sluice-plan-"));
+  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
+
+test("the case: a million at the peak, ten hours of wait, twenty to finish with one B, nothing waiting with two", async () => {
+  const { exitCode, stdout } = await runSluice({ args: oneCase });
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^ +1 +1,000,000 +10h 00m +10h 00m +9h 54m +20h 00m +100%/m);
+  assert.match(stdout, /^ +2 +0 +- +0ms +0ms +10h 00m +100%/m);
+  assert.match(stdout, /The smallest number that keeps a longest wait of 5m 00s: 2 replicas\./);
+});
+
+test("--json prints the plan shape of the API and nothing else", async () => {
+  const { stdout } = await runSluice({
+    args: [...oneCase, "--replicas", "1", "--json", "--start", "2026-01-01T00:00Z"],
+  });
+  assert.deepEqual(JSON.parse(stdout), {
+    arrivals: { total: 2_000_000, peakPerHour: 200_000 },
+    smallest: null,
+    runs: [
+      {
+        replicas: 1,
+        peakBacklog: 1_000_000,
+        peakAt: "2026-01-01T10:00:00.000Z",
+        worstWaitSeconds: 36_000,
+        p99WaitSeconds: 35_640,
+        finishedAfterSeconds: 72_000,
+        utilisation: 1,
+        diskBytes: 4_096_000_000,
+        replicaHours: 20,
+      },
+    ],
+  });
+});
+
+test("--svg draws arrivals, service, backlog and wait of the run that --draw names", async () => {
+  await using folder = await tempFolder();
+  const file = path.join(folder.path, "day.svg");
+  const { exitCode } = await runSluice({ args: [...oneCase, "--svg", file, "--draw", "1"] });
+  assert.equal(exitCode, 0);
+  const svg = await readFile(file, "utf8");
+  for (const line of ["arrivals", "service", "backlog", "wait"]) assert.ok(svg.includes(`class="${line}"`), line);
+  assert.ok(svg.includes("1,000,000 waiting at the peak"));
+  assert.doesNotMatch(svg, /NaN|Infinity|undefined/);
+});
+
+test("a CSV and an access log are read from files, and a missing file fails", async () => {
+  await using folder = await tempFolder();
+  const csv = path.join(folder.path, "day.csv");
+  const log = path.join(folder.path, "access.log");
+  await writeFile(csv, "time,count\n0,7200\n3600,0\n");
+  await writeFile(log, '1.2.3.4 - - [01/Jan/2026:00:00:10 +0000] "GET / HTTP/1.1" 200 5\n');
+  const total = async (...source: string[]): Promise<number> => {
+    const { stdout } = await runSluice({ args: ["plan", ...source, "--service", "1/s", "--json"] });
+    return (JSON.parse(stdout) as { arrivals: { total: number } }).arrivals.total;
+  };
+  assert.deepEqual([await total("--csv", csv), await total("--access-log", log)], [7_200, 1]);
+  const missing = await runSluice({ args: ["plan", "--csv", `${csv}.not`, "--service", "1/s"] });
+  assert.equal(missing.exitCode, 1);
+  assert.match(missing.stderr, /cannot read .*day\.csv\.not/);
+});
+
+const refusals: ReadonlyArray<readonly [args: readonly string[], message: RegExp]> = [
+  [["--service", "1/s"], /give one of --arrivals, --csv, --access-log and --history, got 0 of them/],
+  [["--arrivals", "many", "--service", "1/s"], /each phase must read like "200000\/h for 10h", got "many"/],
+  [["--arrivals", "1/s for 1h"], /required option '--service <rate>' not specified/],
+  [["--arrivals", "1/s for 1h", "--service", "fast"], /expected a rate above zero .* got "fast"/],
+  [["--arrivals", "1/s for 1h", "--service", "1/s", "--replicas", "0"], /whole number from 1, got "0"/],
+  [["--arrivals", "1/s for 1h", "--service", "1/s", "--min", "9"], /--min must be at most --replicas, got 9 and 4/],
+  [["--arrivals", "1/s for 1h", "--service", "1/s", "--max-wait", "0"], /duration above zero such as 5m, got "0"/],
+];
+
+for (const [args, message] of refusals) {
+  test(`refused with 64, the rule and the value: sluice plan ${args.join(" ")}`, async () => {
+    const { exitCode, stdout, stderr } = await runSluice({ args: ["plan", ...args] });
+    assert.deepEqual([exitCode, stdout], [64, ""]);
+    assert.match(stderr, message);
+  });
+}

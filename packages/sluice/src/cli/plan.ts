@@ -1,0 +1,267 @@
+// `sluice plan`: what a day will cost, before it comes.
+import { readFile, writeFile } from "node:fs/promises";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { formatDuration, parseRate, parseSize } from "../core/duration.ts";
+import { messageOf } from "../core/errors.ts";
+import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
+import { drawPlan } from "../planner/draw-plan.ts";
+import { plan, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
+import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
+import { seriesOf, type Point } from "../planner/series.ts";
+import { CommandError, exitCodes, usageError } from "./failure.ts";
+import { catchInterrupts } from "./interrupt.ts";
+import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
+import { addServerOptions, clientOf, countFlag, durationFlag, type ServerOptions } from "./server-options.ts";
+
+interface PlanFlags extends ServerOptions {
+  readonly arrivals?: string;
+  readonly csv?: string;
+  readonly accessLog?: string;
+  readonly history?: string;
+  readonly service: number;
+  readonly rate?: number;
+  readonly replicas: number;
+  readonly autoscale?: true;
+  readonly min: number;
+  readonly maxWait: number;
+  readonly hold: number;
+  readonly disk: number;
+  readonly start?: number;
+  readonly svg?: string;
+  readonly draw?: number;
+}
+
+const chartCells = 60;
+const bars = " ▁▂▃▄▅▆▇█";
+const pageSize = 1_000;
+/** What is read of a history: newest first, as far as memory stays small. */
+const historyMax = 2_000_000;
+const replicasMax = 1_000;
+
+const afterHelp = `
+Arrivals come from one of four places: a phrase, a CSV of time,count (ISO 8601 or seconds since 1970), a web
+server's access log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished
+requests are forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
+
+The day runs as a fluid, 15 seconds a step, first in first out; it shows the waits of a backlog, not the moments
+that single arrivals cost each other below full load. --autoscale lets the autoscaler's own policy choose the
+replicas, from --min to --replicas; without it there is a line for every number from 1 to --replicas.
+DISK counts every request of the day, since finished ones are kept with their results.
+
+Examples:
+  sluice plan --arrivals "200000/h for 10h" --service 100000/h
+  sluice plan --arrivals "50000/h for 2h, 200000/h for 10h" --service 60000/h --replicas 8 --max-wait 5m --svg day.svg
+  sluice plan --access-log access.log --service 20/s --autoscale --replicas 8 --json
+  sluice plan --history orders --url http://127.0.0.1:8080 --service 100000/h
+`;
+
+export function registerPlan(program: Command): void {
+  const command = program
+    .command("plan")
+    .summary("see a day beforehand: backlog, waits, replicas")
+    .description("Simulates a day of arrivals and names the fewest replicas that keep the longest wait.")
+    .option("--arrivals <phrase>", 'such as "200000/h for 10h", several phases with commas between')
+    .option("--csv <file>", "arrivals as rows of time,count")
+    .option("--access-log <file>", "arrivals from an access log in common or combined format")
+    .option("--history <queue>", "arrivals as a running Sluice had them")
+    .requiredOption("--service <rate>", "what one replica finishes, such as 100000/h", rateFlag)
+    .option("--rate <rate>", "the queue's own rate, which no number of replicas exceeds", rateFlag)
+    .option("--replicas <n>", "the most replicas to look at", replicasFlag, 4)
+    .option("--autoscale", "let the scaling policy choose, up to --replicas")
+    .option("--min <n>", "the fewest replicas under --autoscale", replicasFlag, 1)
+    .addOption(
+      new Option("--max-wait <duration>", "the longest wait that is wanted")
+        .argParser(positiveDurationFlag)
+        .default(300_000, "5m"),
+    )
+    .addOption(
+      new Option("--hold <duration>", "how long fewer must be enough before one goes, under --autoscale")
+        .argParser(durationFlag)
+        .default(300_000, "5m"),
+    )
+    .addOption(
+      new Option("--disk <size>", "disk per request, with its result").argParser(sizeFlag).default(2_048, "2KiB"),
+    )
+    .option("--start <time>", "when a phrase begins, in ISO 8601; now unless given", timeFlag)
+    .option("--svg <file>", "write the drawing of one run as SVG")
+    .option(
+      "--draw <n>",
+      "which run is drawn; the smallest that keeps the wait unless given, or the last",
+      replicasFlag,
+    )
+    .addHelpText("after", afterHelp)
+    .action(planDay);
+  addServerOptions(command);
+}
+
+async function planDay(flags: PlanFlags): Promise<void> {
+  if (flags.min > flags.replicas) {
+    throw usageError(`--min must be at most --replicas, got ${flags.min} and ${flags.replicas}`);
+  }
+  const planned = plan(optionsOf(flags, await readArrivals(flags)));
+  const drawn = drawnOf(planned, flags);
+  if (flags.svg !== undefined) await writeSvg(flags.svg, drawn);
+  if (flags.json) printJson(viewOf(planned));
+  else printPlan(planned, drawn, flags);
+}
+
+function drawnOf({ runs, smallest }: Plan, { draw }: PlanFlags): Run {
+  const wanted = draw ?? smallest;
+  const found = wanted === undefined ? runs.at(-1) : runs.find(({ replicas }) => replicas === wanted);
+  if (found === undefined) throw usageError(`--draw must name one of the runs, got ${wanted}`);
+  return found;
+}
+
+function optionsOf(flags: PlanFlags, arrivals: Arrivals): PlanOptions {
+  const { min, replicas: max, maxWait: maxWaitMs, hold: holdMs, rate: ratePerHour } = flags;
+  return {
+    arrivals,
+    service: { perReplicaPerHour: flags.service, ratePerHour },
+    maxWaitMs,
+    diskBytesPerRequest: flags.disk,
+    replicas: flags.autoscale
+      ? { kind: "policy", goal: { min, max, maxWaitMs, ratePerHour, holdMs } }
+      : { kind: "table", most: max },
+  };
+}
+
+async function readArrivals(flags: PlanFlags): Promise<Arrivals> {
+  const { arrivals, csv, accessLog, history } = flags;
+  const given = [arrivals, csv, accessLog, history].filter((source) => source !== undefined).length;
+  if (given !== 1) throw usageError(`give one of --arrivals, --csv, --access-log and --history, got ${given} of them`);
+  if (history !== undefined) return countByMinute(await readHistory(history, flags));
+  const parse = async (): Promise<Arrivals> => {
+    if (csv !== undefined) return parseCsv(await readText(csv));
+    if (accessLog !== undefined) return parseAccessLog(await readText(accessLog));
+    return parseArrivals(arrivals ?? "", flags.start ?? Date.now());
+  };
+  return parse().catch((error: unknown) => {
+    throw error instanceof CommandError ? error : usageError(messageOf(error));
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((cause: unknown) => {
+    const details = { code: "unreadable", exitCode: exitCodes.failed, cause };
+    throw new CommandError(`cannot read ${file}: ${messageOf(cause)}`, details);
+  });
+}
+
+async function readHistory(queue: string, flags: PlanFlags): Promise<readonly number[]> {
+  using interrupts = catchInterrupts();
+  const client = clientOf(flags);
+  const times: number[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await client.list({ queue, limit: pageSize, cursor, signal: interrupts.stop });
+    for (const { acceptedAt } of page.requests) times.push(Date.parse(acceptedAt));
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined && times.length < historyMax);
+  return times;
+}
+
+async function writeSvg(file: string, run: Run): Promise<void> {
+  const title = `A day with ${replicasText(run.replicas)}: ${formatCount(run.peakBacklog)} waiting at the peak`;
+  await writeFile(file, drawPlan(run, title)).catch((cause: unknown) => {
+    const details = { code: "unwritable", exitCode: exitCodes.failed, cause };
+    throw new CommandError(`cannot write ${file}: ${messageOf(cause)}`, details);
+  });
+}
+
+/** The `plan` shape of the API. */
+function viewOf({ arrivals, smallest, runs }: Plan): object {
+  return {
+    arrivals: { total: Math.round(arrivals.total), peakPerHour: Math.round(arrivals.peakPerHour) },
+    smallest: smallest ?? null,
+    runs: runs.map((run) => ({
+      replicas: run.replicas,
+      peakBacklog: run.peakBacklog,
+      peakAt: new Date(run.peakAt).toISOString(),
+      worstWaitSeconds: run.worstWaitMs / 1_000,
+      p99WaitSeconds: run.p99WaitMs / 1_000,
+      finishedAfterSeconds: run.finishedAfterMs / 1_000,
+      utilisation: run.utilisation,
+      diskBytes: run.diskBytes,
+      replicaHours: run.replicaHours,
+    })),
+  };
+}
+
+function printPlan({ arrivals, smallest, runs }: Plan, shown: Run, flags: PlanFlags): void {
+  printLine(`${formatCount(arrivals.total)} requests, at most ${formatCount(arrivals.peakPerHour)} an hour.\n`);
+  printTable(runs, columns(arrivals, flags.autoscale ? `${flags.min}..${flags.replicas}` : undefined));
+  const goal = `a longest wait of ${formatDuration(flags.maxWait)}`;
+  const most = flags.autoscale ? `the policy with up to ${flags.replicas}` : `1 to ${flags.replicas}`;
+  if (smallest === undefined) printLine(`\nNone of these (${most}) keeps ${goal}.`);
+  else if (flags.autoscale) printLine(`\nThe policy keeps ${goal} with at most ${replicasText(smallest)} at once.`);
+  else printLine(`\nThe smallest number that keeps ${goal}: ${replicasText(smallest)}.`);
+  printLine(`\nThe day with ${replicasText(shown.replicas)}, from the start to ${hours(shown)} later:`);
+  const { arrivals: arriving, service, backlog, waitMs } = seriesOf(shown.samples, chartCells);
+  printLine(chartLine("arrivals", arriving, (top) => `${formatCount(top)}/h`));
+  printLine(chartLine("service", service, (top) => `${formatCount(top)}/h`));
+  printLine(chartLine("backlog", backlog.slice(1), formatCount));
+  printLine(chartLine("wait", waitMs.slice(1), formatDuration));
+}
+
+function columns({ startAt }: Arrivals, range: string | undefined): readonly Column<Run>[] {
+  const right = (title: string, of: (run: Run) => string): Column<Run> => ({ title, align: "right", of });
+  return [
+    right("REPLICAS", ({ replicas }) => range ?? String(replicas)),
+    right("PEAK BACKLOG", ({ peakBacklog }) => formatCount(peakBacklog)),
+    right("PEAK AFTER", ({ peakBacklog, peakAt }) => (peakBacklog > 0 ? formatDuration(peakAt - startAt) : "-")),
+    right("WORST WAIT", ({ worstWaitMs }) => formatDuration(worstWaitMs)),
+    right("P99 WAIT", ({ p99WaitMs }) => formatDuration(p99WaitMs)),
+    right("FINISHED AFTER", ({ finishedAfterMs }) => formatDuration(finishedAfterMs)),
+    right("UTILISATION", ({ utilisation }) => `${Math.round(utilisation * 100)}%`),
+    right("DISK", ({ diskBytes }) => `${(diskBytes / 1024 ** 3).toFixed(2)}GiB`),
+    right("REPLICA HOURS", ({ replicaHours }) => replicaHours.toFixed(1)),
+  ];
+}
+
+function chartLine(name: string, points: readonly Point[], text: (most: number) => string): string {
+  const most = Math.max(...points.map(({ value }) => value));
+  const cells = points.map(({ value }) => bars[most > 0 ? Math.ceil((value / most) * (bars.length - 1) - 1e-6) : 0]);
+  return `${name.padEnd(8)} |${cells.join("")}| at most ${text(most)}`;
+}
+
+function hours({ samples }: Run): string {
+  return formatDuration(samples.at(-1)?.atMs ?? 0);
+}
+
+function replicasText(replicas: number): string {
+  return replicas === 1 ? "1 replica" : `${replicas} replicas`;
+}
+
+function rateFlag(text: string): number {
+  return read(() => parseRate(text));
+}
+
+function sizeFlag(text: string): number {
+  return read(() => parseSize(text));
+}
+
+function read<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
+  }
+}
+
+function positiveDurationFlag(text: string): number {
+  const ms = durationFlag(text);
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError(`Expected a duration above zero such as 5m, got "${text}".`);
+}
+
+function replicasFlag(text: string): number {
+  const replicas = countFlag(text);
+  if (replicas <= replicasMax) return replicas;
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${replicasMax}, got "${text}".`);
+}
+
+function timeFlag(text: string): number {
+  const at = Date.parse(text);
+  if (!Number.isNaN(at)) return at;
+  throw new InvalidArgumentError(`Expected a time such as 2026-01-01T08:00:00Z, got "${text}".`);
+}
