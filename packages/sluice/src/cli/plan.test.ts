@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { freePort } from "@sluice/testing";
+import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
 import { runSluice } from "../../test/run-sluice.ts";
 
 const oneCase = ["plan", "--arrivals", "200000/h for 10h", "--service", "100000/h"];
@@ -68,6 +70,27 @@ test("a CSV and an access log are read from files, and a missing file fails", as
   const missing = await runSluice({ args: ["plan", "--csv", `${csv}.not`, "--service", "1/s"] });
   assert.equal(missing.exitCode, 1);
   assert.match(missing.stderr, /cannot read .*day\.csv\.not/);
+});
+
+test("the history of a running Sluice is read over several pages, of the named queue alone", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const request = (queue: string) => ({
+    queue,
+    key: undefined,
+    contentType: "text/plain",
+    headers: undefined,
+    body: Buffer.from("x"),
+  });
+  await sut.engine.accept([...Array.from({ length: 1_500 }, () => request("orders")), request("mails")]);
+  const args = ["plan", "--history", "orders", "--service", "100/s", "--json"];
+  const { exitCode, stdout } = await runSluice({ args, url: sut.url });
+  assert.equal(exitCode, 0);
+  assert.equal((JSON.parse(stdout) as { arrivals: { total: number } }).arrivals.total, 1_500);
+});
+
+test("an unreachable Sluice ends with 69", async () => {
+  const args = ["plan", "--history", "orders", "--service", "1/s"];
+  assert.equal((await runSluice({ args, url: `http://127.0.0.1:${await freePort()}` })).exitCode, 69);
 });
 
 const refusals: ReadonlyArray<readonly [args: readonly string[], message: RegExp]> = [
