@@ -5,9 +5,10 @@ import { formatDuration, parseRate, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
-import { plan, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
+import { plan, samplesOf, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
 import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
 import { seriesOf, type Point } from "../planner/series.ts";
+import type { Sample } from "../planner/simulate.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
 import { catchInterrupts } from "./interrupt.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
@@ -98,11 +99,15 @@ async function planDay(flags: PlanFlags): Promise<void> {
   if (flags.min > flags.replicas) {
     throw usageError(`--min must be at most --replicas, got ${flags.min} and ${flags.replicas}`);
   }
-  const planned = plan(optionsOf(flags, await readArrivals(flags)));
+  const options = optionsOf(flags, await readArrivals(flags));
+  const planned = plan(options);
   const drawn = drawnOf(planned, flags);
-  if (flags.svg !== undefined) await writeSvg(flags.svg, drawn);
+  if (flags.svg !== undefined) await writeSvg(flags.svg, drawn, samplesOf(options, drawn));
   if (flags.json) printJson(viewOf(planned));
-  else printPlan(planned, drawn, flags);
+  else {
+    printPlan(planned, flags);
+    printCourse(drawn, samplesOf(options, drawn));
+  }
 }
 
 function drawnOf({ runs, smallest }: Plan, { draw }: PlanFlags): Run {
@@ -160,9 +165,9 @@ async function readHistory(queue: string, flags: PlanFlags): Promise<readonly nu
   return times;
 }
 
-async function writeSvg(file: string, run: Run): Promise<void> {
+async function writeSvg(file: string, run: Run, samples: readonly Sample[]): Promise<void> {
   const title = `A day with ${replicasText(run.replicas)}: ${formatCount(run.peakBacklog)} waiting at the peak`;
-  await writeFile(file, drawPlan(run, title)).catch((cause: unknown) => {
+  await writeFile(file, drawPlan(samples, title)).catch((cause: unknown) => {
     const details = { code: "unwritable", exitCode: exitCodes.failed, cause };
     throw new CommandError(`cannot write ${file}: ${messageOf(cause)}`, details);
   });
@@ -187,7 +192,7 @@ function viewOf({ arrivals, smallest, runs }: Plan): object {
   };
 }
 
-function printPlan({ arrivals, smallest, runs }: Plan, shown: Run, flags: PlanFlags): void {
+function printPlan({ arrivals, smallest, runs }: Plan, flags: PlanFlags): void {
   printLine(`${formatCount(arrivals.total)} requests, at most ${formatCount(arrivals.peakPerHour)} an hour.\n`);
   printTable(runs, columns(arrivals, flags.autoscale ? `${flags.min}..${flags.replicas}` : undefined));
   const goal = `a longest wait of ${formatDuration(flags.maxWait)}`;
@@ -195,8 +200,12 @@ function printPlan({ arrivals, smallest, runs }: Plan, shown: Run, flags: PlanFl
   if (smallest === undefined) printLine(`\nNone of these (${most}) keeps ${goal}.`);
   else if (flags.autoscale) printLine(`\nThe policy keeps ${goal} with at most ${replicasText(smallest)} at once.`);
   else printLine(`\nThe smallest number that keeps ${goal}: ${replicasText(smallest)}.`);
-  printLine(`\nThe day with ${replicasText(shown.replicas)}, from the start to ${hours(shown)} later:`);
-  const { arrivals: arriving, service, backlog, waitMs } = seriesOf(shown.samples, chartCells);
+}
+
+function printCourse({ replicas }: Run, samples: readonly Sample[]): void {
+  const length = formatDuration(samples.at(-1)?.atMs ?? 0);
+  printLine(`\nThe day with ${replicasText(replicas)}, from the start to ${length} later:`);
+  const { arrivals: arriving, service, backlog, waitMs } = seriesOf(samples, chartCells);
   printLine(chartLine("arrivals", arriving, (top) => `${formatCount(top)}/h`));
   printLine(chartLine("service", service, (top) => `${formatCount(top)}/h`));
   printLine(chartLine("backlog", backlog.slice(1), formatCount));
@@ -222,10 +231,6 @@ function chartLine(name: string, points: readonly Point[], text: (most: number) 
   const most = Math.max(...points.map(({ value }) => value));
   const cells = points.map(({ value }) => bars[most > 0 ? Math.ceil((value / most) * (bars.length - 1) - 1e-6) : 0]);
   return `${name.padEnd(8)} |${cells.join("")}| at most ${text(most)}`;
-}
-
-function hours({ samples }: Run): string {
-  return formatDuration(samples.at(-1)?.atMs ?? 0);
 }
 
 function replicasText(replicas: number): string {

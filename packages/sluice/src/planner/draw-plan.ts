@@ -1,5 +1,5 @@
 // One run of a plan as an SVG, in three panels: arrivals and service, backlog, wait. It follows a light or dark page.
-import type { Run } from "./plan.ts";
+import type { Sample } from "./simulate.ts";
 import { seriesOf, type Point, type Series } from "./series.ts";
 
 const width = 860;
@@ -14,8 +14,8 @@ interface Panel {
   readonly lines: ReadonlyArray<{ readonly name: string; readonly points: readonly Point[] }>;
 }
 
-export function drawPlan(run: Run, title: string): string {
-  const series = seriesOf(run.samples, innerWidth / 2);
+export function drawPlan(samples: readonly Sample[], title: string): string {
+  const series = seriesOf(samples, innerWidth / 2);
   const panels = panelsOf(series);
   const height = frame.top + panels.length * (frame.panel + frame.gap) + frame.bottom - frame.gap + 16;
   const hours = Math.max(...series.backlog.map(({ atMs }) => atMs)) / hourMs;

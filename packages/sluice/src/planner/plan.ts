@@ -27,7 +27,6 @@ export interface Run {
   /** For every request of the day: what is finished is kept with its result. */
   readonly diskBytes: number;
   readonly replicaHours: number;
-  readonly samples: readonly Sample[];
 }
 
 export interface Plan {
@@ -43,6 +42,11 @@ export function plan(options: PlanOptions): Plan {
   const runs = choicesOf(options).map((replicas) => runOf(options, replicas));
   const smallest = runs.find(({ worstWaitMs }) => worstWaitMs <= options.maxWaitMs)?.replicas;
   return { arrivals: options.arrivals, smallest, runs };
+}
+
+/** The course of one run, simulated again: a table of many runs holds the courses of none. */
+export function samplesOf({ arrivals, service, replicas }: PlanOptions, run: Run): readonly Sample[] {
+  return simulate(arrivals, service, replicas.kind === "policy" ? replicas : { kind: "fixed", replicas: run.replicas });
 }
 
 function choicesOf({ replicas }: PlanOptions): readonly Replicas[] {
@@ -74,7 +78,6 @@ function runOf({ arrivals, service, diskBytesPerRequest }: PlanOptions, replicas
     utilisation: couldServe > 0 ? Math.min(1, arrivals.total / couldServe) : 0,
     diskBytes: Math.ceil(arrivals.total * diskBytesPerRequest),
     replicaHours: Math.round((replicaMs / hourMs) * 1e6) / 1e6,
-    samples,
   };
 }
 

@@ -13,7 +13,7 @@ import { openLog } from "../telemetry/log.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
 import { openWorker } from "../worker/worker.ts";
 import { parseArrivals } from "./arrivals.ts";
-import { plan } from "./plan.ts";
+import { plan, samplesOf, type PlanOptions } from "./plan.ts";
 import type { Sample } from "./simulate.ts";
 
 const queue = "orders";
@@ -35,18 +35,20 @@ interface Reading {
 test("the backlog of a real run stays within 5 % of the plan's all day long, and is gone when the plan says", async () => {
   const arrivals = parseArrivals("200000/h for 10h", 0);
   const service = { perReplicaPerHour: 100_000, ratePerHour: undefined };
-  const [planned] = plan({
+  const options: PlanOptions = {
     arrivals,
     service,
     maxWaitMs: hourMs,
     diskBytesPerRequest: 0,
     replicas: { kind: "table", most: 1 },
-  }).runs;
+  };
+  const [planned] = plan(options).runs;
   assert.ok(planned);
+  const samples = samplesOf(options, planned);
   const readings = await runForReal();
   const peak = planned.peakBacklog / countFactor;
   for (const { atMs, backlog } of readings) {
-    const expected = backlogAt(planned.samples, atMs * timeFactor) / countFactor;
+    const expected = backlogAt(samples, atMs * timeFactor) / countFactor;
     const said = `at ${Math.round(atMs)} ms: ${backlog} measured, ${Math.round(expected)} planned`;
     assert.ok(Math.abs(backlog - expected) <= tolerance * peak, said);
   }

@@ -26,7 +26,10 @@ export interface Sample {
 }
 
 const hourMs = 3_600_000;
+/** As often as the policy decides. */
 const stepMs = 15_000;
+/** Fixed replicas decide nothing: a long time is cut into no more than this, and stays exact. */
+const fixedStepsMax = 20_000;
 /** Ten years of steps would be no plan any more. */
 const samplesMax = 4_000_000;
 /** Less than this of a request is rounding, not backlog. */
@@ -36,10 +39,11 @@ const dust = 1e-6;
 export function simulate(arrivals: Arrivals, service: Service, replicas: Replicas): readonly Sample[] {
   const samples: Sample[] = [{ atMs: 0, arrived: 0, served: 0, replicas: 0, capacityPerHour: 0 }];
   const scaler = new Scaler(replicas, service);
+  const cutMs = scaler.isFixed ? Math.max(stepMs, (arrivals.spans.at(-1)?.untilMs ?? 0) / fixedStepsMax) : stepMs;
   let arrived = 0;
   for (const { fromMs, untilMs, count } of arrivals.spans) {
     for (let atMs = fromMs; atMs < untilMs;) {
-      const nextMs = Math.min(untilMs, atMs + stepMs);
+      const nextMs = Math.min(untilMs, atMs + cutMs);
       const arrivedNext = arrived + (count * (nextMs - fromMs)) / (untilMs - fromMs);
       advance(samples, scaler.decide(samples), { untilMs: nextMs, arrived: arrivedNext, service });
       atMs = nextMs;
