@@ -20,8 +20,7 @@ const hourMs = 3_600_000;
 
 export function seriesOf(samples: readonly Sample[], pointsMax: number): Series {
   const lengthMs = samples.at(-1)?.atMs ?? 0;
-  const waitsMs = waitsOfArrivals(samples);
-  const waits = samples.map(({ atMs }, index) => ({ atMs, value: waitsMs[index] as number }));
+  const waits = waitsOfArrivals(samples);
   const times = Array.from({ length: Math.floor(pointsMax) + 1 }, (_, n) => (lengthMs * n) / Math.floor(pointsMax));
   const arrived = along(
     samples.map(({ atMs, arrived: value }) => ({ atMs, value })),
@@ -40,10 +39,13 @@ export function seriesOf(samples: readonly Sample[], pointsMax: number): Series 
   };
 }
 
-function waitsOfArrivals(samples: readonly Sample[]): readonly number[] {
+/** Falls to 0 at the last arrival's moment: whoever drains afterwards has arrived already. */
+function waitsOfArrivals(samples: readonly Sample[]): readonly Point[] {
   const total = samples.at(-1)?.arrived ?? 0;
   const last = samples.findIndex(({ arrived }) => arrived >= total);
-  return waitsOf(samples).map((waitMs, index) => (index > last ? 0 : waitMs));
+  const waits = waitsOf(samples).map((value, index) => ({ atMs: (samples[index] as Sample).atMs, value }));
+  const end = (samples[last] as Sample).atMs;
+  return [...waits.slice(0, last + 1), { atMs: end, value: 0 }, { atMs: samples.at(-1)?.atMs ?? end, value: 0 }];
 }
 
 /** The values at given times, in order, on the straight lines between the points. */
