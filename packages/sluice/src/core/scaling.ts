@@ -1,0 +1,149 @@
+// How many replicas a queue needs, from what is measured and the wait that is to be kept.
+import { formatDuration } from "./duration.ts";
+import { expectedWaitMs } from "./forecast.ts";
+
+export interface ScalingGoal {
+  readonly min: number;
+  readonly max: number;
+  /** No request is to wait longer for its turn than this. */
+  readonly maxWaitMs: number;
+  /** The queue's set rate, if it has one: replicas past it would find nothing to do. */
+  readonly ratePerHour: number | undefined;
+  /** How long fewer replicas must have been enough before any is let go. */
+  readonly holdMs: number;
+}
+
+export interface ScalingSignals {
+  /** Any clock that does not go back. */
+  readonly atMs: number;
+  readonly backlog: number;
+  /** How long the oldest of the backlog waits already; 0 when nothing waits. */
+  readonly oldestWaitingMs: number;
+  readonly arrivalsPerHour: number;
+  /** What one busy replica finishes; undefined or 0 while that was not measured. */
+  readonly perReplicaPerHour: number | undefined;
+  /** What runs now. */
+  readonly replicas: number;
+}
+
+/** Since when fewer were enough, and the most that were needed since; undefined when fewer are not enough. */
+export type ScalingMemory = { readonly lowerSinceMs: number; readonly highestNeed: number } | undefined;
+
+export type ScalingReason =
+  /** The arrivals alone need this many. */
+  | { readonly kind: "arrivals"; readonly text: string }
+  /** The backlog would wait too long with fewer. */
+  | { readonly kind: "wait"; readonly text: string }
+  /** More would be needed, but the queue's rate feeds no more. */
+  | { readonly kind: "rate"; readonly text: string }
+  | { readonly kind: "minimum"; readonly text: string }
+  /** More would be needed, but the goal allows no more. */
+  | { readonly kind: "maximum"; readonly text: string }
+  /** Fewer would do, but not for long enough yet. */
+  | { readonly kind: "hold"; readonly text: string }
+  /** Nothing is known of what one replica does. */
+  | { readonly kind: "unmeasured"; readonly text: string };
+
+export interface ScalingDecision {
+  readonly replicas: number;
+  readonly reason: ScalingReason;
+  /** What one that arrives now waits with these replicas, or what the oldest has waited if that is longer. */
+  readonly forecastWaitMs: number;
+  /** For the next decision. */
+  readonly memory: ScalingMemory;
+}
+
+interface Need {
+  readonly replicas: number;
+  readonly reason: ScalingReason;
+}
+
+const hourMs = 3_600_000;
+/** Rounding must not ask for a third replica where two fit exactly. */
+const tolerance = 1e-9;
+
+/**
+ * The need is the larger of two counts: what keeps up with the arrivals, and what finishes the whole backlog in
+ * the time that `maxWaitMs` leaves to its oldest (at least half of it, for what is late already cannot be mended).
+ * It never exceeds what the queue's own rate can feed, and stays within `min` and `max`, which go before all else.
+ * A higher need is met at once. A lower need is followed only when it was lower for all of `holdMs`, and then no
+ * further than to the highest need of that time. While one replica's rate is unknown nothing changes, except that
+ * a backlog gets a first replica: without one there would never be a measurement.
+ */
+export function decideScaling(goal: ScalingGoal, signals: ScalingSignals, memory: ScalingMemory): ScalingDecision {
+  const need = needOf(goal, signals);
+  if (need.replicas >= signals.replicas) return decision(need, signals, undefined);
+  const bound = clamp(signals.replicas, goal);
+  if (bound < signals.replicas) return decision({ ...need, replicas: bound }, signals, undefined); // past max: no hold
+  const since = memory?.lowerSinceMs ?? signals.atMs;
+  const highest = Math.min(Math.max(memory?.highestNeed ?? 0, need.replicas), signals.replicas);
+  const heldMs = signals.atMs - since;
+  if (heldMs >= goal.holdMs) return decision({ ...need, replicas: clamp(highest, goal) }, signals, undefined);
+  const text = `${need.replicas} would do, for ${formatDuration(heldMs)} of ${formatDuration(goal.holdMs)} so far`;
+  const hold: Need = { replicas: signals.replicas, reason: { kind: "hold", text } };
+  return decision(hold, signals, { lowerSinceMs: since, highestNeed: highest });
+}
+
+function needOf(goal: ScalingGoal, signals: ScalingSignals): Need {
+  const perHour = signals.perReplicaPerHour;
+  if (perHour === undefined || perHour <= 0) return unmeasured(goal, signals);
+  const forArrivals = ceil(signals.arrivalsPerHour / perHour);
+  const leftMs = Math.max(goal.maxWaitMs - signals.oldestWaitingMs, goal.maxWaitMs / 2, 1);
+  const forWait = ceil((signals.backlog * hourMs) / leftMs / perHour);
+  const wanted: Need =
+    forWait > forArrivals
+      ? { replicas: forWait, reason: { kind: "wait", text: waitText(signals.backlog, leftMs, perHour) } }
+      : { replicas: forArrivals, reason: { kind: "arrivals", text: arrivalsText(signals.arrivalsPerHour, perHour) } };
+  return bounded(fed(wanted, goal, perHour), goal);
+}
+
+function unmeasured(goal: ScalingGoal, { replicas, backlog }: ScalingSignals): Need {
+  const first = backlog > 0 ? 1 : 0;
+  const text = "what one replica finishes is not measured yet";
+  return { replicas: clamp(Math.max(replicas, first), goal), reason: { kind: "unmeasured", text } };
+}
+
+/** No more than the queue's rate can feed; the last of them may be fed in part. */
+function fed(need: Need, { ratePerHour }: ScalingGoal, perHour: number): Need {
+  if (ratePerHour === undefined) return need;
+  const most = Math.max(1, ceil(ratePerHour / perHour));
+  if (need.replicas <= most) return need;
+  const text = `${need.replicas} are needed, but the queue's rate of ${count(ratePerHour)}/h feeds no more than ${most}`;
+  return { replicas: most, reason: { kind: "rate", text } };
+}
+
+function bounded(need: Need, goal: ScalingGoal): Need {
+  if (need.replicas < goal.min) {
+    return { replicas: goal.min, reason: { kind: "minimum", text: `${need.replicas} would do, the minimum is kept` } };
+  }
+  if (need.replicas > goal.max) {
+    return { replicas: goal.max, reason: { kind: "maximum", text: `${need.replicas} are needed, past the maximum` } };
+  }
+  return need;
+}
+
+function decision(need: Need, signals: ScalingSignals, memory: ScalingMemory): ScalingDecision {
+  const capacityPerHour = need.replicas * (signals.perReplicaPerHour ?? 0);
+  const forecastWaitMs = Math.max(expectedWaitMs(signals.backlog, capacityPerHour), signals.oldestWaitingMs);
+  return { replicas: need.replicas, reason: need.reason, forecastWaitMs, memory };
+}
+
+function clamp(replicas: number, { min, max }: ScalingGoal): number {
+  return Math.min(Math.max(replicas, min), max);
+}
+
+function ceil(replicas: number): number {
+  return Math.ceil(replicas * (1 - tolerance));
+}
+
+function waitText(backlog: number, leftMs: number, perHour: number): string {
+  return `${count(backlog)} waiting are to be finished in ${formatDuration(leftMs)}, ${count(perHour)}/h by each`;
+}
+
+function arrivalsText(arrivalsPerHour: number, perHour: number): string {
+  return `${count(arrivalsPerHour)}/h arrive, ${count(perHour)}/h are finished by each`;
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
