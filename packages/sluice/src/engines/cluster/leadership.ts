@@ -6,13 +6,10 @@ import { Connection, type Statement } from "./database.ts";
 /** The first key of these locks; the second is a hash of what is led. Apart from those of the members. */
 const scopeLockClass = 0x51_1c_e1;
 
-/** What is held already is not taken a second time. */
+/** Taken again by its holder it stays with it: the server counts, and lets go of all at the session's end. */
 const LEAD: Statement = {
   name: "lead-scope",
-  text: `SELECT CASE WHEN EXISTS (
-      SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
-        AND classid = ${scopeLockClass} AND objid::bigint = hashtext($1)::bigint & 4294967295)
-    THEN true ELSE pg_try_advisory_lock(${scopeLockClass}, hashtext($1)) END AS leads`,
+  text: `SELECT pg_try_advisory_lock(${scopeLockClass}, hashtext($1)) AS leads`,
 };
 
 export function openLeadership(databaseUrl: string, { scope, silentMs }: LeadershipOptions): Leadership {
