@@ -8,7 +8,7 @@ const found = process.versions.node;
  */
 const heapFlag = "--max-semi-space-size";
 const youngMib = 16;
-const servers = ["up", "gateway", "worker"];
+const servers = ["up", "gateway", "worker", "autoscale"];
 
 if (Number(found.split(".")[0]) < needed) {
   process.stderr.write(`sluice: Node.js ${needed} or newer is needed, this is ${found} (${process.execPath})\n`);

@@ -3,6 +3,7 @@ export {
   defineConfig,
   type QueueConfig,
   type RetryConfig,
+  type ScalingConfig,
   type SluiceConfig,
 } from "./config/config.ts";
 export {

@@ -50,6 +50,7 @@ export class GatewayUnderTest implements AsyncDisposable {
         ratePerHour: 3_600,
         timeoutMs: 30_000,
         schema: name === "orders" ? schema : undefined,
+        scaling: { min: 1, max: 4, maxWaitMs: 60_000, holdMs: 60_000 },
       })),
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,

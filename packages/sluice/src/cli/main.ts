@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { registerAudit } from "./audit.ts";
+import { registerAutoscale } from "./autoscale.ts";
 import { registerDead } from "./dead.ts";
 import { registerDoctor } from "./doctor.ts";
 import { registerGateway } from "./gateway.ts";
@@ -60,6 +61,7 @@ for (const register of [
   registerUp,
   registerGateway,
   registerWorker,
+  registerAutoscale,
   registerMigrate,
   registerMove,
   registerDoctor,

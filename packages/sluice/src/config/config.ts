@@ -58,6 +58,19 @@ export interface QueueConfig {
   readonly target?: string;
   /** Effect and outcome in one transaction: with `handle`, and the cluster engine's alone. */
   readonly transactional?: boolean;
+  /** How many replicas of the worker there should be: what `sluice autoscale` and the queue's `/scaling` go by. */
+  readonly scaling?: ScalingConfig;
+}
+
+export interface ScalingConfig {
+  /** 1. */
+  readonly min?: number;
+  /** 8. */
+  readonly max?: number;
+  /** How long a request may wait for its turn: `"5m"`. */
+  readonly maxWait?: string;
+  /** How long fewer must have been enough before any is let go: `"5m"`. */
+  readonly hold?: string;
 }
 
 export interface RetryConfig {
@@ -91,6 +104,11 @@ export interface Overrides {
   readonly rate?: string | undefined;
   readonly concurrency?: string | undefined;
   readonly timeout?: string | undefined;
+  /** Of every queue. */
+  readonly min?: string | undefined;
+  readonly max?: string | undefined;
+  readonly maxWait?: string | undefined;
+  readonly hold?: string | undefined;
   readonly databaseUrl?: string | undefined;
   readonly amqpUrl?: string | undefined;
   readonly redisUrl?: string | undefined;
@@ -131,6 +149,13 @@ export interface GatewaySettings extends IntakeSettings, MemberSettings {
 /** `sluice worker` */
 export interface WorkerSettings extends WorkSettings, MemberSettings {}
 
+/** `sluice autoscale` */
+export interface AutoscalerSettings extends MemberSettings {
+  /** Of the workers, where they are processes of this host. */
+  readonly graceMs: number;
+  readonly queues: readonly QueueSettings[];
+}
+
 /** `sluice migrate` and `sluice doctor` */
 export interface ClusterSettings {
   readonly servers: ServerSettings;
@@ -157,8 +182,16 @@ export interface QueueSettings {
   readonly backlogBytesMax: number;
   readonly schema: object | undefined;
   readonly isTransactional: boolean;
+  readonly scaling: ScalingSettings;
   /** A gateway can do without. */
   readonly run: RunSettings | undefined;
+}
+
+export interface ScalingSettings {
+  readonly min: number;
+  readonly max: number;
+  readonly maxWaitMs: number;
+  readonly holdMs: number;
 }
 
 export interface WorkedQueue extends QueueSettings {

@@ -3,6 +3,7 @@ import { parseDuration, parseRate, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "../core/retry.ts";
 import type { QueueConfig, QueueSettings, RetryConfig, RunSettings, WorkedQueue } from "./config.ts";
+import { readScaling } from "./read-scaling.ts";
 import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
 
 const queueFields = [
@@ -18,6 +19,7 @@ const queueFields = [
   "handle",
   "target",
   "transactional",
+  "scaling",
 ];
 const retryFields = ["attempts", "backoff", "backoffMax", "ageMax"];
 const queueName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -44,6 +46,7 @@ export function readQueue({ name, engine }: QueuePlace, queue: QueueConfig): Que
     backlogBytesMax: read(at("backlogBytesMax"), parseSize, queue.backlogBytesMax ?? "100GiB"),
     schema: queue.schema,
     isTransactional: readTransactional({ name, engine }, queue),
+    scaling: readScaling(at("scaling"), queue.scaling ?? {}),
     run: runSettings(name, queue),
   };
 }

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import type { Overrides, QueueConfig, SluiceConfig } from "./config.ts";
-import { readCluster, readGateway, readUp, readWorker, type Sources } from "./read-settings.ts";
+import { readAutoscaler, readCluster, readGateway, readUp, readWorker, type Sources } from "./read-settings.ts";
 
 const urls = { databaseUrl: "postgres://u:hunter2@db:5432/x", amqpUrl: "amqp://u:hunter2@mq", redisUrl: "redis://r" };
 const variables = { DATABASE_URL: urls.databaseUrl, AMQP_URL: urls.amqpUrl, REDIS_URL: urls.redisUrl };
@@ -188,4 +188,34 @@ test("one file serves up, gateway and worker, and each takes what is its own", (
     [readGateway(given).host, readGateway(given).servers.amqpUrl, readWorker(given).graceMs],
     ["127.0.0.2", urls.amqpUrl, 3_000],
   );
+});
+
+describe("the goal of a queue's scaling", () => {
+  const goalOf = (given: Given) => readAutoscaler(sources(given)).queues.map(({ scaling }) => scaling);
+
+  test("has defaults", () => {
+    assert.deepEqual(goalOf({ file: withQueue({}) }), [{ min: 1, max: 8, maxWaitMs: 300_000, holdMs: 300_000 }]);
+    assert.equal(goalOf({ file: withQueue({ scaling: { min: 20 } }) })[0]?.max, 20);
+  });
+
+  test("is read from the flags, for every queue, before the file", () => {
+    const file = { queues: { a: { scaling: { min: 2, maxWait: "1h" } }, b: {} } };
+    const overrides = { max: "3", hold: "10s" };
+    assert.deepEqual(goalOf({ file, overrides }), [
+      { min: 2, max: 3, maxWaitMs: 3_600_000, holdMs: 10_000 },
+      { min: 1, max: 3, maxWaitMs: 300_000, holdMs: 10_000 },
+    ]);
+  });
+
+  test("is refused when it is none", () => {
+    const wrong = (scaling: object, message: RegExp) => {
+      refused(() => readGateway(sources({ file: withQueue({ scaling }) })), message);
+    };
+    wrong({ min: 0 }, /^queues\.orders\.scaling\.min must be an integer from 1 to 10000, got 0/);
+    wrong({ min: 3, max: 2 }, /^queues\.orders\.scaling\.max must be at least min, which is 3, got 2/);
+    wrong({ maxWait: "soon" }, /^queues\.orders\.scaling\.maxWait: expected a duration/);
+    wrong({ maxWait: "0s" }, /^queues\.orders\.scaling\.maxWait must be above zero/);
+    wrong({ most: 2 }, /^queues\.orders\.scaling knows the fields min, max, maxWait, hold, got "most"/);
+    refused(() => goalOf({ file: withQueue({}), overrides: { max: "many" } }), /scaling\.max must be an integer/);
+  });
 });

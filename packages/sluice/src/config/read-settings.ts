@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
 import type {
+  AutoscalerSettings,
   ClusterSettings,
   GatewaySettings,
   IntakeSettings,
@@ -51,6 +52,12 @@ export function readWorker(sources: Sources): WorkerSettings {
   return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue) };
 }
 
+/** What runs the requests is known to the workers: here a queue's name is enough. */
+export function readAutoscaler(sources: Sources): AutoscalerSettings {
+  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
+  return { ...memberOf(sources), graceMs: graceMs(sources), queues };
+}
+
 /** For the commands that look after a cluster's servers; there may be no queue. */
 export function readCluster(sources: Sources): ClusterSettings {
   const queues = queuesOf(sources, "cluster").map(({ name }) => name);
@@ -97,7 +104,7 @@ function someQueues(sources: Sources, { engine, example }: QueueNeeds): readonly
 
 function queuesOf({ file, overrides }: Sources, engine: QueuePlace["engine"]): readonly QueueSettings[] {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
-  const queues = withFlags(file?.queues ?? {}, overrides);
+  const queues = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
   return Object.entries(queues).map(([name, queue]) => readQueue({ name, engine }, queue));
 }
 
@@ -118,6 +125,23 @@ function withFlags(
     ...(concurrency !== undefined && { concurrency: Number(concurrency) }),
   };
   return { ...queues, [queue]: { ...queues[queue], ...changes } };
+}
+
+/** The flags of the autoscaler go for every queue. */
+function withScalingFlags(
+  queues: Readonly<Record<string, QueueConfig>>,
+  { min, max, maxWait, hold }: Overrides,
+): Readonly<Record<string, QueueConfig>> {
+  const changes = {
+    ...(min !== undefined && { min: Number(min) }),
+    ...(max !== undefined && { max: Number(max) }),
+    ...(maxWait !== undefined && { maxWait }),
+    ...(hold !== undefined && { hold }),
+  };
+  if (Object.keys(changes).length === 0) return queues;
+  return Object.fromEntries(
+    Object.entries(queues).map(([name, queue]) => [name, { ...queue, scaling: { ...queue.scaling, ...changes } }]),
+  );
 }
 
 /** Without API keys nobody but this machine may reach the gateway. */

@@ -8,7 +8,9 @@ import type {
 } from "fastify";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
+import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
@@ -39,6 +41,8 @@ export interface IntakeQueue {
   readonly ratePerHour: number | undefined;
   readonly timeoutMs: number;
   readonly checkSchema: SchemaCheck | undefined;
+  readonly goal: ScalingGoal;
+  readonly scaling: QueueScaling;
 }
 
 /** What every route works with. */

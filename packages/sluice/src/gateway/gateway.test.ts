@@ -89,6 +89,7 @@ test("the API's description covers every route and says what each answers", asyn
     "GET /v1/audit/receipts/{id}",
     "GET /v1/queues",
     "GET /v1/queues/{queue}",
+    "GET /v1/queues/{queue}/scaling",
     "GET /v1/requests",
     "GET /v1/requests/{id}",
     "GET /v1/requests/{id}/body",

@@ -4,7 +4,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
+import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
+import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
@@ -23,6 +25,7 @@ import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
+import { addScalingRoute } from "./scaling.ts";
 import { compileSchemaCheck } from "./schema-check.ts";
 import { createApp } from "./server.ts";
 import { Turns } from "./turns.ts";
@@ -38,6 +41,8 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** How many replicas of its worker there should be. */
+  readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
 
 export interface GatewayOptions {
@@ -76,6 +81,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addEventsRoute(app, context);
   addAdminRoutes(app, context);
   addQueueRoutes(app, context);
+  addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
   await app.ready();
@@ -86,7 +92,7 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
-    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue)])),
+    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views: new QueueViews({ engine, clock, log, ratesPerHour }),
     admission: new Admission(engine),
     held: new HeldAnswers(),
@@ -100,12 +106,15 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema }: GatewayQueue): IntakeQueue {
+function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+  const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    goal,
+    scaling: new QueueScaling({ goal, clock }),
   };
 }
 

@@ -49,6 +49,11 @@ export class QueueViews {
     return views.find((view) => view.name === name);
   }
 
+  /** As the engine tells it. */
+  async readStatus(name: string): Promise<QueueStatus | undefined> {
+    return (await this.#read()).find(({ queue }) => queue === name);
+  }
+
   /** Starts a reading when the last one is old; undefined when it is not, or a new one is under way. Never rejects. */
   freshen(): Promise<void> | undefined {
     if (this.#reading !== undefined || this.#options.clock.monotonic() - this.#readAt < freshMs) return undefined;

@@ -71,6 +71,21 @@ export const QueueView = Type.Object({
 });
 export const QueueList = Type.Object({ queues: Type.Array(QueueView) });
 
+export const ScalingView = Type.Object({
+  queue: Type.String(),
+  desiredReplicas: Type.Integer({ minimum: 1, description: "By the queue's goal, from min to max" }),
+  replicas: Type.Integer({ minimum: 0, description: "Workers that are present" }),
+  forecastWaitSeconds: nullable(
+    Type.Number({ description: "With the desired replicas; null while what one does was not measured" }),
+  ),
+  reason: Type.Enum(["arrivals", "wait", "rate", "minimum", "maximum", "hold", "unmeasured"]),
+  because: Type.String({ description: "The reason in words" }),
+  arrivalsPerHour: Type.Number(),
+  perReplicaPerHour: nullable(Type.Number({ description: "Measured while something waited" })),
+  backlog: Count,
+  goal: Type.Object({ min: Count, max: Count, maxWaitSeconds: Type.Number(), holdSeconds: Type.Number() }),
+});
+
 export const ReplayOrder = closed({
   error: Type.Optional(Type.String({ description: "Only those whose last error has this code" })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1_000 })),

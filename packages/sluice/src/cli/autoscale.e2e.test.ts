@@ -1,0 +1,206 @@
+// The autoscaler as its users have it: processes on real servers, and a burst that one worker would not finish in time.
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { setInterval } from "node:timers/promises";
+import {
+  sluiceCommand,
+  startChild,
+  startPostgres,
+  startRabbitmq,
+  startRedis,
+  startSluiceGateway,
+  temporaryFolder,
+  type Child,
+  type Postgres,
+  type Rabbitmq,
+  type Redis,
+  type Sluice,
+  type TemporaryFolder,
+} from "@sluice/testing";
+import type { WireAudit, WireQueue, WireRequestList } from "@sluice/client";
+import { runSluice, type Ended } from "../../test/run-sluice.ts";
+
+const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
+
+/** A request takes as many milliseconds as its body says; two at a time in each worker. */
+const config = `
+import { setTimeout as sleep } from "node:timers/promises";
+import { defineConfig } from ${entry};
+
+export default defineConfig({
+  queues: {
+    slow: {
+      concurrency: 2,
+      scaling: { min: 1, max: 3, maxWait: "2s", hold: "2s" },
+      async handle(request, { signal }) { await sleep(Number(request.text()), undefined, { signal }); },
+    },
+  },
+});
+`;
+
+let postgres: Postgres;
+let rabbitmq: Rabbitmq;
+let redis: Redis;
+let folder: TemporaryFolder;
+let configFile: string;
+let env: Record<string, string>;
+let clusterCount = 0;
+
+before(async () => {
+  [postgres, rabbitmq, redis, folder] = await Promise.all([
+    startPostgres(),
+    startRabbitmq(),
+    startRedis(),
+    temporaryFolder(),
+  ]);
+  configFile = join(folder.path, "sluice.config.ts");
+  await writeFile(configFile, config);
+});
+after(async () => {
+  await Promise.all([postgres, rabbitmq, redis, folder].map((resource) => resource?.[Symbol.asyncDispose]()));
+});
+
+beforeEach(async () => {
+  clusterCount += 1;
+  env = {
+    DATABASE_URL: await postgres.createDatabase(`autoscale_${clusterCount}`),
+    AMQP_URL: rabbitmq.url,
+    REDIS_URL: redis.url,
+    SLUICE_PREFIX: `autoscale-${clusterCount}`,
+  };
+});
+
+function sluice(...args: readonly string[]): Promise<Ended> {
+  return runSluice({ args, env });
+}
+
+async function startGateway(): Promise<Sluice> {
+  const { exitCode, stderr } = await sluice("migrate", "--config", configFile);
+  assert.equal(exitCode, 0, stderr);
+  return startSluiceGateway({ configFile, env });
+}
+
+async function startAutoscaler(...more: readonly string[]): Promise<Child> {
+  const args = ["autoscale", "--platform", "process", "--config", configFile, "--every", "300ms", "--grace", "200ms"];
+  const child = await startChild({ command: process.execPath, args: [sluiceCommand, ...args, ...more], env });
+  await child.line(/^Sluice autoscales process\/slow$/);
+  return child;
+}
+
+async function send({ url }: Sluice, count: number, ms: number): Promise<void> {
+  const body = `{"body":${ms}}\n`.repeat(count);
+  const answer = await fetch(`${url}/v1/queues/slow/batches`, {
+    method: "POST",
+    body,
+    headers: { "content-type": "application/x-ndjson" },
+  });
+  assert.equal(answer.status, 202, await answer.text());
+}
+
+async function readJson<T>({ url }: Sluice, path: string): Promise<T> {
+  return (await (await fetch(url + path)).json()) as T;
+}
+
+/** Each answer is an event of its own: asked again as soon as the last one is there. */
+async function allDone(gateway: Sluice): Promise<WireQueue> {
+  for (;;) {
+    const queue = await readJson<WireQueue>(gateway, "/v1/queues/slow");
+    if (queue.backlog === 0) return queue;
+  }
+}
+
+async function assertNothingLost(gateway: Sluice, count: number): Promise<void> {
+  const { counts } = await allDone(gateway);
+  assert.deepEqual([counts.done, counts.dead], [count, 0]);
+  assert.equal((await readJson<WireAudit>(gateway, "/v1/audit")).holds, true);
+  const { requests } = await readJson<WireRequestList>(gateway, `/v1/requests?queue=slow&limit=${count}`);
+  assert.equal(requests.length, count);
+  assert.deepEqual(
+    requests.filter(({ attempts, lastError }) => attempts !== 1 || lastError !== null),
+    [],
+    "scale-in is no attempt",
+  );
+}
+
+function scalings({ output }: Child): readonly { readonly from: number; readonly to: number }[] {
+  const lines = output().matchAll(/"from":(\d+),"to":(\d+).*"msg":"replicas are (?:added|let go)"/g);
+  return [...lines].map(([, from, to]) => ({ from: Number(from), to: Number(to) }));
+}
+
+test("a burst takes the workers from one up and back, and nothing is lost on the way", async () => {
+  await using gateway = await startGateway();
+  await using autoscaler = await startAutoscaler();
+  await send(gateway, 200, 100);
+  await autoscaler.line(/"to":3,"reason":"(wait|maximum)".*"msg":"replicas are added"/);
+  let isOver = false;
+  const last = autoscaler.line(/"to":1,.*"msg":"replicas are let go"/).then(() => (isOver = true));
+  let sent = 200;
+  for await (const _ of setInterval(700)) {
+    if (isOver) break;
+    await send(gateway, 1, 800); // longer than the grace: a worker that has to go hands it back
+    sent += 1;
+  }
+  await last;
+  await assertNothingLost(gateway, sent);
+  assert.deepEqual(scalings(autoscaler)[0], { from: 0, to: 1 });
+  autoscaler.kill("SIGTERM");
+  assert.deepEqual(await autoscaler.exited, { code: 0, signal: null });
+});
+
+test("of two autoscalers one decides, and when it is killed the other does", async () => {
+  await using gateway = await startGateway();
+  await using first = await startAutoscaler();
+  await first.line(/"this autoscaler leads"/);
+  await using second = await startAutoscaler();
+  await second.line(/another autoscaler leads: this one stands by/);
+  await send(gateway, 200, 100);
+  await first.line(/"to":3,.*"msg":"replicas are added"/);
+  assert.deepEqual(scalings(second), []);
+  first.kill("SIGKILL");
+  await second.line(/"this autoscaler leads"/);
+  await second.line(/"from":0,"to":1,/);
+  await assertNothingLost(gateway, 200);
+});
+
+test("a dry run tells what it would do, and does nothing", async () => {
+  await using gateway = await startGateway();
+  await using autoscaler = await startAutoscaler("--dry-run");
+  await autoscaler.line(/"from":0,"to":1,"reason":"unmeasured".*"msg":"dry run: replicas would be added"/);
+  assert.equal((await readJson<WireQueue>(gateway, "/v1/queues/slow")).workers, 0);
+});
+
+for (const [args, exitCode, message] of [
+  [["--queue", "a"], 64, /--platform/],
+  [["--platform", "nomad"], 64, /Allowed choices are process, swarm, kubernetes/],
+  [["--platform", "swarm", "--queue", "a"], 64, /--platform swarm needs --service NAME/],
+  [["--platform", "kubernetes"], 64, /needs one of --deployment NAME and --statefulset NAME/],
+  [["--platform", "swarm", "--service", "a", "--deployment", "b"], 64, /--deployment goes with --platform kubernetes/],
+  [["--platform", "process", "--every", "1ms"], 64, /--every must be from 100ms to 10m/],
+  [["--platform", "process"], 78, /no queue: give --queue NAME/],
+  [["--platform", "process", "--queue", "a"], 78, /queues\.a needs one of handle/],
+  [
+    ["--platform", "process", "--queue", "a", "--target", "http://b", "--min", "0"],
+    78,
+    /scaling\.min must be an integer/,
+  ],
+  [
+    ["--platform", "swarm", "--service", "s", "--queue", "a", "--min", "5", "--max", "2"],
+    78,
+    /max must be at least min/,
+  ],
+  [["--platform", "swarm", "--service", "s", "--queue", "a", "--max-wait", "soon"], 78, /maxWait: expected a duration/],
+] as const)
+  test(`is refused: autoscale ${args.join(" ")}`, async () => {
+    const ended = await sluice("autoscale", ...args);
+    assert.equal(ended.exitCode, exitCode, ended.stderr);
+    assert.match(ended.stderr, message);
+  });
+
+test("the help teaches the rule and the platforms", async () => {
+  const { stdout, exitCode } = await sluice("autoscale", "--help");
+  assert.equal(exitCode, 0);
+  for (const taught of [/--max-wait/, /from the wait that is forecast/, /--deployment NAME/, /one leads/])
+    assert.match(stdout, taught);
+});

@@ -1,0 +1,57 @@
+// One queue's readings, held against its goal: what the autoscaler follows and what others are told is the same policy.
+// It owns what has to be remembered from one reading to the next, and loses nothing but time with it.
+import type { Clock } from "../core/clock.ts";
+import { ReplicaRate } from "../core/replica-rate.ts";
+import { decideScaling, type ScalingDecision, type ScalingGoal, type ScalingMemory } from "../core/scaling.ts";
+import type { QueueStatus } from "./engine.ts";
+
+export interface QueueScalingOptions {
+  readonly goal: ScalingGoal;
+  /** The store's, as the times of the requests are. */
+  readonly clock: Clock;
+}
+
+export interface QueueScalingDecision extends ScalingDecision {
+  /** Undefined while it has not been measured. */
+  readonly perReplicaPerHour: number | undefined;
+  readonly arrivalsPerHour: number;
+}
+
+/** Where requests may wait for longer than this, a burst is judged by its backlog and not by its first minute. */
+const longWaitMs = 300_000;
+
+export class QueueScaling {
+  readonly #goal: ScalingGoal;
+  readonly #clock: Clock;
+  readonly #rate: ReplicaRate;
+  #memory: ScalingMemory;
+
+  constructor({ goal, clock }: QueueScalingOptions) {
+    this.#goal = goal;
+    this.#clock = clock;
+    this.#rate = new ReplicaRate(goal.ratePerHour);
+  }
+
+  /** For a queue that so many replicas are asked for now. */
+  decide(status: QueueStatus, replicas: number): QueueScalingDecision {
+    const { counts, accepting, oldestWaitingAt, isPaused } = status;
+    const atMs = this.#clock.monotonic();
+    const finished = counts.done + counts.dead;
+    const waiting = isPaused ? 0 : counts.waiting;
+    this.#rate.add({ at: atMs, finished, waiting, replicas: status.workers });
+    const perReplicaPerHour = this.#rate.perHour;
+    const arrivalsPerHour = this.#goal.maxWaitMs < longWaitMs ? accepting.m1 : accepting.m5;
+    const signals = {
+      atMs,
+      // What is scheduled waits for its time and not for a replica; nothing can be done for a paused queue.
+      backlog: isPaused ? 0 : status.backlog - counts.scheduled,
+      oldestWaitingMs: oldestWaitingAt === undefined || isPaused ? 0 : Math.max(0, this.#clock.now() - oldestWaitingAt),
+      arrivalsPerHour: isPaused ? 0 : arrivalsPerHour,
+      perReplicaPerHour,
+      replicas,
+    };
+    const decision = decideScaling(this.#goal, signals, this.#memory);
+    this.#memory = decision.memory;
+    return { ...decision, perReplicaPerHour, arrivalsPerHour };
+  }
+}

@@ -1,0 +1,37 @@
+// GET /v1/queues/{queue}/scaling: how many replicas the policy of `sluice autoscale` asks for, as flat numbers that any
+// autoscaler can follow. KEDA's metrics-api reads `desiredReplicas` with a target value of 1.
+import { unusedQueue } from "./queue-view.ts";
+import { configuredQueue } from "./context.ts";
+import type { App, GatewayContext } from "./context.ts";
+import { answers, QueueParams, ScalingView } from "./schemas.ts";
+
+export function addScalingRoute(app: App, context: GatewayContext): void {
+  const schema = {
+    summary: "How many replicas of its worker a queue needs to keep its goal, and why",
+    tags: ["queues"],
+    params: QueueParams,
+    response: answers({ 200: { description: "The decision", schema: ScalingView } }),
+  };
+  app.get("/v1/queues/:queue/scaling", { schema }, async (request) => {
+    const { name, goal, scaling } = configuredQueue(context, request.params.queue);
+    const status = (await context.views.readStatus(name)) ?? unusedQueue(name);
+    const decision = scaling.decide(status, status.workers);
+    return {
+      queue: name,
+      desiredReplicas: decision.replicas,
+      replicas: status.workers,
+      forecastWaitSeconds: Number.isFinite(decision.forecastWaitMs) ? decision.forecastWaitMs / 1_000 : null,
+      reason: decision.reason.kind,
+      because: decision.reason.text,
+      arrivalsPerHour: decision.arrivalsPerHour,
+      perReplicaPerHour: decision.perReplicaPerHour ?? null,
+      backlog: status.backlog,
+      goal: {
+        min: goal.min,
+        max: goal.max,
+        maxWaitSeconds: goal.maxWaitMs / 1_000,
+        holdSeconds: goal.holdMs / 1_000,
+      },
+    };
+  });
+}
