@@ -36,7 +36,8 @@ const PROVE: Statement = {
     LEFT JOIN sluice.links b ON b.chain = l.chain AND b.place = l.place - 1 AND b.id >= l.chain AND b.id < l.id`,
 };
 const IS_STORED: Statement = { name: "prove-stored", text: "SELECT FROM sluice.requests WHERE id = $1" };
-const linksPerPage = 2_000;
+/** With the bounds of a link, no more ids than a slice of the audit has rows. */
+const linksPerPage = 100;
 
 interface LinkRow {
   readonly id: RequestId;

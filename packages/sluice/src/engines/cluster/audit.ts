@@ -72,6 +72,9 @@ export interface AuditLedgerOptions extends AuditOptions {
   readonly sliceRows: number;
 }
 
+/** Few enough that a statement over them ends within seconds on a machine that is busy, and with nothing in memory yet. */
+const sliceRowsMax = 50_000;
+
 interface CountOptions extends ChainAuditOptions {
   readonly now: number;
   readonly sliceRows: number;
@@ -81,7 +84,7 @@ interface CountOptions extends ChainAuditOptions {
 export async function auditLedger(
   connection: Connection,
   now: number,
-  { sliceRows = 500_000, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
+  { sliceRows = sliceRowsMax, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
 ): Promise<AuditReport> {
   return connection.transaction(async (snapshot) => {
     const rows = await snapshot.rows<QueueRow>(SELECT_QUEUES);

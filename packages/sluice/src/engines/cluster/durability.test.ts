@@ -218,7 +218,7 @@ describe("the cluster engine", () => {
   });
 
   it("what was answered is there after PostgreSQL crashed (I1)", async () => {
-    await using life = await join(await newCluster(), 1_000); // a beat waits for the disk, and takes along who did not
+    await using life = await join(await newCluster(), 5_000); // a beat waits for the disk, and takes along who did not
     const first = await acceptOne(life);
     const second = await acceptOne(life);
     const [one, other] = await take(life, 2);
