@@ -70,9 +70,27 @@ function triggerFindings(scaled: Tree, objects: readonly Tree[]): readonly strin
         const data = at(named(objects, "Secret", name), "data")[0];
         return isTree(data) && String(key) in data ? [] : [`no ${String(key)} in a Secret ${String(name)}`];
       }),
+      ...treesAt(trigger, "metadata").flatMap(Object.keys).flatMap(unknownParameter),
       ...textsAt(trigger, "metadata", "url").flatMap((url) => addressFindings(url, objects)),
     ];
   });
+}
+
+/** Of the trigger metrics-api, as https://keda.sh/docs/2.15/scalers/metrics-api names them: its schema has any. */
+const triggerParameters = [
+  "activationTargetValue",
+  "authMode",
+  "format",
+  "keyParamName",
+  "method",
+  "targetValue",
+  "unsafeSsl",
+  "url",
+  "valueLocation",
+];
+
+function unknownParameter(parameter: string): readonly string[] {
+  return triggerParameters.includes(parameter) ? [] : [`the trigger has no parameter ${parameter}`];
 }
 
 function addressFindings(address: string, objects: readonly Tree[]): readonly string[] {

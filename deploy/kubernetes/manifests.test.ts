@@ -90,6 +90,7 @@ describe("what is planted is found", () => {
     ["a field that is not known, deep down", `"readOnlyRootFilesystem":true`, `"readOnlyRootFileSystem":true`],
     ["a value of another type", `"replicas":2`, `"replicas":"2"`],
     ["a field of KEDA that is not known", `"minReplicaCount":1`, `"minReplicas":1`],
+    ["a parameter that the trigger does not know", `"valueLocation":`, `"valuePath":`],
     ["a required field that is not there", `"triggers":[`, `"trigger":[`],
     ["a Secret that is not there", `"secretName":"sluice-servers-`, `"secretName":"sluice-server-`],
     ["a ConfigMap that is not there", `"configMapRef":{"name":"sluice-environment-`, `"configMapRef":{"name":"other-`],
