@@ -34,3 +34,8 @@ export function findParent(): Parent | undefined {
     },
   };
 }
+
+/** Ends a copy that has failed: as long as its parent is there, it would not end by itself. */
+export function leaveAsCopy(): void {
+  if (cluster.isWorker) process.exit();
+}

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { startChild, temporaryFolder, type Child, type TemporaryFolder } from "@sluice/testing";
+import { sluiceCommand, startChild, temporaryFolder, type Child, type TemporaryFolder } from "@sluice/testing";
 
 const source = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
 
@@ -162,6 +162,25 @@ describe("copies", () => {
     assert.equal(parent.output().match(/no such queue/g)?.length, 1);
   });
 });
+
+const failures = {
+  "has no configuration": { code: 78, args: [] },
+  "cannot reach its servers": { code: 69, args: ["--queue", "orders", "--target", "http://127.0.0.1:9/"] },
+};
+
+for (const [what, { code, args }] of Object.entries(failures)) {
+  test(`a command whose first copy ${what} ends with the exit code of one`, async () => {
+    const env = {
+      DATABASE_URL: "postgres://127.0.0.1:1/none",
+      AMQP_URL: "amqp://127.0.0.1:1",
+      REDIS_URL: "redis://127.0.0.1:1",
+    };
+    const command = [sluiceCommand, "worker", "--replicas", "2", ...args];
+    await using parent = await startChild({ command: process.execPath, args: command, env, cwd: folder.path });
+    assert.deepEqual(await parent.exited, { code, signal: null });
+    assert.equal(parent.output().match(/^sluice: /gm)?.length, 1);
+  });
+}
 
 for (const replicas of [1, 2]) {
   test(`a signal during the start ends it well: --replicas ${replicas}`, async () => {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { exitCodes, failureOf, type CommandError } from "./failure.ts";
+import { leaveAsCopy } from "./parent.ts";
 import { printable } from "./print.ts";
 
 /** Runs a command line. Every failure ends here: a sentence or JSON on standard error, and the exit code. */
@@ -12,6 +13,7 @@ export async function run(program: Command, argv: readonly string[]): Promise<vo
     const failure = failureOf(error);
     process.exitCode = failure.exitCode;
     if (failure.exitCode !== exitCodes.ok) tell(failure, argv);
+    leaveAsCopy();
   }
 }
 
