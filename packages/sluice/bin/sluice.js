@@ -4,8 +4,8 @@ const needed = 24;
 const found = process.versions.node;
 /**
  * In a server nearly all that is allocated is dead once the answer is out. With this much room (MiB) it dies young; with
- * less, some is taken for old and piles up: in a gateway of a cluster, where answers wait longer, that took a third of its
- * CPU in three of eight runs with 16, and in none with 32.
+ * less, some is taken for old and piles up: in a gateway of a cluster, where answers wait longer, that cost a third more CPU
+ * in three of eight runs with 16, and in none of six with 32.
  */
 const heapFlag = "--max-semi-space-size";
 const youngMib = process.argv[2] === "gateway" ? 32 : 16;
