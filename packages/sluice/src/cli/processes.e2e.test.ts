@@ -33,6 +33,7 @@ export default defineConfig({
       },
     },
     sums: {
+      timeout: "500ms",
       scaling,
       concurrency: 8,
       handle(request) {
@@ -177,7 +178,7 @@ test("a request that kills its process ends dead, and no other begins twice for 
   await using rig = await openRig();
   await using sluice = await rig.startTwo();
   const bodies = Array<string>(60).fill("5");
-  bodies[20] = "deadly";
+  bodies[4] = "deadly"; // among the first that a process is dealt at once
   await send(sluice, "sums", bodies);
   const { counts } = await finished(sluice, "sums");
   assert.deepEqual([counts.done, counts.dead], [59, 1]);
@@ -191,6 +192,18 @@ test("a request that kills its process ends dead, and no other begins twice for 
   );
   await send(sluice, "sums", ["1"]);
   assert.equal((await finished(sluice, "sums")).counts.done, 60);
+});
+
+test("a handler that never comes back costs its process, as any other that kills one", async () => {
+  await using rig = await openRig();
+  await using sluice = await rig.start("--processes", "1");
+  await send(sluice, "sums", ["endless"]);
+  const [, pid] = await sluice.line(/"pid":(\d+),"msg":"a handler holds its process past the timeout: it is killed"/);
+  await sluice.line(new RegExp(`"pid":${pid},.*"signal":"SIGKILL".*it is started again`));
+  const [first, second] = await rig.told("begins", 2);
+  assert.deepEqual([first?.pid, first?.id], [Number(pid), second?.id]);
+  const [request] = await requestsOf(sluice, "sums");
+  assert.deepEqual([request?.state, request?.attempts], ["running", 0]);
 });
 
 test("a stop lets what runs finish and hands the rest back", async () => {

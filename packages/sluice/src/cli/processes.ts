@@ -38,7 +38,7 @@ export async function openProcesses(engine: Engine, { range, work, log }: Proces
   await using opened = new AsyncDisposableStack();
   const host = new EngineHost({ engine, queues: work.queues, clock: systemClock, log });
   opened.defer(() => host.close());
-  const start = (): Copy => startProcess(host);
+  const start = (): Copy => startProcess(host, log);
   const platform = opened.use(openProcessPool({ start, graceMs: work.graceMs + killMarginMs, restartMinMs, log }));
   await platform.scaleTo(range.min, (await platform.replicas()).version);
   if (range.min !== range.max) {
@@ -69,15 +69,21 @@ function lookEveryMs({ queues }: WorkSettings): number {
   return Math.min(5_000, Math.max(250, shortestMs / 4));
 }
 
-function startProcess(host: EngineHost): Copy {
+function startProcess(host: EngineHost, log: Logger): Copy {
   const child = fork(sluiceCommand, process.argv.slice(2), {
     execArgv: process.execArgv,
     env: { ...process.env, ...markedEnv },
     serialization: "advanced", // bodies and results cross as bytes
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe", "pipe"],
   });
-  const connection = host.connect((answers) => {
-    if (child.connected) child.send(answers, () => {}); // to one that has just died: its end is told
+  const connection = host.connect({
+    send(answers) {
+      if (child.connected) child.send(answers, () => {}); // to one that has just died: its end is told
+    },
+    onStuck({ queue, id }) {
+      log.warn({ queue, id, pid: child.pid }, "a handler holds its process past the timeout: it is killed");
+      child.kill("SIGKILL"); // which is a crash of what it runs
+    },
   });
   child.on("error", () => {});
   child.on("message", (messages) => connection.receive(messages as readonly FromWorker[]));

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
-import { systemClock } from "../../core/clock.ts";
+import { systemClock, type Clock } from "../../core/clock.ts";
 import type { Delivery, NewRequest, Outcome } from "../../core/request.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openEmbedded } from "../../engines/embedded/open.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { EngineHost, type Connection } from "./engine-host.ts";
+import { EngineHost } from "./engine-host.ts";
+import type { Connection } from "./process-connection.ts";
 import { RemoteEngine } from "./remote-engine.ts";
 
 const queue = "orders";
@@ -19,6 +20,8 @@ interface Side {
   die(): Promise<void>;
   /** The pool had to kill it. */
   beKilled(): Promise<void>;
+  /** Resolves once the host holds it for stuck. */
+  readonly stuck: Promise<void>;
 }
 
 interface Rig extends AsyncDisposable {
@@ -27,17 +30,27 @@ interface Rig extends AsyncDisposable {
   accept(count: number): Promise<void>;
 }
 
-async function openRig({ concurrency = 100, ratePerHour = undefined as number | undefined } = {}): Promise<Rig> {
+interface Given {
+  readonly concurrency?: number;
+  readonly ratePerHour?: number;
+  readonly clock?: Clock;
+}
+
+async function openRig({ concurrency = 100, ratePerHour, clock = systemClock }: Given = {}): Promise<Rig> {
   const folder = await temporaryFolder();
   const queues = [{ name: queue, backlogMax: 1_000, backlogBytesMax: 2 ** 30 }];
   const engine = await openEmbedded({ folder: folder.path, queues, diskFreeMin: 0 });
   const log = openLog({ level: "silent", isPretty: false });
-  const hosted = [{ name: queue, concurrency, ratePerHour, burst: undefined }];
-  const host = new EngineHost({ engine, queues: hosted, clock: systemClock, log });
+  const hosted = [{ name: queue, concurrency, ratePerHour, burst: undefined, timeoutMs: 30_000 }];
+  const host = new EngineHost({ engine, queues: hosted, clock, log, lookEveryMs: 5 });
   return {
     engine,
     connect() {
-      const connection: Connection = host.connect((answers) => remote.receive(structuredClone(answers)));
+      const { promise: stuck, resolve: onStuck } = Promise.withResolvers<void>();
+      const connection: Connection = host.connect({
+        send: (answers) => remote.receive(structuredClone(answers)),
+        onStuck: () => onStuck(),
+      });
       const remote = new RemoteEngine({
         clock: systemClock,
         send: (messages) => connection.receive(structuredClone(messages)),
@@ -47,6 +60,7 @@ async function openRig({ concurrency = 100, ratePerHour = undefined as number | 
       });
       return {
         remote,
+        stuck,
         die: () => connection.gone({ isCrash: true }),
         beKilled: () => connection.gone({ isCrash: false }),
       };
@@ -136,6 +150,28 @@ test("a process that the pool had to kill has nothing on anybody's account", asy
     await side.beKilled();
   }
   assert.equal(await takeAll(rig.connect()), 2);
+});
+
+test("a process that does not tell the end of an attempt past its timeout is stuck, and no other", async () => {
+  let ms = 0;
+  await using rig = await openRig({ clock: { now: () => ms, monotonic: () => ms } });
+  await rig.accept(4);
+  const [stuck, slow, quick] = [rig.connect(), rig.connect(), rig.connect()];
+  const [one] = await take(stuck, 1);
+  stuck.remote.began((one as Delivery).claim);
+  const [another] = await take(quick, 1);
+  quick.remote.began((another as Delivery).claim);
+  await quick.remote.settle((another as Delivery).claim, done);
+  await take(slow, 1); // and has not begun it
+  ms = 20_000;
+  const [late] = await take(slow, 1);
+  slow.remote.began((late as Delivery).claim);
+  ms = 35_000;
+  await Promise.race([
+    stuck.stuck,
+    slow.stuck.then(() => assert.fail("slow has 15 seconds left")),
+    quick.stuck.then(() => assert.fail("quick has told the end")),
+  ]);
 });
 
 test("concurrency holds over all processes, and the end of one makes room for another", async () => {

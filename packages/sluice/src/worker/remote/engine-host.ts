@@ -1,17 +1,15 @@
-// The side of the worker processes that has the engine. It serves their calls and knows at every moment which claims
-// each process holds and which of those had begun. When a process dies they are put back at once: those that had begun
-// with a crash on their account, the others with nothing (I4). What holds for a queue as a whole, its rate and its
-// concurrency, is kept here.
+// The side of the worker processes that has the engine. What holds for a queue as a whole, its rate and its concurrency, is
+// kept here, and what a process held when it died is put back from here.
 import type { Clock } from "../../core/clock.ts";
-import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
-import type { Claim, Delivery } from "../../core/request.ts";
-import type { Engine, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import { invariant, SluiceError } from "../../core/errors.ts";
+import type { Claim } from "../../core/request.ts";
+import type { Engine, StartsAsk, StartsGrant } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { handedBack } from "../attempt.ts";
 import { RateGate } from "../rate-gate.ts";
-import { Dealer, type Holder } from "./dealer.ts";
-import { Outbox } from "./outbox.ts";
-import { BeginReader, type Answer, type FromWorker } from "./wire.ts";
+import { Dealer } from "./dealer.ts";
+import { ProcessConnection, type Connection, type GoneOptions } from "./process-connection.ts";
+import type { Answer } from "./wire.ts";
 
 export interface HostedQueue {
   readonly name: string;
@@ -20,6 +18,8 @@ export interface HostedQueue {
   /** Over all processes. */
   readonly ratePerHour: number | undefined;
   readonly burst: number | undefined;
+  /** How long an attempt may take. The process itself sees to it, unless a handler keeps it from its event loop. */
+  readonly timeoutMs: number;
 }
 
 export interface EngineHostOptions {
@@ -28,33 +28,33 @@ export interface EngineHostOptions {
   readonly queues: readonly HostedQueue[];
   readonly clock: Clock;
   readonly log: Logger;
+  /** How often to look for processes that are stuck, in milliseconds; 1,000 unless set. */
+  readonly lookEveryMs?: number;
 }
 
-/** One worker process. */
-export interface Connection {
-  receive(messages: readonly FromWorker[]): void;
-  receiveBegins(chunk: Buffer): void;
-  /** The process is gone, and all that it said has been received. Resolves once what it held is put back. */
-  gone(options: GoneOptions): Promise<void>;
-}
-
-export interface GoneOptions {
-  /** Whether it died by itself, and what it ran may have killed it. */
-  readonly isCrash: boolean;
+export interface ConnectOptions {
+  readonly send: (answers: readonly Answer[]) => void;
+  /** An attempt is long past its time, and the process does not say so: nothing but its end will end it. */
+  readonly onStuck: (claim: Claim) => void;
 }
 
 interface Line {
   readonly dealer: Dealer;
   readonly gate: RateGate;
+  readonly timeoutMs: number;
 }
 
 const putBackRetryMs = 200;
+/** For an attempt to be cut off by its own process, and for that to be known here. */
+const cutOffMs = 2_000;
 
 export class EngineHost {
   readonly #options: EngineHostOptions;
   readonly #lines: ReadonlyMap<string, Line>;
   /** Of claims that no process holds any more. */
   readonly #puttingBack = new Set<Promise<void>>();
+  readonly #connections = new Set<ProcessConnection>();
+  readonly #looks: NodeJS.Timeout;
   #isClosed = false;
 
   constructor(options: EngineHostOptions) {
@@ -63,29 +63,40 @@ export class EngineHost {
     const { engine, clock } = options;
     const handBack = (claim: Claim): void => void this.#putBack(claim, { isCrash: false });
     this.#lines = new Map(
-      options.queues.map(({ name, concurrency, ratePerHour, burst }) => [
+      options.queues.map(({ name, concurrency, ratePerHour, burst, timeoutMs }) => [
         name,
         {
           dealer: new Dealer({ engine, queue: name, concurrency, handBack }),
           gate: new RateGate({ ratePerHour, burst, clock }),
+          timeoutMs,
         },
       ]),
     );
+    this.#looks = setInterval(() => {
+      for (const connection of this.#connections) connection.look(clock.monotonic());
+    }, options.lookEveryMs ?? 1_000).unref();
   }
 
-  connect(send: (answers: readonly Answer[]) => void): Connection {
-    return new ProcessConnection({
+  connect({ send, onStuck }: ConnectOptions): Connection {
+    const { clock } = this.#options;
+    const connection: ProcessConnection = new ProcessConnection({
       engine: this.#options.engine,
       dealerOf: (queue) => this.#lineOf(queue).dealer,
       starts: (ask) => this.#starts(ask),
       putBack: (claim, options) => this.#putBack(claim, options),
+      dueAt: ({ queue }) => clock.monotonic() + this.#lineOf(queue).timeoutMs + cutOffMs,
       send,
+      onStuck,
+      onGone: () => this.#connections.delete(connection),
     });
+    this.#connections.add(connection);
+    return connection;
   }
 
   /** To be called when all connections are gone, before the engine is closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearInterval(this.#looks);
     await Promise.all(this.#puttingBack);
   }
 
@@ -121,155 +132,5 @@ export class EngineHost {
         await new Promise((resolve) => setTimeout(resolve, putBackRetryMs));
       }
     }
-  }
-}
-
-interface ConnectionOptions {
-  readonly engine: Engine;
-  readonly dealerOf: (queue: string) => Dealer;
-  readonly starts: (ask: StartsAsk) => StartsGrant;
-  readonly putBack: (claim: Claim, options: GoneOptions) => Promise<void>;
-  readonly send: (answers: readonly Answer[]) => void;
-}
-
-interface Held {
-  readonly claim: Claim;
-  /** `ended` once its outcome is known here, committed or not. */
-  phase: "dealt" | "begun" | "ended";
-}
-
-class ProcessConnection implements Connection, Holder {
-  readonly #options: ConnectionOptions;
-  readonly #outbox: Outbox<Answer>;
-  readonly #begins = new BeginReader();
-  /** By token: until the engine has taken its end. */
-  readonly #held = new Map<number, Held>();
-  /** By queue: those that have not ended. */
-  readonly #counts = new Map<string, number>();
-  readonly #presence = new Map<string, Disposable>();
-  /** Delivers that wait, by their call. */
-  readonly #waiting = new Map<number, AbortController>();
-  #isGone = false;
-
-  constructor(options: ConnectionOptions) {
-    this.#options = options;
-    this.#outbox = new Outbox((answers) => {
-      if (!this.#isGone) options.send(answers);
-    });
-  }
-
-  heldOf(queue: string): number {
-    return this.#counts.get(queue) ?? 0;
-  }
-
-  hold({ claim }: Delivery): void {
-    this.#held.set(claim.token, { claim, phase: "dealt" });
-    this.#counts.set(claim.queue, this.heldOf(claim.queue) + 1);
-  }
-
-  receive(messages: readonly FromWorker[]): void {
-    for (const message of messages) this.#take(message);
-  }
-
-  receiveBegins(chunk: Buffer): void {
-    for (const token of this.#begins.read(chunk)) {
-      const held = this.#held.get(token);
-      // The pipe of the begins and the messages are not in step: an end may be known before its begin.
-      if (held?.phase === "dealt") held.phase = "begun";
-    }
-  }
-
-  async gone({ isCrash }: GoneOptions): Promise<void> {
-    this.#isGone = true;
-    for (const waiting of this.#waiting.values()) waiting.abort();
-    for (const presence of this.#presence.values()) presence[Symbol.dispose]();
-    const { putBack } = this.#options;
-    await Promise.all(
-      [...this.#held.values()].map((held) => {
-        const hasBegun = held.phase === "begun";
-        this.#end(held);
-        return putBack(held.claim, { isCrash: isCrash && hasBegun });
-      }),
-    );
-  }
-
-  #take(message: FromWorker): void {
-    const { engine } = this.#options;
-    switch (message.verb) {
-      case "deliver":
-        return this.#answer(message.call, this.#deliver(message));
-      case "abandon":
-        return this.#waiting.get(message.deliver)?.abort();
-      case "settle":
-        return this.#answer(
-          message.call,
-          this.#conclude(message.claim, () => engine.settle(message.claim, message.outcome)),
-        );
-      case "retry":
-        return this.#answer(
-          message.call,
-          this.#conclude(message.claim, () => engine.retry(message.claim, message.options)),
-        );
-      case "starts":
-        return this.#answer(message.call, this.#starts(message.ask));
-      case "report":
-        return engine.report(message.claim, message.progress === undefined ? undefined : JSON.parse(message.progress));
-      case "attend":
-        return this.#attend(message.queue);
-      case "leave":
-        this.#presence.get(message.queue)?.[Symbol.dispose]();
-        return void this.#presence.delete(message.queue);
-      default:
-        return message satisfies never;
-    }
-  }
-
-  async #starts(ask: StartsAsk): Promise<StartsGrant> {
-    return this.#options.starts(ask);
-  }
-
-  #attend(queue: string): void {
-    try {
-      this.#presence.set(queue, this.#options.engine.attend(queue));
-    } catch {
-      // A process that read another configuration than this one: its deliver is told that there is no such queue.
-    }
-  }
-
-  async #deliver({ call, queue, max }: Extract<FromWorker, { verb: "deliver" }>): Promise<readonly Delivery[]> {
-    const abort = new AbortController();
-    this.#waiting.set(call, abort);
-    try {
-      return await this.#options.dealerOf(queue).ask(this, { max, signal: abort.signal });
-    } finally {
-      this.#waiting.delete(call);
-    }
-  }
-
-  /** The claim's place is free as soon as its end is known; the claim itself is held until the engine has taken it. */
-  async #conclude({ token }: Claim, commit: () => Promise<SettleResult>): Promise<SettleResult> {
-    const held = this.#held.get(token);
-    if (held !== undefined) this.#end(held);
-    const result = await commit();
-    this.#held.delete(token);
-    return result;
-  }
-
-  #end(held: Held): void {
-    if (held.phase === "ended") return;
-    held.phase = "ended";
-    const { queue } = held.claim;
-    this.#counts.set(queue, this.heldOf(queue) - 1);
-    this.#options.dealerOf(queue).freed();
-  }
-
-  #answer(call: number, result: Promise<unknown>): void {
-    result.then(
-      (value) => this.#outbox.push({ call, value }),
-      (error: unknown) => {
-        const code = error instanceof SluiceError ? error.code : "internal";
-        this.#outbox.push({ call, error: { code, message: messageOf(error) } });
-      },
-    );
   }
 }
