@@ -166,12 +166,15 @@ test("a process that does not tell the end of an attempt past its timeout is stu
   ms = 20_000;
   const [late] = await take(slow, 1);
   slow.remote.began((late as Delivery).claim);
+  const stuckAt = stuck.stuck.then(() => ms);
+  for (let commits = 0; commits < 10; commits += 1) await rig.accept(1); // while these are made, the host looks
   ms = 35_000;
   await Promise.race([
     stuck.stuck,
     slow.stuck.then(() => assert.fail("slow has 15 seconds left")),
     quick.stuck.then(() => assert.fail("quick has told the end")),
   ]);
+  assert.equal(await stuckAt, 35_000);
 });
 
 test("concurrency holds over all processes, and the end of one makes room for another", async () => {
