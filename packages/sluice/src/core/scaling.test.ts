@@ -192,5 +192,5 @@ test("a queue that was never used holds no replicas back, once they have been he
   const first = decideScaling(goal, idle, undefined);
   assert.deepEqual([first.replicas, first.reason.kind], [4, "hold"]);
   const later = decideScaling(goal, { ...idle, atMs: idle.atMs + goal.holdMs }, first.memory);
-  assert.deepEqual([later.replicas, later.reason.kind], [goal.min, "minimum"]);
+  assert.deepEqual([later.replicas, later.reason.kind], [goal.min, "unmeasured"]);
 });

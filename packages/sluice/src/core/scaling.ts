@@ -98,13 +98,11 @@ function needOf(goal: ScalingGoal, signals: ScalingSignals): Need {
 }
 
 function unmeasured(goal: ScalingGoal, { replicas, backlog, arrivalsPerHour }: ScalingSignals): Need {
-  // Or a queue that nobody uses would keep what the others have asked for.
-  if (backlog === 0 && arrivalsPerHour === 0) {
-    return bounded({ replicas: 0, reason: { kind: "arrivals", text: "nothing arrives and nothing waits" } }, goal);
-  }
+  // A queue that nobody uses must not keep what the others have asked for.
+  const isIdle = backlog === 0 && arrivalsPerHour === 0;
   const first = backlog > 0 ? 1 : 0;
   const text = "what one replica finishes is not measured yet";
-  return { replicas: clamp(Math.max(replicas, first), goal), reason: { kind: "unmeasured", text } };
+  return { replicas: clamp(isIdle ? 0 : Math.max(replicas, first), goal), reason: { kind: "unmeasured", text } };
 }
 
 /** No more than the queue's rate can feed; the last of them may be fed in part. */
