@@ -1,10 +1,10 @@
 // The platform that the flags of `sluice autoscale` name.
-import { fileURLToPath } from "node:url";
 import { observedPlatform } from "../autoscaler/observed.ts";
 import type { Platform } from "../autoscaler/platform.ts";
 import type { KubernetesTarget } from "../autoscaler/platforms/kubernetes.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { sluiceCommand } from "./command-file.ts";
 import { usageError } from "./failure.ts";
 
 export interface PlatformOptions {
@@ -83,7 +83,6 @@ export interface Opening {
 
 /** After the drain's own grace, for what hangs. */
 const killMarginMs = 10_000;
-const command = fileURLToPath(new URL("../../bin/sluice.js", import.meta.url));
 
 /** Each platform's library is loaded by its file alone, so that nobody pays for the others. */
 export async function openPlatform(scaled: Scaled, opening: Opening): Promise<Platform> {
@@ -105,7 +104,7 @@ export async function openPlatform(scaled: Scaled, opening: Opening): Promise<Pl
 
 async function openWorkers({ workerArgs, graceMs, log }: Opening): Promise<Platform> {
   const { openProcesses } = await import("../autoscaler/platforms/process.ts");
-  return openProcesses({ file: command, args: ["worker", ...workerArgs], graceMs: graceMs + killMarginMs, log });
+  return openProcesses({ file: sluiceCommand, args: ["worker", ...workerArgs], graceMs: graceMs + killMarginMs, log });
 }
 
 function dryOrWet(platform: Platform, { isDryRun }: Opening): Platform {

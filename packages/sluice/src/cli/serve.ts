@@ -6,10 +6,8 @@ import type { Engine } from "../engine/engine.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { handlerRunner } from "../worker/handler-runner.ts";
-import type { Runner } from "../worker/runner.ts";
-import { targetRunner } from "../worker/target-runner.ts";
-import { openWorker, type Worker } from "../worker/worker.ts";
+import type { Worker } from "../worker/worker.ts";
+import { workerOf } from "./worker-of.ts";
 
 export interface Parts {
   readonly role: "up" | "gateway" | "worker";
@@ -20,6 +18,8 @@ export interface Parts {
   readonly intake?: IntakeSettings;
   /** Absent where none are run. */
   readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
+  /** What runs them, if not workers in this process. */
+  readonly openWork?: ((engine: Engine) => Promise<Worker>) | undefined;
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
@@ -33,7 +33,7 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, engine, intake, work, data, log } = parts;
+  const { role, engine, intake, work, openWork, data, log } = parts;
   const queues = parts.queues.map(({ name }) => name);
   let gateway: Gateway | undefined;
   let workers: readonly Worker[] = [];
@@ -45,7 +45,9 @@ export async function serve(parts: Parts): Promise<Server> {
   };
   try {
     gateway = intake && (await gatewayOf(parts, intake));
-    workers = (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+    workers = openWork
+      ? [await openWork(engine)]
+      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
     const url = intake && (await gateway?.listen(intake))?.url;
     log.info({ role, url, data, queues }, "started");
     return {
@@ -72,27 +74,4 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
 function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
-}
-
-function workerOf(queue: WorkedQueue, { engine, log }: { readonly engine: Engine; readonly log: Logger }): Worker {
-  return openWorker({
-    ...queue,
-    engine,
-    queue: queue.name,
-    runner: runnerOf(queue, log),
-    clock: engine.clock,
-    random: Math.random,
-    log,
-  });
-}
-
-function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, log: Logger): Runner {
-  switch (run.kind) {
-    case "handler":
-      return handlerRunner({ handle: run.handle, resultBytesMax, log });
-    case "target":
-      return targetRunner({ url: run.url, connectionsMax: concurrency, resultBytesMax });
-    default:
-      return run satisfies never;
-  }
 }

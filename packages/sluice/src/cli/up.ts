@@ -1,6 +1,11 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
-import { Option, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { WorkSettings } from "../config/config.ts";
 import { readUp } from "../config/read-settings.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Worker } from "../worker/worker.ts";
+import type { ProcessRange } from "./processes.ts";
 import {
   addConfigFlag,
   addIntakeFlags,
@@ -12,6 +17,7 @@ import {
   type RoleOptions,
 } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
+import { isWorkerProcess } from "./worker-process-mark.ts";
 
 const afterHelp = `
 Without a file, one queue and the URL it posts to:
@@ -23,7 +29,16 @@ With a file, queues and handlers in TypeScript (sluice init writes one):
 Flags go before the environment, the environment before the file, the file before the defaults.
 A request is on disk before it is answered with 202. SIGTERM and SIGINT stop gracefully: intake ends, what runs
 may finish within the grace, the rest is handed back; a second signal stops at once, and loses nothing either.
+
+With --processes the requests run in processes of their own, so that handlers that compute use every core and one that
+crashes leaves the gateway alone. A queue's rate and concurrency hold over all of them. With a range there are as many
+as the forecast wait asks for: "scaling" of the queue in the file, as for sluice autoscale.
+  sluice up --config sluice.config.ts --processes 2..8
 `;
+
+interface UpOptions extends RoleOptions {
+  readonly processes?: ProcessRange;
+}
 
 export function registerUp(program: Command): void {
   const command = program
@@ -33,6 +48,11 @@ export function registerUp(program: Command): void {
   addIntakeFlags(command);
   command.addOption(new Option("--data <folder>", "the data folder (default ./data)").env("SLUICE_DATA"));
   addWorkFlags(command);
+  command.addOption(
+    new Option("--processes <n>", "run the requests in so many processes, or <min>..<max> (default: in this one)")
+      .env("SLUICE_PROCESSES")
+      .argParser(rangeFlag),
+  );
   addRetentionFlag(command);
   command.addOption(
     new Option("--disk-free-min <size>", "refuse intake below this free space (default 256MiB)").env(
@@ -42,9 +62,14 @@ export function registerUp(program: Command): void {
   addLogFlags(command).addHelpText("after", afterHelp).action(up);
 }
 
-async function up(options: RoleOptions): Promise<void> {
+async function up({ processes: range, ...options }: UpOptions): Promise<void> {
+  const isWorker = isWorkerProcess(); // before the configuration can start anything
   const log = await openRoleLog(options);
   const settings = readUp(await sourcesOf(options));
+  if (isWorker) {
+    const { runWorkerProcess } = await import("./worker-process.ts");
+    return runWorkerProcess(settings, log.child({ name: `process ${process.pid}` }));
+  }
   await runRole(async () => {
     // The server's parts are loaded here, so that the other commands start without them.
     const [{ serve }, { openEmbedded }] = await Promise.all([
@@ -54,6 +79,28 @@ async function up(options: RoleOptions): Promise<void> {
     const { data, queues, retentionMs, diskFreeMin } = settings;
     const owner = `process ${process.pid}`;
     const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin });
-    return serve({ role: "up", engine, queues, intake: settings, work: settings, data, log });
+    const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log }));
+    return serve({ role: "up", engine, queues, intake: settings, work: settings, openWork, data, log });
   }, log);
+}
+
+interface Work {
+  readonly engine: Engine;
+  readonly work: WorkSettings;
+  readonly log: Logger;
+}
+
+async function openWorkIn(range: ProcessRange, { engine, work, log }: Work): Promise<Worker> {
+  const { openProcesses } = await import("./processes.ts");
+  return openProcesses(engine, { range, work, log });
+}
+
+const processesMax = 256;
+
+/** `4`, or `1..8`. */
+function rangeFlag(text: string): ProcessRange {
+  const [, least = "", most = least] = /^([1-9]\d{0,2})(?:\.\.([1-9]\d{0,2}))?$/.exec(text) ?? [];
+  const range = { min: Number(least), max: Number(most) };
+  if (range.min >= 1 && range.min <= range.max && range.max <= processesMax) return range;
+  throw new InvalidArgumentError(`Expected from 1 to ${processesMax} processes, as 4 or 1..8, got "${text}".`);
 }

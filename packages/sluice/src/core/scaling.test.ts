@@ -179,3 +179,18 @@ test("while nothing was measured what runs stays, and a backlog gets its first r
   assert.deepEqual([first.replicas, first.reason.kind], [1, "unmeasured"]);
   assert.equal(decideScaling({ ...goal, min: 0 }, { ...unknown, replicas: 0, backlog: 0 }, undefined).replicas, 0);
 });
+
+test("a queue that was never used holds no replicas back, once they have been held", () => {
+  const idle: ScalingSignals = {
+    ...calm,
+    perReplicaPerHour: undefined,
+    backlog: 0,
+    arrivalsPerHour: 0,
+    oldestWaitingMs: 0,
+    replicas: 4,
+  };
+  const first = decideScaling(goal, idle, undefined);
+  assert.deepEqual([first.replicas, first.reason.kind], [4, "hold"]);
+  const later = decideScaling(goal, { ...idle, atMs: idle.atMs + goal.holdMs }, first.memory);
+  assert.deepEqual([later.replicas, later.reason.kind], [goal.min, "unmeasured"]);
+});

@@ -68,7 +68,7 @@ const tolerance = 1e-9;
  * It never exceeds what the queue's own rate can feed, and stays within `min` and `max`, which go before all else.
  * A higher need is met at once. A lower need is followed only when it was lower for all of `holdMs`, and then no
  * further than to the highest need of that time. While one replica's rate is unknown nothing changes, except that
- * a backlog gets a first replica: without one there would never be a measurement.
+ * a backlog gets a first replica, without which there would never be a measurement, and that an idle queue needs none.
  */
 export function decideScaling(goal: ScalingGoal, signals: ScalingSignals, memory: ScalingMemory): ScalingDecision {
   const need = needOf(goal, signals);
@@ -97,10 +97,12 @@ function needOf(goal: ScalingGoal, signals: ScalingSignals): Need {
   return bounded(fed(wanted, goal, perHour), goal);
 }
 
-function unmeasured(goal: ScalingGoal, { replicas, backlog }: ScalingSignals): Need {
+function unmeasured(goal: ScalingGoal, { replicas, backlog, arrivalsPerHour }: ScalingSignals): Need {
+  // A queue that nobody uses must not keep what the others have asked for.
+  const isIdle = backlog === 0 && arrivalsPerHour === 0;
   const first = backlog > 0 ? 1 : 0;
   const text = "what one replica finishes is not measured yet";
-  return { replicas: clamp(Math.max(replicas, first), goal), reason: { kind: "unmeasured", text } };
+  return { replicas: clamp(isIdle ? 0 : Math.max(replicas, first), goal), reason: { kind: "unmeasured", text } };
 }
 
 /** No more than the queue's rate can feed; the last of them may be fed in part. */

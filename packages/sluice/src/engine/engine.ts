@@ -49,6 +49,12 @@ export interface Engine extends AsyncDisposable {
   /** Puts a delivery back until `dueAt`: after a failed attempt, or handed back untouched (I4). */
   retry(claim: Claim, options: RetryOptions): Promise<SettleResult>;
 
+  /**
+   * Puts back a delivery whose worker process died while its handler ran, with a crash on its account; the one too many
+   * ends it dead as `poison` (I4). Absent where the engine finds out by itself which workers died.
+   */
+  readonly crashed?: (claim: Claim) => Promise<SettleResult>;
+
   /** Notes how far a running handler got. A hint in memory: lost with the process. */
   report(claim: Claim, progress: unknown): void;
 

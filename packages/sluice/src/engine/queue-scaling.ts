@@ -25,6 +25,8 @@ export class QueueScaling {
   readonly #clock: Clock;
   readonly #rate: ReplicaRate;
   #memory: ScalingMemory;
+  /** From how many it let some go last: asked for still, they are kept for another queue that the same replicas serve. */
+  #offeredFrom: number | undefined;
 
   constructor({ goal, clock }: QueueScalingOptions) {
     this.#goal = goal;
@@ -50,8 +52,15 @@ export class QueueScaling {
       perReplicaPerHour,
       replicas,
     };
+    if (this.#offeredFrom !== undefined && this.#offeredFrom !== replicas) this.#memory = undefined;
     const decision = decideScaling(this.#goal, signals, this.#memory);
-    this.#memory = decision.memory;
+    const isOffer = decision.replicas < replicas;
+    this.#offeredFrom = isOffer ? replicas : undefined;
+    // An offer that is not taken up stands: were the hold to begin anew, those of two queues would hardly ever meet.
+    this.#memory =
+      isOffer && this.#memory !== undefined
+        ? { lowerSinceMs: this.#memory.lowerSinceMs, highestNeed: decision.replicas }
+        : decision.memory;
     return { ...decision, perReplicaPerHour, arrivalsPerHour };
   }
 }

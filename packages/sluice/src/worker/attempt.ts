@@ -72,7 +72,10 @@ export type Verdict =
   | { readonly kind: "settle"; readonly outcome: Outcome }
   | { readonly kind: "retry"; readonly options: RetryOptions };
 
-export const handedBack: Verdict = { kind: "retry", options: { dueAt: 0, isCounted: false } };
+export const handedBack: Extract<Verdict, { kind: "retry" }> = {
+  kind: "retry",
+  options: { dueAt: 0, isCounted: false },
+};
 
 export function decideVerdict(
   delivery: Delivery,

@@ -4,7 +4,6 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
-import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
 import { Breaker } from "./breaker.ts";
@@ -15,9 +14,10 @@ import type { Runner } from "./runner.ts";
 import { SharedGate } from "./shared-gate.ts";
 import { Signal } from "./signal.ts";
 import { transactedAttempt } from "./transaction.ts";
+import type { WorkerEngine } from "./worker-engine.ts";
 
 export interface WorkerOptions {
-  readonly engine: Engine;
+  readonly engine: WorkerEngine;
   readonly queue: string;
   readonly runner: Runner;
   /** Attempts that run at once. */
@@ -70,6 +70,7 @@ class QueueWorker implements Worker {
   #running = 0;
   #claiming: Promise<void> | undefined;
   #gateTimer: NodeJS.Timeout | undefined;
+  #isStartDue = false;
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
@@ -162,13 +163,37 @@ class QueueWorker implements Worker {
     return Math.max(1, gateMs, this.#breaker.waitMs());
   }
 
-  /** Lets as many begin as the gates allow. */
+  /**
+   * Lets as many begin as the gates allow. Where begins are noted, each has a turn of its own, so that it comes after the
+   * outcomes of all that ended before: a handler that kills its process then takes none of them along (I4).
+   */
   #startReady(): void {
-    while (this.#ready.length > 0 && this.#running < this.#options.concurrency) {
-      if (this.#breaker.room() === 0) return this.#handBackReady();
-      if (!this.#gate.take()) return this.#startLater();
-      this.#track(this.#run(this.#ready.shift() as Delivery));
+    if (this.#options.engine.began === undefined) {
+      while (this.#startOne());
+    } else if (!this.#isStartDue) {
+      this.#isStartDue = true;
+      setImmediate(() => {
+        this.#isStartDue = false;
+        if (this.#startOne()) this.#startReady();
+      });
     }
+  }
+
+  #startOne(): boolean {
+    const { engine, concurrency } = this.#options;
+    if (this.#ready.length === 0 || this.#running >= concurrency) return false;
+    if (this.#breaker.room() === 0) {
+      this.#handBackReady();
+      return false;
+    }
+    if (!this.#gate.take()) {
+      this.#startLater();
+      return false;
+    }
+    const delivery = this.#ready.shift() as Delivery;
+    engine.began?.(delivery.claim);
+    this.#track(this.#run(delivery));
+    return true;
   }
 
   #startLater(): void {

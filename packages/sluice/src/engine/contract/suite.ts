@@ -4,6 +4,7 @@ import { acceptingCases } from "./accepting.ts";
 import { auditingCases } from "./auditing.ts";
 import { boundsCases } from "./bounds.ts";
 import { closingCases } from "./closing.ts";
+import { crashingCases } from "./crashing.ts";
 import { deliveringCases } from "./delivering.ts";
 import { movesCases } from "./moves.ts";
 import { poisonCases } from "./poison.ts";
@@ -21,13 +22,15 @@ export type Check = (behaviour: string, show: (rig: Rig) => Promise<void>, optio
 export interface EngineUnderTest {
   readonly name: string;
   readonly newStore: NewStore;
+  /** Whether it has `crashed`: its workers may be processes that die while it goes on. */
+  readonly isToldOfCrashes: boolean;
   /** How many random histories are run, and the seed they come from. */
   readonly histories: { readonly runs: number; readonly seed: number };
 }
 
 const caseMsMax = 30_000;
 
-export function describeEngine({ name, newStore, histories }: EngineUnderTest): void {
+export function describeEngine({ name, newStore, isToldOfCrashes, histories }: EngineUnderTest): void {
   const check: Check = (behaviour, show, options) => {
     test(behaviour, { timeout: caseMsMax }, async () => {
       await using rig = await Rig.open(newStore, options);
@@ -46,6 +49,7 @@ export function describeEngine({ name, newStore, histories }: EngineUnderTest): 
     watching: watchingCases,
     restarts: restartsCases,
     poison: poisonCases,
+    ...(isToldOfCrashes && { crashing: crashingCases }),
     auditing: auditingCases,
     closing: closingCases,
   };

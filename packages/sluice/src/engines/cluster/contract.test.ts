@@ -40,7 +40,12 @@ after(async () => {
   await Promise.all([postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
 });
 
-describeEngine({ name: "cluster", newStore, histories: { runs: Number(runs), seed: Number(seed) } });
+describeEngine({
+  name: "cluster",
+  newStore,
+  isToldOfCrashes: false,
+  histories: { runs: Number(runs), seed: Number(seed) },
+});
 
 const WAITING: Statement = {
   name: "test-waiting",

@@ -12,6 +12,7 @@ export type WriterCall =
   | { readonly verb: "abandon"; readonly call: number; readonly deliver: number }
   | { readonly verb: "settle"; readonly call: number; readonly claim: Claim; readonly outcome: Outcome }
   | { readonly verb: "retry"; readonly call: number; readonly claim: Claim; readonly options: RetryOptions }
+  | { readonly verb: "crashed"; readonly call: number; readonly claim: Claim }
   | { readonly verb: "replay" | "cancel"; readonly call: number; readonly id: RequestId }
   | { readonly verb: "replayMany"; readonly call: number; readonly filter: ReplayFilter }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }

@@ -35,6 +35,7 @@ describe("a commit that fails for want of room", () => {
       store: { db, queues, chains: new Chains(db), seqs: new SeqSource(-1), now: Date.now },
       nextToken: () => (token += 1),
       post: (message) => posted.emit("message", message),
+      crashesMax: 5,
       accepting: () => undefined,
     });
     loop.take([{ verb: "deliver", call: 1, queue: "q", max: 5 }]);

@@ -4,6 +4,7 @@ import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
+import { prepareCrashed } from "./crash.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
 import { prepareMoves } from "./moves.ts";
@@ -17,6 +18,8 @@ export interface CommitLoopOptions {
   readonly store: Store;
   readonly nextToken: () => number;
   readonly post: Post;
+  /** Crashes after which a request is buried. */
+  readonly crashesMax: number;
   /** Why nothing can be accepted now, if so: too little room on the disk. */
   readonly accepting: () => SluiceError | undefined;
 }
@@ -39,6 +42,7 @@ export class CommitLoop {
   readonly #deliverer;
   readonly #settle;
   readonly #retry;
+  readonly #crashed;
   readonly #moves;
   /** Deliver calls that found nothing yet, by their number. */
   readonly #waiters = new Map<number, Waiter>();
@@ -47,7 +51,7 @@ export class CommitLoop {
   #wakeUp: NodeJS.Timeout | undefined;
   #problem: Problem | undefined;
 
-  constructor({ store, nextToken, post, accepting }: CommitLoopOptions) {
+  constructor({ store, nextToken, post, crashesMax, accepting }: CommitLoopOptions) {
     this.#store = store;
     this.#post = post;
     this.#accepting = accepting;
@@ -55,6 +59,7 @@ export class CommitLoop {
     this.#deliverer = prepareDeliver(store, nextToken);
     this.#settle = prepareSettle(store);
     this.#retry = prepareRetry(store);
+    this.#crashed = prepareCrashed(store, crashesMax);
     this.#moves = prepareMoves(store);
   }
 
@@ -162,6 +167,10 @@ export class CommitLoop {
         break;
       case "retry":
         answers.push({ call: call.call, value: this.#retry(call.claim, call.options) });
+        break;
+      case "crashed":
+        answers.push({ call: call.call, value: this.#crashed(call.claim) });
+        this.#deliverer.suspect();
         break;
       case "replay":
         answers.push({ call: call.call, value: this.#moves.replay(call.id) });

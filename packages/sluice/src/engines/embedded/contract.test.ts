@@ -10,7 +10,12 @@ import { openEmbedded } from "./open.ts";
 /** SLUICE_TEST_SEED runs the histories of a failed run again, SLUICE_TEST_RUNS runs more of them. */
 const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 100 } = process.env;
 
-describeEngine({ name: "embedded", newStore, histories: { runs: Number(runs), seed: Number(seed) } });
+describeEngine({
+  name: "embedded",
+  newStore,
+  isToldOfCrashes: true,
+  histories: { runs: Number(runs), seed: Number(seed) },
+});
 
 async function newStore(): Promise<Store> {
   const root = await temporaryFolder();

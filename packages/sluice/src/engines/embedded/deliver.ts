@@ -42,6 +42,8 @@ export interface Served {
 export interface Deliverer {
   /** Hands out what there is; who is not in the answer has to go on waiting. */
   serve(waiters: Iterable<Waiter>): readonly Served[];
+  /** There may be suspects from now on. */
+  suspect(): void;
   /** When the next scheduled request of the queue is due. */
   nextDueAt(queue: string): number | undefined;
 }
@@ -68,7 +70,7 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
   const nextDue = db.prepare(NEXT_DUE);
   const unschedule = db.prepare(UNSCHEDULE);
   const claim = db.prepare(CLAIM);
-  // Only a start finds new suspects, so once they are gone nobody needs to look again.
+  // Only a crash makes new suspects, so once they are gone nobody needs to look again before the next one.
   let hasSuspects = true;
 
   return {
@@ -79,6 +81,9 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       if (suspected !== undefined) return suspected;
       const served = open.map((waiter) => ({ waiter, deliveries: deliverBatch(rowOf(waiter.queue), waiter.max) }));
       return served.filter(({ deliveries }) => deliveries.length > 0);
+    },
+    suspect() {
+      hasSuspects = true;
     },
     nextDueAt(name) {
       const queue = rowOf(name);

@@ -23,6 +23,7 @@ import type {
   SettleResult,
 } from "../../engine/engine.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
+import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { Replayed } from "./moves.ts";
 import type { Thread } from "./thread.ts";
@@ -117,6 +118,16 @@ export class EmbeddedEngine implements Engine {
     if (result === "settled") this.#changed(claim.id, options.dueAt > this.clock.now() ? "scheduled" : "waiting");
     this.#forgetProgress(claim);
     return result;
+  }
+
+  async crashed(claim: Claim): Promise<SettleResult> {
+    this.#assertOpen();
+    const state = await this.#writer.call<Crashed>({ verb: "crashed", claim });
+    this.#forgetProgress(claim);
+    if (state === "superseded") return state;
+    if (state === "dead") this.#trafficOf(claim.queue).finishing.add(1);
+    this.#changed(claim.id, state);
+    return "settled";
   }
 
   report({ id, token }: Claim, progress: unknown): void {

@@ -67,6 +67,7 @@ function start(): void {
     store,
     nextToken: () => (token += 1),
     post: (message, transfer) => port.postMessage(message, transfer),
+    crashesMax,
     accepting: disk.refusal,
   });
   const expire = prepareExpire(store, retentionMs);

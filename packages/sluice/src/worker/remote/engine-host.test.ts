@@ -1,0 +1,244 @@
+// Worker processes without the processes: both ends on a real engine, and what they say crosses as a copy.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { temporaryFolder } from "@sluice/testing";
+import { systemClock, type Clock } from "../../core/clock.ts";
+import type { Delivery, NewRequest, Outcome } from "../../core/request.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { openEmbedded } from "../../engines/embedded/open.ts";
+import { openLog } from "../../telemetry/log.ts";
+import { EngineHost } from "./engine-host.ts";
+import type { Connection } from "./process-connection.ts";
+import { RemoteEngine } from "./remote-engine.ts";
+
+const queue = "orders";
+const done: Outcome = { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from("ok") } };
+
+interface Side {
+  readonly remote: RemoteEngine;
+  /** The process dies: what was said before has arrived. */
+  die(): Promise<void>;
+  /** The pool had to kill it. */
+  beKilled(): Promise<void>;
+  /** Resolves once the host holds it for stuck. */
+  readonly stuck: Promise<void>;
+}
+
+interface Rig extends AsyncDisposable {
+  readonly engine: Engine;
+  connect(): Side;
+  accept(count: number): Promise<void>;
+}
+
+interface Given {
+  readonly concurrency?: number;
+  readonly ratePerHour?: number;
+  readonly clock?: Clock;
+}
+
+async function openRig({ concurrency = 100, ratePerHour, clock = systemClock }: Given = {}): Promise<Rig> {
+  const folder = await temporaryFolder();
+  const queues = [{ name: queue, backlogMax: 1_000, backlogBytesMax: 2 ** 30 }];
+  const engine = await openEmbedded({ folder: folder.path, queues, diskFreeMin: 0 });
+  const log = openLog({ level: "silent", isPretty: false });
+  const hosted = [{ name: queue, concurrency, ratePerHour, burst: undefined, timeoutMs: 30_000 }];
+  const host = new EngineHost({ engine, queues: hosted, clock, log, lookEveryMs: 5 });
+  return {
+    engine,
+    connect() {
+      const { promise: stuck, resolve: onStuck } = Promise.withResolvers<void>();
+      const connection: Connection = host.connect({
+        send: (answers) => remote.receive(structuredClone(answers)),
+        onStuck: () => onStuck(),
+      });
+      const remote = new RemoteEngine({
+        clock: systemClock,
+        send: (messages) => connection.receive(structuredClone(messages)),
+        writeBegin: (record) => {
+          for (const byte of record) connection.receiveBegins(Buffer.of(byte)); // cut as unkindly as can be
+        },
+      });
+      return {
+        remote,
+        stuck,
+        die: () => connection.gone({ isCrash: true }),
+        beKilled: () => connection.gone({ isCrash: false }),
+      };
+    },
+    async accept(count) {
+      const request: NewRequest = {
+        queue,
+        key: undefined,
+        contentType: "a/b",
+        headers: undefined,
+        body: Buffer.from("x"),
+      };
+      await engine.accept(Array.from({ length: count }, () => request));
+    },
+    async [Symbol.asyncDispose]() {
+      await host.close();
+      await engine.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function take({ remote }: Side, max: number, signal = new AbortController().signal): Promise<readonly Delivery[]> {
+  return remote.deliver({ queue, max, signal });
+}
+
+/** How many there are at a time: a suspect comes alone. */
+async function takeAll(side: Side): Promise<number> {
+  const deliveries = await take(side, 100);
+  for (const { claim } of deliveries) await side.remote.settle(claim, done);
+  return deliveries.length;
+}
+
+async function countsOf({ engine }: Rig) {
+  const [status] = await engine.backlog();
+  if (status === undefined) throw new Error("the queue is known");
+  return status.counts;
+}
+
+test("bodies and results cross byte for byte", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  await rig.accept(1);
+  const [delivery] = await take(side, 1);
+  assert.deepEqual(delivery && Buffer.from(delivery.request.body), Buffer.from("x"));
+  assert.equal(delivery && (await side.remote.settle(delivery.claim, done)), "settled");
+  const result = delivery && (await rig.engine.readResult(delivery.claim.id));
+  assert.deepEqual(result && Buffer.from(result.bytes), Buffer.from("ok"));
+});
+
+test("of a process that dies what had begun has a crash on its account, and only that (I4)", async () => {
+  await using rig = await openRig();
+  await rig.accept(3);
+  for (let deaths = 0; deaths < 2; deaths += 1) {
+    const side = rig.connect();
+    const deliveries = await take(side, 3);
+    assert.equal(deliveries.length, 3);
+    side.remote.began((deliveries[1] as Delivery).claim);
+    await side.die();
+  }
+  const counts = await countsOf(rig);
+  assert.deepEqual([counts.waiting, counts.running], [3, 0]);
+  const survivor = rig.connect();
+  assert.equal(await takeAll(survivor), 1, "the suspect runs alone");
+  assert.equal(await takeAll(survivor), 2);
+});
+
+test("what had ended when the process died is not run again, nor has it a crash on its account", async () => {
+  await using rig = await openRig();
+  await rig.accept(2);
+  const side = rig.connect();
+  const [first, second] = (await take(side, 2)) as [Delivery, Delivery];
+  side.remote.began(first.claim);
+  void side.remote.settle(first.claim, done).catch(() => {});
+  side.remote.began(second.claim); // sends what was said before
+  await side.die();
+  const counts = await countsOf(rig);
+  assert.deepEqual([counts.done, counts.waiting, counts.running], [1, 1, 0]);
+});
+
+test("a process that the pool had to kill has nothing on anybody's account", async () => {
+  await using rig = await openRig();
+  await rig.accept(2);
+  for (let kills = 0; kills < 6; kills += 1) {
+    const side = rig.connect();
+    for (const { claim } of await take(side, 2)) side.remote.began(claim);
+    await side.beKilled();
+  }
+  assert.equal(await takeAll(rig.connect()), 2);
+});
+
+test("a process that does not tell the end of an attempt past its timeout is stuck, and no other", async () => {
+  let ms = 0;
+  await using rig = await openRig({ clock: { now: () => ms, monotonic: () => ms } });
+  await rig.accept(4);
+  const [stuck, slow, quick] = [rig.connect(), rig.connect(), rig.connect()];
+  const [one] = await take(stuck, 1);
+  stuck.remote.began((one as Delivery).claim);
+  const [another] = await take(quick, 1);
+  quick.remote.began((another as Delivery).claim);
+  await quick.remote.settle((another as Delivery).claim, done);
+  await take(slow, 1); // and has not begun it
+  ms = 20_000;
+  const [late] = await take(slow, 1);
+  slow.remote.began((late as Delivery).claim);
+  const stuckAt = stuck.stuck.then(() => ms);
+  for (let commits = 0; commits < 10; commits += 1) await rig.accept(1); // while these are made, the host looks
+  ms = 35_000;
+  await Promise.race([
+    stuck.stuck,
+    slow.stuck.then(() => assert.fail("slow has 15 seconds left")),
+    quick.stuck.then(() => assert.fail("quick has told the end")),
+  ]);
+  assert.equal(await stuckAt, 35_000);
+});
+
+test("concurrency holds over all processes, and the end of one makes room for another", async () => {
+  await using rig = await openRig({ concurrency: 3 });
+  await rig.accept(10);
+  const [one, other] = [rig.connect(), rig.connect()];
+  const held = await take(one, 10);
+  assert.equal(held.length, 3);
+  const waiting = take(other, 10);
+  await one.remote.retry((held[0] as Delivery).claim, { dueAt: 0, isCounted: false });
+  assert.equal((await waiting).length, 1);
+  const more = take(other, 10);
+  await one.die();
+  assert.equal((await more).length, 2);
+});
+
+test("a small burst is spread over the processes that wait", async () => {
+  await using rig = await openRig();
+  const sides = [rig.connect(), rig.connect(), rig.connect()];
+  const taken = sides.map((side) => take(side, 50));
+  await new Promise(setImmediate); // all three have asked
+  await new Promise(setImmediate);
+  await rig.accept(6);
+  assert.deepEqual(
+    (await Promise.all(taken)).map(({ length }) => length),
+    [2, 2, 2],
+  );
+});
+
+test("a deliver that is abandoned resolves to nothing, and takes nothing along", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  const abort = new AbortController();
+  const abandoned = take(side, 5, abort.signal);
+  await new Promise(setImmediate);
+  abort.abort();
+  assert.deepEqual(await abandoned, []);
+  await rig.accept(2);
+  assert.equal(await takeAll(side), 2);
+});
+
+test("starts come out of one rate for all processes", async () => {
+  await using rig = await openRig({ ratePerHour: 3_600 });
+  const ask = { queue, ratePerHour: 3_600, burst: undefined, wanted: 5 };
+  const first = await rig.connect().remote.starts(ask);
+  const second = await rig.connect().remote.starts(ask);
+  assert.equal(first.granted, 1);
+  assert.equal(second.granted, 0);
+  assert.ok(second.retryMs > 500 && second.retryMs <= 1_000, `${second.retryMs} ms`);
+});
+
+test("a process is present for its queues until it is gone", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  using _presence = side.remote.attend(queue);
+  await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after the attend
+  assert.equal((await rig.engine.backlog())[0]?.workers, 1);
+  await side.die();
+  assert.equal((await rig.engine.backlog())[0]?.workers, 0);
+});
+
+test("an error of the engine arrives with its code", async () => {
+  await using rig = await openRig();
+  const { remote } = rig.connect();
+  const { signal } = new AbortController();
+  await assert.rejects(remote.deliver({ queue: "nobody's", max: 1, signal }), { code: "unknown-queue" });
+});

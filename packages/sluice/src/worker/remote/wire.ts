@@ -1,0 +1,43 @@
+// What crosses between a worker process and the process that has the engine, many of each in one message.
+import type { ErrorCode } from "../../core/errors.ts";
+import type { Claim, Outcome } from "../../core/request.ts";
+import type { RetryOptions, StartsAsk } from "../../engine/engine.ts";
+
+/** Those with a number get an answer. */
+export type FromWorker =
+  | { readonly verb: "deliver"; readonly call: number; readonly queue: string; readonly max: number }
+  /** Ends a deliver that waits; answered only through that deliver's own answer. */
+  | { readonly verb: "abandon"; readonly deliver: number }
+  | { readonly verb: "settle"; readonly call: number; readonly claim: Claim; readonly outcome: Outcome }
+  | { readonly verb: "retry"; readonly call: number; readonly claim: Claim; readonly options: RetryOptions }
+  | { readonly verb: "starts"; readonly call: number; readonly ask: StartsAsk }
+  /** The progress is JSON: what a handler reports need not be fit to cross. */
+  | { readonly verb: "report"; readonly claim: Claim; readonly progress: string | undefined }
+  | { readonly verb: "attend" | "leave"; readonly queue: string };
+
+export interface Answer {
+  readonly call: number;
+  readonly value?: unknown;
+  readonly error?: { readonly code: ErrorCode; readonly message: string };
+}
+
+/** A begin is a claim's token on a pipe of its own: eight bytes, a double, little end first. */
+const beginBytes = 8;
+
+export function writeBegin(token: number): Buffer {
+  const record = Buffer.allocUnsafe(beginBytes);
+  record.writeDoubleLE(token);
+  return record;
+}
+
+/** Reads begins from a stream of bytes, wherever it is cut. */
+export class BeginReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  read(chunk: Buffer): readonly number[] {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const whole = bytes.length - (bytes.length % beginBytes);
+    this.#rest = bytes.subarray(whole);
+    return Array.from({ length: whole / beginBytes }, (_, index) => bytes.readDoubleLE(index * beginBytes));
+  }
+}
