@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Random } from "./random.ts";
+import type { Random } from "../packages/sluice/src/core/seeded-random.ts";
 
 /** What a client sends: a key and a body, told apart by the body's hash. */
 export interface Parcel {

@@ -1,7 +1,7 @@
 // Plays scenarios and says what came of each: a table, and a verdict.
 import { forbidden } from "./checker.ts";
 import type { EngineName } from "./engines.ts";
-import { seededRandom } from "./random.ts";
+import { seededRandom } from "../packages/sluice/src/core/seeded-random.ts";
 import { SkippedError, type Played, type Scenario } from "./scenario.ts";
 
 export interface Result {

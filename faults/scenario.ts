@@ -1,5 +1,5 @@
 import type { Figures } from "./checker.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../packages/sluice/src/core/seeded-random.ts";
 
 export interface Scenario {
   readonly name: string;

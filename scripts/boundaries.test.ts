@@ -39,6 +39,8 @@ const planted: ReadonlyArray<readonly [file: string, line: string]> = [
   [`${src}/worker/planted.ts`, `import { env } from "node:process";`],
   [`${src}/autoscaler/planted.ts`, `import "../worker/worker.ts";`],
   [`${src}/planner/planted.ts`, `import type { Engine } from "../engine/engine.ts";`],
+  [`${src}/rehearsal/planted.ts`, `import "../gateway/gateway.ts";`],
+  [`${src}/rehearsal/planted.ts`, `import { startSluice } from "@sluice/testing";`],
   [`${src}/config/planted.ts`, `import { worker } from "../worker/worker.ts";`],
   [`${src}/cli/planted.ts`, `import "../../../../testing/index.ts";`],
   [`${src}/elsewhere/planted.ts`, `export const layer = "unknown";`],
@@ -62,6 +64,7 @@ const allowed: ReadonlyArray<readonly [file: string, line: string]> = [
   [`${src}/gateway/planted.ts`, `import fastify from "fastify";`],
   [`${src}/config/planted.ts`, `import type { Worker } from "../worker/worker.ts";`],
   [`${src}/cli/planted.ts`, `import { Client } from "@sluice/client";`],
+  [`${src}/rehearsal/planted.ts`, `import { Client } from "@sluice/client";`],
   [`${src}/core/planted.test.ts`, `import "../gateway/gateway.ts";`],
 ];
 

@@ -10,6 +10,8 @@ interface Layer {
   readonly oursTypes?: readonly string[];
   /** Packages and `node:` modules from outside; everything when not given. */
   readonly outside?: readonly string[];
+  /** Whether it speaks to a gateway over HTTP, as its clients do. */
+  readonly isClient?: true;
 }
 
 /** A file belongs to the longest name that its folder starts with. */
@@ -24,6 +26,7 @@ const layers: Readonly<Record<string, Layer>> = {
   worker: { ours: ["engine", "core", "telemetry"] },
   autoscaler: { ours: ["engine", "core", "telemetry"] },
   planner: { ours: ["core"] },
+  rehearsal: { ours: ["core", "planner"], isClient: true },
   config: { ours: ["core"], oursTypes: ["engine", "worker"] },
   cli: { ours: "*" },
   "index.ts": { ours: "*" },
@@ -57,6 +60,7 @@ function violationsOf(file: string, source: string): string[] {
 function isAllowed(file: string, { name, layer, found }: { name: string; layer: Layer; found: Import }): boolean {
   const { specifier, isType } = found;
   if (specifier === "process" || specifier === "node:process") return name === "cli" || name === "config";
+  if (specifier === "@sluice/client" && layer.isClient) return true;
   if (specifier === "sluice" || specifier.startsWith("@sluice/")) return layer.ours === "*";
   if (!/^[.#]/.test(specifier)) return layer.outside?.includes(specifier) ?? true;
   const imported = resolve(file, specifier);

@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { lastingPort, sluiceCommand, startPostgres, startRabbitmq, startRedis } from "@sluice/testing";
 import { catchErrors, type ClusterFlags } from "./flags.ts";
@@ -25,10 +25,17 @@ async function supervise({ data, config, port, gateways, workers }: ClusterFlags
   if (migrated !== 0) return migrated;
   const roles = [run("gateway", "--port", port, "--replicas", gateways), run("worker", "--replicas", workers)];
   const ends = roles.map(endOf);
+  await using _pids = await writePids(join(data, "processes.json"), roles);
   // A role that ends by itself has said why, and takes the others along.
   await Promise.race([released, ...ends]);
   for (const role of roles) role.kill("SIGTERM");
   return Math.max(...(await Promise.all(ends)));
+}
+
+/** For `sluice rehearse --kill gateway,worker --pids …`; the file is there for as long as the processes are. */
+async function writePids(file: string, [gateway, worker]: readonly ChildProcess[]): Promise<AsyncDisposable> {
+  await writeFile(file, `${JSON.stringify({ gateway: gateway?.pid, worker: worker?.pid })}\n`);
+  return { [Symbol.asyncDispose]: () => rm(file) };
 }
 
 async function endOf(child: ChildProcess): Promise<number> {

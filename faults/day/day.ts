@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { sluiceCommand, temporaryFolder } from "@sluice/testing";
-import { seededRandom } from "../random.ts";
+import { seededRandom } from "../../packages/sluice/src/core/seeded-random.ts";
 import { Books, readBooks } from "./books.ts";
 import { openClusterStage } from "./cluster-day-stage.ts";
 import { readDayLog } from "./day-logs.ts";

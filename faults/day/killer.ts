@@ -1,5 +1,5 @@
 // Kills each process of the stage so many times, spread over the day at random.
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Victim } from "./victim.ts";
 import type { Watch } from "./watch.ts";
 

@@ -1,7 +1,7 @@
 // What the day's client sends: a request for each number, told by the seed alone, so that nobody has to keep two
 // million of them.
 import { hash } from "node:crypto";
-import { seededRandom } from "../random.ts";
+import { seededRandom } from "../../packages/sluice/src/core/seeded-random.ts";
 
 export interface Parcels {
   readonly total: number;

@@ -15,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import { readJournal } from "./journal.ts";
 import { inodeOf, undoNaming } from "./names.ts";
 import { loseUnsynced, type KeepChanges, type PagedFile } from "./pages.ts";

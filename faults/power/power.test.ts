@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
-import { seededRandom } from "../random.ts";
+import { seededRandom } from "../../packages/sluice/src/core/seeded-random.ts";
 import { PowerSupply, type Loss, type Survival } from "./power-supply.ts";
 import type { NamesDurableBy } from "./unsynced.ts";
 

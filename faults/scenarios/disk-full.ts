@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parcelOf, type Parcel } from "../parcel.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { smallDisk } from "../small-disk.ts";

@@ -1,6 +1,6 @@
 // Sluice is killed again and again, at a point of its code or from outside, while a client sends.
 import { parcelSource } from "../parcel.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { Stage, type StageOptions } from "../stage.ts";

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { temporaryFolder } from "@sluice/testing";
 import { parcelSource } from "../parcel.ts";
 import { PowerSupply, type Loss, type Survival } from "../power/power-supply.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { Stage } from "../stage.ts";

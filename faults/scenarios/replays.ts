@@ -1,7 +1,7 @@
 // Dead requests that are run again: killed inside a replay, and replayed twice at once.
 import { isBrokenOff } from "../readings.ts";
 import { parcelSource } from "../parcel.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
 import { Stage, stopGracefully } from "../stage.ts";

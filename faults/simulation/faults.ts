@@ -1,6 +1,6 @@
 // Small faults, drawn for each statement, publish and acknowledgement: lost connections before and after, answers that
 // come late, confirms that never come, deadlocks, a process that dies between two steps.
-import { seededRandom, type Random } from "../random.ts";
+import { seededRandom, type Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import { Refusal } from "./ledger/model.ts";
 import type { Answer } from "./ledger/session.ts";
 import type { Wire } from "./wire.ts";

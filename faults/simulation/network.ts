@@ -1,5 +1,5 @@
 // The ways between processes and servers: how long they take, and which are silent now.
-import type { Random } from "../random.ts";
+import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Process } from "./process.ts";
 import type { Time } from "./time.ts";
 import type { ServerName, Wire } from "./wire.ts";

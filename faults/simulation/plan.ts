@@ -1,5 +1,5 @@
 // What happens in a history, drawn from its seed: what is sent and asked for, and the great faults with their moments.
-import { seededRandom, type Random } from "../random.ts";
+import { seededRandom, type Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Role } from "./process.ts";
 import type { ServerName } from "./wire.ts";
 import { queues } from "./world.ts";

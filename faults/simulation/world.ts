@@ -1,5 +1,5 @@
 // One history's world: time, chance, network, servers, processes, and who checks what happens in it.
-import { seededRandom, type Random } from "../random.ts";
+import { seededRandom, type Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import { BrokerServer } from "./broker.ts";
 import { CacheServer } from "./cache.ts";
 import { Checks } from "./checks.ts";

@@ -1,7 +1,7 @@
 // Processes of the cluster are killed again and again, at a point of their code or from outside, while a client sends.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Played } from "../../scenario.ts";
-import { seededRandom, type Random } from "../../random.ts";
+import { seededRandom, type Random } from "../../../packages/sluice/src/core/seeded-random.ts";
 import {
   underLoad,
   type ClusterPlayOptions,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { lastingPort, startPostgres, temporaryFolder, type Postgres } from "@sluice/testing";
 import { PowerSupply, type Survival } from "../../power/power-supply.ts";
-import type { Random } from "../../random.ts";
+import type { Random } from "../../../packages/sluice/src/core/seeded-random.ts";
 import {
   underLoad,
   type ClusterPlayOptions,

@@ -12,6 +12,7 @@ import { registerMigrate } from "./migrate.ts";
 import { registerMove } from "./move.ts";
 import { registerPlan } from "./plan.ts";
 import { registerQueues } from "./queues.ts";
+import { registerRehearse } from "./rehearse.ts";
 import { run } from "./run.ts";
 import { registerSend } from "./send.ts";
 import { registerUp } from "./up.ts";
@@ -71,6 +72,7 @@ for (const register of [
   registerDead,
   registerAudit,
   registerPlan,
+  registerRehearse,
   registerInit,
 ]) {
   register(program);

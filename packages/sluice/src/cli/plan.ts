@@ -1,7 +1,6 @@
 // `sluice plan`: what a day will cost, before it comes.
-import { readFile, writeFile } from "node:fs/promises";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { formatDuration, parseRate, parseSize } from "../core/duration.ts";
+import { formatDuration, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
@@ -9,10 +8,19 @@ import { plan, samplesOf, type Plan, type PlanOptions, type Run } from "../plann
 import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
 import { seriesOf, type Point } from "../planner/series.ts";
 import type { Sample } from "../planner/simulate.ts";
-import { CommandError, exitCodes, usageError } from "./failure.ts";
+import { CommandError, usageError } from "./failure.ts";
 import { catchInterrupts } from "./interrupt.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, clientOf, countFlag, durationFlag, type ServerOptions } from "./server-options.ts";
+import {
+  addServerOptions,
+  clientOf,
+  countFlag,
+  durationFlag,
+  parsedFlag,
+  rateFlag,
+  type ServerOptions,
+} from "./server-options.ts";
+import { readText, writeText } from "./text-file.ts";
 
 interface PlanFlags extends ServerOptions {
   readonly arrivals?: string;
@@ -145,13 +153,6 @@ async function readArrivals(flags: PlanFlags): Promise<Arrivals> {
   });
 }
 
-async function readText(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((cause: unknown) => {
-    const details = { code: "unreadable", exitCode: exitCodes.failed, cause };
-    throw new CommandError(`cannot read ${file}: ${messageOf(cause)}`, details);
-  });
-}
-
 async function readHistory(queue: string, flags: PlanFlags): Promise<readonly number[]> {
   using interrupts = catchInterrupts();
   const client = clientOf(flags);
@@ -167,10 +168,7 @@ async function readHistory(queue: string, flags: PlanFlags): Promise<readonly nu
 
 async function writeSvg(file: string, run: Run, samples: readonly Sample[]): Promise<void> {
   const title = `A day with ${replicasText(run.replicas)}: ${formatCount(run.peakBacklog)} waiting at the peak`;
-  await writeFile(file, drawPlan(samples, title)).catch((cause: unknown) => {
-    const details = { code: "unwritable", exitCode: exitCodes.failed, cause };
-    throw new CommandError(`cannot write ${file}: ${messageOf(cause)}`, details);
-  });
+  await writeText(file, drawPlan(samples, title));
 }
 
 /** The `plan` shape of the API. */
@@ -237,20 +235,8 @@ function replicasText(replicas: number): string {
   return replicas === 1 ? "1 replica" : `${replicas} replicas`;
 }
 
-function rateFlag(text: string): number {
-  return read(() => parseRate(text));
-}
-
 function sizeFlag(text: string): number {
-  return read(() => parseSize(text));
-}
-
-function read<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new InvalidArgumentError(`${messageOf(error)}.`);
-  }
+  return parsedFlag(() => parseSize(text));
 }
 
 function positiveDurationFlag(text: string): number {

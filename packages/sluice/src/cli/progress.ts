@@ -15,10 +15,13 @@ export interface Extent {
 
 /** Shows the extent until disposed. */
 export function showProgress(extent: () => Extent): Disposable {
+  return showStatus(() => (process.stderr.isTTY ? barOf(extent()) : textOf(extent())));
+}
+
+/** Shows a line of status until disposed. */
+export function showStatus(status: () => string): Disposable {
   const { stderr } = process;
-  const draw = stderr.isTTY
-    ? () => stderr.write(`\r\x1b[K${barOf(extent())}`)
-    : () => stderr.write(`${textOf(extent())}\n`);
+  const draw = stderr.isTTY ? () => stderr.write(`\r\x1b[K${status()}`) : () => stderr.write(`${status()}\n`);
   const timer = setInterval(draw, stderr.isTTY ? barMs : lineMs);
   return {
     [Symbol.dispose]() {

@@ -3,7 +3,7 @@ import { SluiceClient } from "@sluice/client";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { readSecret } from "../config/secret.ts";
 import { messageOf } from "../core/errors.ts";
-import { parseDuration } from "../core/duration.ts";
+import { parseDuration, parseRate } from "../core/duration.ts";
 
 export interface ServerOptions {
   readonly url: string;
@@ -44,7 +44,7 @@ export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 
   });
 }
 
-function parseUrl(text: string): string {
+export function parseUrl(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === "http:" || url?.protocol === "https:") return text;
   throw new InvalidArgumentError(`Expected a URL such as http://127.0.0.1:8080, got "${text}".`);
@@ -52,8 +52,18 @@ function parseUrl(text: string): string {
 
 /** A flag's duration in milliseconds; a bare number is seconds. */
 export function durationFlag(text: string): number {
+  return parsedFlag(() => parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text));
+}
+
+/** A flag's rate, an hour. */
+export function rateFlag(text: string): number {
+  return parsedFlag(() => parseRate(text));
+}
+
+/** What a flag parses to; commander is told why it does not. */
+export function parsedFlag<T>(parse: () => T): T {
   try {
-    return parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text);
+    return parse();
   } catch (error) {
     throw new InvalidArgumentError(`${messageOf(error)}.`);
   }

@@ -13,8 +13,8 @@ import { openLog } from "../telemetry/log.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
 import { openWorker } from "../worker/worker.ts";
 import { parseArrivals } from "./arrivals.ts";
+import { backlogAt } from "./backlog-at.ts";
 import { plan, samplesOf, type PlanOptions } from "./plan.ts";
-import type { Sample } from "./simulate.ts";
 
 const queue = "orders";
 const hourMs = 3_600_000;
@@ -108,13 +108,4 @@ async function send(engine: Engine, count: number): Promise<void> {
   const request = { queue, key: undefined, contentType: "text/plain", headers: undefined, body: Buffer.from("x") };
   const result = await engine.accept(Array.from({ length: count }, () => request));
   assert.equal(result.kind, "accepted");
-}
-
-function backlogAt(samples: readonly Sample[], atMs: number): number {
-  const index = samples.findIndex((sample) => sample.atMs >= atMs);
-  const [before, after] = [samples[index - 1], samples[index]];
-  if (before === undefined || after === undefined) return 0;
-  const share = (atMs - before.atMs) / (after.atMs - before.atMs);
-  const [from, to] = [before.arrived - before.served, after.arrived - after.served];
-  return from + share * (to - from);
 }

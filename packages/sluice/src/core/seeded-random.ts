@@ -22,6 +22,6 @@ export function seededRandom(seed: number, name: string): Random {
 
 function hash(text: string): number {
   let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
+  for (const byte of new TextEncoder().encode(text)) value = Math.imul(value ^ byte, 0x01000193);
   return value;
 }

@@ -1,0 +1,153 @@
+// Asks for every request of the books over HTTP: its outcome, its result, its body. What was sent without an answer is
+// sent once more under its key, and has to get the id of its receipt.
+import { setTimeout as delay } from "node:timers/promises";
+import { SluiceClientError, type SluiceClient } from "@sluice/client";
+import type { Clock } from "../core/clock.ts";
+import type { Books } from "./books.ts";
+import type { Payloads } from "./payloads.ts";
+import { hashOf } from "./watch.ts";
+
+export interface ReadBackOptions {
+  readonly clients: readonly [SluiceClient, ...SluiceClient[]];
+  readonly queue: string;
+  readonly books: Books;
+  readonly payloads: Payloads;
+  readonly keyOf: (number: number) => string;
+  /** Whether each result has to be its body again. */
+  readonly isEcho: boolean;
+  /** What results were before, by request number. */
+  readonly seenResults: ReadonlyMap<number, string>;
+  readonly clock: Clock;
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Found {
+  done: number;
+  dead: number;
+  cancelled: number;
+  /** Accepted, and without an outcome when patience ended. */
+  unfinished: number;
+  /** Accepted, and not there. */
+  lost: number;
+  /** The stored body, or the result of an echo, is not what was sent. */
+  mismatched: number;
+  /** The result is not what it was before. */
+  changed: number;
+  /** A key with a second id. */
+  doubled: number;
+  /** The first few ids of what is wrong, with what it is. */
+  readonly wrong: string[];
+}
+
+type Verdict = Exclude<keyof Found, "wrong" | "changed">;
+
+const readersMax = 16;
+const againAfterMs = 200;
+const namedMax = 10;
+
+export async function readBack(options: ReadBackOptions): Promise<Found> {
+  const found: Found = {
+    done: 0,
+    dead: 0,
+    cancelled: 0,
+    unfinished: 0,
+    lost: 0,
+    mismatched: 0,
+    changed: 0,
+    doubled: 0,
+    wrong: [],
+  };
+  await readAll(options, found);
+  for (const number of options.books.uncertain) await sendAgain(number, options, found);
+  return found;
+}
+
+async function readAll(options: ReadBackOptions, found: Found): Promise<void> {
+  const { books, clock, patienceMs, signal } = options;
+  let left: Iterable<readonly [number, string]> = books.receipts();
+  let leftBefore = Number.POSITIVE_INFINITY;
+  for (let movedAt = clock.monotonic(); ;) {
+    const unfinished = await readRound(left, options, found);
+    if (unfinished.length === 0) return;
+    if (unfinished.length < leftBefore) movedAt = clock.monotonic();
+    if (clock.monotonic() - movedAt > patienceMs) {
+      found.unfinished = unfinished.length;
+      found.wrong.push(...unfinished.slice(0, namedMax).map(([, id]) => `unfinished ${id}`));
+      return;
+    }
+    [left, leftBefore] = [unfinished, unfinished.length];
+    await delay(againAfterMs, undefined, { signal });
+  }
+}
+
+/** Gives back those without an outcome yet. */
+async function readRound(
+  receipts: Iterable<readonly [number, string]>,
+  options: ReadBackOptions,
+  found: Found,
+): Promise<(readonly [number, string])[]> {
+  const unfinished: (readonly [number, string])[] = [];
+  const next = receipts[Symbol.iterator]();
+  const read = async (turn: number): Promise<void> => {
+    const client = options.clients[turn % options.clients.length] ?? options.clients[0];
+    for (let step = next.next(); step.done !== true; step = next.next()) {
+      const verdict = await readOne(step.value, { client, options, found });
+      if (verdict === "unfinished") unfinished.push(step.value);
+      else note(found, verdict, step.value[1]);
+    }
+  };
+  await Promise.all(Array.from({ length: readersMax }, (_, turn) => read(turn)));
+  return unfinished;
+}
+
+interface Reading {
+  readonly client: SluiceClient;
+  readonly options: ReadBackOptions;
+  readonly found: Found;
+}
+
+async function readOne([number, id]: readonly [number, string], reading: Reading): Promise<Verdict> {
+  const { client, options, found } = reading;
+  const { isEcho, payloads, seenResults, signal } = options;
+  const sent = payloads.of(number);
+  try {
+    const { bytes } = await client.result(id, { signal });
+    const before = seenResults.get(number);
+    if (before !== undefined && before !== hashOf(bytes)) {
+      found.changed += 1;
+      name(found, `changed ${id}`);
+    }
+    const back = isEcho ? bytes : (await client.body(id, { signal })).bytes;
+    return Buffer.from(back).equals(sent) ? "done" : "mismatched";
+  } catch (error) {
+    return verdictOf(error);
+  }
+}
+
+function verdictOf(error: unknown): Verdict {
+  if (!(error instanceof SluiceClientError)) throw error;
+  if (error.kind === "dead") return "dead";
+  if (error.code === "not-finished") return "unfinished";
+  if (error.code === "cancelled") return "cancelled";
+  if (error.code === "unknown-request") return "lost";
+  throw error;
+}
+
+async function sendAgain(number: number, options: ReadBackOptions, found: Found): Promise<void> {
+  const { books, clients, queue, payloads, keyOf, signal } = options;
+  const id = books.idOf(number);
+  if (id === undefined) return; // nobody promised anything
+  const { contentType } = payloads;
+  const again = await clients[0].submit(queue, payloads.of(number), { key: keyOf(number), contentType, signal });
+  if (again.id !== id) note(found, "doubled", `${id} and ${again.id}`);
+}
+
+function note(found: Found, verdict: Verdict, id: string): void {
+  found[verdict] += 1;
+  if (verdict !== "done" && verdict !== "dead" && verdict !== "cancelled") name(found, `${verdict} ${id}`);
+}
+
+function name(found: Found, what: string): void {
+  if (found.wrong.length < namedMax) found.wrong.push(what);
+}
