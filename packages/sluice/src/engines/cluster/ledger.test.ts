@@ -325,6 +325,16 @@ test("the audit counts each row once, over the slices of its statements", async 
   }
 });
 
+test("the audit ends within its time where PostgreSQL last looked at a table when it was small", async () => {
+  await using ledger = await openLedger();
+  await keepPartitions(ledger.db, now);
+  await ledger.finishMany(2_000, now - 60);
+  await ledger.db.script("ANALYZE");
+  for (let count = 59; count > 0; count -= 1) await ledger.finishMany(2_000, now - count);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done], [true, 120_000]);
+});
+
 // Claims
 
 test("a claim knows one state of each queue, though one is paused and one resumed while it waits for others", async () => {
@@ -843,7 +853,8 @@ class Ledger implements AsyncDisposable {
          SELECT id, 1, 'text/plain', 0, '' FROM unnest($1::uuid[]) AS i (id)
        ), finished AS (INSERT INTO sluice.outcomes (id, queue, state, attempts, finished_at)
          SELECT id, 1, 'done', 1, $2 FROM unnest($1::uuid[]) AS i (id))
-       INSERT INTO sluice.tallies (member, queue, accepted, done) VALUES (9, 1, $3, $3)`,
+       INSERT INTO sluice.tallies AS t (member, queue, accepted, done) VALUES (9, 1, $3, $3)
+       ON CONFLICT (member, queue) DO UPDATE SET accepted = t.accepted + $3, done = t.done + $3`,
       [ids, at, count],
     );
     await this.#link(ids, 1);
