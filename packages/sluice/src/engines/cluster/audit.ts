@@ -9,11 +9,12 @@ import type { Connected, Connection, Statement } from "./database.ts";
 import { slicesOf } from "./slices.ts";
 import { hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
+const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /**
- * Without nested loops: where a table has grown since PostgreSQL last analyzed it, the planner takes each slice for one row
- * and would look through all of one table's slice for every row of the other's.
+ * Where a table has grown since PostgreSQL last analyzed it, the planner takes each slice for one row, and would look
+ * through all of one table's slice for every row of the other's.
  */
-const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_nestloop = off";
+const AVOID_NESTED_LOOPS = "SET LOCAL enable_nestloop = off";
 const SELECT_QUEUES: Statement = {
   name: "audit-queues",
   text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,
@@ -85,6 +86,7 @@ export async function auditLedger(
   { sliceRows, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
 ): Promise<AuditReport> {
   return connection.transaction(async (snapshot) => {
+    await snapshot.script(AVOID_NESTED_LOOPS);
     const rows = await snapshot.rows<QueueRow>(SELECT_QUEUES);
     const names = new Map(rows.map(({ no, name }) => [no, name]));
     const findings = new FindingList();
