@@ -3,6 +3,7 @@ import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import { KeyRing } from "../gateway/access/key-ring.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -36,20 +37,23 @@ export async function serve(parts: Parts): Promise<Server> {
   const { role, engine, intake, work, openWork, data, log } = parts;
   const queues = parts.queues.map(({ name }) => name);
   let gateway: Gateway | undefined;
+  let keys: KeyRing | undefined;
   let workers: readonly Worker[] = [];
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
+    keys?.[Symbol.dispose]();
     await engine.close();
   };
   try {
-    gateway = intake && (await gatewayOf(parts, intake));
+    keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
+    gateway = intake && (await gatewayOf(parts, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
       : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
     const url = intake && (await gateway?.listen(intake))?.url;
-    log.info({ role, url, data, queues }, "started");
+    log.info({ role, url, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) }, "started");
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
@@ -71,7 +75,11 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
   return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
 }
 
-function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+function gatewayOf(
+  { engine, queues, log }: Parts,
+  { bodyBytesMax }: IntakeSettings,
+  keys: KeyRing | undefined,
+): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, version: manifest.version });
 }

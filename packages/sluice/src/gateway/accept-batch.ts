@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
+import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
@@ -41,8 +42,10 @@ interface BatchCall {
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
   checkIntake(context, request.raw.headers);
+  takeQuota(context, request, reply);
   const reading = context.views.freshen();
   const receipts = await readAndStore(context, queue, request.raw);
+  takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));

@@ -325,6 +325,16 @@ test("the audit counts each row once, over the slices of its statements", async 
   }
 });
 
+test("the audit ends within its time where PostgreSQL last looked at a table when it was small", async () => {
+  await using ledger = await openLedger();
+  await keepPartitions(ledger.db, now);
+  await ledger.finishMany(2_000, now - 60);
+  await ledger.db.script("ANALYZE");
+  for (let count = 59; count > 0; count -= 1) await ledger.finishMany(2_000, now - count);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done], [true, 120_000]);
+});
+
 // Claims
 
 test("a claim knows one state of each queue, though one is paused and one resumed while it waits for others", async () => {
@@ -576,6 +586,21 @@ test("an expired day is dropped with all that belongs to it, and the law holds a
     [`requests_${dayName(long)}`, `outcomes_${dayName(long)}`],
   );
   equal(count, 0);
+});
+
+test("a day is looked at slice by slice: one that waits in any of them keeps it, and each row is counted once", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const ids: RequestId[] = [];
+  for (let at = long; at < long + 5; at += 1) ids.push(await ledger.accept({ at }));
+  for (const id of ids) {
+    equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 0);
+    await ledger.finish(id, "done", { finishedAt: long + 10 });
+  }
+  equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 5);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done], [true, 5]);
 });
 
 test("one day goes at a time, the oldest first", async () => {
@@ -843,7 +868,8 @@ class Ledger implements AsyncDisposable {
          SELECT id, 1, 'text/plain', 0, '' FROM unnest($1::uuid[]) AS i (id)
        ), finished AS (INSERT INTO sluice.outcomes (id, queue, state, attempts, finished_at)
          SELECT id, 1, 'done', 1, $2 FROM unnest($1::uuid[]) AS i (id))
-       INSERT INTO sluice.tallies (member, queue, accepted, done) VALUES (9, 1, $3, $3)`,
+       INSERT INTO sluice.tallies AS t (member, queue, accepted, done) VALUES (9, 1, $3, $3)
+       ON CONFLICT (member, queue) DO UPDATE SET accepted = t.accepted + $3, done = t.done + $3`,
       [ids, at, count],
     );
     await this.#link(ids, 1);
