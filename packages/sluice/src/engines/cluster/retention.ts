@@ -27,7 +27,7 @@ const SELECT_DAYS: Statement = {
     WHERE i.inhparent = 'sluice.requests'::regclass AND c.relname ~ '^requests_\\d{8}$' ORDER BY 1`,
 };
 const IN_DAY = "id >= $1::uuid AND id < $2::uuid";
-/** The last two look at each row of the day; the first two mostly tell already. */
+/** A request stays until its callback has been made. The last two look at each row of the day; those before mostly tell already. */
 const IS_KEPT: Statement = {
   name: "retention-is-kept",
   text: `SELECT CASE
@@ -35,6 +35,7 @@ const IS_KEPT: Statement = {
         WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = s.id)) THEN true
       WHEN EXISTS (SELECT FROM (SELECT id FROM sluice.running WHERE ${IN_DAY}) n
         WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = n.id)) THEN true
+      WHEN EXISTS (SELECT FROM sluice.callbacks WHERE ${IN_DAY} AND NOT is_told) THEN true
       WHEN EXISTS (SELECT FROM sluice.outcomes WHERE ${IN_DAY} AND finished_at >= $3::bigint) THEN true
       ELSE EXISTS (SELECT FROM (SELECT id FROM sluice.requests WHERE ${IN_DAY}) r
         LEFT JOIN (SELECT id FROM sluice.outcomes WHERE ${IN_DAY}) o ON o.id = r.id WHERE o.id IS NULL)
@@ -44,6 +45,7 @@ const DELETE_KEYS = leftovers("keys");
 const DELETE_FAILURES = leftovers("failures");
 const DELETE_SCHEDULE = leftovers("schedule");
 const DELETE_RUNNING = leftovers("running");
+const DELETE_CALLBACKS = leftovers("callbacks");
 const COUNTS = `count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'dead') AS dead,
   count(*) FILTER (WHERE state = 'cancelled') AS cancelled, count(*) AS total`;
 const NOTE_EXPIRED = `UPDATE sluice.queues q SET expired_done = q.expired_done + c.done,
@@ -60,7 +62,8 @@ const DROP_REST: Statement = {
       FROM (
         SELECT id, ids FROM sluice.links_rest r WHERE last < $1::uuid AND cardinality(ids) = (
           SELECT count(*) FROM sluice.outcomes_rest o WHERE o.id = ANY (r.ids) AND o.finished_at < $2::bigint
-        ) ORDER BY id LIMIT $3::int
+        ) AND NOT EXISTS (SELECT FROM sluice.callbacks c WHERE c.id = ANY (r.ids) AND NOT c.is_told)
+        ORDER BY id LIMIT $3::int
       ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
       -- A replay may have taken one back meanwhile.
@@ -78,6 +81,7 @@ const DROP_REST: Statement = {
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
     ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
+    ), of_callbacks AS (DELETE FROM sluice.callbacks c USING gone g WHERE c.id = g.id
     ), of_running AS (DELETE FROM sluice.running n USING gone g WHERE n.id = g.id
     ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue) ${NOTE_EXPIRED}`,
 };
@@ -164,7 +168,8 @@ async function dropDay(connection: Connection, day: Day, cutoff: number): Promis
     // No outcome of the day can be taken back by a replay from here on; reading goes on until the drop.
     await inside.script(`LOCK TABLE sluice.requests_${name}, sluice.outcomes_${name} IN SHARE MODE`);
     if (await isKept(inside, day, cutoff)) return 0;
-    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING]) await inside.rows(statement, [from, before, allRows]);
+    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING, DELETE_CALLBACKS])
+      await inside.rows(statement, [from, before, allRows]);
     const total = sum(await inside.rows<Total>(COUNT_DAY, [from, before]));
     await inside.script(`DROP TABLE sluice.requests_${name}, sluice.outcomes_${name}, sluice.links_${name}`);
     return total;
@@ -173,7 +178,7 @@ async function dropDay(connection: Connection, day: Day, cutoff: number): Promis
 
 const allRows = 2_147_483_647;
 
-function leftovers(table: "keys" | "failures" | "schedule" | "running"): Statement {
+function leftovers(table: "keys" | "failures" | "schedule" | "running" | "callbacks"): Statement {
   return {
     name: `retention-delete-${table}`,
     text: `WITH gone AS (
