@@ -9,8 +9,11 @@ import { crashPoint } from "../engine/crash-point.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 
+/** What it needs of an engine. */
+export type RelayEngine = Pick<Engine, "callbacksDue" | "callbacksTold" | "read" | "readResult" | "accept">;
+
 export interface CallbackRelayOptions {
-  readonly engine: Engine;
+  readonly engine: RelayEngine;
   /** Whether this process is the one to do it; always unless given. */
   readonly leads?: (() => Promise<boolean>) | undefined;
   readonly log: Logger;
