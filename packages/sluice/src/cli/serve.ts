@@ -5,6 +5,7 @@ import { CallbackRelay } from "../callbacks/relay.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Leadership } from "../engine/leadership.ts";
+import { KeyRing } from "../gateway/access/key-ring.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -47,6 +48,7 @@ export async function serve(parts: Parts): Promise<Server> {
   const queues = parts.queues.map(({ name }) => name);
   let gateway: Gateway | undefined;
   let workers: Worker[] = [];
+  let keys: KeyRing | undefined;
   let relay: CallbackRelay | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
@@ -54,10 +56,12 @@ export async function serve(parts: Parts): Promise<Server> {
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
     await callbacks?.leadership?.[Symbol.asyncDispose]();
+    keys?.[Symbol.dispose]();
     await engine.close();
   };
   try {
-    gateway = intake && (await gatewayOf(parts, intake));
+    keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
+    gateway = intake && (await gatewayOf(parts, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
       : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
@@ -67,7 +71,7 @@ export async function serve(parts: Parts): Promise<Server> {
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
     const url = intake && (await gateway?.listen(intake))?.url;
-    log.info({ role, url, data, queues }, "started");
+    log.info({ role, url, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) }, "started");
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
@@ -89,7 +93,11 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
   return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
 }
 
-function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+function gatewayOf(
+  { engine, queues, log }: Parts,
+  { bodyBytesMax }: IntakeSettings,
+  keys: KeyRing | undefined,
+): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, version: manifest.version });
 }

@@ -12,6 +12,8 @@ export interface SluiceConfig {
   readonly host?: string;
   /** `8080`. */
   readonly port?: number;
+  /** The file of the API keys, which `sluice keys` writes; `keys.json` in the data folder. */
+  readonly keys?: string;
   /** How long finished requests are kept with their results and keys; `"7d"`. */
   readonly retention?: string;
   /** The largest body; `"1MiB"`. */
@@ -123,6 +125,7 @@ export interface Overrides {
   readonly data?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
+  readonly keys?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;
   readonly diskFreeMin?: string | undefined;
@@ -148,6 +151,8 @@ export interface Overrides {
 export interface IntakeSettings {
   readonly host: string;
   readonly port: number;
+  /** The file of the API keys; without it whoever reaches the port is let in. */
+  readonly keys: string;
   readonly bodyBytesMax: number;
 }
 

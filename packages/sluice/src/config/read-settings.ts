@@ -1,5 +1,7 @@
 // What each command is to do: flags and environment before the file before defaults.
+import { existsSync } from "node:fs";
 import { isIPv4 } from "node:net";
+import { join } from "node:path";
 import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
 import { servedQueues } from "./config.ts";
@@ -28,6 +30,7 @@ const fileFields = [
   "data",
   "host",
   "port",
+  "keys",
   "retention",
   "bodyMax",
   "diskFreeMin",
@@ -48,7 +51,7 @@ export function readUp(sources: Sources): UpSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
   return {
     ...intakeOf(sources),
-    data: overrides.data ?? file?.data ?? "./data",
+    data: dataFolder(sources),
     retentionMs: retentionMs(sources),
     diskFreeMin: readOptional("diskFreeMin", parseSize, overrides.diskFreeMin ?? file?.diskFreeMin),
     graceMs: graceMs(sources),
@@ -79,14 +82,26 @@ export function readCluster(sources: Sources): ClusterSettings {
   return { servers: serversOf(sources), queues: queues.map(({ name }) => name) };
 }
 
-function intakeOf({ file, overrides }: Sources): IntakeSettings {
+/** The file of the API keys, whether it exists or not. */
+export function readKeysPlace({ file, overrides }: Sources): string {
+  return overrides.keys ?? file?.keys ?? join(dataFolder({ file, overrides }), "keys.json");
+}
+
+function intakeOf(sources: Sources): IntakeSettings {
+  const { file, overrides } = sources;
   const host = overrides.host ?? file?.host ?? "127.0.0.1";
-  assertLoopback(host);
+  const keys = readKeysPlace(sources);
+  assertKeysOrLoopback(host, { keys, isNamed: (overrides.keys ?? file?.keys) !== undefined });
   return {
     host,
+    keys,
     port: readInteger("port", overrides.port ?? file?.port ?? 8080, { least: 0, most: 65_535 }),
     bodyBytesMax: read("bodyMax", parseSize, overrides.bodyMax ?? file?.bodyMax ?? "1MiB"),
   };
+}
+
+function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): string {
+  return overrides.data ?? file?.data ?? "./data";
 }
 
 function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
@@ -166,8 +181,18 @@ function withScalingFlags(
   );
 }
 
+interface KeysPlace {
+  readonly keys: string;
+  /** Whether somebody said that the keys are there. */
+  readonly isNamed: boolean;
+}
+
 /** Without API keys nobody but this machine may reach the gateway. */
-function assertLoopback(host: string): void {
+function assertKeysOrLoopback(host: string, { keys, isNamed }: KeysPlace): void {
+  if (existsSync(keys)) return;
+  if (isNamed) throw wrong("keys", "must be a file that exists; make a key with sluice keys create", keys);
   const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
-  if (!isLoopback) throw wrong("host", "must be a loopback address while there are no API keys", host);
+  if (isLoopback) return;
+  const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${keys}`;
+  throw wrong("host", rule, host);
 }

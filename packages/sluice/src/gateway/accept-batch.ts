@@ -6,6 +6,7 @@ import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
+import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { intakeQueueNamed } from "./context.ts";
@@ -57,8 +58,10 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const { headers } = request.raw;
   checkIntake(context, headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
+  takeQuota(context, request, reply);
   const reading = context.views.freshen();
   const receipts = await readAndStore(context, { queue, callback }, request.raw);
+  takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));

@@ -6,6 +6,7 @@ import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
+import { takeQuota } from "./access/quota.ts";
 import { readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { intakeQueueNamed } from "./context.ts";
@@ -54,6 +55,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const { raw } = request;
   const { headers } = raw;
   checkIntake(context, headers);
+  takeQuota(context, request, reply);
   const key = keyOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   const reading = context.views.freshen();

@@ -8,6 +8,8 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { addGate } from "./access/gate.ts";
+import type { KeyRing } from "./access/key-ring.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -49,6 +51,8 @@ export interface GatewayQueue {
 
 export interface GatewayOptions {
   readonly engine: Engine;
+  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
+  readonly keys?: KeyRing | undefined;
   readonly queues: readonly GatewayQueue[];
   readonly limits: GatewayLimits;
   readonly clock: Clock;
@@ -76,6 +80,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
@@ -90,10 +95,11 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, keys, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
+    keys,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views: new QueueViews({ engine, clock, log, ratesPerHour }),
     admission: new Admission(engine),

@@ -611,6 +611,21 @@ test("an expired day is dropped with all that belongs to it, and the law holds a
   equal(count, 0);
 });
 
+test("a day is looked at slice by slice: one that waits in any of them keeps it, and each row is counted once", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const ids: RequestId[] = [];
+  for (let at = long; at < long + 5; at += 1) ids.push(await ledger.accept({ at }));
+  for (const id of ids) {
+    equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 0);
+    await ledger.finish(id, "done", { finishedAt: long + 10 });
+  }
+  equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 5);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done], [true, 5]);
+});
+
 test("one day goes at a time, the oldest first", async () => {
   await using ledger = await openLedger();
   const days = [12, 11, 10].map((days) => now - days * dayMs);
