@@ -6,6 +6,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from "fastify";
+import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
@@ -36,12 +37,19 @@ declare module "fastify" {
   }
 }
 
+export interface QueueCallback {
+  /** For requests that name none. */
+  readonly url: string | undefined;
+}
+
 /** A configured queue, ready to take requests. */
 export interface IntakeQueue {
   readonly name: string;
   readonly ratePerHour: number | undefined;
   readonly timeoutMs: number;
   readonly checkSchema: SchemaCheck | undefined;
+  /** Absent where it takes no callbacks. */
+  readonly callback: QueueCallback | undefined;
   readonly goal: ScalingGoal;
   readonly scaling: QueueScaling;
 }
@@ -69,6 +77,12 @@ export function configuredQueue({ queues }: GatewayContext, name: string): Intak
   const queue = queues.get(name);
   if (queue === undefined) throw unknownQueue(name);
   return queue;
+}
+
+/** A queue that takes requests from outside: the callbacks' own takes none, or anybody could have anything signed. */
+export function intakeQueueNamed(context: GatewayContext, name: string): IntakeQueue {
+  if (name !== callbackQueue) return configuredQueue(context, name);
+  throw new SluiceError("unknown-queue", `queue "${name}" takes no requests but Sluice's own`);
 }
 
 export function unknownQueue(name: string): SluiceError {

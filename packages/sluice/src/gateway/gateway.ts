@@ -16,7 +16,7 @@ import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
@@ -43,6 +43,8 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
@@ -112,13 +114,15 @@ function createContext({ engine, keys, queues, limits, clock, log, version }: Ga
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
   const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };
