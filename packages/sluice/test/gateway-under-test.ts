@@ -8,6 +8,7 @@ import type { Delivery, Outcome } from "../src/core/request.ts";
 import type { Engine, QueueBounds } from "../src/engine/engine.ts";
 import { openEmbedded } from "../src/engines/embedded/open.ts";
 import { openLog } from "../src/telemetry/log.ts";
+import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
 
@@ -55,6 +56,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,
       log: openLog({ level: "silent", isPretty: false }),
+      meter: new Meter(),
       version: "1.2.3",
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });

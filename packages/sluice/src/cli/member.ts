@@ -21,14 +21,18 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
   const name = `${role} ${process.pid} on ${hostname()}`;
   const memberLog = log.child({ name });
   await runRole(async () => {
-    const [{ serve }, { openCluster }] = await Promise.all([
+    const [{ serve }, { openCluster }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
       import("../engines/cluster/open.ts"),
+      import("../engine/measured.ts"),
+      import("../telemetry/meter.ts"),
     ]);
     const { servers, queues, retentionMs } = settings;
     const start = async (): Promise<Server> => {
-      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs });
-      return serve({ role, engine, queues, ...parts, log: memberLog });
+      const meter = new Meter();
+      const onCommit = commitMeter(meter);
+      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs, onCommit });
+      return serve({ role, engine, queues, ...parts, log: memberLog, meter });
     };
     return whenReachable(start, { waitMs: options.waitForServers, log: memberLog });
   }, memberLog);

@@ -1,11 +1,15 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
+import { hostname } from "node:os";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
+import { openExport } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
 import { workerOf } from "./worker-of.ts";
 
@@ -23,6 +27,8 @@ export interface Parts {
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
+  /** The engine tells it of its commits already. */
+  readonly meter: Meter;
 }
 
 export interface Server {
@@ -33,21 +39,26 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, engine, intake, work, openWork, data, log } = parts;
+  const { role, intake, work, openWork, data, log, meter } = parts;
+  const engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
+  const instance = `${role} ${process.pid} on ${hostname()}`;
   let gateway: Gateway | undefined;
   let workers: readonly Worker[] = [];
+  let telemetry: AsyncDisposable | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
     await engine.close();
+    await telemetry?.[Symbol.asyncDispose](); // last, with the last counts
   };
   try {
-    gateway = intake && (await gatewayOf(parts, intake));
+    telemetry = await openExport({ meter, instance, version: manifest.version, env: process.env, log });
+    gateway = intake && (await gatewayOf({ ...parts, engine }, intake));
     workers = openWork
       ? [await openWork(engine)]
-      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter }));
     const url = intake && (await gateway?.listen(intake))?.url;
     log.info({ role, url, data, queues }, "started");
     return {
@@ -71,7 +82,7 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
   return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
 }
 
-function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+function gatewayOf({ engine, queues, log, meter }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
+  return openGateway({ engine, queues, limits, clock: engine.clock, log, meter, version: manifest.version });
 }

@@ -12,6 +12,7 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
@@ -59,6 +60,7 @@ export interface GatewayContext {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly version: string;
 }
 

@@ -8,6 +8,7 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -19,8 +20,11 @@ import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -51,6 +55,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
 }
 
@@ -74,6 +80,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  measureAnswers(app, options.meter);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
@@ -84,11 +91,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
   await app.ready();
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
@@ -102,6 +110,7 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
     limits,
     clock,
     log,
+    meter,
     version,
   };
 }
@@ -118,10 +127,15 @@ function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQ
   };
 }
 
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
+}
+
 class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -129,6 +143,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -161,6 +176,7 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 
