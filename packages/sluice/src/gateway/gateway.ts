@@ -10,6 +10,7 @@ import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -21,8 +22,11 @@ import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -57,6 +61,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
 }
 
@@ -80,6 +86,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  measureAnswers(app, options.meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -91,11 +98,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
   await app.ready();
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, keys, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, keys, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
@@ -110,6 +118,7 @@ function createContext({ engine, keys, queues, limits, clock, log, version }: Ga
     limits,
     clock,
     log,
+    meter,
     version,
   };
 }
@@ -128,10 +137,15 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
   };
 }
 
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
+}
+
 class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -139,6 +153,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -171,6 +186,7 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 
