@@ -16,6 +16,7 @@ export interface TestOptions {
   readonly backlogMax?: number;
   readonly diskFreeMin?: number;
   readonly schema?: object;
+  readonly dashboardFolder?: string;
 }
 
 export interface Answer {
@@ -38,6 +39,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     backlogMax = 100_000,
     diskFreeMin = 0,
     schema,
+    dashboardFolder,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
@@ -56,6 +58,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       clock: systemClock,
       log: openLog({ level: "silent", isPretty: false }),
       version: "1.2.3",
+      dashboardFolder,
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
     return new GatewayUnderTest(folder, { engine, gateway, url });

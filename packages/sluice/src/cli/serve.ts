@@ -1,4 +1,5 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
+import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { SluiceError } from "../core/errors.ts";
@@ -73,5 +74,7 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
 
 function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
+  const { version } = manifest;
+  const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
+  return openGateway({ engine, queues, limits, clock: engine.clock, log, version, dashboardFolder });
 }

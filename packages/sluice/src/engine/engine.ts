@@ -14,6 +14,7 @@ import type {
   StateCounts,
 } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
+import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
 export interface Engine extends AsyncDisposable {
   /** What was done before a receipt is given. */
@@ -63,8 +64,14 @@ export interface Engine extends AsyncDisposable {
   /** The result of a request that is done. */
   readResult(id: RequestId): Promise<Content | undefined>;
 
+  /** What failed and was tried again, the first attempt first; at most the last thousand. What ended it is its last error. */
+  readFailures(id: RequestId): Promise<readonly FailedAttempt[]>;
+
   /** Newest first. */
   list(filter: ListFilter): Promise<readonly RequestStatus[]>;
+
+  /** The dead requests of a queue by the code of their error, the largest group first: of the newest 100,000. */
+  deadByError(queue: string): Promise<readonly DeadGroup[]>;
 
   /** Every queue the store knows, configured or not. */
   backlog(): Promise<readonly QueueStatus[]>;
@@ -95,7 +102,7 @@ export interface Engine extends AsyncDisposable {
   watch(id: RequestId, onChange: (change: Change) => void): Disposable;
 
   /** Shows a worker as present for a queue until disposed. */
-  attend(queue: string): Disposable;
+  attend(queue: string): Presence;
 
   health(): EngineHealth;
 
@@ -114,6 +121,11 @@ export interface DeliverOptions {
   readonly queue: string;
   readonly max: number;
   readonly signal: AbortSignal;
+}
+
+export interface Presence extends Disposable {
+  /** Whether the breaker keeps this worker from claiming: it is present, and its target is out. */
+  breakerOpen(isOpen: boolean): void;
 }
 
 export type SettleResult = "settled" | "superseded";
@@ -174,6 +186,8 @@ export interface QueueStatus {
   readonly counts: StateCounts;
   /** Workers present for this queue. */
   readonly workers: number;
+  /** Of these, those whose breaker keeps them from claiming. */
+  readonly breakersOpen: number;
   readonly accepting: Rates;
   readonly finishing: Rates;
 }

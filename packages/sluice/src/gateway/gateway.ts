@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { AuditReport, Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
@@ -15,11 +15,14 @@ import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { addOpenApi } from "./openapi.ts";
+import { addOverviewRoute } from "./overview-events.ts";
+import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
@@ -52,6 +55,8 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly version: string;
+  /** Where the built dashboard lies; without it `/` says how to build it. */
+  readonly dashboardFolder?: string | undefined;
 }
 
 export interface ListenOptions {
@@ -84,17 +89,26 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addOverviewRoute(app, context);
+  addDashboardRoutes(app, context);
   await app.ready();
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext(options: GatewayOptions): GatewayContext {
+  const { engine, queues, limits, clock, log, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
+  const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
+  const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
+  const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const admission = new Admission(engine);
   return {
     engine,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
-    views: new QueueViews({ engine, clock, log, ratesPerHour }),
-    admission: new Admission(engine),
+    views,
+    overview: new Overview({ views, admission, audit, clock, log, version }),
+    audit,
+    admission,
     held: new HeldAnswers(),
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
@@ -103,6 +117,7 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
     clock,
     log,
     version,
+    dashboardFolder,
   };
 }
 
@@ -161,6 +176,7 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    await this.#context.overview.close();
     await this.#context.views.close();
   }
 

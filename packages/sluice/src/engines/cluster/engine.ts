@@ -15,6 +15,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
+  Presence,
   Proof,
   QueueStatus,
   ReplayFilter,
@@ -25,15 +26,18 @@ import type {
   StartsGrant,
   TransactedWork,
 } from "../../engine/engine.ts";
+import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
+import { presence } from "../../engine/presence.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
-import { handBack } from "./give-back.ts";
+import { deadByError } from "./dead-by-error.ts";
+import { handBackIfUp } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
 import { Progress } from "./progress.ts";
-import { readBody, readRequest, readResult } from "./read.ts";
+import { readBody, readFailures, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
 import { Taps } from "./taps.ts";
@@ -137,6 +141,16 @@ export class ClusterEngine implements Engine {
     return this.#heeding(readResult(this.#parts.reading, id));
   }
 
+  async readFailures(id: RequestId): Promise<readonly FailedAttempt[]> {
+    this.#assertOpen();
+    return this.#heeding(readFailures(this.#parts.reading, id));
+  }
+
+  async deadByError(queue: string): Promise<readonly DeadGroup[]> {
+    this.#assertOpen();
+    return this.#heeding(deadByError(this.#parts.reading, queue));
+  }
+
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
     const found = await this.#heeding(listRequests(this.#parts.reading, filter, this.#now()));
@@ -150,8 +164,12 @@ export class ClusterEngine implements Engine {
     const stored = await this.#heeding(backlogReader.read(reading, this.#now()));
     return stored.map(({ no: _no, ...status }) => {
       const { accepting, finishing } = traffic.of(status.queue);
-      const workers = session.workersOf(status.queue);
-      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+      return {
+        ...status,
+        ...session.attendanceOf(status.queue),
+        accepting: accepting.rates(),
+        finishing: finishing.rates(),
+      };
     });
   }
 
@@ -208,16 +226,9 @@ export class ClusterEngine implements Engine {
     return watchers.add(id, onChange);
   }
 
-  attend(queue: string): Disposable {
+  attend(queue: string): Presence {
     const { session } = this.#parts;
-    session.attend(queue, 1);
-    let isPresent = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isPresent) session.attend(queue, -1);
-        isPresent = false;
-      },
-    };
+    return presence((what, by) => session.attend(queue, { what, by }));
   }
 
   health(): EngineHealth {
@@ -239,21 +250,11 @@ export class ClusterEngine implements Engine {
     await deliverer.close();
     await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
     await leader.close();
-    await this.#handBack();
+    await handBackIfUp(this.#parts);
     await this.#taps.close();
     await outbox.close();
     await session.close();
     await this.#parts.dispose();
-  }
-
-  /** What nobody settled waits again. Should the ledger be out, the leader finds this process silent. */
-  async #handBack(): Promise<void> {
-    const { session, clock, outbox } = this.#parts;
-    try {
-      outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error;
-    }
   }
 
   /** The moves take turns: each has the connection to itself. */

@@ -15,6 +15,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
+  Presence,
   Proof,
   QueueStatus,
   ReplayFilter,
@@ -22,6 +23,8 @@ import type {
   RetryOptions,
   SettleResult,
 } from "../../engine/engine.ts";
+import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
+import { presence } from "../../engine/presence.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
@@ -45,6 +48,7 @@ interface QueueTraffic {
   readonly accepting: RateMeter;
   readonly finishing: RateMeter;
   workers: number;
+  breakersOpen: number;
 }
 
 export class EmbeddedEngine implements Engine {
@@ -151,6 +155,16 @@ export class EmbeddedEngine implements Engine {
     return this.#reader.call({ verb: "readResult", id, now: this.clock.now() });
   }
 
+  async readFailures(id: RequestId): Promise<readonly FailedAttempt[]> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "readFailures", id });
+  }
+
+  async deadByError(queue: string): Promise<readonly DeadGroup[]> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "deadByError", queue });
+  }
+
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
     const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.clock.now() });
@@ -161,8 +175,10 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
     return stored.map((status) => {
-      const { accepting, finishing, workers } = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
-      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+      const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
+      const { workers, breakersOpen } = traffic;
+      const [accepting, finishing] = [traffic.accepting.rates(), traffic.finishing.rates()];
+      return { ...status, workers, breakersOpen, accepting, finishing };
     });
   }
 
@@ -215,16 +231,9 @@ export class EmbeddedEngine implements Engine {
     };
   }
 
-  attend(queue: string): Disposable {
+  attend(queue: string): Presence {
     const traffic = this.#trafficOf(queue);
-    traffic.workers += 1;
-    let isPresent = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isPresent) traffic.workers -= 1;
-        isPresent = false;
-      },
-    };
+    return presence((what, by) => (traffic[what] += by));
   }
 
   health(): EngineHealth {
@@ -277,7 +286,7 @@ export class EmbeddedEngine implements Engine {
 }
 
 function newTraffic(clock: Clock): QueueTraffic {
-  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0 };
+  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0, breakersOpen: 0 };
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {

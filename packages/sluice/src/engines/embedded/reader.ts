@@ -6,6 +6,7 @@ import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
 import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
 import { openForReading } from "./database.ts";
+import { prepareDeadByError } from "./dead-by-error.ts";
 import { prepareList } from "./list.ts";
 import { prepareReads } from "./read.ts";
 import { storeFileIn } from "./store-file.ts";
@@ -15,6 +16,7 @@ const port = parentPort;
 const db = openForReading(storeFileIn((workerData as { folder: string }).folder));
 const reads = prepareReads(db);
 const list = prepareList(db);
+const deadByError = prepareDeadByError(db);
 const backlog = prepareBacklog(db);
 const auditor = prepareAudit(db);
 
@@ -34,6 +36,10 @@ function answer(call: ReaderCall): unknown {
       return reads.readBody(call.id);
     case "readResult":
       return reads.readResult(call.id);
+    case "readFailures":
+      return reads.readFailures(call.id);
+    case "deadByError":
+      return deadByError(call.queue);
     case "list":
       return list(call.filter, call.now);
     case "backlog":
