@@ -14,6 +14,8 @@ export type { EncodedItem, SubmitItem } from "./batch.ts";
 export { SluiceClientError, SubmitManyError } from "./errors.ts";
 export type { KeyedItem, SluiceClientErrorKind } from "./errors.ts";
 export type { Result } from "./result.ts";
+export { CallbackError, verifyCallback } from "./verify-callback.ts";
+export type { CallbackErrorCode, VerifiedCallback, VerifyCallbackInput } from "./verify-callback.ts";
 export type { ItemReceipt } from "./submit-many.ts";
 export type {
   WireAttempts,
@@ -22,6 +24,8 @@ export type {
   WireBatchAnswer,
   WireBatchLine,
   WireBatchReceipt,
+  WireCallback,
+  WireCallbackResult,
   WireCounts,
   WireDeadGroup,
   WireDeadGroups,

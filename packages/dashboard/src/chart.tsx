@@ -87,7 +87,7 @@ function optionsOf(lines: readonly Line[]): Omit<UPlot.Options, "width" | "heigh
     ticks: { show: false },
   };
   return {
-    padding: [6, 24, 0, 0],
+    padding: [6, 16, 0, 0],
     cursor: { show: false },
     legend: { show: false },
     scales: {
@@ -98,12 +98,12 @@ function optionsOf(lines: readonly Line[]): Omit<UPlot.Options, "width" | "heigh
       {
         ...axis,
         grid: { show: false },
-        size: 20,
-        gap: 2,
+        size: 24,
+        gap: 7,
         space: 70,
         values: (_plot, splits) => clockWords(splits),
       },
-      { ...axis, size: 44, gap: 4, space: 34, values: (_plot, splits) => splits.map(shortCount) },
+      { ...axis, size: 44, gap: 4, space: 34, incrs: steps, values: (_plot, splits) => splits.map(shortCount) },
     ],
     series: [
       {},
@@ -117,6 +117,9 @@ function optionsOf(lines: readonly Line[]): Omit<UPlot.Options, "width" | "heigh
     ],
   };
 }
+
+/** Between the marks of an axis that counts. */
+const steps = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((factor) => factor * 10 ** power)).flat();
 
 /** The least that fits and has round fifths. */
 function roundUp(most: number): number {

@@ -113,6 +113,19 @@ describe("the dashboard", () => {
     assert.deepEqual(faults, []);
   });
 
+  test("tells of each attempt that failed, and when the next one is due", async () => {
+    const [id = ""] = await stage.send("mails", [{ n: 7, customer: "C-500" }]);
+    await using watched = await openPage(browser, stage.url);
+    const { page, faults } = watched;
+    await page.goto(`${stage.url}/#/requests/${id}`);
+    await page.getByText("Attempt 2 failed").waitFor();
+    await page.getByText("Done on attempt 3").waitFor();
+    const titles = await page.locator(".step b").allTextContents();
+    assert.deepEqual(titles, ["Accepted", "Attempt 1 failed", "Attempt 2 failed", "Done on attempt 3"]);
+    assert.equal(await page.getByText("the target answered 500: the customers are being counted").count(), 2);
+    assert.deepEqual(faults, []);
+  });
+
   test("finds requests by their key, shows bytes in hex, and gives them as a file", async () => {
     await fetch(`${stage.url}/v1/queues/mails/pause`, { method: "POST" });
     const response = await fetch(`${stage.url}/v1/queues/mails/requests`, {

@@ -7,9 +7,10 @@ import type { Stage } from "./stage.ts";
 const folder = join(import.meta.dirname, "../../../docs/images");
 
 export async function takePictures(browser: Browser, stage: Stage): Promise<void> {
-  await using watched = await openPage(browser, stage.url, { viewport: { width: 1200, height: 760 } });
+  await using watched = await openPage(browser, stage.url, { viewport: { width: 1200, height: 585 } });
   const { page } = watched;
-  const save = async (name: string): Promise<void> => {
+  const save = async (name: string, height: number): Promise<void> => {
+    await page.setViewportSize({ width: 1200, height });
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
       await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
@@ -18,18 +19,18 @@ export async function takePictures(browser: Browser, stage: Stage): Promise<void
   };
   await fetch(`${stage.url}/v1/queues/mails/pause`, { method: "POST" });
   await playDay(stage);
-  await save("overview");
+  await save("overview", 585);
 
   await page.getByRole("link", { name: "orders", exact: true }).click();
   const group = page.locator('[data-error="target-status"]');
   await group.getByRole("button", { name: "Replay…" }).click();
   await group.getByRole("button", { name: "Dry run" }).click();
   await page.getByText(/^Dry run: /).waitFor();
-  await save("queue");
+  await save("queue", 1_000);
 
   await group.locator("a").click();
-  await page.getByText("Dead on").waitFor();
-  await save("request");
+  await page.getByText("Dead on attempt 3").waitFor();
+  await save("request", 560);
   await fetch(`${stage.url}/v1/queues/mails/resume`, { method: "POST" });
 }
 
@@ -38,7 +39,7 @@ async function playDay({ send, serviceB }: Stage): Promise<void> {
   serviceB.forget();
   for (let second = 0; second < 120; second += 1) {
     const wave = Math.round(95 + 85 * Math.sin(second / 11));
-    const order = (n: number): object => ({ n, customer: second % 40 === 7 && n < 2 ? "C-404" : `C-${n % 60}` });
+    const order = (n: number): object => ({ n, customer: second % 40 === 7 && n < 2 ? "C-500" : `C-${n % 60}` });
     await send(
       "orders",
       Array.from({ length: Math.max(1, wave) }, (_, n) => order(n)),

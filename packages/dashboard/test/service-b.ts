@@ -19,23 +19,34 @@ export interface ServiceB extends AsyncDisposable {
   answer(): void;
 }
 
+interface Asked {
+  readonly order: { readonly customer?: string; readonly n?: number };
+  readonly attempt: number;
+}
+
+/** It never knew customer C-404; customer C-500 costs it two attempts, and then it does not know him either. */
 export async function startServiceB(): Promise<ServiceB> {
   const held: (() => void)[] = [];
   let isHolding = false;
   let isMended = false;
   let isOut = false;
-  const give = (response: ServerResponse, order: { customer?: string; n?: number }): void => {
+  const give = (response: ServerResponse, { order, attempt }: Asked): void => {
     if (isOut) return void response.writeHead(503).end();
-    const isKnown = isMended || order.customer !== "C-404";
+    if (order.customer === "C-500" && attempt <= 2)
+      return void response.writeHead(500).end("the customers are being counted");
+    const isKnown = isMended || !["C-404", "C-500"].includes(order.customer ?? "");
     response.writeHead(isKnown ? 200 : 422, { "content-type": "application/json" });
     response.end(
-      JSON.stringify(isKnown ? { total: (order.n ?? 0) * 6, currency: "EUR" } : { error: "unknown customer C-404" }),
+      JSON.stringify(
+        isKnown ? { total: (order.n ?? 0) * 6, currency: "EUR" } : { error: `unknown customer ${order.customer}` },
+      ),
     );
   };
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const order = (await json(request)) as { readonly customer?: string };
-    if (isHolding) held.push(() => give(response, order));
-    else give(response, order);
+    const order = (await json(request)) as Asked["order"];
+    const asked = { order, attempt: Number(request.headers["sluice-attempt"]) };
+    if (isHolding) held.push(() => give(response, asked));
+    else give(response, asked);
   };
   const server = createServer((request, response) => void take(request, response));
   server.listen(0, "127.0.0.1");

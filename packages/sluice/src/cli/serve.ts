@@ -2,8 +2,11 @@
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
+import { CallbackRelay } from "../callbacks/relay.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Leadership } from "../engine/leadership.ts";
+import { KeyRing } from "../gateway/access/key-ring.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -21,9 +24,17 @@ export interface Parts {
   readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
   /** What runs them, if not workers in this process. */
   readonly openWork?: ((engine: Engine) => Promise<Worker>) | undefined;
+  /** Makes the callbacks of outcomes, and posts them; absent where this process does not. */
+  readonly callbacks?: CallbackWork | undefined;
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
+}
+
+export interface CallbackWork {
+  readonly queue: WorkedQueue;
+  /** Given where other processes make callbacks too. Closed at the end. */
+  readonly leadership?: Leadership | undefined;
 }
 
 export interface Server {
@@ -34,23 +45,34 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, engine, intake, work, openWork, data, log } = parts;
+  const { role, engine, intake, work, openWork, callbacks, data, log } = parts;
   const queues = parts.queues.map(({ name }) => name);
   let gateway: Gateway | undefined;
-  let workers: readonly Worker[] = [];
+  let workers: Worker[] = [];
+  let keys: KeyRing | undefined;
+  let relay: CallbackRelay | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
+    await relay?.close();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
+    await callbacks?.leadership?.[Symbol.asyncDispose]();
+    keys?.[Symbol.dispose]();
     await engine.close();
   };
   try {
-    gateway = intake && (await gatewayOf(parts, intake));
+    keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
+    gateway = intake && (await gatewayOf(parts, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
       : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+    if (callbacks !== undefined) {
+      const { queue, leadership } = callbacks;
+      workers.push(workerOf(queue, { engine, log }));
+      relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
+    }
     const url = intake && (await gateway?.listen(intake))?.url;
-    log.info({ role, url, data, queues }, "started");
+    log.info({ role, url, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) }, "started");
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
@@ -72,9 +94,13 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
   return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
 }
 
-function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+function gatewayOf(
+  { engine, queues, log }: Parts,
+  { bodyBytesMax }: IntakeSettings,
+  keys: KeyRing | undefined,
+): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version, dashboardFolder });
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, version, dashboardFolder });
 }

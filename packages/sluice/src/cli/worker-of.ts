@@ -1,5 +1,7 @@
 import type { WorkedQueue } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { callbackRunner } from "../worker/callback-runner.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
 import type { Runner } from "../worker/runner.ts";
 import { targetRunner } from "../worker/target-runner.ts";
@@ -15,19 +17,28 @@ export function workerOf(
     ...queue,
     engine,
     queue: queue.name,
-    runner: runnerOf(queue, log),
+    runner: runnerOf(queue, { clock: engine.clock, log }),
     clock: engine.clock,
     random: Math.random,
     log,
   });
 }
 
-function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, log: Logger): Runner {
+interface RunnerNeeds {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, { clock, log }: RunnerNeeds): Runner {
   switch (run.kind) {
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
       return targetRunner({ url: run.url, connectionsMax: concurrency, resultBytesMax });
+    case "callbacks": {
+      const { secretsOf } = run;
+      return callbackRunner({ secretsOf, connectionsMax: concurrency, answerBytesMax: resultBytesMax, clock });
+    }
     default:
       return run satisfies never;
   }

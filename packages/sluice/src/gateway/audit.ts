@@ -1,5 +1,6 @@
 // The routes that prove what is kept: the audit, the healing of what the broker lacks, the look-up of one receipt.
 import type { AuditReport } from "../engine/engine.ts";
+import { auditSeenBy } from "./audit-seen.ts";
 import { discardBody } from "./body.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { knownId } from "./read.ts";
@@ -14,10 +15,10 @@ export function addAuditRoutes(app: App, { engine, audit, overview }: GatewayCon
     tags,
     response: answers({ 200: { description: "The verdict; 200 also when the law does not hold", schema: Audit } }),
   };
-  app.get("/v1/audit", { schema: auditSchema }, async () => {
+  app.get("/v1/audit", { schema: auditSchema }, async ({ viewer }) => {
     const report = await audit();
     overview.noteAudit(report);
-    return viewOfAudit(report);
+    return viewOfAudit(auditSeenBy(viewer, report));
   });
 
   const healSchema = {

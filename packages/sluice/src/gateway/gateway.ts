@@ -8,13 +8,15 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { AuditReport, Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { addGate } from "./access/gate.ts";
+import type { KeyRing } from "./access/key-ring.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
 import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
@@ -44,12 +46,16 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
 
 export interface GatewayOptions {
   readonly engine: Engine;
+  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
+  readonly keys?: KeyRing | undefined;
   readonly queues: readonly GatewayQueue[];
   readonly limits: GatewayLimits;
   readonly clock: Clock;
@@ -79,6 +85,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
@@ -96,7 +103,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 function createContext(options: GatewayOptions): GatewayContext {
-  const { engine, queues, limits, clock, log, version, dashboardFolder } = options;
+  const { engine, keys, queues, limits, clock, log, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
@@ -104,6 +111,7 @@ function createContext(options: GatewayOptions): GatewayContext {
   const admission = new Admission(engine);
   return {
     engine,
+    keys,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views,
     overview: new Overview({ views, admission, audit, clock, log, version }),
@@ -121,13 +129,15 @@ function createContext(options: GatewayOptions): GatewayContext {
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
   const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };

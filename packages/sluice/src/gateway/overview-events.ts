@@ -9,11 +9,11 @@ export function addOverviewRoute(app: App, context: GatewayContext): void {
     tags: ["queues"],
     response: { 200: bytes("event: history, audit, overview, unreadable", "text/event-stream") },
   };
-  app.get("/v1/overview/events", { schema, exposeHeadRoute: false }, (_request, reply) => {
+  app.get("/v1/overview/events", { schema, exposeHeadRoute: false }, ({ viewer }, reply) => {
     const { overview } = context;
     const resources = new DisposableStack();
     reply.hijack();
     const stream = new EventStream(context, reply.raw, resources);
-    if (stream.begin(overview.greeting())) resources.use(overview.watch((text) => stream.write(text)));
+    if (stream.begin(overview.greeting(viewer))) resources.use(overview.watch(viewer, (text) => stream.write(text)));
   });
 }

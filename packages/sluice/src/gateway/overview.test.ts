@@ -135,3 +135,25 @@ test("what was seen is told to whoever comes later", async () => {
   assert.equal(orders.at.length, 1);
   assert.deepEqual(orders.backlog, [1]);
 });
+
+test("a key that is limited to some queues is told of those alone", async () => {
+  await using sut = await GatewayUnderTest.open({ keys: [{}, { queues: ["mails"], scopes: ["read"] }] });
+  const look = async (key: number): Promise<ReturnType<typeof eventsOf>> => {
+    const response = await fetch(sut.url + route, { headers: { authorization: `Bearer ${sut.secrets[key]}` } });
+    assert.equal(response.status, 200);
+    return eventsOf(response);
+  };
+  const [everything, mailsOnly] = [await look(0), await look(1)];
+  const namesIn = async (events: ReturnType<typeof eventsOf>): Promise<readonly string[]> =>
+    (await nextNamed(events, "overview")).data.queues.map(({ name }: { name: string }) => name);
+  assert.deepEqual(await namesIn(everything), ["mails", "orders"]);
+  assert.deepEqual(await namesIn(mailsOnly), ["mails"]);
+  await fetch(`${sut.url}/v1/audit`, { headers: { authorization: `Bearer ${sut.secrets[0]}` } });
+  const { queues } = (await nextNamed(mailsOnly, "audit")).data;
+  assert.ok(queues.every(({ queue }: { queue: string }) => queue === "mails"));
+  const { data } = await nextOf(await look(1));
+  assert.deepEqual(
+    data.queues.map(({ queue }: { queue: string }) => queue),
+    ["mails"],
+  );
+});

@@ -4,8 +4,10 @@ import { messageOf, SluiceError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { AuditReport } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Viewer } from "./access/viewer.ts";
 import type { Admission } from "./admission.ts";
-import { eventText } from "./event-stream.ts";
+import { auditSeenBy } from "./audit-seen.ts";
+import { eventText, type EventFields } from "./event-stream.ts";
 import { History } from "./history.ts";
 import type { QueueViews } from "./queue-views.ts";
 import type { AuditEvent, OverviewEvent, QueueView } from "./schemas.ts";
@@ -33,54 +35,51 @@ export interface OverviewOptions {
 export class Overview {
   readonly #options: OverviewOptions;
   readonly #history = new History(history);
-  readonly #viewers = new Set<(text: string) => void>();
+  readonly #watches = new Set<Watch>();
   #timer: NodeJS.Timeout | undefined;
   #sampling: Promise<void> | undefined;
   #auditing: Promise<void> | undefined;
   #auditDueAt = 0;
-  #lastAudit: string | undefined;
-  #lastSample: string | undefined;
+  #lastAudit: Told | undefined;
+  #lastSample: Told | undefined;
 
   constructor(options: OverviewOptions) {
     this.#options = options;
   }
 
   /** What one who comes now is told first. */
-  greeting(): string {
-    const past = eventText({ event: "history", data: this.#history.view() });
+  greeting(viewer: Viewer): string {
+    const { queues } = this.#history.view();
+    const past = eventText({ event: "history", data: { queues: queues.filter(({ queue }) => viewer.sees(queue)) } });
     // A sample of an earlier look is old: the next one is under way.
-    const present = this.#viewers.size > 0 ? this.#lastSample : undefined;
-    return past + (this.#lastAudit ?? "") + (present ?? "");
+    const present = this.#watches.size > 0 ? this.#lastSample?.to(viewer) : undefined;
+    return past + (this.#lastAudit?.to(viewer) ?? "") + (present ?? "");
   }
 
   /** Tells of each sample from now on, as the text of an event; dispose to stop. */
-  watch(onEvent: (text: string) => void): Disposable {
-    this.#viewers.add(onEvent);
-    if (this.#viewers.size === 1) this.#sampleAfter(0);
+  watch(viewer: Viewer, onEvent: (text: string) => void): Disposable {
+    const watch = { viewer, onEvent };
+    this.#watches.add(watch);
+    if (this.#watches.size === 1) this.#sampleAfter(0);
     return {
       [Symbol.dispose]: () => {
-        this.#viewers.delete(onEvent);
-        if (this.#viewers.size === 0) clearTimeout(this.#timer);
+        this.#watches.delete(watch);
+        if (this.#watches.size === 0) clearTimeout(this.#timer);
       },
     };
   }
 
   /** Whoever audits tells all viewers. */
-  noteAudit({ holds, queues, findings }: AuditReport): void {
-    const data: AuditEvent = {
-      at: timeText(this.#options.clock.now()),
-      holds,
-      queues: queues.map(({ queue, accepted, missing }) => ({ queue, accepted, missing })),
-      findings: findings.length,
-    };
-    this.#lastAudit = eventText({ event: "audit", data });
+  noteAudit(report: AuditReport): void {
+    const at = timeText(this.#options.clock.now());
+    this.#lastAudit = new Told((viewer) => ({ event: "audit", data: auditEventOf(auditSeenBy(viewer, report), at) }));
     this.#tell(this.#lastAudit);
   }
 
   /** Waits for what is under way. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#viewers.clear();
+    this.#watches.clear();
     await this.#sampling;
     await this.#auditing;
   }
@@ -99,14 +98,15 @@ export class Overview {
       const queues = await views.readAll();
       const now = clock.now();
       this.#history.note(queues, now);
-      this.#lastSample = eventText({ event: "overview", data: this.#overviewOf(queues, now) });
+      const overview = this.#overviewOf(queues, now);
+      this.#lastSample = new Told((viewer) => ({ event: "overview", data: overviewSeenBy(viewer, overview) }));
       this.#tell(this.#lastSample);
       this.#auditIfDue(queues);
     } catch (error) {
-      this.#tell(eventText({ event: "unreadable", data: reasonOf(error) }));
+      this.#tell(new Told(() => ({ event: "unreadable", data: reasonOf(error) })));
     }
     const tookMs = clock.monotonic() - startedAt;
-    if (this.#viewers.size > 0) this.#sampleAfter(Math.max(sampleMs - tookMs, tookMs / readShare));
+    if (this.#watches.size > 0) this.#sampleAfter(Math.max(sampleMs - tookMs, tookMs / readShare));
   }
 
   #overviewOf(queues: readonly QueueView[], now: number): OverviewEvent {
@@ -134,9 +134,39 @@ export class Overview {
     this.#auditDueAt = clock.monotonic() + Math.max(auditEveryMs, tookMs / auditShare);
   }
 
-  #tell(text: string): void {
-    for (const onEvent of this.#viewers) onEvent(text);
+  #tell(told: Told): void {
+    for (const { viewer, onEvent } of this.#watches) onEvent(told.to(viewer));
   }
+}
+
+interface Watch {
+  readonly viewer: Viewer;
+  readonly onEvent: (text: string) => void;
+}
+
+/** One thing to tell: its text is made once for all who see everything. */
+class Told {
+  readonly #fieldsFor: (viewer: Viewer) => EventFields;
+  #whole: string | undefined;
+
+  constructor(fieldsFor: (viewer: Viewer) => EventFields) {
+    this.#fieldsFor = fieldsFor;
+  }
+
+  to(viewer: Viewer): string {
+    if (viewer.queues !== undefined) return eventText(this.#fieldsFor(viewer));
+    this.#whole ??= eventText(this.#fieldsFor(viewer));
+    return this.#whole;
+  }
+}
+
+function overviewSeenBy(viewer: Viewer, overview: OverviewEvent): OverviewEvent {
+  return { ...overview, queues: overview.queues.filter(({ name }) => viewer.sees(name)) };
+}
+
+function auditEventOf({ holds, queues, findings }: AuditReport, at: string): AuditEvent {
+  const counts = queues.map(({ queue, accepted, missing }) => ({ queue, accepted, missing }));
+  return { at, holds, queues: counts, findings: findings.length };
 }
 
 /** What broke inside is for the log, not for the page. */

@@ -1,6 +1,6 @@
 // A day step by step, as a fluid: what arrives and what is finished flow evenly within a step, first in first out.
-// Single arrivals are not thrown by dice: the waits are those of a backlog, and leave out the moments that random
-// arrivals cost each other below full load (M/D/1: load / (2 * (1 - load)) times the time one request takes).
+// Single arrivals are not thrown by dice: the waits are those of a backlog, and leave out what random arrivals cost each
+// other below full load, which is in random-wait.ts.
 import { decideScaling, type ScalingGoal, type ScalingMemory } from "../core/scaling.ts";
 import { refused, type Arrivals } from "./arrivals.ts";
 

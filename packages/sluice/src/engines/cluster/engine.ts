@@ -9,6 +9,8 @@ import type {
   AcceptResult,
   AuditOptions,
   AuditReport,
+  CallbacksAsk,
+  CallbacksPage,
   Change,
   DeliverOptions,
   Engine,
@@ -24,6 +26,7 @@ import type {
   SettleResult,
   StartsAsk,
   StartsGrant,
+  ToldCallback,
   TransactedWork,
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
@@ -31,8 +34,9 @@ import { presence } from "../../engine/presence.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
+import { callbacksDue, callbacksTold } from "./callbacks.ts";
 import { deadByError } from "./dead-by-error.ts";
-import { handBackIfUp } from "./give-back.ts";
+import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
@@ -194,6 +198,16 @@ export class ClusterEngine implements Engine {
     return result;
   }
 
+  async callbacksDue(ask: CallbacksAsk): Promise<CallbacksPage> {
+    this.#assertOpen();
+    return this.#heeding(callbacksDue(this.#parts.reading, ask));
+  }
+
+  async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
+    this.#assertOpen();
+    await this.#move(() => callbacksTold(this.#parts.moves.connection, told));
+  }
+
   async pause(queue: string, isPaused: boolean): Promise<void> {
     this.#assertOpen();
     await this.#move(() => pause(queue, isPaused, this.#parts.moves));
@@ -250,7 +264,7 @@ export class ClusterEngine implements Engine {
     await deliverer.close();
     await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
     await leader.close();
-    await handBackIfUp(this.#parts);
+    await handBackAtClose(this.#parts);
     await this.#taps.close();
     await outbox.close();
     await session.close();

@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
+import { prepareCallbacksDue } from "./callbacks.ts";
 import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
 import { openForReading } from "./database.ts";
 import { prepareDeadByError } from "./dead-by-error.ts";
@@ -18,6 +19,7 @@ const reads = prepareReads(db);
 const list = prepareList(db);
 const deadByError = prepareDeadByError(db);
 const backlog = prepareBacklog(db);
+const callbacksDue = prepareCallbacksDue(db);
 const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
@@ -44,6 +46,8 @@ function answer(call: ReaderCall): unknown {
       return list(call.filter, call.now);
     case "backlog":
       return backlog(call.now);
+    case "callbacksDue":
+      return callbacksDue(call.ask);
     case "audit":
       return auditor.audit(call.now, call.timeoutMsOf);
     case "prove":
