@@ -11,6 +11,7 @@ export async function takePictures(browser: Browser, stage: Stage): Promise<void
   const { page } = watched;
   const save = async (name: string, height: number): Promise<void> => {
     await page.setViewportSize({ width: 1200, height });
+    await page.evaluate(() => window.scrollTo(0, 0));
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
       await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
@@ -26,7 +27,7 @@ export async function takePictures(browser: Browser, stage: Stage): Promise<void
   await group.getByRole("button", { name: "Replay…" }).click();
   await group.getByRole("button", { name: "Dry run" }).click();
   await page.getByText(/^Dry run: /).waitFor();
-  await save("queue", 1_000);
+  await save("queue", 900);
 
   await group.locator("a").click();
   await page.getByText("Dead on attempt 3").waitFor();

@@ -86,7 +86,7 @@ test("a dashboard that is not built says how to build it, and is there as soon a
   await using sut = await GatewayUnderTest.open({ dashboardFolder });
   const { status, text } = await sut.fetch("/", { headers: asHtml });
   assert.equal(status, 503);
-  assert.match(text, /npm run build/);
+  assert.match(text, /npm run build:dashboard/);
   assert.equal((await sut.fetch("/assets/index.js")).status, 404);
   assert.equal((await sut.fetch("/livez")).status, 200);
   await mkdir(dashboardFolder);

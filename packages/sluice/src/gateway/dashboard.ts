@@ -133,7 +133,7 @@ const notBuilt = `<!doctype html>
 <meta charset="utf-8">
 <title>Sluice: the dashboard is not built</title>
 <h1>Sluice runs. Its dashboard is not built.</h1>
-<p>Build it in the folder of Sluice with <code>npm run build</code> and load this page again: no restart is needed.
+<p>Build it in the folder of Sluice with <code>npm run build:dashboard</code> and load this page again: no restart is needed.
 <p>The API is described at <a href="/openapi.json">/openapi.json</a>.
 </html>
 `;
