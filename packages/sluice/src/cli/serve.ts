@@ -1,5 +1,6 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
 import { hostname } from "node:os";
+import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { CallbackRelay } from "../callbacks/relay.ts";
@@ -110,5 +111,7 @@ function gatewayOf(
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, meter, version: manifest.version });
+  const { version } = manifest;
+  const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
 }

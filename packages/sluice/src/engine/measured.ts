@@ -3,7 +3,8 @@ import { invariant } from "../core/errors.ts";
 import type { Claim, NewRequest, Outcome, Receipt } from "../core/request.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { OnCommit } from "./commit.ts";
-import type { AcceptResult, AuditOptions, AuditReport, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
+import type { AuditOptions, AuditReport } from "./audit.ts";
+import type { AcceptResult, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
 import { LastAudit } from "./last-audit.ts";
 import { MeasuredQueue } from "./measured-queue.ts";
 
@@ -85,6 +86,8 @@ function delegateOf(engine: Engine): Engine {
     cancel: engine.cancel.bind(engine),
     callbacksDue: engine.callbacksDue.bind(engine),
     callbacksTold: engine.callbacksTold.bind(engine),
+    readFailures: engine.readFailures.bind(engine),
+    deadByError: engine.deadByError.bind(engine),
     pause: engine.pause.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),
