@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createClient, verifyCallback, type WireAudit, type WireCallback, type WireQueue } from "@sluice/client";
 import { startSluice, temporaryFolder, type Sluice } from "@sluice/testing";
+import { runSluice } from "../../test/run-sluice.ts";
 import { Receiver, type Post } from "../../test/receiver.ts";
 
 const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
@@ -182,6 +183,34 @@ test(
     assert.equal((await verified(toQueue, ownSecret)).data.key, "a");
     assert.equal((await verified(toOwn, ownSecret)).data.key, "b");
     await assert.rejects(verified(toQueue, secret), { code: "forged" });
+  },
+);
+
+test(
+  "client and command name a callback, for one request, for a batch and for a line of it",
+  { timeout: 60_000 },
+  async () => {
+    await using rig = await openRig();
+    const sluice = await rig.start();
+    const told = rig.receiver.url("/told");
+    const line = rig.receiver.url("/line");
+    const items = [
+      { key: "a", body: 1 },
+      { key: "b", body: Uint8Array.of(2), callback: line },
+    ];
+    for await (const _ of createClient({ url: sluice.url }).submitMany("orders", items, { callback: told }));
+    const args = ["send", "--queue", "orders", "--callback", told];
+    const { exitCode, stderr } = await runSluice({ args: [...args, "--key", "c"], url: sluice.url, input: "3" });
+    assert.equal(exitCode, 0, stderr);
+    const ndjson = `{"key":"d","body":4}\n{"key":"e","callback":${JSON.stringify(line)},"body":5}`;
+    await runSluice({ args: [...args, "--ndjson"], url: sluice.url, input: ndjson });
+    const keysOf = async (path: string, count: number): Promise<readonly (string | null)[]> => {
+      const posts = await rig.receiver.received(path, count);
+      const keys = await Promise.all(posts.map(async (post) => (await verified(post)).data.key));
+      return keys.toSorted((a, b) => String(a).localeCompare(String(b)));
+    };
+    assert.deepEqual(await keysOf("/told", 3), ["a", "c", "d"]);
+    assert.deepEqual(await keysOf("/line", 2), ["b", "e"]);
   },
 );
 
