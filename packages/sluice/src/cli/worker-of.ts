@@ -27,7 +27,7 @@ function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, log: Logger
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
-      return targetRunner({ url: run.url, connectionsMax: concurrency, resultBytesMax });
+      return targetRunner({ url: run.url, rule: run.rule, connectionsMax: concurrency, resultBytesMax });
     default:
       return run satisfies never;
   }

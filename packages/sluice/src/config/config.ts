@@ -1,5 +1,6 @@
 // What a user may write in sluice.config.ts, and what it means once read.
 import type { RetryPolicy } from "../core/retry.ts";
+import type { AddressRule } from "../outbound/address-rule.ts";
 import type { Handler } from "../worker/handler.ts";
 
 /** The configuration file. Everything has a default but the queues. */
@@ -21,8 +22,22 @@ export interface SluiceConfig {
   readonly diskFreeMin?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
+  /** Which addresses may be called as targets. */
+  readonly targets?: TargetsConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
+}
+
+export interface TargetsConfig {
+  /** `["http", "https"]`. */
+  readonly schemes?: readonly ("http" | "https")[];
+  /** The hosts that may be called, as `"b.example"` or `"*.example"`; any unless set. */
+  readonly hosts?: readonly string[];
+  /**
+   * What may be called though its address is private: host names, addresses, networks as `"10.0.0.0/8"`, or `"private"` for
+   * all. A target that names `localhost` or an address itself needs no more words.
+   */
+  readonly allow?: readonly string[];
 }
 
 export interface ClusterConfig {
@@ -107,6 +122,8 @@ export interface Overrides {
   readonly rate?: string | undefined;
   readonly concurrency?: string | undefined;
   readonly timeout?: string | undefined;
+  /** With commas between. */
+  readonly targetAllow?: string | undefined;
   /** Of every queue. */
   readonly min?: string | undefined;
   readonly max?: string | undefined;
@@ -205,4 +222,4 @@ export interface WorkedQueue extends QueueSettings {
 
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
-  | { readonly kind: "target"; readonly url: URL };
+  | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule };

@@ -1,8 +1,10 @@
 // One queue of a configuration: what a user wrote, with every default filled in.
 import { parseDuration, parseRate, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
+import type { AddressOptions } from "../outbound/address-rule.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "../core/retry.ts";
 import type { QueueConfig, QueueSettings, RetryConfig, RunSettings, WorkedQueue } from "./config.ts";
+import { readTarget } from "./read-target.ts";
 import { readScaling } from "./read-scaling.ts";
 import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
 
@@ -27,9 +29,11 @@ const queueName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
+  readonly targets: AddressOptions;
 }
 
-export function readQueue({ name, engine }: QueuePlace, queue: QueueConfig): QueueSettings {
+export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings {
+  const { name } = place;
   const at = (field: string): string => `queues.${name}.${field}`;
   if (!queueName.test(name))
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
@@ -45,9 +49,9 @@ export function readQueue({ name, engine }: QueuePlace, queue: QueueConfig): Que
     backlogMax: readInteger(at("backlogMax"), queue.backlogMax ?? 10_000_000, { least: 1, most: 1_000_000_000 }),
     backlogBytesMax: read(at("backlogBytesMax"), parseSize, queue.backlogBytesMax ?? "100GiB"),
     schema: queue.schema,
-    isTransactional: readTransactional({ name, engine }, queue),
+    isTransactional: readTransactional(place, queue),
     scaling: readScaling(at("scaling"), queue.scaling ?? {}),
-    run: runSettings(name, queue),
+    run: runSettings(place, queue),
   };
 }
 
@@ -58,17 +62,11 @@ export function workedQueue(queue: QueueSettings): WorkedQueue {
   return { ...queue, run };
 }
 
-function runSettings(name: string, { handle, target }: QueueConfig): RunSettings | undefined {
+function runSettings({ name, targets }: QueuePlace, { handle, target }: QueueConfig): RunSettings | undefined {
   if (handle === undefined && target === undefined) return undefined;
   if (typeof handle === "function" && target === undefined) return { kind: "handler", handle };
-  if (typeof target === "string" && handle === undefined) return { kind: "target", url: targetUrl(name, target) };
+  if (typeof target === "string" && handle === undefined) return readTarget(`queues.${name}.target`, target, targets);
   throw needsRun(name);
-}
-
-function targetUrl(name: string, target: string): URL {
-  const url = URL.canParse(target) ? new URL(target) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-  throw wrong(`queues.${name}.target`, "must be an http or https URL", target);
 }
 
 function needsRun(name: string): SluiceError {

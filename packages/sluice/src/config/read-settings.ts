@@ -19,6 +19,7 @@ import type {
 } from "./config.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
+import { readTargets } from "./read-target.ts";
 import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
@@ -32,6 +33,7 @@ const fileFields = [
   "bodyMax",
   "diskFreeMin",
   "grace",
+  "targets",
   "cluster",
 ];
 
@@ -129,8 +131,9 @@ function someQueues(sources: Sources, { engine, example }: QueueNeeds): readonly
 
 function queuesOf({ file, overrides }: Sources, engine: QueuePlace["engine"]): readonly QueueSettings[] {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
+  const targets = readTargets(file?.targets, overrides);
   const queues = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
-  return Object.entries(queues).map(([name, queue]) => readQueue({ name, engine }, queue));
+  return Object.entries(queues).map(([name, queue]) => readQueue({ name, engine, targets }, queue));
 }
 
 /** The file's queues, and the one that the flags add or change. */
