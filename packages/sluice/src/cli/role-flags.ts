@@ -63,6 +63,12 @@ export function addWorkFlags(command: Command): Command {
     .option("--target <url>", "with --queue: post each request to this URL")
     .option("--rate <rate>", "with --queue: attempts started at most, as 100000/h (default unlimited)")
     .option("--concurrency <n>", "with --queue: attempts that run at once (default 16)")
+    .addOption(
+      new Option(
+        "--target-allow <list>",
+        "private hosts or networks that may be called, as b,10.0.0.0/8 (or private)",
+      ).env("SLUICE_TARGET_ALLOW"),
+    )
     .option("--timeout <duration>", "with --queue: how long an attempt may take (default 30s)")
     .addOption(
       new Option("--grace <duration>", "how long a stop waits for what runs (default 25s)").env("SLUICE_GRACE"),
