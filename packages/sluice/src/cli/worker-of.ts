@@ -39,10 +39,10 @@ function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, { clock, lo
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
-      return targetRunner({ url: run.url, connectionsMax: concurrency, resultBytesMax });
+      return targetRunner({ url: run.url, rule: run.rule, connectionsMax: concurrency, resultBytesMax });
     case "callbacks": {
-      const { secretsOf } = run;
-      return callbackRunner({ secretsOf, connectionsMax: concurrency, answerBytesMax: resultBytesMax, clock });
+      const { secretsOf, rule } = run;
+      return callbackRunner({ secretsOf, rule, connectionsMax: concurrency, answerBytesMax: resultBytesMax, clock });
     }
     default:
       return run satisfies never;

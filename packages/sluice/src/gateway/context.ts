@@ -43,6 +43,8 @@ declare module "fastify" {
 export interface QueueCallback {
   /** For requests that name none. */
   readonly url: string | undefined;
+  /** Why a URL may not be called, by what stands in it; its address is judged when it is called. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
 }
 
 /** A configured queue, ready to take requests. */
