@@ -6,6 +6,7 @@ import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
+import { logAccepted } from "./accept-log.ts";
 import { readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
@@ -62,7 +63,9 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
     { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body },
   ]);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
-  const [receipt] = receiptsOf(context, result, queue);
+  const receipts = receiptsOf(context, result, queue);
+  logAccepted(context, reply, { receipts, bytes: body.byteLength });
+  const [receipt] = receipts;
   invariant(receipt !== undefined, "an accepted request has a receipt");
   const waitSeconds = parsePreferWait(headers.prefer, context.limits.waitSecondsMax);
   if (waitSeconds === undefined) return sendReceipt(context, reply, { receipt, appliedWait: undefined });
