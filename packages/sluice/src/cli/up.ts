@@ -1,6 +1,6 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { WorkSettings } from "../config/config.ts";
+import { servedQueues, type WorkSettings } from "../config/config.ts";
 import { readUp } from "../config/read-settings.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -79,13 +79,16 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
       import("../engine/measured.ts"),
       import("../telemetry/meter.ts"),
     ]);
-    const { data, queues, retentionMs, diskFreeMin } = settings;
+    const { data, retentionMs, diskFreeMin } = settings;
+    const queues = servedQueues(settings);
+    const callbacks = settings.callbacks && { queue: settings.callbacks };
     const owner = `process ${process.pid}`;
     const meter = new Meter();
     const onCommit = commitMeter(meter);
     const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin, onCommit });
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
-    return serve({ role: "up", engine, queues, intake: settings, work: settings, openWork, data, log, meter });
+    const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
+    return serve({ role: "up", ...parts, data, log, meter });
   }, log);
 }
 

@@ -1,6 +1,8 @@
 import type { WorkedQueue } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
+import { callbackRunner } from "../worker/callback-runner.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
 import type { Runner } from "../worker/runner.ts";
 import { targetRunner } from "../worker/target-runner.ts";
@@ -19,7 +21,7 @@ export function workerOf(queue: WorkedQueue, { engine, log, meter }: WorkerParts
     ...queue,
     engine,
     queue: queue.name,
-    runner: runnerOf(queue, log),
+    runner: runnerOf(queue, { clock: engine.clock, log }),
     clock: engine.clock,
     random: Math.random,
     log,
@@ -27,12 +29,21 @@ export function workerOf(queue: WorkedQueue, { engine, log, meter }: WorkerParts
   });
 }
 
-function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, log: Logger): Runner {
+interface RunnerNeeds {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, { clock, log }: RunnerNeeds): Runner {
   switch (run.kind) {
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
       return targetRunner({ url: run.url, connectionsMax: concurrency, resultBytesMax });
+    case "callbacks": {
+      const { secretsOf } = run;
+      return callbackRunner({ secretsOf, connectionsMax: concurrency, answerBytesMax: resultBytesMax, clock });
+    }
     default:
       return run satisfies never;
   }

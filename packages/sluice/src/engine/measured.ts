@@ -83,6 +83,8 @@ function delegateOf(engine: Engine): Engine {
     replay: engine.replay.bind(engine),
     replayMany: engine.replayMany.bind(engine),
     cancel: engine.cancel.bind(engine),
+    callbacksDue: engine.callbacksDue.bind(engine),
+    callbacksTold: engine.callbacksTold.bind(engine),
     pause: engine.pause.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),

@@ -8,6 +8,8 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { addGate } from "./access/gate.ts";
+import type { KeyRing } from "./access/key-ring.ts";
 import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
@@ -15,7 +17,7 @@ import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
@@ -45,12 +47,16 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
 
 export interface GatewayOptions {
   readonly engine: Engine;
+  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
+  readonly keys?: KeyRing | undefined;
   readonly queues: readonly GatewayQueue[];
   readonly limits: GatewayLimits;
   readonly clock: Clock;
@@ -81,6 +87,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
   measureAnswers(app, options.meter);
+  addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
@@ -96,10 +103,11 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, keys, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
+    keys,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views: new QueueViews({ engine, clock, log, ratesPerHour }),
     admission: new Admission(engine),
@@ -115,13 +123,15 @@ function createContext({ engine, queues, limits, clock, log, meter, version }: G
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
   const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };

@@ -31,7 +31,8 @@ const IN_DAY = "id >= $1::uuid AND id < $2::uuid";
 const IS_UNFINISHED: Statement = {
   name: "retention-is-unfinished",
   text: `SELECT EXISTS (SELECT FROM sluice.schedule s WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "s.id")})
-    OR EXISTS (SELECT FROM sluice.running n WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "n.id")}) AS is_there`,
+    OR EXISTS (SELECT FROM sluice.running n WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "n.id")})
+    OR EXISTS (SELECT FROM sluice.callbacks WHERE ${IN_DAY} AND NOT is_told) AS is_there`,
 };
 const IS_KEPT: Statement = {
   name: "retention-is-kept",
@@ -42,6 +43,7 @@ const DELETE_KEYS = leftovers("keys");
 const DELETE_FAILURES = leftovers("failures");
 const DELETE_SCHEDULE = leftovers("schedule");
 const DELETE_RUNNING = leftovers("running");
+const DELETE_CALLBACKS = leftovers("callbacks");
 const COUNTS = `count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'dead') AS dead,
   count(*) FILTER (WHERE state = 'cancelled') AS cancelled, count(*) AS total`;
 const NOTE_EXPIRED = `UPDATE sluice.queues q SET expired_done = q.expired_done + c.done,
@@ -58,7 +60,8 @@ const DROP_REST: Statement = {
       FROM (
         SELECT id, ids FROM sluice.links_rest r WHERE last < $1::uuid AND cardinality(ids) = (
           SELECT count(*) FROM sluice.outcomes_rest o WHERE o.id = ANY (r.ids) AND o.finished_at < $2::bigint
-        ) ORDER BY id LIMIT $3::int
+        ) AND NOT EXISTS (SELECT FROM sluice.callbacks c WHERE c.id = ANY (r.ids) AND NOT c.is_told)
+        ORDER BY id LIMIT $3::int
       ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
       -- A replay may have taken one back meanwhile.
@@ -76,6 +79,7 @@ const DROP_REST: Statement = {
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
     ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
+    ), of_callbacks AS (DELETE FROM sluice.callbacks c USING gone g WHERE c.id = g.id
     ), of_running AS (DELETE FROM sluice.running n USING gone g WHERE n.id = g.id
     ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue) ${NOTE_EXPIRED}`,
 };
@@ -178,7 +182,8 @@ async function dropDay(connection: Connection, day: Day, dropping: Dropping): Pr
     // No outcome of the day can be taken back by a replay from here on; reading goes on until the drop.
     await inside.script(`LOCK TABLE sluice.requests_${name}, sluice.outcomes_${name} IN SHARE MODE`);
     if (await isKept(inside, day, dropping)) return 0;
-    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING]) await inside.rows(statement, [from, before, allRows]);
+    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING, DELETE_CALLBACKS])
+      await inside.rows(statement, [from, before, allRows]);
     let total = 0;
     for await (const slice of slicesOf(inside, day, dropping.sliceRows))
       total += sum(await inside.rows<Total>(COUNT, [slice.from, slice.before]));
@@ -189,7 +194,7 @@ async function dropDay(connection: Connection, day: Day, dropping: Dropping): Pr
 
 const allRows = 2_147_483_647;
 
-function leftovers(table: "keys" | "failures" | "schedule" | "running"): Statement {
+function leftovers(table: "keys" | "failures" | "schedule" | "running" | "callbacks"): Statement {
   return {
     name: `retention-delete-${table}`,
     text: `WITH gone AS (
