@@ -24,8 +24,8 @@ const hourMs = 3_600_000;
 /** From the last receipt: the meter forgets the burst within a minute, and each step down is held. */
 const backMsMax = 180_000;
 const reachedMsMax = 60_000;
-/** What a replica must be seen to do of what it can: less is no loaded machine any more, but a wrong measurement. */
-const slowestShare = 0.5;
+/** What a replica must be seen to do of what it can: less is no starved machine any more, but a wrong measurement. */
+const slowestShare = 0.3;
 
 export async function playBurst({ open, isFull, isKilled, rerunsMax }: BurstOptions): Promise<Played> {
   const shape = isFull ? wholeBurst : smallBurst;

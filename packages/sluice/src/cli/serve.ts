@@ -1,4 +1,5 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
+import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
@@ -7,9 +8,12 @@ import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Leadership } from "../engine/leadership.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
+import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
+import { openExport } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
 import { workerOf } from "./worker-of.ts";
 
@@ -29,6 +33,8 @@ export interface Parts {
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
+  /** The engine tells it of its commits already. */
+  readonly meter: Meter;
 }
 
 export interface CallbackWork {
@@ -45,12 +51,15 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, engine, intake, work, openWork, callbacks, data, log } = parts;
+  const { role, intake, work, openWork, callbacks, data, log, meter } = parts;
+  const engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
+  const instance = `${role} ${process.pid} on ${hostname()}`;
   let gateway: Gateway | undefined;
   let workers: Worker[] = [];
   let keys: KeyRing | undefined;
   let relay: CallbackRelay | undefined;
+  let telemetry: AsyncDisposable | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
     await relay?.close();
@@ -59,16 +68,18 @@ export async function serve(parts: Parts): Promise<Server> {
     await callbacks?.leadership?.[Symbol.asyncDispose]();
     keys?.[Symbol.dispose]();
     await engine.close();
+    await telemetry?.[Symbol.asyncDispose](); // last, with the last counts
   };
   try {
+    telemetry = await openExport({ meter, instance, version: manifest.version, env: process.env, log });
     keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
-    gateway = intake && (await gatewayOf(parts, intake, keys));
+    gateway = intake && (await gatewayOf({ ...parts, engine }, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
-      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter }));
     if (callbacks !== undefined) {
       const { queue, leadership } = callbacks;
-      workers.push(workerOf(queue, { engine, log }));
+      workers.push(workerOf(queue, { engine, log, meter }));
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
     const url = intake && (await gateway?.listen(intake))?.url;
@@ -95,12 +106,12 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
 }
 
 function gatewayOf(
-  { engine, queues, log }: Parts,
+  { engine, queues, log, meter }: Parts,
   { bodyBytesMax }: IntakeSettings,
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
-  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, version, dashboardFolder });
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
 }

@@ -1,6 +1,7 @@
 import type { WorkedQueue } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { callbackRunner } from "../worker/callback-runner.ts";
 import { handlerRunner } from "../worker/handler-runner.ts";
 import type { Runner } from "../worker/runner.ts";
@@ -8,11 +9,14 @@ import { targetRunner } from "../worker/target-runner.ts";
 import type { WorkerEngine } from "../worker/worker-engine.ts";
 import { openWorker, type Worker } from "../worker/worker.ts";
 
+interface WorkerParts {
+  readonly engine: WorkerEngine;
+  readonly log: Logger;
+  readonly meter: Meter;
+}
+
 /** Opens the worker of a queue, as the configuration has it. */
-export function workerOf(
-  queue: WorkedQueue,
-  { engine, log }: { readonly engine: WorkerEngine; readonly log: Logger },
-): Worker {
+export function workerOf(queue: WorkedQueue, { engine, log, meter }: WorkerParts): Worker {
   return openWorker({
     ...queue,
     engine,
@@ -21,6 +25,7 @@ export function workerOf(
     clock: engine.clock,
     random: Math.random,
     log,
+    meter,
   });
 }
 

@@ -14,6 +14,7 @@ import type { AuditReport, Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
@@ -73,6 +74,7 @@ export interface GatewayContext {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly version: string;
   /** Where the built dashboard lies. */
   readonly dashboardFolder: string | undefined;

@@ -10,6 +10,7 @@ import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -22,10 +23,13 @@ import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview-events.ts";
 import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -60,6 +64,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
   /** Where the built dashboard lies; without it `/` says how to build it. */
   readonly dashboardFolder?: string | undefined;
@@ -85,6 +91,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  measureAnswers(app, options.meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -96,6 +103,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
   addOverviewRoute(app, context);
   addDashboardRoutes(app, context);
   await app.ready();
@@ -103,7 +111,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 function createContext(options: GatewayOptions): GatewayContext {
-  const { engine, keys, queues, limits, clock, log, version, dashboardFolder } = options;
+  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
@@ -124,6 +132,7 @@ function createContext(options: GatewayOptions): GatewayContext {
     limits,
     clock,
     log,
+    meter,
     version,
     dashboardFolder,
   };
@@ -143,10 +152,15 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
   };
 }
 
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
+}
+
 class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -154,6 +168,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -187,6 +202,7 @@ class HttpGateway implements Gateway {
     await this.#app.close();
     clearTimeout(force);
     await this.#context.overview.close();
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 

@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { Commit } from "../../engine/commit.ts";
 import type {
   CallbacksAsk,
   ListFilter,
@@ -65,6 +66,8 @@ export interface Answer {
 export interface FromThread {
   readonly answers: readonly Answer[];
   /** Said when the store's state changed: a problem came, or went. */
+  /** What was committed for these answers. */
+  readonly commit?: Commit;
   readonly told?: { readonly problem: Problem | undefined };
 }
 
