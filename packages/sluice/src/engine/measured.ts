@@ -79,6 +79,8 @@ function delegateOf(engine: Engine): Engine {
     read: engine.read.bind(engine),
     readBody: engine.readBody.bind(engine),
     readResult: engine.readResult.bind(engine),
+    readFailures: engine.readFailures.bind(engine),
+    deadByError: engine.deadByError.bind(engine),
     list: engine.list.bind(engine),
     backlog: engine.backlog.bind(engine),
     replay: engine.replay.bind(engine),
