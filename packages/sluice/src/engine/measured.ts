@@ -88,8 +88,6 @@ function delegateOf(engine: Engine): Engine {
     cancel: engine.cancel.bind(engine),
     callbacksDue: engine.callbacksDue.bind(engine),
     callbacksTold: engine.callbacksTold.bind(engine),
-    readFailures: engine.readFailures.bind(engine),
-    deadByError: engine.deadByError.bind(engine),
     pause: engine.pause.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),
