@@ -12,6 +12,7 @@ import { openLog } from "../src/telemetry/log.ts";
 import { changeKeyFile } from "../src/gateway/access/key-file.ts";
 import { KeyRing } from "../src/gateway/access/key-ring.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
+import type { TlsFiles } from "../src/gateway/tls.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
 
 export interface TestOptions {
@@ -21,6 +22,7 @@ export interface TestOptions {
   readonly schema?: object;
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
+  readonly tls?: TlsFiles;
 }
 
 export interface Answer {
@@ -57,6 +59,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     diskFreeMin = 0,
     schema,
     keys,
+    tls,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
@@ -70,6 +73,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     const gateway = await openGateway({
       engine,
       keys: ring,
+      tls,
       queues: names.map((name): GatewayQueue => ({
         name,
         ratePerHour: 3_600,
