@@ -29,6 +29,7 @@ async function becomeLean() {
   if (isSet || process.execve === undefined || process.platform === "win32") return;
   const { enableCompileCache, getCompileCacheDir } = await import("node:module");
   enableCompileCache();
-  const cache = { NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? getCompileCacheDir() };
+  const folder = getCompileCacheDir(); // none where nothing can be written
+  const cache = folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
   process.execve(execPath, [execPath, `${heapFlag}=${youngMib}`, ...execArgv, ...argv.slice(1)], { ...cache, ...env });
 }

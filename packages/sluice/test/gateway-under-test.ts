@@ -11,6 +11,7 @@ import { openEmbedded } from "../src/engines/embedded/open.ts";
 import { openLog } from "../src/telemetry/log.ts";
 import { changeKeyFile } from "../src/gateway/access/key-file.ts";
 import { KeyRing } from "../src/gateway/access/key-ring.ts";
+import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
 import type { TlsFiles } from "../src/gateway/tls.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
@@ -84,6 +85,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,
       log,
+      meter: new Meter(),
       version: "1.2.3",
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });

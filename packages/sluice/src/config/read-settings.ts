@@ -4,8 +4,10 @@ import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
+import { servedQueues } from "./config.ts";
 import type {
   AutoscalerSettings,
+  CallingBack,
   ClusterSettings,
   GatewaySettings,
   IntakeSettings,
@@ -17,6 +19,7 @@ import type {
   UpSettings,
   WorkerSettings,
 } from "./config.ts";
+import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
 import { readTargets } from "./read-target.ts";
@@ -37,6 +40,7 @@ const fileFields = [
   "diskFreeMin",
   "grace",
   "targets",
+  "callbacks",
   "cluster",
 ];
 
@@ -49,7 +53,7 @@ export interface Sources {
 
 export function readUp(sources: Sources): UpSettings {
   const { file, overrides } = sources;
-  const queues = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
+  const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
   return {
     ...intakeOf(sources),
     data: dataFolder(sources),
@@ -57,29 +61,30 @@ export function readUp(sources: Sources): UpSettings {
     diskFreeMin: readOptional("diskFreeMin", parseSize, overrides.diskFreeMin ?? file?.diskFreeMin),
     graceMs: graceMs(sources),
     queues: queues.map(workedQueue),
+    callbacks,
   };
 }
 
 export function readGateway(sources: Sources): GatewaySettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...intakeOf(sources), ...memberOf(sources), queues };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
+  return { ...intakeOf(sources), ...memberOf(sources), queues, callbacks };
 }
 
 export function readWorker(sources: Sources): WorkerSettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue) };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
+  return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue), callbacks };
 }
 
 /** What runs the requests is known to the workers: here a queue's name is enough. */
 export function readAutoscaler(sources: Sources): AutoscalerSettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
+  return { ...memberOf(sources), graceMs: graceMs(sources), queues, callbacks };
 }
 
 /** For the commands that look after a cluster's servers; there may be no queue. */
 export function readCluster(sources: Sources): ClusterSettings {
-  const queues = queuesOf(sources, "cluster").map(({ name }) => name);
-  return { servers: serversOf(sources), queues };
+  const queues = servedQueues(queuesOf(sources, "cluster"));
+  return { servers: serversOf(sources), queues: queues.map(({ name }) => name) };
 }
 
 /** The file of the API keys, whether it exists or not. */
@@ -108,7 +113,7 @@ function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): s
   return overrides.data ?? file?.data ?? "./data";
 }
 
-function memberOf(sources: Sources): MemberSettings {
+function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
   return { servers: serversOf(sources), retentionMs: retentionMs(sources) };
 }
 
@@ -130,17 +135,26 @@ interface QueueNeeds {
   readonly example: string;
 }
 
-function someQueues(sources: Sources, { engine, example }: QueueNeeds): readonly QueueSettings[] {
-  const queues = queuesOf(sources, engine);
-  if (queues.length > 0) return queues;
+interface Queues extends CallingBack {
+  readonly queues: readonly QueueSettings[];
+}
+
+function someQueues(sources: Sources, { engine, example }: QueueNeeds): Queues {
+  const found = queuesOf(sources, engine);
+  if (found.queues.length > 0) return found;
   throw new SluiceError("bad-config", `no queue: give ${example}, or a sluice.config.ts with queues`);
 }
 
-function queuesOf({ file, overrides }: Sources, engine: QueuePlace["engine"]): readonly QueueSettings[] {
+function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"]): Queues {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
   const targets = readTargets(file?.targets, overrides);
-  const queues = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
-  return Object.entries(queues).map(([name, queue]) => readQueue({ name, engine, targets }, queue));
+  const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
+  const sources = { file: file?.callbacks, targets, env };
+  const callbackSecrets = readCallbackSecrets(sources);
+  const queues = Object.entries(given).map(([name, queue]) =>
+    readQueue({ name, engine, targets, callbackSecrets }, queue),
+  );
+  return { queues, callbacks: readCallbackQueue(sources, queues, callbackSecrets) };
 }
 
 /** The file's queues, and the one that the flags add or change. */

@@ -21,6 +21,8 @@ export const errorCodes = {
   "bad-parameter": { consequence: "caller", status: 400, title: "A parameter does not parse" },
   "bad-key": { consequence: "caller", status: 400, title: "The Idempotency-Key is malformed" },
   "bad-batch-line": { consequence: "caller", status: 400, title: "A line of the batch does not parse" },
+  "bad-callback": { consequence: "caller", status: 400, title: "The callback URL is refused" },
+  "callbacks-off": { consequence: "caller", status: 400, title: "This queue has no secret that could sign a callback" },
   "key-reused": { consequence: "caller", status: 422, title: "The key was used with another body" },
   "schema-mismatch": { consequence: "caller", status: 422, title: "The body does not fit the queue's schema" },
   "body-too-large": { consequence: "caller", status: 413, title: "The body is over the limit" },

@@ -11,6 +11,7 @@ import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { AdminListener } from "./admin-listener.ts";
@@ -18,13 +19,16 @@ import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -47,6 +51,8 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
@@ -61,6 +67,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
 }
 
@@ -85,9 +93,10 @@ export interface Gateway extends AsyncDisposable {
 /** Throws bad-config when a queue's schema is none, or the certificate cannot be used. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
-  const { limits, tls, log } = options;
+  const { limits, tls, log, meter } = options;
   const certificate = tls && (await readCertificate(tls));
   const app = createApp({ limits, certificate, log });
+  measureAnswers(app, meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -99,11 +108,12 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
   await app.ready();
   return new HttpGateway(app, context, tls);
 }
 
-function createContext({ engine, keys, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, keys, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
@@ -119,20 +129,27 @@ function createContext({ engine, keys, queues, limits, clock, log, version }: Ga
     limits,
     clock,
     log,
+    meter,
     version,
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
   const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };
+}
+
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
 }
 
 class HttpGateway implements Gateway {
@@ -142,6 +159,7 @@ class HttpGateway implements Gateway {
   readonly #tls: TlsFiles | undefined;
   readonly #servers: Server[];
   readonly #renewal: Disposable | undefined;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -152,6 +170,7 @@ class HttpGateway implements Gateway {
     this.#servers = [app.server];
     this.#renewal = tls && followCertificate(tls, () => this.#servers as SecureServer[], context.log);
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -200,6 +219,7 @@ class HttpGateway implements Gateway {
     await this.#app.close();
     clearTimeout(force);
     await adminClosed;
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 
