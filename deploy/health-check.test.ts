@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { freePort, startChild, temporaryFolder } from "@sluice/testing";
+import { freePort, makeAuthority, startChild, temporaryFolder } from "@sluice/testing";
 
 const script = fileURLToPath(new URL("./health-check.ts", import.meta.url));
 
@@ -43,6 +44,20 @@ test("a gateway is healthy as long as it answers where its flag or the environme
   assert.equal(await check([...start, "gateway", "--port", port]), 0);
   assert.equal(await check([...start, "gateway", `--port=${port}`, "--replicas", "2"]), 0);
   assert.equal(await check(["/sbin/docker-init", "--", "sluice", "up", "--data", "/data"], { PORT: port }), 0);
+});
+
+test("a gateway that speaks TLS is asked over TLS", async () => {
+  await using folder = await temporaryFolder();
+  const { cert, key } = makeAuthority(folder.path).issue();
+  const server = createSecureServer({ cert: await readFile(cert), key: await readFile(key) }, (_request, response) =>
+    response.end(),
+  );
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const port = String((server.address() as AddressInfo).port);
+  assert.equal(await check([...start, "gateway", "--port", port, "--tls-cert", cert]), 0);
+  assert.equal(await check([...start, "gateway", "--port", port], { SLUICE_TLS_CERT_FILE: cert }), 0);
+  assert.equal(await check([...start, "gateway", "--port", port]), 1);
+  server.close();
 });
 
 test("a gateway that answers with an error, or not at all, is not healthy", async () => {

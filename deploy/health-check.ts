@@ -1,6 +1,9 @@
 // The health check of the image, whatever runs in it: one that listens is asked whether it lives; of the others, whose
 // process is the container, being there is all that can be told. Ends with 0 or 1.
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { get as askPlainly, type IncomingMessage } from "node:http";
+import { get as askSecurely } from "node:https";
 
 const commandLine = process.argv[2] ?? "/proc/1/cmdline";
 const args = readFileSync(commandLine, "utf8").split("\0");
@@ -16,10 +19,19 @@ function portOf(given: readonly string[]): string {
 
 async function ask(port: string): Promise<number> {
   try {
-    const { ok } = await fetch(`http://127.0.0.1:${port}/livez`, { signal: AbortSignal.timeout(4_000) });
-    return ok ? 0 : 1;
+    return (await statusOf(port)) === 200 ? 0 : 1;
   } catch (error) {
     console.error(`no answer on port ${port}: ${String(error)}`);
     return 1;
   }
+}
+
+async function statusOf(port: string): Promise<number | undefined> {
+  const isSecure = args.some((arg) => arg.startsWith("--tls-cert")) || Boolean(process.env["SLUICE_TLS_CERT_FILE"]);
+  const options = { host: "127.0.0.1", port, path: "/livez", signal: AbortSignal.timeout(4_000) };
+  // It asks itself, by an address that its certificate need not name.
+  const asked = isSecure ? askSecurely({ ...options, rejectUnauthorized: false }) : askPlainly(options);
+  const [answer] = (await once(asked, "response")) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
 }

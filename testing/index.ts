@@ -1,3 +1,4 @@
+export { type Authority, type CertificateFiles, makeAuthority } from "./certificate.ts";
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { type Collector, type Export, startCollector } from "./collector.ts";
 export { freePort } from "./free-port.ts";

@@ -13,6 +13,7 @@ import { changeKeyFile } from "../src/gateway/access/key-file.ts";
 import { KeyRing } from "../src/gateway/access/key-ring.ts";
 import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
+import type { TlsFiles } from "../src/gateway/tls.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
 
 export interface TestOptions {
@@ -23,6 +24,7 @@ export interface TestOptions {
   readonly dashboardFolder?: string;
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
+  readonly tls?: TlsFiles;
 }
 
 export interface Answer {
@@ -60,6 +62,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     schema,
     dashboardFolder,
     keys,
+    tls,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
@@ -73,6 +76,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     const gateway = await openGateway({
       engine,
       keys: ring,
+      tls,
       queues: names.map((name): GatewayQueue => ({
         name,
         ratePerHour: 3_600,

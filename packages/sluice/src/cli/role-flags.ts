@@ -46,6 +46,14 @@ export function addIntakeFlags(command: Command): Command {
       ),
     )
     .addOption(keysOption())
+    .addOption(new Option("--tls-cert <file>", "speak TLS with this certificate (PEM)").env("SLUICE_TLS_CERT_FILE"))
+    .addOption(new Option("--tls-key <file>", "its private key (PEM)").env("SLUICE_TLS_KEY_FILE"))
+    .addOption(
+      new Option("--admin-port <port>", "a port of their own for the admin routes (default none)").env(
+        "SLUICE_ADMIN_PORT",
+      ),
+    )
+    .addOption(new Option("--admin-host <host>", "where that port is (default 127.0.0.1)").env("SLUICE_ADMIN_HOST"))
     .addOption(new Option("--body-max <size>", "the largest body (default 1MiB)").env("SLUICE_BODY_MAX"));
 }
 

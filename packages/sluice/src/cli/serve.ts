@@ -84,8 +84,12 @@ export async function serve(parts: Parts): Promise<Server> {
       workers.push(workerOf(queue, { engine, log, meter, tracing }));
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
+    const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
     const url = intake && (await gateway?.listen(intake))?.url;
-    log.info({ role, url, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) }, "started");
+    log.info(
+      { role, url, adminUrl, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) },
+      "started",
+    );
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
@@ -95,7 +99,7 @@ export async function serve(parts: Parts): Promise<Server> {
     };
   } catch (error) {
     await stop(0);
-    throw isPortTaken(error) ? portTaken(intake) : error;
+    throw isPortTaken(error) ? portTaken(error) : error;
   }
 }
 
@@ -104,21 +108,26 @@ async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
   return traced(engine, tracer);
 }
 
-function isPortTaken(error: unknown): boolean {
+function isPortTaken(error: unknown): error is TakenPort {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
 
-function portTaken(intake: IntakeSettings | undefined): SluiceError {
-  return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
+interface TakenPort extends Error {
+  readonly port?: number;
+  readonly address?: string;
+}
+
+function portTaken({ port, address }: TakenPort): SluiceError {
+  return new SluiceError("bad-config", `port ${port} of ${address} is in use: give another`);
 }
 
 function gatewayOf(
   { engine, queues, log, meter }: Parts,
-  { bodyBytesMax }: IntakeSettings,
+  { bodyBytesMax, tls }: IntakeSettings,
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
-  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
+  return openGateway({ engine, keys, tls, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
 }

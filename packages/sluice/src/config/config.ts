@@ -1,7 +1,7 @@
 // What a user may write in sluice.config.ts, and what it means once read.
 import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
-import type { WebhookSecret } from "../core/webhook-signature.ts";
+import type { SecretsOf, WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
 import type { Handler } from "../worker/handler.ts";
 
@@ -14,6 +14,12 @@ export interface SluiceConfig {
   readonly host?: string;
   /** `8080`. */
   readonly port?: number;
+  /** Gives the admin routes a port of their own: on `port` they do not exist then. */
+  readonly adminPort?: number;
+  /** Where that port is; `"127.0.0.1"`. */
+  readonly adminHost?: string;
+  /** Files of a certificate and its key, as PEM: with them the gateway speaks TLS. They are read again when they change. */
+  readonly tls?: TlsConfig;
   /** The file of the API keys, which `sluice keys` writes; `keys.json` in the data folder. */
   readonly keys?: string;
   /** How long finished requests are kept with their results and keys; `"7d"`. */
@@ -30,6 +36,11 @@ export interface SluiceConfig {
   readonly targets?: TargetsConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
+}
+
+export interface TlsConfig {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface TargetsConfig {
@@ -141,6 +152,10 @@ export interface Overrides {
   readonly data?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
+  readonly adminPort?: string | undefined;
+  readonly adminHost?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
   readonly keys?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;
@@ -169,6 +184,8 @@ export interface Overrides {
 export interface IntakeSettings {
   readonly host: string;
   readonly port: number;
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly tls: TlsConfig | undefined;
   /** The file of the API keys; without it whoever reaches the port is let in. */
   readonly keys: string;
   readonly bodyBytesMax: number;
@@ -277,8 +294,4 @@ export interface WorkedQueue extends QueueSettings {
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
   | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule }
-  | {
-      readonly kind: "callbacks";
-      readonly secretsOf: (queue: string) => readonly WebhookSecret[];
-      readonly rule: AddressRule;
-    };
+  | { readonly kind: "callbacks"; readonly secretsOf: SecretsOf; readonly rule: AddressRule };

@@ -227,6 +227,32 @@ describe("the file of the API keys", () => {
   });
 });
 
+describe("the listeners", () => {
+  const file = withQueue({ handle });
+
+  test("are one without TLS unless more is said", () => {
+    const { admin, tls } = readUp(sources({ file }));
+    assert.deepEqual([admin, tls], [undefined, undefined]);
+  });
+
+  test("of the admin routes are on the loopback unless they are put elsewhere, which takes keys", () => {
+    assert.deepEqual(readUp(sources({ file, overrides: { adminPort: "9090" } })).admin, {
+      host: "127.0.0.1",
+      port: 9_090,
+    });
+    const reachable = { ...file, adminPort: 9_090, adminHost: "0.0.0.0", data: "/none" };
+    refused(() => readUp(sources({ file: reachable })), /^host must be a loopback address while there are no API keys/);
+    refused(() => readUp(sources({ file: { ...file, adminHost: "::1" } })), /^adminHost goes with adminPort/);
+  });
+
+  test("speak TLS with a certificate and its key, and not with one of them", () => {
+    const tls = { cert: "c.pem", key: "k.pem" };
+    assert.deepEqual(readGateway(sources({ file: { ...file, tls } })).tls, tls);
+    assert.deepEqual(readUp(sources({ file: { ...file, tls }, overrides: { tlsCert: "d.pem" } })).tls?.cert, "d.pem");
+    refused(() => readUp(sources({ file, overrides: { tlsCert: "c.pem" } })), /^TLS needs a certificate and its key/);
+  });
+});
+
 describe("the addresses that may be called", () => {
   const targetOf = (target: string, given: Given = {}) =>
     readUp(sources({ ...given, file: { ...withQueue({ target }), ...given.file } })).queues[0]?.run;

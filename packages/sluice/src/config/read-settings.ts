@@ -31,6 +31,9 @@ const fileFields = [
   "data",
   "host",
   "port",
+  "adminPort",
+  "adminHost",
+  "tls",
   "keys",
   "retention",
   "bodyMax",
@@ -92,10 +95,14 @@ export function readKeysPlace({ file, overrides }: Sources): string {
 function intakeOf(sources: Sources): IntakeSettings {
   const { file, overrides } = sources;
   const host = overrides.host ?? file?.host ?? "127.0.0.1";
+  const admin = readAdmin(sources);
   const keys = readKeysPlace(sources);
-  assertKeysOrLoopback(host, { keys, isNamed: (overrides.keys ?? file?.keys) !== undefined });
+  for (const open of [host, admin?.host ?? host])
+    assertKeysOrLoopback(open, { keys, isNamed: (overrides.keys ?? file?.keys) !== undefined });
   return {
     host,
+    admin,
+    tls: readTls(sources),
     keys,
     port: readInteger("port", overrides.port ?? file?.port ?? 8080, { least: 0, most: 65_535 }),
     bodyBytesMax: read("bodyMax", parseSize, overrides.bodyMax ?? file?.bodyMax ?? "1MiB"),
@@ -183,6 +190,24 @@ function withScalingFlags(
   return Object.fromEntries(
     Object.entries(queues).map(([name, queue]) => [name, { ...queue, scaling: { ...queue.scaling, ...changes } }]),
   );
+}
+
+function readAdmin({ file, overrides }: Sources): IntakeSettings["admin"] {
+  const port = overrides.adminPort ?? file?.adminPort;
+  const host = overrides.adminHost ?? file?.adminHost;
+  if (port !== undefined)
+    return { host: host ?? "127.0.0.1", port: readInteger("adminPort", port, { least: 0, most: 65_535 }) };
+  if (host !== undefined) throw wrong("adminHost", "goes with adminPort", host);
+  return undefined;
+}
+
+function readTls({ file, overrides }: Sources): IntakeSettings["tls"] {
+  const cert = overrides.tlsCert ?? file?.tls?.cert;
+  const key = overrides.tlsKey ?? file?.tls?.key;
+  if (cert === undefined && key === undefined) return undefined;
+  if (typeof cert === "string" && typeof key === "string") return { cert, key };
+  const rule = "TLS needs a certificate and its key: tls: { cert, key }, or --tls-cert and --tls-key";
+  throw new SluiceError("bad-config", rule);
 }
 
 interface KeysPlace {

@@ -1,6 +1,7 @@
 // The gateway: accepts requests over HTTP and answers for their state and results. It owns the HTTP
 // server, the answers it holds open, and nothing else: the engine belongs to whoever opened it.
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
@@ -14,6 +15,7 @@ import type { KeyRing } from "./access/key-ring.ts";
 import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
+import { AdminListener } from "./admin-listener.ts";
 import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
@@ -37,7 +39,9 @@ import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { addScalingRoute } from "./scaling.ts";
 import { compileSchemaCheck } from "./schema-check.ts";
-import { createApp } from "./server.ts";
+import { answerSocketError, createApp } from "./server.ts";
+import { followCertificate, readCertificate, type TlsFiles } from "./tls.ts";
+import { createListener } from "./transport.ts";
 import { Turns } from "./turns.ts";
 
 export { defaultGatewayLimits };
@@ -61,6 +65,8 @@ export interface GatewayOptions {
   readonly engine: Engine;
   /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
   readonly keys?: KeyRing | undefined;
+  /** Speaks TLS, with this certificate. */
+  readonly tls?: TlsFiles | undefined;
   readonly queues: readonly GatewayQueue[];
   readonly limits: GatewayLimits;
   readonly clock: Clock;
@@ -82,17 +88,21 @@ export interface Gateway extends AsyncDisposable {
   /** For tests in the same process. */
   readonly app: FastifyInstance;
   listen(options: ListenOptions): Promise<{ readonly url: string }>;
+  /** Takes every call on a port of its own; from then on the other one knows no admin routes. */
+  listenForAdmin(options: ListenOptions): Promise<{ readonly url: string }>;
   /** The first step of shutdown: new work is refused, connections close after their answer, reads go on. */
   drain(): void;
   /** The second: ends waits and event streams, finishes what is under way, closes. Closing twice is safe. */
   close(): Promise<void>;
 }
 
-/** Throws bad-config when a queue's schema is none. */
+/** Throws bad-config when a queue's schema is none, or the certificate cannot be used. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
-  const app = createApp(options.limits, options.log);
-  measureAnswers(app, options.meter);
+  const { limits, tls, log, meter } = options;
+  const certificate = tls && (await readCertificate(tls));
+  const app = createApp({ limits, certificate, log });
+  measureAnswers(app, meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -108,7 +118,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addOverviewRoute(app, context);
   addDashboardRoutes(app, context);
   await app.ready();
-  return new HttpGateway(app, context);
+  return new HttpGateway(app, context, tls);
 }
 
 function createContext(options: GatewayOptions): GatewayContext {
@@ -121,6 +131,7 @@ function createContext(options: GatewayOptions): GatewayContext {
   return {
     engine,
     keys,
+    adminListener: new AdminListener(),
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views,
     overview: new Overview({ views, admission, audit, clock, log, version }),
@@ -161,13 +172,19 @@ class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #tls: TlsFiles | undefined;
+  readonly #servers: Server[];
+  readonly #renewal: Disposable | undefined;
   readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
-  constructor(app: App, context: GatewayContext) {
+  constructor(app: App, context: GatewayContext, tls: TlsFiles | undefined) {
     this.#app = app;
     this.#context = context;
+    this.#tls = tls;
+    this.#servers = [app.server];
+    this.#renewal = tls && followCertificate(tls, () => this.#servers as SecureServer[], context.log);
     this.#connections = new Connections(app.server);
     this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
@@ -179,7 +196,19 @@ class HttpGateway implements Gateway {
   async listen({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
     await this.#app.listen({ host, port });
     const bound = this.#app.server.address() as AddressInfo;
-    return { url: `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}` };
+    return { url: this.#urlOf(host, bound.port) };
+  }
+
+  async listenForAdmin(at: ListenOptions): Promise<{ readonly url: string }> {
+    const { adminListener, limits } = this.#context;
+    const server = createListener(limits, this.#tls && (await readCertificate(this.#tls)));
+    server.on("clientError", answerSocketError);
+    this.#servers.push(server);
+    return { url: this.#urlOf(at.host, await adminListener.listen(this.#app, server, at)) };
+  }
+
+  #urlOf(host: string, port: number): string {
+    return `${this.#tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   drain(): void {
@@ -187,6 +216,7 @@ class HttpGateway implements Gateway {
     this.#isDraining = true;
     this.#context.admission.drain();
     this.#app.server.prependListener("request", closeAfterAnswer);
+    this.#context.adminListener.drain(closeAfterAnswer);
   }
 
   close(): Promise<void> {
@@ -197,11 +227,14 @@ class HttpGateway implements Gateway {
   async #close(): Promise<void> {
     this.drain();
     this.#context.held.endAll();
+    this.#renewal?.[Symbol.dispose]();
+    const adminClosed = this.#context.adminListener.close(this.#context.limits.closeGraceMs);
     const { server } = this.#app;
     using _ending = this.#connections.endAsTheyFinish();
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    await adminClosed;
     await this.#context.overview.close();
     this.#gauges[Symbol.dispose]();
     await this.#context.views.close();

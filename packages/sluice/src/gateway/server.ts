@@ -9,20 +9,28 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
 import type { GatewayLimits } from "./limits.ts";
+import type { Certificate } from "./tls.ts";
+import { boundsOf, type TransportBounds } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
-export function createApp(limits: GatewayLimits, log: Logger): App {
+export interface AppOptions {
+  readonly limits: GatewayLimits;
+  readonly certificate: Certificate | undefined;
+  readonly log: Logger;
+}
+
+export function createApp({ limits, certificate, log }: AppOptions): App {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, silenceTimeoutMs } = limits;
+  const bounds = boundsOf(limits);
+  const transport = certificate
+    ? { https: { ...bounds, ...certificate, handshakeTimeout: headersTimeoutMs } }
+    : { http: bounds };
   const app = fastify({
+    ...(transport as { http: TransportBounds }), // a server with TLS is one more kind of the same
     logger: false,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionTimeout: silenceTimeoutMs,
-    http: {
-      headersTimeout: headersTimeoutMs,
-      maxHeaderSize: limits.headersBytesMax,
-      connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
-    },
     return503OnClosing: false, // admission answers while the server closes
     // Off: "removeAdditional" would drop the unknown parameters that are to be refused.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: false } },
@@ -62,7 +70,7 @@ const socketErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 };
 
 /** Answers what never became a request: malformed HTTP, headers over the limit, senders that are too slow. */
-function answerSocketError(error: Error & { readonly code?: string }, socket: Socket): void {
+export function answerSocketError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (socket.writable && error.code !== "ECONNRESET") {
     const [code, message] = socketErrors[error.code ?? ""] ?? ["bad-request", "this is not valid HTTP/1.1"];
     const { status, document } = problemOf(new SluiceError(code, message));

@@ -5,6 +5,7 @@ import { invariant, SluiceError } from "../../core/errors.ts";
 import type { App, GatewayContext } from "../context.ts";
 import { unknownQueue } from "../context.ts";
 import { parseRequestId } from "../../core/request-id.ts";
+import { pathOf } from "../problem.ts";
 import { unknownRequest } from "../read.ts";
 import type { Grant } from "./key-ring.ts";
 import { accessOf, type RouteAccess } from "./route-access.ts";
@@ -35,6 +36,7 @@ export function addGate(app: App, context: GatewayContext): void {
     if (request.is404) return proceed();
     invariant(access !== undefined, "a route that was added before the gate has no access");
     if (access.kind === "public") return proceed();
+    if (access.scope === "admin" && !context.adminListener.takes(request.raw)) throw notHere(request);
     const grant = grantFor(context, { access, request, reply });
     if (grant === undefined) return proceed();
     request.grant = grant;
@@ -72,6 +74,11 @@ function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCal
     default:
       return shown satisfies never;
   }
+}
+
+/** As where no route is: on this listener there is none. */
+function notHere(request: FastifyRequest): SluiceError {
+  return new SluiceError("not-found", `there is no ${pathOf(request)}`);
 }
 
 const challenge = 'Bearer realm="sluice"';

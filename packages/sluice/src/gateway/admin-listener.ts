@@ -1,0 +1,47 @@
+// The listener of its own that the admin routes may have. It takes every call; where it is open, the other one knows no admin
+// routes. It owns its server.
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { once } from "node:events";
+import { Connections } from "./connections.ts";
+import type { App } from "./context.ts";
+
+export class AdminListener {
+  readonly #calls = new WeakSet<IncomingMessage>();
+  #server: Server | undefined;
+  #connections: Connections | undefined;
+
+  /** Whether an admin call may come the way that this one came. */
+  takes(call: IncomingMessage): boolean {
+    return this.#server === undefined || this.#calls.has(call);
+  }
+
+  /** Resolves with the port once it listens. */
+  async listen(app: App, server: Server, at: { readonly host: string; readonly port: number }): Promise<number> {
+    this.#connections = new Connections(server);
+    server.on("request", (call: IncomingMessage, answer: ServerResponse) => {
+      this.#calls.add(call);
+      app.routing(call, answer);
+    });
+    await once(server.listen(at), "listening");
+    this.#server = server;
+    const bound = server.address();
+    return typeof bound === "object" && bound !== null ? bound.port : at.port;
+  }
+
+  drain(onRequest: (call: IncomingMessage, answer: ServerResponse) => void): void {
+    this.#server?.prependListener("request", onRequest);
+  }
+
+  /** Resolves once what is under way is answered, or the grace is over. */
+  async close(graceMs: number): Promise<void> {
+    const server = this.#server;
+    if (server === undefined || !server.listening) return;
+    using _ending = this.#connections?.endAsTheyFinish();
+    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    const closed = once(server, "close");
+    server.close();
+    server.closeIdleConnections();
+    await closed;
+    clearTimeout(force);
+  }
+}

@@ -1,0 +1,124 @@
+// The listeners: with TLS, and with one of their own for the admin routes.
+import assert from "node:assert/strict";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect as connectSecurely, type PeerCertificate } from "node:tls";
+import { once } from "node:events";
+import { describe, test } from "node:test";
+import { makeAuthority, temporaryFolder, type CertificateFiles } from "@sluice/testing";
+import { Agent, request } from "undici";
+import { SluiceError } from "../core/errors.ts";
+import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { readCertificate } from "./tls.ts";
+
+const intake = "/v1/queues/orders/requests";
+
+describe("TLS", () => {
+  test("is spoken with the certificate, to those who trust its authority", async () => {
+    await using folder = await temporaryFolder();
+    const authority = makeAuthority(folder.path);
+    await using sut = await GatewayUnderTest.open({ tls: authority.issue(), keys: [{}] });
+    assert.match(sut.url, /^https:/);
+    const trusting = new Agent({ connect: { ca: await readFile(authority.ca) } });
+    const headers = { authorization: `Bearer ${sut.secrets[0]}` };
+    const accepted = await request(`${sut.url}${intake}`, {
+      method: "POST",
+      body: "{}",
+      headers,
+      dispatcher: trusting,
+    });
+    assert.equal(accepted.statusCode, 202);
+    await accepted.body.dump();
+    await assert.rejects(request(`${sut.url}/livez`), /unable to verify|self-signed|local issuer/);
+    await assert.rejects(fetch(sut.url.replace("https:", "http:")), "plain HTTP is not spoken there");
+    await trusting.close();
+  });
+
+  test("shows a renewed certificate without a restart, and keeps the old one while the files do not fit", async () => {
+    await using folder = await temporaryFolder();
+    const authority = makeAuthority(folder.path);
+    const [first, second] = [authority.issue(), authority.issue()];
+    const files = { cert: join(folder.path, "live.pem"), key: join(folder.path, "live.key") };
+    await install(first, files);
+    await using sut = await GatewayUnderTest.open({ tls: files });
+    const before = await shownBy(sut.url);
+    await writeFile(files.cert, "half written");
+    assert.equal(await shownBy(sut.url), before);
+    await install(second, files);
+    const signal = AbortSignal.timeout(20_000);
+    while ((await shownBy(sut.url)) === before) signal.throwIfAborted();
+  });
+
+  test("with a certificate that is not there, or another's key, does not start", async () => {
+    await using folder = await temporaryFolder();
+    const authority = makeAuthority(folder.path);
+    const [first, second] = [authority.issue(), authority.issue()];
+    for (const files of [
+      { cert: first.cert, key: second.key },
+      { cert: `${first.cert}-not`, key: first.key },
+    ])
+      await assert.rejects(readCertificate(files), (error) => {
+        assert.ok(error instanceof SluiceError && error.code === "bad-config");
+        assert.ok(error.message.includes(files.cert));
+        return true;
+      });
+  });
+});
+
+async function install(from: CertificateFiles, to: CertificateFiles): Promise<void> {
+  await copyFile(from.key, to.key);
+  await copyFile(from.cert, to.cert);
+}
+
+/** The fingerprint of the certificate that a new connection gets. */
+async function shownBy(url: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connectSecurely({ host: hostname, port: Number(port), rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { fingerprint256 }: PeerCertificate = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
+
+describe("a listener for the admin routes", () => {
+  test("takes them, and on the other one they do not exist", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    const { url: adminUrl } = await sut.gateway.listenForAdmin({ host: "127.0.0.1", port: 0 });
+    assert.notEqual(adminUrl, sut.url);
+    const headers = { authorization: `Bearer ${sut.secrets[0]}` };
+    const pause = async (base: string, sent: Record<string, string>): Promise<number> => {
+      const answer = await fetch(`${base}/v1/queues/orders/pause`, { method: "POST", headers: sent });
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    assert.equal(await pause(sut.url, headers), 404);
+    assert.equal(await pause(sut.url, {}), 404, "nobody learns that it is elsewhere");
+    assert.equal((await sut.fetch("/v1/queues/orders", { headers })).json.paused, false);
+    assert.equal(await pause(adminUrl, {}), 401);
+    assert.equal(await pause(adminUrl, headers), 200);
+    assert.equal((await sut.fetch("/v1/queues/orders", { headers })).json.paused, true);
+    const accepted = await fetch(`${adminUrl}${intake}`, { method: "POST", body: "{}", headers });
+    assert.equal(accepted.status, 202, "what looks after a queue sees all of it");
+    await accepted.arrayBuffer();
+  });
+
+  test("drains and closes with the gateway", async () => {
+    await using sut = await GatewayUnderTest.open();
+    const { url: adminUrl } = await sut.gateway.listenForAdmin({ host: "127.0.0.1", port: 0 });
+    const id = await sut.accepted();
+    const stream = await fetch(`${adminUrl}/v1/requests/${id}/events`);
+    sut.gateway.drain();
+    assert.equal((await fetch(`${adminUrl}/livez`)).headers.get("connection"), "close");
+    await sut.gateway.close();
+    assert.match(await stream.text(), /waiting/);
+    await assert.rejects(fetch(adminUrl));
+  });
+
+  test("has the bounds and the words of the other one", async () => {
+    await using sut = await GatewayUnderTest.open();
+    const { url: adminUrl } = await sut.gateway.listenForAdmin({ host: "127.0.0.1", port: 0 });
+    const answer = await fetch(`${adminUrl}/livez`, { headers: { large: "x".repeat(20_000) } });
+    assert.equal(answer.status, 431);
+    assert.match(await answer.text(), /"headers-too-large"/);
+  });
+});

@@ -1,0 +1,34 @@
+// The servers under the gateway's listeners, with or without TLS, and their bounds.
+import { createServer, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { GatewayLimits } from "./limits.ts";
+import type { Certificate } from "./tls.ts";
+
+export interface TransportBounds {
+  readonly headersTimeout: number;
+  readonly maxHeaderSize: number;
+  readonly connectionsCheckingInterval: number;
+}
+
+export function boundsOf({ headersTimeoutMs, requestTimeoutMs, headersBytesMax }: GatewayLimits): TransportBounds {
+  return {
+    headersTimeout: headersTimeoutMs,
+    maxHeaderSize: headersBytesMax,
+    connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
+  };
+}
+
+/** As Fastify makes its own from the same limits. */
+export function createListener(limits: GatewayLimits, certificate: Certificate | undefined): Server {
+  const options = {
+    ...boundsOf(limits),
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+  };
+  const server = certificate
+    ? createSecureServer({ ...options, ...certificate, handshakeTimeout: limits.headersTimeoutMs })
+    : createServer(options);
+  server.setTimeout(limits.silenceTimeoutMs);
+  server.maxConnections = limits.connectionsMax;
+  return server;
+}
