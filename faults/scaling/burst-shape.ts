@@ -11,6 +11,6 @@ export interface BurstShape {
 }
 
 /** Between three and four replicas' work: neither a slow machine nor a young meter makes it another number. */
-export const wholeBurst: BurstShape = { requests: 20_000, withinSeconds: 60, holdMs: 10 };
+export const wholeBurst: BurstShape = { requests: 20_000, withinSeconds: 90, holdMs: 15 };
 /** Between two and three. */
 export const smallBurst: BurstShape = { requests: 1_500, withinSeconds: 15, holdMs: 25 };

@@ -26,8 +26,17 @@ export class Curve implements AsyncDisposable {
     this.#looking = this.#look(`${url}/v1/queues/orders`);
   }
 
-  /** Resolves once the newest sample is like that. */
-  until(isMeant: (sample: Sample) => boolean): Promise<void> {
+  /** Resolves once so many workers are present. */
+  present(count: number): Promise<void> {
+    return this.#until(({ workers }) => workers === count);
+  }
+
+  /** Resolves once nothing waits or runs. */
+  drained(): Promise<void> {
+    return this.#until(({ backlog }) => backlog === 0);
+  }
+
+  #until(isMeant: (sample: Sample) => boolean): Promise<void> {
     return new Promise((resolve) => {
       const watch = (): void => {
         const last = this.samples.at(-1);

@@ -1,7 +1,7 @@
 // Lines as Docker 20.10 printed them, with shorter ids.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { healthyLine, parseEvents, scaledLine } from "./docker-events.ts";
+import { endedLine, healthyLine, parseEvents, scaledLine } from "./docker-events.ts";
 
 const added =
   '{"Type":"service","Action":"update","Actor":{"ID":"bd2b","Attributes":{"name":"sluice_worker","replicas.new":"2","replicas.old":"1"}},"scope":"swarm","time":1795600115,"timeNano":1795600115966258611}';
@@ -32,4 +32,7 @@ test("a line is waited for by its service and what happened to it", () => {
   assert.match(healthy, healthyLine("sluice_worker"));
   assert.doesNotMatch(healthy.replaceAll(": healthy", ": unhealthy"), healthyLine("sluice_worker"));
   assert.doesNotMatch(ended, healthyLine("sluice_worker"));
+  assert.match(ended, endedLine("a28c"));
+  assert.doesNotMatch(ended, endedLine("4c41"));
+  assert.doesNotMatch(healthy, endedLine("a28c"));
 });

@@ -33,6 +33,11 @@ export function healthyLine(service: string): RegExp {
   return new RegExp(`"Action":"health_status: healthy".*"com.docker.swarm.service.name":"${service}"`);
 }
 
+/** The line of a container, by its id, that ended. */
+export function endedLine(container: string): RegExp {
+  return new RegExp(`"Action":"die","Actor":{"ID":"${container}"`);
+}
+
 /** Those that tell something; the others are left out. */
 export function parseEvents(text: string): readonly DockerEvent[] {
   return text.split("\n").flatMap((line) => parseEvent(line) ?? []);

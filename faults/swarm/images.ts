@@ -6,6 +6,7 @@ import { debianRoots } from "./debian-roots.ts";
 import { startDocker } from "./docker.ts";
 import { images } from "./image-names.ts";
 import { released } from "./jail.ts";
+import { loopbackProgram } from "./loopback.ts";
 import { openProgress } from "./progress.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -23,6 +24,7 @@ try {
 }
 
 async function make(signal: AbortSignal): Promise<void> {
+  loopbackProgram(); // the run itself has no network to install it from
   const roots = await debianRoots({ building: join(folder, "building"), tell, signal });
   await using docker = await startDocker({ folder: join(folder, "docker"), signal });
   const trusted = roots.certificates === undefined ? [] : ["--change", `ENV NODE_EXTRA_CA_CERTS=${roots.certificates}`];

@@ -3,11 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Child } from "@sluice/testing";
 import { Ledger } from "../ledger.ts";
 import { startTarget, type Target } from "../target.ts";
-import { eventArgs, healthyLine, parseEvents, type DockerEvent } from "./docker-events.ts";
+import { endedLine, eventArgs, healthyLine, parseEvents, type DockerEvent } from "./docker-events.ts";
 import type { Docker } from "./docker.ts";
 import { configText, stackEnvironment, stackName, stackSecrets } from "./stack.ts";
 
@@ -27,6 +28,10 @@ interface Parts {
 
 const stackFile = fileURLToPath(new URL("../../deploy/swarm/stack.yaml", import.meta.url));
 const checked = ["postgres", "rabbitmq", "redis", "gateway", "worker", "autoscaler"] as const;
+
+/** Hints are acknowledged in batches, and RabbitMQ counts its queues every few seconds. */
+const emptyMsMax = 30_000;
+const lookAgainMs = 500;
 
 export const workerService = `${stackName}_worker`;
 
@@ -79,25 +84,36 @@ export class SwarmStage implements AsyncDisposable {
     return child.output();
   }
 
-  /** Messages that RabbitMQ holds, in all its queues together. */
-  async brokerDepth(): Promise<number> {
-    const { docker } = this.#parts;
-    const name = `com.docker.swarm.service.name=${stackName}_rabbitmq`;
-    const container = await docker.run(["ps", "--quiet", "--filter", `label=${name}`]);
-    const listed = await docker.run(["exec", container, "rabbitmqctl", "--silent", "list_queues", "messages"]);
-    return listed.split("\n").reduce((sum, messages) => sum + Number(messages), 0);
+  /** Messages that RabbitMQ holds, in all its queues together, once there are none or it gave up to wait for that. */
+  async brokerDepthAtRest(): Promise<number> {
+    const giveUpAt = performance.now() + emptyMsMax;
+    for (;;) {
+      const depth = await this.#brokerDepth();
+      if (depth === 0 || performance.now() > giveUpAt) return depth;
+      await delay(lookAgainMs);
+    }
   }
 
   /** Takes the stack down as its users do, and waits for its containers to end in order: their exit codes. */
   async takeDown(): Promise<readonly number[]> {
     const { docker } = this.#parts;
-    const running = (await docker.run(["ps", "--quiet"])).split("\n");
-    const [codes] = await Promise.all([docker.run(["wait", ...running]), docker.run(["stack", "rm", stackName])]);
-    return codes.split("\n").map(Number);
+    const before = this.events.length;
+    const running = (await docker.run(["ps", "--quiet", "--no-trunc"])).split("\n");
+    await docker.run(["stack", "rm", stackName]);
+    await Promise.all(running.map((container) => this.happened(endedLine(container))));
+    return this.events.slice(before).flatMap((event) => (event.kind === "ended" ? [event.exitCode] : []));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.resources.disposeAsync();
+  }
+
+  async #brokerDepth(): Promise<number> {
+    const { docker } = this.#parts;
+    const name = `com.docker.swarm.service.name=${stackName}_rabbitmq`;
+    const container = await docker.run(["ps", "--quiet", "--filter", `label=${name}`]);
+    const listed = await docker.run(["exec", container, "rabbitmqctl", "--silent", "list_queues", "messages"]);
+    return listed.split("\n").reduce((sum, messages) => sum + Number(messages), 0);
   }
 }
 

@@ -11,6 +11,7 @@ import { openEmbedded } from "../src/engines/embedded/open.ts";
 import { openLog } from "../src/telemetry/log.ts";
 import { changeKeyFile } from "../src/gateway/access/key-file.ts";
 import { KeyRing } from "../src/gateway/access/key-ring.ts";
+import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
 
@@ -19,6 +20,7 @@ export interface TestOptions {
   readonly backlogMax?: number;
   readonly diskFreeMin?: number;
   readonly schema?: object;
+  readonly dashboardFolder?: string;
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
 }
@@ -56,6 +58,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     backlogMax = 100_000,
     diskFreeMin = 0,
     schema,
+    dashboardFolder,
     keys,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
@@ -80,7 +83,9 @@ export class GatewayUnderTest implements AsyncDisposable {
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,
       log,
+      meter: new Meter(),
       version: "1.2.3",
+      dashboardFolder,
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
     const secrets = made?.map(({ secret }) => secret) ?? [];

@@ -27,17 +27,21 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
   const name = `${role} ${process.pid} on ${hostname()}`;
   const memberLog = log.child({ name });
   await runRole(async () => {
-    const [{ serve }, { openCluster }] = await Promise.all([
+    const [{ serve }, { openCluster }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
       import("../engines/cluster/open.ts"),
+      import("../engine/measured.ts"),
+      import("../telemetry/meter.ts"),
     ]);
     const { servers, retentionMs, callbacks } = settings;
     const queues = servedQueues(settings);
     const start = async (): Promise<Server> => {
-      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs });
+      const meter = new Meter();
+      const onCommit = commitMeter(meter);
+      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs, onCommit });
       const isCallingBack = role === "worker" && callbacks !== undefined;
       const calling = isCallingBack ? await callbackWork(callbacks, servers) : undefined;
-      return serve({ role, engine, queues, ...parts, callbacks: calling, log: memberLog });
+      return serve({ role, engine, queues, ...parts, callbacks: calling, log: memberLog, meter });
     };
     return whenReachable(start, { waitMs: options.waitForServers, log: memberLog });
   }, memberLog);

@@ -1,15 +1,19 @@
 // A worker process of `sluice up --processes`: runs the requests that its parent deals out, and goes with it.
 import { once } from "node:events";
 import { writeSync } from "node:fs";
+import { hostname } from "node:os";
 import { Worker as Thread } from "node:worker_threads";
+import manifest from "../../package.json" with { type: "json" };
 import type { UpSettings } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { openExport } from "../telemetry/export.ts";
+import { Meter } from "../telemetry/meter.ts";
 import type { Answer } from "../worker/remote/wire.ts";
 import { RemoteEngine } from "../worker/remote/remote-engine.ts";
 import { exitCodes } from "./failure.ts";
 import { catchInterrupts } from "./interrupt.ts";
-import { workerOf } from "./worker-of.ts";
+import { tracingBy, workerOf } from "./worker-of.ts";
 import { processFds } from "./worker-process-mark.ts";
 
 /** Works until it is asked to go; what it runs then may finish within the grace, the rest is handed back. */
@@ -24,9 +28,19 @@ export async function runWorkerProcess({ queues, graceMs }: UpSettings, log: Log
     writeBegin: (record) => void writeSync(processFds.begins, record),
   });
   process.on("message", (answers: readonly Answer[]) => engine.receive(answers));
-  const workers = queues.map((queue) => workerOf(queue, { engine, log }));
+  const meter = new Meter();
+  const telemetry = await openExport({
+    meter,
+    instance: `process ${process.pid} on ${hostname()}`,
+    version: manifest.version,
+    env: process.env,
+    log,
+  });
+  const tracing = await tracingBy(telemetry.tracer);
+  const workers = queues.map((queue) => workerOf(queue, { engine, log, meter, tracing }));
   if (!interrupts.stop.aborted) await once(interrupts.stop, "abort");
   await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
+  await telemetry[Symbol.asyncDispose]();
   process.exit(exitCodes.ok); // whatever a handler has left running is nobody's any more
 }
 

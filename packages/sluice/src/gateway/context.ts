@@ -10,14 +10,17 @@ import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
+import type { Overview } from "./overview.ts";
 import type { QueueViews } from "./queue-views.ts";
 import type { Turns } from "./turns.ts";
 import type { SchemaCheck } from "./schema-check.ts";
@@ -63,6 +66,8 @@ export interface GatewayContext {
   readonly keys: KeyRing | undefined;
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
+  readonly overview: Overview;
+  readonly audit: () => Promise<AuditReport>;
   readonly admission: Admission;
   readonly held: HeldAnswers;
   readonly batches: Turns;
@@ -72,7 +77,10 @@ export interface GatewayContext {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly version: string;
+  /** Where the built dashboard lies. */
+  readonly dashboardFolder: string | undefined;
 }
 
 export function configuredQueue({ queues }: GatewayContext, name: string): IntakeQueue {

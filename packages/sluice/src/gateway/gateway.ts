@@ -5,11 +5,13 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -17,12 +19,18 @@ import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
+import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
+import { addOverviewRoute } from "./overview-events.ts";
+import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -57,7 +65,11 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
+  /** Where the built dashboard lies; without it `/` says how to build it. */
+  readonly dashboardFolder?: string | undefined;
 }
 
 export interface ListenOptions {
@@ -80,6 +92,7 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  measureAnswers(app, options.meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -91,18 +104,28 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
+  addOverviewRoute(app, context);
+  addDashboardRoutes(app, context);
   await app.ready();
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, keys, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext(options: GatewayOptions): GatewayContext {
+  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
+  const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
+  const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
+  const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const admission = new Admission(engine);
   return {
     engine,
     keys,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
-    views: new QueueViews({ engine, clock, log, ratesPerHour }),
-    admission: new Admission(engine),
+    views,
+    overview: new Overview({ views, admission, audit, clock, log, version }),
+    audit,
+    admission,
     held: new HeldAnswers(),
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
@@ -110,7 +133,9 @@ function createContext({ engine, keys, queues, limits, clock, log, version }: Ga
     limits,
     clock,
     log,
+    meter,
     version,
+    dashboardFolder,
   };
 }
 
@@ -128,10 +153,15 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
   };
 }
 
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
+}
+
 class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -139,6 +169,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -171,6 +202,8 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    await this.#context.overview.close();
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 

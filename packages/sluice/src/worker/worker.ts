@@ -4,8 +4,12 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
+import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { observe, type Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
+import { logAttempt } from "./attempt-log.ts";
+import { AttemptTimes } from "./attempt-times.ts";
 import { Breaker } from "./breaker.ts";
 import type { Gate } from "./gate.ts";
 import { Pace } from "./pace.ts";
@@ -31,6 +35,8 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  /** Where attempts and the breaker are shown; nowhere unless given. */
+  readonly meter?: Meter | undefined;
 }
 
 export interface Worker {
@@ -58,6 +64,8 @@ class QueueWorker implements Worker {
   readonly #gate: Gate;
   readonly #breaker: Breaker;
   readonly #pace: Pace;
+  readonly #times: AttemptTimes | undefined;
+  readonly #gauge: Disposable | undefined;
   /** Claimed, not begun. */
   readonly #ready: Delivery[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -69,16 +77,21 @@ class QueueWorker implements Worker {
   #isCutOff = false;
   #running = 0;
   #claiming: Promise<void> | undefined;
+  #presence: Presence | undefined;
   #gateTimer: NodeJS.Timeout | undefined;
   #isStartDue = false;
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
-    const { clock } = options;
+    const { clock, queue, meter } = options;
     this.#options = options;
     this.#gate = this.#openGate();
     this.#breaker = new Breaker({ clock });
     this.#pace = new Pace(clock);
+    this.#times = meter && new AttemptTimes(meter, queue);
+    this.#gauge = meter?.addObserver(() => [
+      observe("sluice.breaker.open", { queue }, Number(this.#breaker.state !== "closed")),
+    ]);
   }
 
   #openGate(): Gate {
@@ -112,6 +125,7 @@ class QueueWorker implements Worker {
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     await Promise.all(this.#inFlight);
     clearTimeout(graceOver);
+    this.#gauge?.[Symbol.dispose]();
     await this.#gate.close();
     await this.#options.runner.close();
   }
@@ -123,7 +137,8 @@ class QueueWorker implements Worker {
 
   async #claim(): Promise<void> {
     const { engine, queue, log } = this.#options;
-    using _presence = engine.attend(queue);
+    using presence = engine.attend(queue);
+    this.#presence = presence;
     const { signal } = this.#stopClaiming;
     let retryMs = commitRetryMinMs;
     while (!signal.aborted) {
@@ -203,7 +218,7 @@ class QueueWorker implements Worker {
   }
 
   async #run(delivery: Delivery): Promise<void> {
-    const { retryPolicy: policy, clock, random } = this.#options;
+    const { retryPolicy: policy, clock, random, log } = this.#options;
     this.#running += 1;
     this.#breaker.started();
     const startedAt = clock.monotonic();
@@ -212,7 +227,9 @@ class QueueWorker implements Worker {
     this.#pace.finished();
     this.#heed(end);
     const isTargetOut = this.#breaker.state !== "closed";
-    this.#log(delivery, end, clock.monotonic() - startedAt);
+    const durationMs = clock.monotonic() - startedAt;
+    this.#times?.note(end, durationMs);
+    logAttempt(log, { delivery, end, durationMs });
     this.#startReady();
     if (end.kind !== "committed") {
       await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));
@@ -235,6 +252,7 @@ class QueueWorker implements Worker {
     else this.#breaker.answered();
     const { queue, log } = this.#options;
     const { state } = this.#breaker;
+    this.#presence?.breakerOpen(state !== "closed");
     if (before === "closed" && state === "open") log.warn({ queue }, "the target is out: deliveries stop");
     if (before !== "closed" && state === "closed") log.info({ queue }, "the target is back: deliveries go on");
   }
@@ -269,17 +287,6 @@ class QueueWorker implements Worker {
       this.#moved.fire();
     });
     this.#inFlight.add(tracked);
-  }
-
-  #log({ request: { id, queue }, attempt: number }: Delivery, end: End, durationMs: number): void {
-    const { log } = this.#options;
-    const line = { queue, id, attempt: number, durationMs: Math.round(durationMs) };
-    if (end.kind === "cut-off") log.info(line, "attempt cut off by the shutdown");
-    else if (end.kind === "failed")
-      log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
-    else if (end.kind === "unknown") log.warn({ ...line, err: end.message }, "the store went away with the attempt");
-    else if (end.kind === "committed" && end.result === "superseded") log.warn(line, "a late outcome was refused");
-    else if (log.isLevelEnabled("debug")) log.debug(line, "attempt done");
   }
 }
 

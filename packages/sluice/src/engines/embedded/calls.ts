@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { Commit } from "../../engine/commit.ts";
 import type {
   CallbacksAsk,
   ListFilter,
@@ -33,6 +34,8 @@ export type ReaderCall =
       readonly id: RequestId;
       readonly now: number;
     }
+  | { readonly verb: "readFailures"; readonly call: number; readonly id: RequestId }
+  | { readonly verb: "deadByError"; readonly call: number; readonly queue: string }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
   | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
   | { readonly verb: "backlog"; readonly call: number; readonly now: number }
@@ -63,6 +66,8 @@ export interface Answer {
 export interface FromThread {
   readonly answers: readonly Answer[];
   /** Said when the store's state changed: a problem came, or went. */
+  /** What was committed for these answers. */
+  readonly commit?: Commit;
   readonly told?: { readonly problem: Problem | undefined };
 }
 

@@ -105,6 +105,7 @@ export class CommitLoop {
     const transfer: ArrayBuffer[] = [];
     const served: Waiter[] = [];
     const servedAt = this.#store.now();
+    const startedAt = performance.now();
     try {
       this.#transact(() => {
         for (const call of calls) this.#answer(call, answers);
@@ -113,7 +114,8 @@ export class CommitLoop {
       for (const { call } of served) this.#waiters.delete(call);
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
-      this.#post({ answers }, transfer);
+      const durationMs = performance.now() - startedAt;
+      this.#post({ answers, commit: { kind: "all", calls: calls.length, durationMs } }, transfer);
     } catch (error) {
       this.#fail(calls, problemOf(error));
     }

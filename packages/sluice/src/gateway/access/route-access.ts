@@ -38,10 +38,13 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/requests/:id": keyed("read", "request"),
   "GET /v1/requests/:id/result": keyed("read", "request"),
   "GET /v1/requests/:id/body": keyed("read", "request"),
+  "GET /v1/requests/:id/attempts": keyed("read", "request"),
   "GET /v1/requests/:id/events": keyed("read", "request"),
   "GET /v1/queues": keyed("read", "seen"),
   "GET /v1/queues/:queue": keyed("read", "queue"),
+  "GET /v1/queues/:queue/dead": keyed("read", "queue"),
   "GET /v1/queues/:queue/scaling": keyed("read", "queue"),
+  "GET /v1/overview/events": keyed("read", "seen"),
   "GET /v1/audit": keyed("read", "seen"),
   "GET /v1/audit/receipts/:id": keyed("read", "request"),
   "POST /v1/requests/:id/replay": keyed("admin", "request"),
@@ -50,11 +53,13 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "POST /v1/queues/:queue/pause": keyed("admin", "queue"),
   "POST /v1/queues/:queue/resume": keyed("admin", "queue"),
   "POST /v1/audit/heal": keyed("admin", "server"),
+  "GET /metrics": keyed("read", "server"),
   "GET /openapi.json": keyed(undefined, "nothing"),
   // Those who ask cannot show a key: the orchestrator, and a browser that has yet to load the page that asks for it.
   "GET /livez": anybody,
   "GET /readyz": anybody,
   "GET /": anybody,
+  "GET /assets/*": anybody,
 };
 
 /** Throws for a route that the table does not know: a forgotten one must not be open. */
