@@ -55,7 +55,7 @@ export async function openStage(): Promise<Stage> {
     },
     queue: async (name) => (await (await fetch(`${url}/v1/queues/${name}`)).json()) as WireQueue,
     async makeKey(scopes) {
-      const args = [sluiceCommand, "keys", "create", "--name", scopes, "--scope", scopes, "--data", data];
+      const args = [sluiceCommand, "keys", "create", "--name", "page", "--scope", scopes, "--data", data];
       const key = execFileSync(process.execPath, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
       let status = 200;
       while (status !== 401) ({ status } = await fetch(`${url}/v1/queues`)); // it looks at the file once a second

@@ -218,8 +218,8 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
-    this.#gauges[Symbol.dispose]();
     await this.#context.overview.close();
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 
