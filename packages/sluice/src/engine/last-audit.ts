@@ -1,4 +1,4 @@
-// What the last audit of this process found. An audit reads every row: it is run when somebody asks, not by a scrape.
+// What the last audit of this process found. An audit reads every row: no scrape waits for one.
 import type { Clock } from "../core/clock.ts";
 import { observe, type Observation } from "../telemetry/meter.ts";
 import type { AuditReport, QueueAudit } from "./audit.ts";

@@ -12,12 +12,13 @@ import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
 import type { KeyRing } from "./access/key-ring.ts";
-import type { Meter, Observer } from "../telemetry/meter.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { AdminListener } from "./admin-listener.ts";
 import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
+import { AuditRenewal } from "./audit-renewal.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
@@ -33,6 +34,7 @@ import { addOverviewRoute } from "./overview-events.ts";
 import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { queueGauges } from "./queue-gauges.ts";
+import { readinessGauges } from "./readiness-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -164,8 +166,22 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
   };
 }
 
-function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
-  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
+/** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
+function gaugesOf({ engine, views, queues, admission, clock, log, meter }: GatewayContext): DisposableStack {
+  const timeoutMsOf = new Map([...queues].map(([name, { timeoutMs }]) => [name, timeoutMs]));
+  const renewal = new AuditRenewal({ audit: () => engine.audit({ timeoutMsOf }), clock, log });
+  const goals = new Map([...queues].map(([name, { goal }]) => [name, goal]));
+  const gauges = new DisposableStack();
+  gauges.defer(() => renewal.close());
+  gauges.use(meter.addObserver(queueGauges({ views, goals, clock })));
+  gauges.use(meter.addObserver(() => readinessGauges(admission.readiness())));
+  gauges.use(
+    meter.addObserver(() => {
+      renewal.looked();
+      return [];
+    }),
+  );
+  return gauges;
 }
 
 class HttpGateway implements Gateway {
@@ -175,7 +191,7 @@ class HttpGateway implements Gateway {
   readonly #tls: TlsFiles | undefined;
   readonly #servers: Server[];
   readonly #renewal: Disposable | undefined;
-  readonly #gauges: Disposable;
+  readonly #gauges: DisposableStack;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -186,7 +202,7 @@ class HttpGateway implements Gateway {
     this.#servers = [app.server];
     this.#renewal = tls && followCertificate(tls, () => this.#servers as SecureServer[], context.log);
     this.#connections = new Connections(app.server);
-    this.#gauges = context.meter.addObserver(gaugesOf(context));
+    this.#gauges = gaugesOf(context);
   }
 
   get app(): FastifyInstance {

@@ -76,6 +76,15 @@ test("answers are timed by the route's template, the method and the status, what
   assert.doesNotMatch([...page.keys()].join("\n"), new RegExp(`${id}|secret-name|hunter2`));
 });
 
+test("the page tells whether the gateway takes new work, and what is out", async () => {
+  await using sut = await GatewayUnderTest.open();
+  assert.equal((await pageOf(sut)).get("sluice_ready"), 1);
+  await using full = await GatewayUnderTest.open({ diskFreeMin: 2 ** 60 });
+  let page = await pageOf(full);
+  while (page.get("sluice_ready") === 1) page = await pageOf(full); // until the writer has looked at its disk
+  assert.equal(page.get('sluice_problem{code="disk-full"}'), 1);
+});
+
 test("promtool has nothing to say against the page", async () => {
   await using sut = await GatewayUnderTest.open();
   await sut.accepted();

@@ -142,19 +142,32 @@ export const metrics = {
     unit: "{request}",
     labels: ["queue"],
     meaning:
-      "Accepted requests that no state accounts for, by the last audit that this process was asked for; absent before it.",
+      "Accepted requests that no state accounts for, by the last audit; absent before it. While somebody reads the metrics " +
+      "a gateway makes one every five minutes, or a hundred times as long as it takes.",
   },
   "sluice.audit.holds": {
     kind: "gauge",
     unit: "1",
     labels: [],
-    meaning: "1 if the law held at the last audit that this process was asked for, 0 if not; absent before the first.",
+    meaning: "1 if the law held at the last audit of this process, 0 if not; absent before the first.",
   },
   "sluice.audit.age": {
     kind: "gauge",
     unit: "s",
     labels: [],
-    meaning: "How long ago this process was asked for an audit last; absent before the first.",
+    meaning: "How long ago this process made an audit last; absent before the first.",
+  },
+  "sluice.ready": {
+    kind: "gauge",
+    unit: "1",
+    labels: [],
+    meaning: "1 while this gateway takes new work, else 0: it answers 503.",
+  },
+  "sluice.problem": {
+    kind: "gauge",
+    unit: "1",
+    labels: ["code"],
+    meaning: "1 for each thing that is out, by the code that /readyz has for it; absent while nothing is.",
   },
   "sluice.commit.batch": {
     kind: "histogram",
