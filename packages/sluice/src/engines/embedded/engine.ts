@@ -2,7 +2,6 @@
 // what, and bounds what is under way. It holds no request that the store does not.
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
-import { RateMeter } from "../../core/rate-meter.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type {
@@ -33,6 +32,7 @@ import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { Replayed } from "./moves.ts";
 import type { Thread } from "./thread.ts";
+import { newTraffic, type QueueTraffic } from "./queue-traffic.ts";
 
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
@@ -46,13 +46,6 @@ export interface EmbeddedEngineOptions {
 /** What may wait for its commit: beyond it the caller is told to come again. */
 const pendingCallsMax = 20_000;
 const pendingBytesMax = 256 * 1024 * 1024;
-
-interface QueueTraffic {
-  readonly accepting: RateMeter;
-  readonly finishing: RateMeter;
-  workers: number;
-  breakersOpen: number;
-}
 
 export class EmbeddedEngine implements Engine {
   readonly durability = "fsync";
@@ -296,10 +289,6 @@ export class EmbeddedEngine implements Engine {
   #forgetProgress({ id, token }: Claim): void {
     if (this.#progress.get(id)?.token === token) this.#progress.delete(id);
   }
-}
-
-function newTraffic(clock: Clock): QueueTraffic {
-  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0, breakersOpen: 0 };
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {
