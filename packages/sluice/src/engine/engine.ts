@@ -15,10 +15,8 @@ import type {
   StateCounts,
 } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
-import type { AuditOptions, AuditReport, Proof } from "./audit-report.ts";
+import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
 import type { DeadGroup, FailedAttempt } from "./failures.ts";
-
-export type { AuditOptions, AuditReport, Finding, HourAudit, Proof, QueueAudit } from "./audit-report.ts";
 
 export interface Engine extends AsyncDisposable {
   /** What was done before a receipt is given. */

@@ -1,4 +1,4 @@
-import type { AuditReport } from "../engine/engine.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Viewer } from "./access/viewer.ts";
 
 /** The law holds for what is seen if nothing of it breaks the law. */

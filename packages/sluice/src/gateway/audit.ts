@@ -1,5 +1,5 @@
 // The routes that prove what is kept: the audit, the healing of what the broker lacks, the look-up of one receipt.
-import type { AuditReport } from "../engine/engine.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import { auditSeenBy } from "./audit-seen.ts";
 import { discardBody } from "./body.ts";
 import type { App, GatewayContext } from "./context.ts";

@@ -10,7 +10,8 @@ import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
-import type { AuditReport, Engine } from "../engine/engine.ts";
+import type { AuditReport } from "../engine/audit.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { KeyRing } from "./access/key-ring.ts";
@@ -42,6 +43,8 @@ declare module "fastify" {
 export interface QueueCallback {
   /** For requests that name none. */
   readonly url: string | undefined;
+  /** Why a URL may not be called, by what stands in it; its address is judged when it is called. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
 }
 
 /** A configured queue, ready to take requests. */

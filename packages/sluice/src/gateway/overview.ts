@@ -2,7 +2,7 @@
 // owns its timer and the last audit; what it reads and counts is the engine's.
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
-import type { AuditReport } from "../engine/engine.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Viewer } from "./access/viewer.ts";
 import type { Admission } from "./admission.ts";

@@ -229,7 +229,7 @@ class QueueWorker implements Worker {
     const isTargetOut = this.#breaker.state !== "closed";
     const durationMs = clock.monotonic() - startedAt;
     this.#times?.note(end, durationMs);
-    logAttempt(log, delivery, end, durationMs);
+    logAttempt(log, { delivery, end, durationMs });
     this.#startReady();
     if (end.kind !== "committed") {
       await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));

@@ -2,12 +2,12 @@
 // what, and bounds what is under way. It holds no request that the store does not.
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
+import { RateMeter } from "../../core/rate-meter.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { AuditOptions, AuditReport, Proof } from "../../engine/audit.ts";
 import type {
   AcceptResult,
-  AuditOptions,
-  AuditReport,
   CallbacksAsk,
   CallbacksPage,
   Change,
@@ -17,7 +17,6 @@ import type {
   ListFilter,
   MoveResult,
   Presence,
-  Proof,
   QueueStatus,
   ReplayFilter,
   ReplayReport,
@@ -32,7 +31,7 @@ import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { Replayed } from "./moves.ts";
 import type { Thread } from "./thread.ts";
-import { newTraffic, type QueueTraffic } from "./queue-traffic.ts";
+import { Watchers } from "./watchers.ts";
 
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
@@ -47,6 +46,13 @@ export interface EmbeddedEngineOptions {
 const pendingCallsMax = 20_000;
 const pendingBytesMax = 256 * 1024 * 1024;
 
+interface QueueTraffic {
+  readonly accepting: RateMeter;
+  readonly finishing: RateMeter;
+  workers: number;
+  breakersOpen: number;
+}
+
 export class EmbeddedEngine implements Engine {
   readonly durability = "fsync";
   readonly #writer: Thread<WriterCall>;
@@ -54,7 +60,7 @@ export class EmbeddedEngine implements Engine {
   readonly clock: Clock;
   readonly #problem: () => Problem | undefined;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
-  readonly #watchers = new Map<RequestId, Set<(change: Change) => void>>();
+  readonly #watchers = new Watchers();
   readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
@@ -132,7 +138,7 @@ export class EmbeddedEngine implements Engine {
 
   report({ id, token }: Claim, progress: unknown): void {
     this.#progress.set(id, { token, progress });
-    this.#notify(id, { kind: "progress", progress });
+    this.#watchers.tell(id, { kind: "progress", progress });
   }
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
@@ -227,14 +233,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
-    const watchers = this.#watchers.get(id) ?? new Set();
-    this.#watchers.set(id, watchers.add(onChange));
-    return {
-      [Symbol.dispose]: () => {
-        watchers.delete(onChange);
-        if (watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id);
-      },
-    };
+    return this.#watchers.add(id, onChange);
   }
 
   attend(queue: string): Presence {
@@ -274,11 +273,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   #changed(id: RequestId, state: State): void {
-    if (this.#watchers.size > 0) this.#notify(id, { kind: "state", state, at: this.clock.now() });
-  }
-
-  #notify(id: RequestId, change: Change): void {
-    for (const onChange of this.#watchers.get(id) ?? []) onChange(change);
+    if (this.#watchers.count > 0) this.#watchers.tell(id, { kind: "state", state, at: this.clock.now() });
   }
 
   #withProgress(status: RequestStatus): RequestStatus {
@@ -289,6 +284,10 @@ export class EmbeddedEngine implements Engine {
   #forgetProgress({ id, token }: Claim): void {
     if (this.#progress.get(id)?.token === token) this.#progress.delete(id);
   }
+}
+
+function newTraffic(clock: Clock): QueueTraffic {
+  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0, breakersOpen: 0 };
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {

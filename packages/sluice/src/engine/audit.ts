@@ -1,4 +1,4 @@
-// What an audit tells, and what the chain says of one receipt.
+// What an audit finds: the conservation law, the chain of accepted ids, and what does not move.
 import type { StateCounts } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 
