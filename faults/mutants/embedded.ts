@@ -22,8 +22,8 @@ export const embeddedMutants: readonly Mutant[] = [
       },
       {
         file: `${embedded}/commit-loop.ts`,
-        from: "      this.#post({ answers }, transfer);\n    } catch",
-        to: "    } catch",
+        from: "this.#post({ answers, commit: { kind",
+        to: "this.#post({ answers: [], commit: { kind",
       },
     ],
     catcher: { kind: "scenario", name: "kill-outside", rounds: 3 },

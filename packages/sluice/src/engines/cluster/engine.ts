@@ -40,6 +40,7 @@ import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
 import { Progress } from "./progress.ts";
+import { readQueues } from "./read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
@@ -156,18 +157,7 @@ export class ClusterEngine implements Engine {
 
   async backlog(): Promise<readonly QueueStatus[]> {
     this.#assertOpen();
-    const { backlogReader, reading, traffic, session } = this.#parts;
-    await this.#heeding(traffic.read(reading));
-    const stored = await this.#heeding(backlogReader.read(reading, this.#now()));
-    return stored.map(({ no: _no, ...status }) => {
-      const { accepting, finishing } = traffic.of(status.queue);
-      return {
-        ...status,
-        ...session.attendanceOf(status.queue),
-        accepting: accepting.rates(),
-        finishing: finishing.rates(),
-      };
-    });
+    return this.#heeding(readQueues(this.#parts, this.#now()));
   }
 
   async replay(id: RequestId): Promise<MoveResult> {

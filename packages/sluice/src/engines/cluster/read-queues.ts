@@ -1,0 +1,14 @@
+import type { QueueStatus } from "../../engine/engine.ts";
+import type { Parts } from "./parts.ts";
+
+/** Every queue: what the ledger holds of it, the rates of all processes together, and the workers as of the last beat. */
+export async function readQueues(parts: Parts, now: number): Promise<readonly QueueStatus[]> {
+  const { backlogReader, reading, traffic, session } = parts;
+  await traffic.read(reading);
+  const stored = await backlogReader.read(reading, now);
+  return stored.map(({ no: _no, ...status }) => {
+    const { accepting, finishing } = traffic.of(status.queue);
+    const rates = { accepting: accepting.rates(), finishing: finishing.rates() };
+    return { ...status, ...session.attendanceOf(status.queue), ...rates };
+  });
+}
