@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript for any Node, so that an old one gets a sentence instead of a syntax error.
+import { existsSync } from "node:fs";
+
 const needed = 24;
 const found = process.versions.node;
 /**
@@ -16,7 +18,7 @@ if (Number(found.split(".")[0]) < needed) {
   process.exitCode = 78;
 } else {
   if (servers.includes(process.argv[2])) await becomeLean();
-  await import("../src/cli/main.ts");
+  await import(existsSync(new URL("../src", import.meta.url)) ? "../src/cli/main.ts" : "../lib/cli/main.js");
 }
 
 /**
