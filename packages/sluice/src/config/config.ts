@@ -4,6 +4,7 @@ import type { Handler } from "../worker/handler.ts";
 
 /** The configuration file. Everything has a default but the queues. */
 export interface SluiceConfig {
+  /** By name: 1 to 63 letters, digits, dots, dashes or underscores. */
   readonly queues: Readonly<Record<string, QueueConfig>>;
   /** The data folder; `"./data"`. */
   readonly data?: string;
@@ -45,6 +46,7 @@ export interface QueueConfig {
   readonly timeout?: string;
   /** The most bytes a result may have; `"10MiB"`. */
   readonly resultMax?: string;
+  /** When a failed attempt is made again, and when no more. */
   readonly retry?: RetryConfig;
   /** Requests that may wait; 10,000,000. */
   readonly backlogMax?: number;
