@@ -16,17 +16,10 @@ import { textbook } from "./peers/textbook.ts";
 import { renderMarkdown, renderText, report } from "./report.ts";
 import { writeResults } from "./results.ts";
 import type { Results } from "./results.ts";
-import { backlog } from "./scenarios/backlog.ts";
-import { intake } from "./scenarios/intake.ts";
-import { life } from "./scenarios/life.ts";
-import { loss } from "./scenarios/loss.ts";
-import { rated } from "./scenarios/rated.ts";
-import { restart } from "./scenarios/restart.ts";
+import { scenarios } from "./scenarios/all.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
-import { small } from "./scenarios/small.ts";
 
 const peers: readonly Peer[] = [bare, bullmq, textbook, pgBoss, graphileWorker, sluice, cluster];
-const scenarios: readonly Scenario[] = [intake, life, rated, backlog, restart, small, loss];
 
 process.exitCode = await run(process.argv.slice(2));
 

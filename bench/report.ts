@@ -8,11 +8,14 @@ import type { Bound } from "./scenarios/bound.ts";
 import { figureHeadings } from "./scenarios/scenario.ts";
 import type { FigureName, Scenario, ScenarioName } from "./scenarios/scenario.ts";
 
+/** Headings, then rows, each of which is headed by its first cell. */
+export type Table = readonly (readonly string[])[];
+
 export interface ScenarioReport {
   readonly name: ScenarioName;
   readonly title: string;
-  /** Headings, then a row for each peer. */
-  readonly table: readonly (readonly string[])[];
+  /** A row for each peer. */
+  readonly table: Table;
   /** What must be reached, and whether it was. */
   readonly bounds: readonly string[];
 }
@@ -42,9 +45,13 @@ export function renderText({ name, title, table, bounds }: ScenarioReport): stri
 }
 
 export function renderMarkdown({ name, title, table, bounds }: ScenarioReport): string {
-  const [headings = [], ...rows] = table.map((row) => `| ${row.join(" | ")} |`);
+  return [`**${name}**: ${title}`, "", markdownTable(table), "", ...bounds.map((bound) => `- ${bound}`)].join("\n");
+}
+
+export function markdownTable(table: Table): string {
+  const [headings = "", ...rows] = table.map((row) => `| ${row.join(" | ")} |`);
   const rule = `|${table[0]?.map((_, column) => (column === 0 ? "---" : "---:")).join("|")}|`;
-  return [`**${name}**: ${title}`, "", headings, rule, ...rows, "", ...bounds.map((bound) => `- ${bound}`)].join("\n");
+  return [headings, rule, ...rows].join("\n");
 }
 
 function say(bound: Bound): string {
@@ -60,7 +67,7 @@ function say(bound: Bound): string {
   }
 }
 
-function show(value: number | undefined): string {
+export function show(value: number | undefined): string {
   if (value === undefined) return "";
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });

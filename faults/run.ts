@@ -19,7 +19,7 @@ const help = `Kills, stops, misleads, loads and abuses Sluice, and checks that n
   --markdown FILE  writes the table there as well, as the README shows it
   --logs DIR       cluster: keeps there what each process logs
 
-Without flags it takes about ten minutes on two cores, with --full about half an hour.
+Without flags it takes about a quarter of an hour on two cores, with --full about forty minutes.
 
   embedded         ${namesOf("embedded")}
   cluster          ${namesOf("cluster")}

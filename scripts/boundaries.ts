@@ -22,6 +22,7 @@ const layers: Readonly<Record<string, Layer>> = {
   engine: { ours: ["core", "telemetry"] },
   "engines/embedded": { ours: ["engine", "core", "telemetry"] },
   "engines/cluster": { ours: ["engine", "core", "telemetry"] },
+  callbacks: { ours: ["engine", "core", "telemetry"] },
   gateway: { ours: ["engine", "core", "telemetry"] },
   worker: { ours: ["engine", "core", "telemetry"] },
   autoscaler: { ours: ["engine", "core", "telemetry"] },

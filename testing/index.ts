@@ -1,7 +1,15 @@
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
+export { type Collector, type Export, startCollector } from "./collector.ts";
 export { freePort } from "./free-port.ts";
 export { lastingPort } from "./lasting-port.ts";
 export { type Postgres, type StartPostgresOptions, startPostgres } from "./postgres.ts";
+export {
+  type Prometheus,
+  type Sample,
+  type StartPrometheusOptions,
+  runPromtool,
+  startPrometheus,
+} from "./prometheus.ts";
 export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
 export {
   type Rabbitmq,

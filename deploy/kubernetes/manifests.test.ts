@@ -64,7 +64,8 @@ for (const overlay of overlays) {
 /** As far as it gets without its servers; a flag or a setting that is wrong ends it with 64 or 78. */
 async function assertStarts(args: readonly string[]): Promise<void> {
   const cwd = fileURLToPath(new URL("./base", import.meta.url)); // where its sluice.config.ts is
-  const env = { ...nowhere, SLUICE_WAIT_FOR_SERVERS: "0s" };
+  const keys = fileURLToPath(new URL("./base/secrets/keys.json", import.meta.url)); // without it no gateway would start
+  const env = { ...nowhere, SLUICE_KEYS_FILE: keys, SLUICE_WAIT_FOR_SERVERS: "0s" };
   await using child = await startChild({ command: process.execPath, args: [sluiceCommand, ...args], env, cwd });
   const { code } = await child.exited;
   assert.equal(code, 69, child.output());
@@ -95,7 +96,7 @@ describe("what is planted is found", () => {
     ["a Secret that is not there", `"secretName":"sluice-servers-`, `"secretName":"sluice-server-`],
     ["a ConfigMap that is not there", `"configMapRef":{"name":"sluice-environment-`, `"configMapRef":{"name":"other-`],
     ["a secret's file under another name", "/run/secrets/sluice/amqp-url", "/run/secrets/sluice/amqp"],
-    ["a script that is not mounted", "/sluice/door/door.ts", "/sluice/door/main.ts"],
+    ["the API keys under another name", "/run/secrets/keys/keys.json", "/run/secrets/keys/key.json"],
     ["a volume that is not there", `{"mountPath":"/tmp","name":"tmp"}`, `{"mountPath":"/tmp","name":"temp"}`],
     ["a probe of no port", `"httpGet":{"path":"/livez","port":"http"}`, `"httpGet":{"path":"/livez","port":"web"}`],
     ["a Service to no port", `"targetPort":"http"`, `"targetPort":"web"`],
@@ -110,7 +111,7 @@ describe("what is planted is found", () => {
       `"kind":"Deployment","name":"worker"}`,
     ],
     ["an address of no Service", "http://sluice-gateway.sluice.svc:8080/", "http://sluice-gateway.sluice.svc:8081/"],
-    ["a key of no Secret", `"key":"door-token"`, `"key":"token"`],
+    ["a key of no Secret", `"key":"read-key"`, `"key":"token"`],
     ["a pod that may run as root", `"runAsNonRoot":true`, `"runAsNonRoot":false`],
     ["a capability", `"drop":["ALL"]`, `"drop":["NET_RAW"]`],
   ];

@@ -23,8 +23,14 @@ export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flaki
   readonly crashAt?: (role: Role) => string | undefined;
   /** More arguments of either role, for the life that begins. */
   readonly args?: () => readonly string[];
+  /** How many workers there are from the start; three unless given. */
+  readonly workers?: number;
   /** More arguments of `sluice worker`. */
   readonly workerArgs?: readonly string[];
+  /** How many autoscalers there are, which start at once; none unless given. */
+  readonly autoscalers?: number;
+  /** Arguments of `sluice autoscale`. */
+  readonly autoscalerArgs?: readonly string[];
   /** More environment of a worker, by its number from 1. Those that have it start first: the first of all leads. */
   readonly workerEnv?: Readonly<Record<number, Readonly<Record<string, string>>>>;
   /** RabbitMQ is reached through a proxy, which can be cut. */
@@ -59,10 +65,11 @@ const lookAgainMs = 500;
 export class ClusterStage implements AsyncDisposable {
   readonly gateways: Member[] = [];
   readonly workers: Member[] = [];
+  readonly autoscalers: Member[] = [];
   readonly #parts: Parts;
   readonly #resources: AsyncDisposableStack;
 
-  /** Resolves once all five processes are ready. */
+  /** Resolves once all processes are ready. */
   static async open(options: ClusterStageOptions): Promise<ClusterStage> {
     const { servers, isBrokerProxied = false } = options;
     await servers.up();
@@ -122,7 +129,7 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   get members(): readonly Member[] {
-    return [...this.gateways, ...this.workers];
+    return [...this.gateways, ...this.workers, ...this.autoscalers];
   }
 
   /** Processes killed with SIGKILL so far. */
@@ -241,21 +248,32 @@ export class ClusterStage implements AsyncDisposable {
 
   #argsOf(role: Role, port: string): readonly string[] {
     const common = ["--config", this.#configFile, "--log-format", "json", ...(this.#parts.options.args?.() ?? [])];
-    if (role === "gateway") return [...common, "--port", port];
-    return [...common, "--grace", `${graceSeconds}s`, ...(this.#parts.options.workerArgs ?? [])];
+    const { workerArgs = [], autoscalerArgs = [] } = this.#parts.options;
+    const ofWorkers = [...common, "--grace", `${graceSeconds}s`];
+    switch (role) {
+      case "gateway":
+        return [...common, "--port", port];
+      case "worker":
+        return [...ofWorkers, ...workerArgs];
+      case "autoscale":
+        return [...ofWorkers, ...autoscalerArgs];
+      default:
+        return role satisfies never;
+    }
   }
 
   async #start(): Promise<void> {
     const { code, said } = await this.attempt("migrate");
     if (code !== 0) throw new Error(`sluice migrate ended with ${code}: ${said}`);
-    const { workerEnv = {} } = this.#parts.options;
-    const numbers = Array.from({ length: workerCount }, (_, index) => index + 1);
+    const { workerEnv = {}, workers = workerCount, autoscalers = 0 } = this.#parts.options;
+    const numbers = numbersTo(workers);
     const special = numbers.filter((number) => workerEnv[number] !== undefined);
     for (const number of special) await this.#startMember("worker", number);
     const others = numbers.filter((number) => !special.includes(number));
     await Promise.all([
       ...others.map((number) => this.#startMember("worker", number)),
       ...this.#parts.ports.map((_, index) => this.#startMember("gateway", index + 1)),
+      ...numbersTo(autoscalers).map((number) => this.#startMember("autoscale", number)),
     ]);
   }
 
@@ -270,8 +288,21 @@ export class ClusterStage implements AsyncDisposable {
       crashAt: () => crashAt?.(role),
       logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
     });
-    (role === "gateway" ? this.gateways : this.workers).push(member);
+    this.#membersOf(role).push(member);
     await member.ready();
+  }
+
+  #membersOf(role: Role): Member[] {
+    switch (role) {
+      case "gateway":
+        return this.gateways;
+      case "worker":
+        return this.workers;
+      case "autoscale":
+        return this.autoscalers;
+      default:
+        return role satisfies never;
+    }
   }
 
   /** What RabbitMQ was handed back from those who ended: at its count of a moment ago some may have been missing. */
@@ -295,6 +326,10 @@ export class ClusterStage implements AsyncDisposable {
       await delay(lookAgainMs);
     }
   }
+}
+
+function numbersTo(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
 }
 
 async function disarm(member: Member): Promise<void> {

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { sluiceCommand, startChild, type Child, type Exit } from "@sluice/testing";
 import { graceSeconds, stopGracefully } from "../stage.ts";
 
-export type Role = "gateway" | "worker";
+export type Role = "gateway" | "worker" | "autoscale";
 
 export interface MemberOptions {
   /** `up` is both in one process, without a cluster. */
@@ -32,7 +32,7 @@ export interface End extends Exit {
 
 const readyMsMax = 60_000;
 const pauseMs = 500;
-const ready = /^Sluice (?:listens|works) on /;
+const ready = /^Sluice (?:listens on|works on|autoscales) /;
 
 export class Member implements AsyncDisposable {
   readonly role: Role | "up";

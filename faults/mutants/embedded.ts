@@ -86,9 +86,9 @@ export const embeddedMutants: readonly Mutant[] = [
     bug: "a crash counts as a failed attempt (against I4)",
     patches: [
       {
-        file: `${embedded}/recover.ts`,
-        from: "schedule.run(lost.seq, lost.queue, 0, lost.attempts, crashes,",
-        to: "schedule.run(lost.seq, lost.queue, 0, lost.attempts + 1, crashes,",
+        file: `${embedded}/crash.ts`,
+        from: "schedule.run(seq, queue, 0, attempts, crashes,",
+        to: "schedule.run(seq, queue, 0, attempts + 1, crashes,",
       },
     ],
     catcher: { kind: "test", file: contract, cases: "a crash counts no attempt" },

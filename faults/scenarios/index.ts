@@ -8,6 +8,7 @@ import { powerLosses } from "./power-loss.ts";
 import { refusals } from "./refusals.ts";
 import { repeats } from "./repeats.ts";
 import { replays } from "./replays.ts";
+import { scalings } from "./scaling.ts";
 import { sigterm } from "./sigterm.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   diskFull,
   ...powerLosses,
   ...load,
+  ...scalings,
 ];
 
 /** Faults of the list that the embedded engine cannot meet, or that this run cannot make. */

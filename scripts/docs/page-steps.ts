@@ -1,4 +1,4 @@
-// What of a page is run, in its order. The mark stands behind the language of a fenced block, where no reader sees it:
+// What of a page is run, in its order, where the page says <!-- runnable -->. The mark stands behind the language of a fenced block, where no reader sees it:
 //   ```sh run           is run by bash, in a folder that is the page's alone; every command must succeed
 //   ```sh run exits=N   must exit with N instead
 //   ```sh server        is started; what follows waits until it says that it listens or works
@@ -17,6 +17,10 @@ export type Step =
   | { readonly kind: "cluster" };
 
 const pieces = /^```(?<language>\w+) (?<mark>[^\n]+)\n(?<text>.*?)^```$|^<!-- (?<order>stop|kill|cluster) -->$/gms;
+
+export function isRunnable(page: string): boolean {
+  return /^<!-- runnable -->$/m.test(page);
+}
 
 /** Errors: a mark that is none. */
 export function stepsOf(page: string): readonly Step[] {

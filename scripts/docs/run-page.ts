@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import {
-  findProgram,
   freePort,
   startChild,
   startPostgres,
@@ -16,11 +15,12 @@ import {
   temporaryFolder,
   type Child,
 } from "@sluice/testing";
-import { pagesOf } from "./links.ts";
-import { stepsOf, type Step } from "./page-steps.ts";
+import { isRunnable, stepsOf, type Step } from "./page-steps.ts";
 
+/** Their paths below the root. */
 export function runnablePages(root: string): readonly string[] {
-  return pagesOf(root).filter((page) => stepsOf(readFileSync(path.join(root, page), "utf8")).length > 0);
+  const pages = globSync("docs/**/*.md", { cwd: root }).toSorted();
+  return pages.filter((page) => isRunnable(readFileSync(path.join(root, page), "utf8")));
 }
 
 export async function runPage(root: string, page: string): Promise<void> {
@@ -114,7 +114,6 @@ class PageRun implements AsyncDisposable {
 
   /** Without npm in between: it hands no signal on to what it runs. */
   async #start(shown: string): Promise<void> {
-    if (shown.startsWith("python3")) findProgram({ program: "python3", debianPackage: "python3" });
     const command = `exec ${shown.trim().replace(/^npx /, "")}`;
     const child = await startChild({ command: "bash", args: ["-c", command], cwd: this.#folder, env: this.#env });
     this.#servers.push(child);

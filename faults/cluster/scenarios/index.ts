@@ -13,6 +13,7 @@ import { ledgerPower } from "./ledger-power.ts";
 import { poison } from "./poison.ts";
 import { refusals } from "./refusals.ts";
 import { repeats } from "./repeats.ts";
+import { scalings } from "./scaling.ts";
 import { sigterm } from "./sigterm.ts";
 import { skewedClocks } from "./skewed-clocks.ts";
 import { stoppedWorker } from "./stopped-worker.ts";
@@ -36,4 +37,5 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   sigterm,
   refusals,
   ...load,
+  ...scalings,
 ];

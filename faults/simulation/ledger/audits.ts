@@ -67,9 +67,9 @@ export const auditModels: Readonly<Record<string, Model>> = {
       return { no, name, is_paused, fresh_from, accepted, expired_done: 0, expired_dead: 0, expired_cancelled: 0 };
     }),
   ),
-  "audit-slice-end": reads(({ seen, values: [from, offset] }) =>
+  "slice-end": reads(({ seen, values: [from, before, offset] }) =>
     [...seen.requests.rows.keys()]
-      .filter((id) => id >= (from as string))
+      .filter((id) => id >= (from as string) && id < (before as string))
       .sort()
       .slice(offset as number, (offset as number) + 1)
       .map((id) => ({ id })),

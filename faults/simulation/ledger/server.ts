@@ -221,7 +221,7 @@ export class Ledger {
     const { text } = query;
     if (/^(BEGIN|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
       this.#world.record?.({ kind: "script", session: session.no, text });
-    const setting = /^SET (\w+) = (.+)$/.exec(text);
+    const setting = /^SET (?:LOCAL )?(\w+) = (.+)$/.exec(text);
     if (setting !== null) session.settings.set(setting[1] as string, setting[2] as string);
     else if (text === "BEGIN") session.transaction = { kind: "open", fork: undefined };
     else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

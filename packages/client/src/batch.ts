@@ -8,6 +8,8 @@ export interface SubmitItem {
   /** A JSON value, or text, bytes or a Blob that are sent as they are. */
   readonly body: unknown;
   readonly contentType?: string | undefined;
+  /** The URL that is told of the outcome; the queue's own unless given. */
+  readonly callback?: string | undefined;
 }
 
 /** A line that is in the batch format already, and holds this key. It is sent as it is. */
@@ -53,11 +55,13 @@ export async function* batchesOf<Item extends SubmitItem | EncodedItem>(
 
 async function lineOf(item: SubmitItem | EncodedItem, key: string): Promise<string> {
   if ("line" in item) return item.line;
-  const { body, contentType } = item;
-  if (contentType === undefined && isJsonBody(body)) return `{"key":${JSON.stringify(key)},"body":${jsonOf(body)}}`;
+  const { body, contentType, callback } = item;
+  const head = JSON.stringify({ key, callback }).slice(0, -1);
+  if (contentType === undefined && isJsonBody(body)) return `${head},"body":${jsonOf(body)}}`;
   const content = await contentOf(body, contentType);
   return JSON.stringify({
     key,
+    callback,
     bodyBase64: base64Of(content.bytes),
     contentType: content.contentType,
   });

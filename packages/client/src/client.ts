@@ -60,12 +60,17 @@ export class SluiceClient {
    * Blob that are sent as they are. Attempts without an answer are made again with the same key.
    */
   async submit(queue: string, body: unknown, options: SubmitOptions = {}): Promise<Submitted> {
-    const { key = crypto.randomUUID(), contentType, headers, waitSeconds, signal } = options;
+    const { key = crypto.randomUUID(), contentType, headers, callback, waitSeconds, signal } = options;
     const content = await contentOf(body, contentType);
     const answer = await this.#transport.call({
       method: "POST",
       path: `${queuePath(queue)}/requests`,
-      headers: { ...headers, "content-type": content.contentType, "idempotency-key": keyHeader(key) },
+      headers: {
+        ...headers,
+        ...(callback !== undefined && { "sluice-callback": callback }),
+        "content-type": content.contentType,
+        "idempotency-key": keyHeader(key),
+      },
       body: content.bytes,
       waitSeconds,
       isRepeatable: true,

@@ -14,12 +14,16 @@ export type { EncodedItem, SubmitItem } from "./batch.ts";
 export { SluiceClientError, SubmitManyError } from "./errors.ts";
 export type { KeyedItem, SluiceClientErrorKind } from "./errors.ts";
 export type { Result } from "./result.ts";
+export { CallbackError, verifyCallback } from "./verify-callback.ts";
+export type { CallbackErrorCode, VerifiedCallback, VerifyCallbackInput } from "./verify-callback.ts";
 export type { ItemReceipt } from "./submit-many.ts";
 export type {
   WireAudit,
   WireBatchAnswer,
   WireBatchLine,
   WireBatchReceipt,
+  WireCallback,
+  WireCallbackResult,
   WireCounts,
   WireDurability,
   WireFailure,

@@ -23,6 +23,8 @@ export interface SubmitOptions extends CallOptions {
   readonly key?: string | undefined;
   readonly contentType?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The URL that is told of the outcome; the queue's own unless given. */
+  readonly callback?: string | undefined;
   /** Waits for the outcome, from 1 to 60 seconds; if it comes in time, `result` is there. */
   readonly waitSeconds?: number | undefined;
 }

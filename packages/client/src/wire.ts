@@ -28,10 +28,10 @@ export interface WireBatchAnswer {
   readonly receipts: readonly WireBatchReceipt[];
 }
 
-/** One line of a batch: a JSON body, or bytes of any type in base64. */
+/** One line of a batch: a JSON body, or bytes of any type in base64. `callback` is the URL that is told of its outcome. */
 export type WireBatchLine =
-  | { readonly key?: string; readonly body: unknown }
-  | { readonly key?: string; readonly bodyBase64: string; readonly contentType: string };
+  | { readonly key?: string; readonly callback?: string; readonly body: unknown }
+  | { readonly key?: string; readonly callback?: string; readonly bodyBase64: string; readonly contentType: string };
 
 /** Why an attempt failed. `code` groups failures; `message` is for people. */
 export interface WireFailure {
@@ -67,6 +67,24 @@ export interface WireRequestList {
   /** Give it as `cursor` for the next page; null on the last. */
   readonly nextCursor: string | null;
 }
+
+/** What is posted to a callback URL: the request with its outcome. `verifyCallback` proves and reads it. */
+export interface WireCallback {
+  readonly type: "request.done" | "request.dead" | "request.cancelled";
+  /** When the request was finished. */
+  readonly timestamp: string;
+  readonly data: WireRequest & {
+    /** Null unless the request is done. */
+    readonly result: WireCallbackResult | null;
+  };
+}
+
+/** A result in a callback: by its type as JSON, as text or in base64; one that is too large by the path to read it. */
+export type WireCallbackResult =
+  | { readonly contentType: string; readonly bytes: number; readonly body: unknown }
+  | { readonly contentType: string; readonly bytes: number; readonly text: string }
+  | { readonly contentType: string; readonly bytes: number; readonly base64: string }
+  | { readonly contentType: string; readonly bytes: number; readonly path: string };
 
 /** The data of `event: state` on a request's event stream. */
 export interface WireStateEvent {

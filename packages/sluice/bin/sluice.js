@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 // Plain JavaScript for any Node, so that an old one gets a sentence instead of a syntax error.
-import { existsSync } from "node:fs";
-
 const needed = 24;
 const found = process.versions.node;
 /**
@@ -18,7 +16,7 @@ if (Number(found.split(".")[0]) < needed) {
   process.exitCode = 78;
 } else {
   if (servers.includes(process.argv[2])) await becomeLean();
-  await import(existsSync(new URL("../src", import.meta.url)) ? "../src/cli/main.ts" : "../lib/cli/main.js");
+  await import("../src/cli/main.ts");
 }
 
 /**
@@ -31,6 +29,7 @@ async function becomeLean() {
   if (isSet || process.execve === undefined || process.platform === "win32") return;
   const { enableCompileCache, getCompileCacheDir } = await import("node:module");
   enableCompileCache();
-  const cache = { NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? getCompileCacheDir() };
+  const folder = getCompileCacheDir(); // none where nothing can be written
+  const cache = folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
   process.execve(execPath, [execPath, `${heapFlag}=${youngMib}`, ...execArgv, ...argv.slice(1)], { ...cache, ...env });
 }

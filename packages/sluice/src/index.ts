@@ -1,4 +1,6 @@
 export {
+  type CallbackConfig,
+  type CallbacksConfig,
   type ClusterConfig,
   defineConfig,
   type QueueConfig,

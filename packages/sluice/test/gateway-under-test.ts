@@ -3,11 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { makeApiKey, type NewApiKey } from "../src/core/api-key.ts";
 import { systemClock } from "../src/core/clock.ts";
 import type { Delivery, Outcome } from "../src/core/request.ts";
 import type { Engine, QueueBounds } from "../src/engine/engine.ts";
 import { openEmbedded } from "../src/engines/embedded/open.ts";
 import { openLog } from "../src/telemetry/log.ts";
+import { changeKeyFile } from "../src/gateway/access/key-file.ts";
+import { KeyRing } from "../src/gateway/access/key-ring.ts";
+import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
 
@@ -16,6 +20,8 @@ export interface TestOptions {
   readonly backlogMax?: number;
   readonly diskFreeMin?: number;
   readonly schema?: object;
+  /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
+  readonly keys?: readonly Partial<NewApiKey>[];
 }
 
 export interface Answer {
@@ -26,11 +32,24 @@ export interface Answer {
   readonly json: any;
 }
 
+const anyKey: NewApiKey = {
+  name: "test",
+  scopes: ["send", "read", "admin"],
+  queues: undefined,
+  quota: undefined,
+  createdAt: 0,
+  expiresAt: undefined,
+};
+
 /** Two queues, `orders` and `mails`; the schema, if any, is for `orders`. */
 export class GatewayUnderTest implements AsyncDisposable {
   readonly engine: Engine;
   readonly gateway: Gateway;
   readonly url: string;
+  /** What the owners of the keys show, in their order. */
+  readonly secrets: readonly string[];
+  readonly keyFile: string;
+  readonly #ring: KeyRing;
   readonly #folder: string;
 
   static async open({
@@ -38,13 +57,20 @@ export class GatewayUnderTest implements AsyncDisposable {
     backlogMax = 100_000,
     diskFreeMin = 0,
     schema,
+    keys,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
     const bounds = names.map((name): QueueBounds => ({ name, backlogMax, backlogBytesMax: 2 ** 40 }));
     const engine = await openEmbedded({ folder, queues: bounds, diskFreeMin });
+    const keyFile = join(folder, "keys.json");
+    const made = keys?.map((key) => makeApiKey({ ...anyKey, ...key }));
+    if (made !== undefined) await changeKeyFile(keyFile, () => made.map(({ key }) => key));
+    const log = openLog({ level: "silent", isPretty: false });
+    const ring = await KeyRing.open({ file: keyFile, clock: engine.clock, log });
     const gateway = await openGateway({
       engine,
+      keys: ring,
       queues: names.map((name): GatewayQueue => ({
         name,
         ratePerHour: 3_600,
@@ -54,21 +80,26 @@ export class GatewayUnderTest implements AsyncDisposable {
       })),
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,
-      log: openLog({ level: "silent", isPretty: false }),
+      log,
+      meter: new Meter(),
       version: "1.2.3",
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
-    return new GatewayUnderTest(folder, { engine, gateway, url });
+    const secrets = made?.map(({ secret }) => secret) ?? [];
+    return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, ring });
   }
 
   private constructor(
     folder: string,
-    parts: { readonly engine: Engine; readonly gateway: Gateway; readonly url: string },
+    parts: Pick<GatewayUnderTest, "engine" | "gateway" | "url" | "secrets" | "keyFile"> & { readonly ring: KeyRing },
   ) {
     this.#folder = folder;
     this.engine = parts.engine;
     this.gateway = parts.gateway;
     this.url = parts.url;
+    this.secrets = parts.secrets;
+    this.keyFile = parts.keyFile;
+    this.#ring = parts.ring;
   }
 
   async fetch(path: string, init?: RequestInit): Promise<Answer> {
@@ -117,6 +148,7 @@ export class GatewayUnderTest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gateway.close();
+    this.#ring[Symbol.dispose]();
     await this.engine.close();
     await rm(this.#folder, { recursive: true, force: true });
   }

@@ -9,6 +9,7 @@ import type { Engine, QueueStatus } from "../engine/engine.ts";
 import type { Leadership } from "../engine/leadership.ts";
 import { QueueScaling, type QueueScalingDecision } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { observe, type Meter } from "../telemetry/meter.ts";
 import type { Platform } from "./platform.ts";
 
 export interface ScaledQueue {
@@ -29,6 +30,8 @@ export interface AutoscalerOptions {
   readonly everyMs: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where decisions are counted; nowhere unless given. */
+  readonly meter?: Meter | undefined;
 }
 
 export interface Autoscaler {
@@ -57,12 +60,20 @@ class Loop implements Autoscaler {
   #lastChange = "";
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  readonly #gauge: Disposable | undefined;
+  /** As decided last. */
+  #replicas: number | undefined;
   #isClosed = false;
 
   constructor(options: AutoscalerOptions) {
     this.#options = options;
-    const { queues, clock } = options;
+    const { queues, clock, meter, platform } = options;
     this.#scalings = new Map(queues.map(({ name, goal }) => [name, new QueueScaling({ goal, clock })]));
+    this.#gauge = meter?.addObserver(() =>
+      this.#replicas === undefined
+        ? []
+        : [observe("sluice.autoscaler.replicas", { platform: platform.name }, this.#replicas)],
+    );
   }
 
   open(): void {
@@ -73,6 +84,7 @@ class Loop implements Autoscaler {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#looking;
+    this.#gauge?.[Symbol.dispose]();
   }
 
   #lookLater(): void {
@@ -128,7 +140,7 @@ class Loop implements Autoscaler {
   }
 
   #tell(decided: Decided, from: number): void {
-    const { platform, isDryRun, log } = this.#options;
+    const { platform, isDryRun, log, meter } = this.#options;
     const { queue, replicas: to, reason, forecastWaitMs, perReplicaPerHour, arrivalsPerHour } = decided;
     const fields = {
       platform: platform.name,
@@ -142,6 +154,9 @@ class Loop implements Autoscaler {
       perReplicaPerHour: perReplicaPerHour === undefined ? undefined : Math.round(perReplicaPerHour),
     };
     const change = to === from ? "stay" : to > from ? "added" : "let go";
+    this.#replicas = to;
+    const labels = { platform: platform.name, queue, change: change.replace(" ", "-") };
+    if (meter !== undefined) meter.counter("sluice.autoscaler.decisions", labels).value += 1;
     // In a dry run the same change would be told again and again.
     const isNews = to !== from && !(isDryRun && this.#lastChange === `${from} ${to}`);
     this.#lastChange = `${from} ${to}`;

@@ -1,33 +1,16 @@
 // The autoscaler as its users have it: processes on real servers, and a burst that one worker would not finish in time.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { setInterval } from "node:timers/promises";
-import {
-  sluiceCommand,
-  startChild,
-  startPostgres,
-  startRabbitmq,
-  startRedis,
-  startSluiceGateway,
-  temporaryFolder,
-  type Child,
-  type Postgres,
-  type Rabbitmq,
-  type Redis,
-  type Sluice,
-  type TemporaryFolder,
-} from "@sluice/testing";
+import { sluiceCommand, startChild, startSluiceGateway, type Child, type Sluice } from "@sluice/testing";
 import type { WireAudit, WireQueue, WireRequestList } from "@sluice/client";
+import { migrate, openClusterUnderTest, sluiceEntry, type ClusterUnderTest } from "../../test/cluster-under-test.ts";
 import { runSluice, type Ended } from "../../test/run-sluice.ts";
-
-const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
 
 /** A request takes as many milliseconds as its body says; two at a time in each worker. */
 const config = `
 import { setTimeout as sleep } from "node:timers/promises";
-import { defineConfig } from ${entry};
+import { defineConfig } from ${sluiceEntry};
 
 export default defineConfig({
   queues: {
@@ -40,36 +23,17 @@ export default defineConfig({
 });
 `;
 
-let postgres: Postgres;
-let rabbitmq: Rabbitmq;
-let redis: Redis;
-let folder: TemporaryFolder;
+let cluster: ClusterUnderTest;
 let configFile: string;
 let env: Record<string, string>;
-let clusterCount = 0;
 
 before(async () => {
-  [postgres, rabbitmq, redis, folder] = await Promise.all([
-    startPostgres(),
-    startRabbitmq(),
-    startRedis(),
-    temporaryFolder(),
-  ]);
-  configFile = join(folder.path, "sluice.config.ts");
-  await writeFile(configFile, config);
+  cluster = await openClusterUnderTest({ name: "autoscale", config });
+  ({ configFile } = cluster);
 });
-after(async () => {
-  await Promise.all([postgres, rabbitmq, redis, folder].map((resource) => resource?.[Symbol.asyncDispose]()));
-});
-
+after(() => cluster?.[Symbol.asyncDispose]());
 beforeEach(async () => {
-  clusterCount += 1;
-  env = {
-    DATABASE_URL: await postgres.createDatabase(`autoscale_${clusterCount}`),
-    AMQP_URL: rabbitmq.url,
-    REDIS_URL: redis.url,
-    SLUICE_PREFIX: `autoscale-${clusterCount}`,
-  };
+  env = await cluster.newEnv();
 });
 
 function sluice(...args: readonly string[]): Promise<Ended> {
@@ -77,8 +41,7 @@ function sluice(...args: readonly string[]): Promise<Ended> {
 }
 
 async function startGateway(): Promise<Sluice> {
-  const { exitCode, stderr } = await sluice("migrate", "--config", configFile);
-  assert.equal(exitCode, 0, stderr);
+  await migrate(configFile, env);
   return startSluiceGateway({ configFile, env });
 }
 

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { Option, type Command } from "commander";
 import type { AutoscalerSettings } from "../config/config.ts";
 import { readAutoscaler, readWorker } from "../config/read-settings.ts";
+import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../core/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -107,15 +108,20 @@ interface Start {
 }
 
 async function startAutoscaler({ settings, scaled, options, workerArgs: args, name, log }: Start): Promise<Server> {
-  const [{ openAutoscaler }, { openCluster }, { openLeadership }] = await Promise.all([
+  const [{ openAutoscaler }, { openCluster }, { openLeadership }, { openExport }, { Meter }] = await Promise.all([
     import("../autoscaler/autoscaler.ts"),
     import("../engines/cluster/open.ts"),
     import("../engines/cluster/leadership.ts"),
+    import("../telemetry/export.ts"),
+    import("../telemetry/meter.ts"),
   ]);
   const { servers, queues, retentionMs, graceMs } = settings;
   const names = queues.map((queue) => queue.name);
   const isDryRun = options.dryRun === true;
   await using opened = new AsyncDisposableStack();
+  const meter = new Meter();
+  const telemetry = { meter, instance: name, version: manifest.version, env: process.env, log };
+  opened.use(await openExport(telemetry));
   const engine: Engine = opened.use(await openCluster({ servers, queues, name, log, retentionMs }));
   const scope = scopeOf(scaled, names);
   const silentMs = Math.max(30_000, 6 * options.every);
@@ -129,7 +135,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   }));
   const clock = { now: () => engine.clock.now(), monotonic: () => systemClock.monotonic() };
   const everyMs = options.every;
-  const loop = openAutoscaler({ engine, platform, leadership, queues: goals, everyMs, isDryRun, clock, log });
+  const loop = openAutoscaler({ engine, platform, leadership, queues: goals, everyMs, isDryRun, clock, log, meter });
   opened.defer(() => loop.close()); // first of all
   const resources = opened.move();
   log.info({ scope, queues: names, isDryRun }, "started");

@@ -53,6 +53,11 @@ for (const command of [
   });
 }
 
+test("a server starts where nothing can be written for its next start", async () => {
+  const { exitCode, stderr } = await runSluice({ args: ["worker", "--help"], env: { TMPDIR: "/dev/null" } });
+  assert.equal(exitCode, 0, stderr);
+});
+
 test("the version is printed", async () => {
   const { exitCode, stdout } = await runSluice({ args: ["--version"] });
   assert.equal(exitCode, 0);

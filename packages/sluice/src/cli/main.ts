@@ -8,6 +8,7 @@ import { registerDoctor } from "./doctor.ts";
 import { registerGateway } from "./gateway.ts";
 import { registerGet } from "./get.ts";
 import { registerInit } from "./init.ts";
+import { registerKeys } from "./keys.ts";
 import { registerMigrate } from "./migrate.ts";
 import { registerMove } from "./move.ts";
 import { registerPlan } from "./plan.ts";
@@ -70,6 +71,7 @@ for (const register of [
   registerGet,
   registerQueues,
   registerDead,
+  registerKeys,
   registerAudit,
   registerPlan,
   registerRehearse,

@@ -1,12 +1,18 @@
 // A process that is one of many in a cluster: `sluice gateway` or `sluice worker`.
 import { hostname } from "node:os";
-import type { MemberSettings, QueueSettings } from "../config/config.ts";
+import {
+  servedQueues,
+  type MemberSettings,
+  type QueueSettings,
+  type ServerSettings,
+  type WorkedQueue,
+} from "../config/config.ts";
 import type { Sources } from "../config/read-settings.ts";
 import { whenReachable } from "./reach.ts";
 import { isParent, runReplicas } from "./replicas.ts";
 import { openRoleLog, sourcesOf, type MemberOptions } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
-import type { Parts, Server } from "./serve.ts";
+import type { CallbackWork, Parts, Server } from "./serve.ts";
 
 export interface Member extends Pick<Parts, "intake" | "work"> {
   readonly role: "gateway" | "worker";
@@ -21,15 +27,30 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
   const name = `${role} ${process.pid} on ${hostname()}`;
   const memberLog = log.child({ name });
   await runRole(async () => {
-    const [{ serve }, { openCluster }] = await Promise.all([
+    const [{ serve }, { openCluster }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
       import("../engines/cluster/open.ts"),
+      import("../engine/measured.ts"),
+      import("../telemetry/meter.ts"),
     ]);
-    const { servers, queues, retentionMs } = settings;
+    const { servers, retentionMs, callbacks } = settings;
+    const queues = servedQueues(settings);
     const start = async (): Promise<Server> => {
-      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs });
-      return serve({ role, engine, queues, ...parts, log: memberLog });
+      const meter = new Meter();
+      const onCommit = commitMeter(meter);
+      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs, onCommit });
+      const isCallingBack = role === "worker" && callbacks !== undefined;
+      const calling = isCallingBack ? await callbackWork(callbacks, servers) : undefined;
+      return serve({ role, engine, queues, ...parts, callbacks: calling, log: memberLog, meter });
     };
     return whenReachable(start, { waitMs: options.waitForServers, log: memberLog });
   }, memberLog);
 }
+
+/** Each worker posts callbacks; one at a time turns outcomes into them. */
+async function callbackWork(queue: WorkedQueue, { databaseUrl }: ServerSettings): Promise<CallbackWork> {
+  const { openLeadership } = await import("../engines/cluster/leadership.ts");
+  return { queue, leadership: openLeadership(databaseUrl, { scope: "callbacks", silentMs: leaderSilentMs }) };
+}
+
+const leaderSilentMs = 15_000;

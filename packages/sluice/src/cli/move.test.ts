@@ -215,14 +215,16 @@ async function withEveryState(folder: string): Promise<ReadonlyMap<RequestId, Pa
 
   await one({ state: "done", attempts: 1, key: "done" }, { key: "done", body: Buffer.from([0, 128, 255]) });
   await settleDone(Buffer.from([255, 0, 1]));
-  await one({ state: "done", attempts: 1, bytes: 0 }, { body: Buffer.alloc(0) });
+  const callback = "http://127.0.0.1:9/told";
+  const told = await one({ state: "done", attempts: 1, bytes: 0 }, { body: Buffer.alloc(0), callback });
   await settleDone(Buffer.alloc(0));
   await one({ state: "dead", attempts: 3, lastError: { code: "rejected", message: "no\uFFFDmore" } });
   await fail(0);
   await fail(0);
   const { claim } = await deliver();
   await engine.settle(claim, { kind: "dead", failure: { code: "rejected", message: "no\0more" } });
-  const replayed = await one({ state: "waiting", attempts: 0 });
+  await engine.callbacksTold([{ id: told, round: 0 }]);
+  const replayed = await one({ state: "waiting", attempts: 0 }, { callback });
   await finish(engine, "orders", ["dead"]);
   const cancelled = await one({ state: "cancelled", attempts: 0 }, { key: "cancelled" });
   await engine.cancel(cancelled);
@@ -324,6 +326,10 @@ async function assertSame(folder: string, connection: Connection): Promise<void>
       embedded.all(`SELECT seq, due_at, attempts, crashes, started_at FROM scheduled
         WHERE due_at > 0 OR attempts > 0 OR crashes > 0 ORDER BY 1`),
     ),
+  );
+  assert.deepEqual(
+    await rows(connection, "SELECT id, url, round, is_told::int FROM sluice.callbacks ORDER BY 1"),
+    named(embedded.all("SELECT seq, url, round, is_told FROM callbacks ORDER BY 1")),
   );
   assertSameLaw(await auditLedger(connection, now), embedded.audit(now));
   assert.equal(

@@ -20,6 +20,19 @@ test("the case: a million at the peak, ten hours of wait, twenty to finish with 
   assert.match(stdout, /^ +1 +1,000,000 +10h 00m +10h 00m +9h 54m +20h 00m +100%/m);
   assert.match(stdout, /^ +2 +0 +- +0ms +0ms +10h 00m +100%/m);
   assert.match(stdout, /The smallest number that keeps a longest wait of 5m 00s: 2 replicas\./);
+  assert.doesNotMatch(stdout, /at random/);
+});
+
+test("where a request takes minutes, what random arrivals wait for each other is told besides (M/D/1 at 80%)", async () => {
+  const { stdout } = await runSluice({ args: ["plan", "--arrivals", "20/h for 8h", "--service", "25/h"] });
+  assert.match(
+    stdout,
+    /^If requests come at random, they wait 4m 48s for each other besides at the peak, on average\.$/m,
+  );
+  const { stdout: quick } = await runSluice({
+    args: ["plan", "--arrivals", "80000/h for 8h", "--service", "100000/h"],
+  });
+  assert.doesNotMatch(quick, /at random/);
 });
 
 test("--json prints the plan shape of the API and nothing else", async () => {

@@ -4,6 +4,7 @@ import { formatDuration, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
+import { meanRandomWaitMs } from "../planner/random-wait.ts";
 import { plan, samplesOf, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
 import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
 import { seriesOf, type Point } from "../planner/series.ts";
@@ -46,15 +47,19 @@ const pageSize = 1_000;
 /** What is read of a history: newest first, as far as memory stays small. */
 const historyMax = 2_000_000;
 const replicasMax = 1_000;
+/** Less of the longest wait that is wanted is not worth a line. */
+const tellingShare = 0.01;
 
 const afterHelp = `
 Arrivals come from one of four places: a phrase, a CSV of time,count (ISO 8601 or seconds since 1970), a web
 server's access log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished
 requests are forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
 
-The day runs as a fluid, 15 seconds a step, first in first out; it shows the waits of a backlog, not the moments
-that single arrivals cost each other below full load. --autoscale lets the autoscaler's own policy choose the
-replicas, from --min to --replicas; without it there is a line for every number from 1 to --replicas.
+The day runs as a fluid, 15 seconds a step, first in first out: the waits are those of a backlog. What requests of a
+phrase would wait for each other besides, if they came at random below full load, is told where it is 1% of
+--max-wait or more (the mean of M/D/c, each replica taking one at a time).
+--autoscale lets the autoscaler's own policy choose the replicas, from --min to --replicas; without it there is a
+line for every number from 1 to --replicas.
 DISK counts every request of the day, since finished ones are kept with their results.
 
 Examples:
@@ -197,7 +202,21 @@ function printPlan({ arrivals, smallest, runs }: Plan, flags: PlanFlags): void {
   const most = flags.autoscale ? `the policy with up to ${flags.replicas}` : `1 to ${flags.replicas}`;
   if (smallest === undefined) printLine(`\nNone of these (${most}) keeps ${goal}.`);
   else if (flags.autoscale) printLine(`\nThe policy keeps ${goal} with at most ${replicasText(smallest)} at once.`);
-  else printLine(`\nThe smallest number that keeps ${goal}: ${replicasText(smallest)}.`);
+  else {
+    printLine(`\nThe smallest number that keeps ${goal}: ${replicasText(smallest)}.`);
+    printRandomWait(smallest, arrivals, flags);
+  }
+}
+
+/** Recorded arrivals are as random as they were: their waits are in the plan already. */
+function printRandomWait(replicas: number, { peakPerHour }: Arrivals, flags: PlanFlags): void {
+  if (flags.arrivals === undefined) return;
+  const service = { perReplicaPerHour: flags.service, ratePerHour: flags.rate };
+  const waitMs = meanRandomWaitMs({ arrivalsPerHour: peakPerHour, replicas, service });
+  if (waitMs === undefined || waitMs < flags.maxWait * tellingShare) return;
+  printLine(
+    `If requests come at random, they wait ${formatDuration(waitMs)} for each other besides at the peak, on average.`,
+  );
 }
 
 function printCourse({ replicas }: Run, samples: readonly Sample[]): void {

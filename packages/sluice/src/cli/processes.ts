@@ -8,6 +8,7 @@ import type { WorkSettings } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { EngineHost } from "../worker/remote/engine-host.ts";
 import type { FromWorker } from "../worker/remote/wire.ts";
 import type { Worker } from "../worker/worker.ts";
@@ -24,6 +25,7 @@ export interface ProcessesOptions {
   readonly range: ProcessRange;
   readonly work: WorkSettings;
   readonly log: Logger;
+  readonly meter: Meter;
 }
 
 /** After the drain's own grace, for what hangs. */
@@ -34,7 +36,7 @@ const restartMinMs = 100;
 const lastWordsMs = 1_000;
 
 /** Starts them. Draining lets all go; each finishes what it runs, or hands it back. */
-export async function openProcesses(engine: Engine, { range, work, log }: ProcessesOptions): Promise<Worker> {
+export async function openProcesses(engine: Engine, { range, work, log, meter }: ProcessesOptions): Promise<Worker> {
   await using opened = new AsyncDisposableStack();
   const host = new EngineHost({ engine, queues: work.queues, clock: systemClock, log });
   opened.defer(() => host.close());
@@ -56,6 +58,7 @@ export async function openProcesses(engine: Engine, { range, work, log }: Proces
       everyMs,
       clock: engine.clock,
       log,
+      meter,
     });
     opened.defer(() => loop.close());
   }

@@ -40,8 +40,21 @@ export function addConfigFlag(command: Command): Command {
 export function addIntakeFlags(command: Command): Command {
   return command
     .addOption(new Option("--port <port>", "where to listen; 0 takes a free one (default 8080)").env("PORT"))
-    .addOption(new Option("--host <host>", "a loopback address (default 127.0.0.1)").env("HOST"))
+    .addOption(
+      new Option("--host <host>", "where to listen; without API keys a loopback address (default 127.0.0.1)").env(
+        "HOST",
+      ),
+    )
+    .addOption(keysOption())
     .addOption(new Option("--body-max <size>", "the largest body (default 1MiB)").env("SLUICE_BODY_MAX"));
+}
+
+export function addKeysFlag(command: Command): Command {
+  return command.addOption(keysOption());
+}
+
+function keysOption(): Option {
+  return new Option("--keys <file>", "the API keys (default keys.json in the data folder)").env("SLUICE_KEYS_FILE");
 }
 
 export function addWorkFlags(command: Command): Command {

@@ -1,33 +1,23 @@
 // A cluster as its users have it: migrate, doctor, gateways and workers as processes of their own, on real servers.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import {
   freePort,
   sluiceCommand,
   startChild,
   startPostgres,
-  startRabbitmq,
-  startRedis,
   startSluiceGateway,
   startSluiceWorker,
-  temporaryFolder,
   type Child,
-  type Postgres,
-  type Rabbitmq,
-  type Redis,
-  type TemporaryFolder,
 } from "@sluice/testing";
 import type { WireAudit, WireQueue, WireReadiness } from "@sluice/client";
 import { Client } from "pg";
+import { migrate, openClusterUnderTest, sluiceEntry, type ClusterUnderTest } from "../../test/cluster-under-test.ts";
 import { runSluice, type Ended } from "../../test/run-sluice.ts";
-
-const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
 
 /** `pids` answers with the process that ran it, `notes` writes into a table in the transaction of its outcome. */
 const config = `
-import { defineConfig, Reject } from ${entry};
+import { defineConfig, Reject } from ${sluiceEntry};
 
 export default defineConfig({
   queues: {
@@ -44,48 +34,24 @@ export default defineConfig({
 });
 `;
 
-let postgres: Postgres;
-let rabbitmq: Rabbitmq;
-let redis: Redis;
-let folder: TemporaryFolder;
+let cluster: ClusterUnderTest;
 let configFile: string;
 let env: Record<string, string>;
-let clusterCount = 0;
 
 before(async () => {
-  [postgres, rabbitmq, redis, folder] = await Promise.all([
-    startPostgres(),
-    startRabbitmq(),
-    startRedis(),
-    temporaryFolder(),
-  ]);
-  configFile = join(folder.path, "sluice.config.ts");
-  await writeFile(configFile, config);
+  cluster = await openClusterUnderTest({ name: "roles", config });
+  ({ configFile } = cluster);
 });
-after(async () => {
-  await Promise.all([postgres, rabbitmq, redis, folder].map((resource) => resource?.[Symbol.asyncDispose]()));
-});
-
-/** Each test has a database, and names on RabbitMQ and Redis, of its own. */
+after(() => cluster?.[Symbol.asyncDispose]());
 beforeEach(async () => {
-  clusterCount += 1;
-  const database = new URL(await postgres.createDatabase(`roles_${clusterCount}`));
+  env = await cluster.newEnv();
+  const database = new URL(env["DATABASE_URL"] as string);
   database.password = "hunter2"; // asked by nobody, and never to be shown
-  env = {
-    DATABASE_URL: database.href,
-    AMQP_URL: rabbitmq.url,
-    REDIS_URL: redis.url,
-    SLUICE_PREFIX: `roles-${clusterCount}`,
-  };
+  env["DATABASE_URL"] = database.href;
 });
 
 function sluice(...args: readonly string[]): Promise<Ended> {
   return runSluice({ args, env });
-}
-
-async function migrate(): Promise<void> {
-  const { exitCode, stderr } = await sluice("migrate", "--config", configFile);
-  assert.equal(exitCode, 0, stderr);
 }
 
 async function submit(url: string, queue: string, body = "{}"): Promise<{ status: number; text: string }> {
@@ -124,11 +90,11 @@ test("migrate makes the servers ready, again and again, and doctor says so", asy
   assert.match(first.stdout, /^postgres +schema +schema-missing +unsafe$/m);
 
   const made = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 1.\nDeclared pids, notes.\n"]);
+  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 2.\nDeclared pids, notes.\n"]);
   const again = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 1.\nThe queues are there.\n"]);
+  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 2.\nThe queues are there.\n"]);
   const { stdout } = await sluice("migrate", "--config", configFile, "--queue", "more", "--json");
-  assert.deepEqual(JSON.parse(stdout), { from: 1, to: 1, queuesDeclared: ["more"] });
+  assert.deepEqual(JSON.parse(stdout), { from: 2, to: 2, queuesDeclared: ["more"] });
 
   const healthy = await sluice("doctor", "--config", configFile);
   assert.equal(healthy.exitCode, 0, healthy.stdout);
@@ -179,7 +145,7 @@ describe("before anything is started", () => {
 
 describe("a gateway and a worker", () => {
   test("serve a request end to end, each in its own process, and end well", async () => {
-    await migrate();
+    await migrate(configFile, env);
     await using gateway = await startSluiceGateway({ configFile, env });
     await using worker = await startSluiceWorker({ configFile, env });
     assert.deepEqual(startedPids(gateway, "gateway"), [gateway.pid]);
@@ -198,7 +164,7 @@ describe("a gateway and a worker", () => {
   });
 
   test("commit the effect of a transactional handler with its outcome, or neither", async () => {
-    await migrate();
+    await migrate(configFile, env);
     const client = new Client({ connectionString: env["DATABASE_URL"] });
     await client.connect();
     try {
@@ -216,7 +182,7 @@ describe("a gateway and a worker", () => {
 });
 
 test("copies of gateway and worker go on when some of them are killed", async () => {
-  await migrate();
+  await migrate(configFile, env);
   await using gateway = await startSluiceGateway({ configFile, env, args: ["--replicas", "2"] });
   await using worker = await startSluiceWorker({ configFile, env, args: ["--replicas", "2"] });
   for (const [parent, role] of [

@@ -1,11 +1,18 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
+import { hostname } from "node:os";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
+import { CallbackRelay } from "../callbacks/relay.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Leadership } from "../engine/leadership.ts";
+import { KeyRing } from "../gateway/access/key-ring.ts";
+import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
+import { openExport } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
 import { workerOf } from "./worker-of.ts";
 
@@ -20,9 +27,19 @@ export interface Parts {
   readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
   /** What runs them, if not workers in this process. */
   readonly openWork?: ((engine: Engine) => Promise<Worker>) | undefined;
+  /** Makes the callbacks of outcomes, and posts them; absent where this process does not. */
+  readonly callbacks?: CallbackWork | undefined;
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
+  /** The engine tells it of its commits already. */
+  readonly meter: Meter;
+}
+
+export interface CallbackWork {
+  readonly queue: WorkedQueue;
+  /** Given where other processes make callbacks too. Closed at the end. */
+  readonly leadership?: Leadership | undefined;
 }
 
 export interface Server {
@@ -33,23 +50,39 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, engine, intake, work, openWork, data, log } = parts;
+  const { role, intake, work, openWork, callbacks, data, log, meter } = parts;
+  const engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
+  const instance = `${role} ${process.pid} on ${hostname()}`;
   let gateway: Gateway | undefined;
-  let workers: readonly Worker[] = [];
+  let workers: Worker[] = [];
+  let keys: KeyRing | undefined;
+  let relay: CallbackRelay | undefined;
+  let telemetry: AsyncDisposable | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
+    await relay?.close();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
+    await callbacks?.leadership?.[Symbol.asyncDispose]();
+    keys?.[Symbol.dispose]();
     await engine.close();
+    await telemetry?.[Symbol.asyncDispose](); // last, with the last counts
   };
   try {
-    gateway = intake && (await gatewayOf(parts, intake));
+    telemetry = await openExport({ meter, instance, version: manifest.version, env: process.env, log });
+    keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
+    gateway = intake && (await gatewayOf({ ...parts, engine }, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
-      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log }));
+      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter }));
+    if (callbacks !== undefined) {
+      const { queue, leadership } = callbacks;
+      workers.push(workerOf(queue, { engine, log, meter }));
+      relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
+    }
     const url = intake && (await gateway?.listen(intake))?.url;
-    log.info({ role, url, data, queues }, "started");
+    log.info({ role, url, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) }, "started");
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async stop() {
@@ -71,7 +104,11 @@ function portTaken(intake: IntakeSettings | undefined): SluiceError {
   return new SluiceError("bad-config", `port ${intake?.port} of ${intake?.host} is in use: give another`);
 }
 
-function gatewayOf({ engine, queues, log }: Parts, { bodyBytesMax }: IntakeSettings): Promise<Gateway> {
+function gatewayOf(
+  { engine, queues, log, meter }: Parts,
+  { bodyBytesMax }: IntakeSettings,
+  keys: KeyRing | undefined,
+): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  return openGateway({ engine, queues, limits, clock: engine.clock, log, version: manifest.version });
+  return openGateway({ engine, keys, queues, limits, clock: engine.clock, log, meter, version: manifest.version });
 }

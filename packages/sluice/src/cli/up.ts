@@ -1,9 +1,10 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { WorkSettings } from "../config/config.ts";
+import { servedQueues, type WorkSettings } from "../config/config.ts";
 import { readUp } from "../config/read-settings.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
 import type { ProcessRange } from "./processes.ts";
 import {
@@ -72,15 +73,22 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
   }
   await runRole(async () => {
     // The server's parts are loaded here, so that the other commands start without them.
-    const [{ serve }, { openEmbedded }] = await Promise.all([
+    const [{ serve }, { openEmbedded }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
       import("../engines/embedded/open.ts"),
+      import("../engine/measured.ts"),
+      import("../telemetry/meter.ts"),
     ]);
-    const { data, queues, retentionMs, diskFreeMin } = settings;
+    const { data, retentionMs, diskFreeMin } = settings;
+    const queues = servedQueues(settings);
+    const callbacks = settings.callbacks && { queue: settings.callbacks };
     const owner = `process ${process.pid}`;
-    const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin });
-    const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log }));
-    return serve({ role: "up", engine, queues, intake: settings, work: settings, openWork, data, log });
+    const meter = new Meter();
+    const onCommit = commitMeter(meter);
+    const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin, onCommit });
+    const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
+    const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
+    return serve({ role: "up", ...parts, data, log, meter });
   }, log);
 }
 
@@ -88,11 +96,12 @@ interface Work {
   readonly engine: Engine;
   readonly work: WorkSettings;
   readonly log: Logger;
+  readonly meter: Meter;
 }
 
-async function openWorkIn(range: ProcessRange, { engine, work, log }: Work): Promise<Worker> {
+async function openWorkIn(range: ProcessRange, { engine, work, log, meter }: Work): Promise<Worker> {
   const { openProcesses } = await import("./processes.ts");
-  return openProcesses(engine, { range, work, log });
+  return openProcesses(engine, { range, work, log, meter });
 }
 
 const processesMax = 256;

@@ -1,10 +1,14 @@
 // A worker process of `sluice up --processes`: runs the requests that its parent deals out, and goes with it.
 import { once } from "node:events";
 import { writeSync } from "node:fs";
+import { hostname } from "node:os";
 import { Worker as Thread } from "node:worker_threads";
+import manifest from "../../package.json" with { type: "json" };
 import type { UpSettings } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { openExport } from "../telemetry/export.ts";
+import { Meter } from "../telemetry/meter.ts";
 import type { Answer } from "../worker/remote/wire.ts";
 import { RemoteEngine } from "../worker/remote/remote-engine.ts";
 import { exitCodes } from "./failure.ts";
@@ -24,9 +28,18 @@ export async function runWorkerProcess({ queues, graceMs }: UpSettings, log: Log
     writeBegin: (record) => void writeSync(processFds.begins, record),
   });
   process.on("message", (answers: readonly Answer[]) => engine.receive(answers));
-  const workers = queues.map((queue) => workerOf(queue, { engine, log }));
+  const meter = new Meter();
+  const telemetry = await openExport({
+    meter,
+    instance: `process ${process.pid} on ${hostname()}`,
+    version: manifest.version,
+    env: process.env,
+    log,
+  });
+  const workers = queues.map((queue) => workerOf(queue, { engine, log, meter }));
   if (!interrupts.stop.aborted) await once(interrupts.stop, "abort");
   await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
+  await telemetry[Symbol.asyncDispose]();
   process.exit(exitCodes.ok); // whatever a handler has left running is nobody's any more
 }
 

@@ -1,10 +1,10 @@
 // What a user may write in sluice.config.ts, and what it means once read.
 import type { RetryPolicy } from "../core/retry.ts";
+import type { WebhookSecret } from "../core/webhook-signature.ts";
 import type { Handler } from "../worker/handler.ts";
 
 /** The configuration file. Everything has a default but the queues. */
 export interface SluiceConfig {
-  /** By name: 1 to 63 letters, digits, dots, dashes or underscores. */
   readonly queues: Readonly<Record<string, QueueConfig>>;
   /** The data folder; `"./data"`. */
   readonly data?: string;
@@ -12,6 +12,8 @@ export interface SluiceConfig {
   readonly host?: string;
   /** `8080`. */
   readonly port?: number;
+  /** The file of the API keys, which `sluice keys` writes; `keys.json` in the data folder. */
+  readonly keys?: string;
   /** How long finished requests are kept with their results and keys; `"7d"`. */
   readonly retention?: string;
   /** The largest body; `"1MiB"`. */
@@ -20,6 +22,8 @@ export interface SluiceConfig {
   readonly diskFreeMin?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
+  /** How callbacks are signed and made. */
+  readonly callbacks?: CallbacksConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
 }
@@ -35,6 +39,30 @@ export interface ClusterConfig {
   readonly prefix?: string;
 }
 
+export interface CallbacksConfig {
+  /**
+   * `"whsec_…"`, which signs the callbacks of every queue without a secret of its own; better given by the environment, as
+   * `SLUICE_CALLBACK_SECRET`. Several sign each callback once, so that receivers can change from one to the next.
+   */
+  readonly secret?: string | readonly string[];
+  /** Attempts started in an hour, minute or second; unlimited unless set. */
+  readonly rate?: string;
+  /** Attempts that run at once; 32. */
+  readonly concurrency?: number;
+  /** How long one attempt may take; `"15s"`. */
+  readonly timeout?: string;
+  /** 20 attempts, a first backoff of `"5s"` and a longest of `"12h"`: within some two days. */
+  readonly retry?: RetryConfig;
+}
+
+/** Who is told of the outcomes of a queue. */
+export interface CallbackConfig {
+  /** Told of each request that names no URL itself; unless set only of those that do. */
+  readonly url?: string;
+  /** Instead of the one for all queues. */
+  readonly secret?: string | readonly string[];
+}
+
 export interface QueueConfig {
   /** Attempts started in an hour, minute or second: `"100000/h"`; unlimited unless set. */
   readonly rate?: string;
@@ -46,7 +74,6 @@ export interface QueueConfig {
   readonly timeout?: string;
   /** The most bytes a result may have; `"10MiB"`. */
   readonly resultMax?: string;
-  /** When a failed attempt is made again, and when no more. */
   readonly retry?: RetryConfig;
   /** Requests that may wait; 10,000,000. */
   readonly backlogMax?: number;
@@ -60,6 +87,8 @@ export interface QueueConfig {
   readonly target?: string;
   /** Effect and outcome in one transaction: with `handle`, and the cluster engine's alone. */
   readonly transactional?: boolean;
+  /** Posts the outcome to a URL. */
+  readonly callback?: CallbackConfig;
   /** How many replicas of the worker there should be: what `sluice autoscale` and the queue's `/scaling` go by. */
   readonly scaling?: ScalingConfig;
 }
@@ -96,6 +125,7 @@ export interface Overrides {
   readonly data?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
+  readonly keys?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;
   readonly diskFreeMin?: string | undefined;
@@ -121,6 +151,8 @@ export interface Overrides {
 export interface IntakeSettings {
   readonly host: string;
   readonly port: number;
+  /** The file of the API keys; without it whoever reaches the port is let in. */
+  readonly keys: string;
   readonly bodyBytesMax: number;
 }
 
@@ -130,15 +162,29 @@ export interface WorkSettings {
   readonly queues: readonly WorkedQueue[];
 }
 
+/** The callbacks' own queue, where there is a secret for any. */
+export interface CallingBack {
+  readonly callbacks: WorkedQueue | undefined;
+}
+
+/** The user's queues, and Sluice's own where there is one. */
+export function servedQueues({ queues, callbacks }: Served): readonly QueueSettings[] {
+  return callbacks === undefined ? queues : [...queues, callbacks];
+}
+
+interface Served extends CallingBack {
+  readonly queues: readonly QueueSettings[];
+}
+
 /** `sluice up` */
-export interface UpSettings extends IntakeSettings, WorkSettings {
+export interface UpSettings extends IntakeSettings, WorkSettings, CallingBack {
   readonly data: string;
   readonly retentionMs: number;
   readonly diskFreeMin: number | undefined;
 }
 
 /** What every process of a cluster needs. */
-export interface MemberSettings {
+export interface MemberSettings extends CallingBack {
   readonly servers: ServerSettings;
   readonly retentionMs: number;
 }
@@ -185,8 +231,16 @@ export interface QueueSettings {
   readonly schema: object | undefined;
   readonly isTransactional: boolean;
   readonly scaling: ScalingSettings;
+  /** Absent where nothing could sign a callback. */
+  readonly callback: CallbackSettings | undefined;
   /** A gateway can do without. */
   readonly run: RunSettings | undefined;
+}
+
+export interface CallbackSettings {
+  /** For requests that name none. */
+  readonly url: string | undefined;
+  readonly secrets: readonly WebhookSecret[];
 }
 
 export interface ScalingSettings {
@@ -202,4 +256,5 @@ export interface WorkedQueue extends QueueSettings {
 
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
-  | { readonly kind: "target"; readonly url: URL };
+  | { readonly kind: "target"; readonly url: URL }
+  | { readonly kind: "callbacks"; readonly secretsOf: (queue: string) => readonly WebhookSecret[] };

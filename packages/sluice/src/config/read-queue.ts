@@ -1,10 +1,11 @@
 // One queue of a configuration: what a user wrote, with every default filled in.
-import { parseDuration, parseRate, parseSize } from "../core/duration.ts";
+import { callbackQueue } from "../core/callback.ts";
 import { SluiceError } from "../core/errors.ts";
-import { defaultRetryPolicy, type RetryPolicy } from "../core/retry.ts";
-import type { QueueConfig, QueueSettings, RetryConfig, RunSettings, WorkedQueue } from "./config.ts";
-import { readScaling } from "./read-scaling.ts";
-import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
+import type { WebhookSecret } from "../core/webhook-signature.ts";
+import type { QueueConfig, QueueSettings, RunSettings, WorkedQueue } from "./config.ts";
+import { readCallback } from "./read-callbacks.ts";
+import { readQueueFields } from "./read-queue-fields.ts";
+import { assertObject, wrong } from "./read-value.ts";
 
 const queueFields = [
   "rate",
@@ -19,34 +20,29 @@ const queueFields = [
   "handle",
   "target",
   "transactional",
+  "callback",
   "scaling",
 ];
-const retryFields = ["attempts", "backoff", "backoffMax", "ageMax"];
 const queueName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
+  /** For every queue that has none of its own. */
+  readonly callbackSecrets: readonly WebhookSecret[];
 }
 
-export function readQueue({ name, engine }: QueuePlace, queue: QueueConfig): QueueSettings {
+export function readQueue({ name, engine, callbackSecrets }: QueuePlace, queue: QueueConfig): QueueSettings {
   const at = (field: string): string => `queues.${name}.${field}`;
   if (!queueName.test(name))
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
+  if (name === callbackQueue) throw wrong("a queue's name", "is not that of the callbacks' own queue", name);
   assertObject(`queues.${name}`, queue, queueFields);
   return {
-    name,
-    ratePerHour: readOptional(at("rate"), parseRate, queue.rate),
-    burst: queue.burst === undefined ? undefined : readInteger(at("burst"), queue.burst, { least: 1, most: 1_000_000 }),
-    concurrency: readInteger(at("concurrency"), queue.concurrency ?? 16, { least: 1, most: 10_000 }),
-    timeoutMs: read(at("timeout"), parseDuration, queue.timeout ?? "30s"),
-    resultBytesMax: read(at("resultMax"), parseSize, queue.resultMax ?? "10MiB"),
-    retryPolicy: retryPolicy(at("retry"), queue.retry ?? {}),
-    backlogMax: readInteger(at("backlogMax"), queue.backlogMax ?? 10_000_000, { least: 1, most: 1_000_000_000 }),
-    backlogBytesMax: read(at("backlogBytesMax"), parseSize, queue.backlogBytesMax ?? "100GiB"),
+    ...readQueueFields(name, queue, at),
     schema: queue.schema,
     isTransactional: readTransactional({ name, engine }, queue),
-    scaling: readScaling(at("scaling"), queue.scaling ?? {}),
+    callback: readCallback(at("callback"), queue.callback, callbackSecrets),
     run: runSettings(name, queue),
   };
 }
@@ -75,7 +71,10 @@ function needsRun(name: string): SluiceError {
   return new SluiceError("bad-config", `queues.${name} needs one of handle (a function) and target (a URL)`);
 }
 
-function readTransactional({ name, engine }: QueuePlace, { transactional = false, target }: QueueConfig): boolean {
+function readTransactional(
+  { name, engine }: Pick<QueuePlace, "name" | "engine">,
+  { transactional = false, target }: QueueConfig,
+): boolean {
   const place = `queues.${name}.transactional`;
   if (typeof transactional !== "boolean") throw wrong(place, "must be true or false", transactional);
   if (!transactional) return false;
@@ -84,17 +83,4 @@ function readTransactional({ name, engine }: QueuePlace, { transactional = false
   if (target !== undefined)
     throw wrong(place, "needs handle: what a target does is out of the transaction's reach", true);
   return true;
-}
-
-function retryPolicy(place: string, retry: RetryConfig): RetryPolicy {
-  assertObject(place, retry, retryFields);
-  const duration = (field: "backoff" | "backoffMax" | "ageMax", fallbackMs: number): number =>
-    readOptional(`${place}.${field}`, parseDuration, retry[field]) ?? fallbackMs;
-  const attempts = retry.attempts ?? defaultRetryPolicy.attemptsMax;
-  return {
-    attemptsMax: readInteger(`${place}.attempts`, attempts, { least: 1, most: 1_000 }),
-    backoffMs: duration("backoff", defaultRetryPolicy.backoffMs),
-    backoffMaxMs: duration("backoffMax", defaultRetryPolicy.backoffMaxMs),
-    ageMaxMs: duration("ageMax", defaultRetryPolicy.ageMaxMs),
-  };
 }

@@ -5,7 +5,15 @@ import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import type { Overrides, QueueConfig, SluiceConfig } from "./config.ts";
-import { readAutoscaler, readCluster, readGateway, readUp, readWorker, type Sources } from "./read-settings.ts";
+import {
+  readAutoscaler,
+  readCluster,
+  readGateway,
+  readKeysPlace,
+  readUp,
+  readWorker,
+  type Sources,
+} from "./read-settings.ts";
 
 const urls = { databaseUrl: "postgres://u:hunter2@db:5432/x", amqpUrl: "amqp://u:hunter2@mq", redisUrl: "redis://r" };
 const variables = { DATABASE_URL: urls.databaseUrl, AMQP_URL: urls.amqpUrl, REDIS_URL: urls.redisUrl };
@@ -188,6 +196,33 @@ test("one file serves up, gateway and worker, and each takes what is its own", (
     [readGateway(given).host, readGateway(given).servers.amqpUrl, readWorker(given).graceMs],
     ["127.0.0.2", urls.amqpUrl, 3_000],
   );
+});
+
+describe("the file of the API keys", () => {
+  test("is in the data folder, unless it is named", () => {
+    const file = withQueue({ handle }, { data: "./there" });
+    assert.equal(readUp(sources({ file })).keys, "there/keys.json");
+    assert.equal(readKeysPlace(sources({ file, overrides: { keys: "k.json" } })), "k.json");
+    assert.equal(readKeysPlace(sources({ file: { ...file, keys: "f.json" } })), "f.json");
+  });
+
+  test("lets the gateway listen where others reach it, and without it that is refused", async () => {
+    await using folder = await temporaryFolder();
+    const file = withQueue({ handle }, { data: folder.path });
+    for (const host of ["0.0.0.0", "::", "192.0.2.1", "sluice.example", "127.example"])
+      refused(
+        () => readGateway(sources({ file, overrides: { host } })),
+        /^host must be a loopback address while there are no API keys; make one with sluice keys create/,
+      );
+    await writeFile(join(folder.path, "keys.json"), "");
+    for (const read of [readUp, readGateway])
+      assert.equal(read(sources({ file, overrides: { host: "0.0.0.0" } })).host, "0.0.0.0");
+  });
+
+  test("must be there when it is named", () => {
+    const file = withQueue({ handle });
+    refused(() => readUp(sources({ file, overrides: { keys: "/none" } })), /^keys must be a file that exists/);
+  });
 });
 
 describe("the goal of a queue's scaling", () => {

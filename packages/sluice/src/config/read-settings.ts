@@ -1,9 +1,13 @@
 // What each command is to do: flags and environment before the file before defaults.
+import { existsSync } from "node:fs";
 import { isIPv4 } from "node:net";
+import { join } from "node:path";
 import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
+import { servedQueues } from "./config.ts";
 import type {
   AutoscalerSettings,
+  CallingBack,
   ClusterSettings,
   GatewaySettings,
   IntakeSettings,
@@ -15,12 +19,25 @@ import type {
   UpSettings,
   WorkerSettings,
 } from "./config.ts";
+import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
 import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
-const fileFields = ["queues", "data", "host", "port", "retention", "bodyMax", "diskFreeMin", "grace", "cluster"];
+const fileFields = [
+  "queues",
+  "data",
+  "host",
+  "port",
+  "keys",
+  "retention",
+  "bodyMax",
+  "diskFreeMin",
+  "grace",
+  "callbacks",
+  "cluster",
+];
 
 /** What was given. Errors of every reading: `bad-config`, naming the setting, the rule and the value found. */
 export interface Sources {
@@ -31,50 +48,63 @@ export interface Sources {
 
 export function readUp(sources: Sources): UpSettings {
   const { file, overrides } = sources;
-  const queues = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
+  const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
   return {
     ...intakeOf(sources),
-    data: overrides.data ?? file?.data ?? "./data",
+    data: dataFolder(sources),
     retentionMs: retentionMs(sources),
     diskFreeMin: readOptional("diskFreeMin", parseSize, overrides.diskFreeMin ?? file?.diskFreeMin),
     graceMs: graceMs(sources),
     queues: queues.map(workedQueue),
+    callbacks,
   };
 }
 
 export function readGateway(sources: Sources): GatewaySettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...intakeOf(sources), ...memberOf(sources), queues };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
+  return { ...intakeOf(sources), ...memberOf(sources), queues, callbacks };
 }
 
 export function readWorker(sources: Sources): WorkerSettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue) };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
+  return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue), callbacks };
 }
 
 /** What runs the requests is known to the workers: here a queue's name is enough. */
 export function readAutoscaler(sources: Sources): AutoscalerSettings {
-  const queues = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues };
+  const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
+  return { ...memberOf(sources), graceMs: graceMs(sources), queues, callbacks };
 }
 
 /** For the commands that look after a cluster's servers; there may be no queue. */
 export function readCluster(sources: Sources): ClusterSettings {
-  const queues = queuesOf(sources, "cluster").map(({ name }) => name);
-  return { servers: serversOf(sources), queues };
+  const queues = servedQueues(queuesOf(sources, "cluster"));
+  return { servers: serversOf(sources), queues: queues.map(({ name }) => name) };
 }
 
-function intakeOf({ file, overrides }: Sources): IntakeSettings {
+/** The file of the API keys, whether it exists or not. */
+export function readKeysPlace({ file, overrides }: Sources): string {
+  return overrides.keys ?? file?.keys ?? join(dataFolder({ file, overrides }), "keys.json");
+}
+
+function intakeOf(sources: Sources): IntakeSettings {
+  const { file, overrides } = sources;
   const host = overrides.host ?? file?.host ?? "127.0.0.1";
-  assertLoopback(host);
+  const keys = readKeysPlace(sources);
+  assertKeysOrLoopback(host, { keys, isNamed: (overrides.keys ?? file?.keys) !== undefined });
   return {
     host,
+    keys,
     port: readInteger("port", overrides.port ?? file?.port ?? 8080, { least: 0, most: 65_535 }),
     bodyBytesMax: read("bodyMax", parseSize, overrides.bodyMax ?? file?.bodyMax ?? "1MiB"),
   };
 }
 
-function memberOf(sources: Sources): MemberSettings {
+function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): string {
+  return overrides.data ?? file?.data ?? "./data";
+}
+
+function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
   return { servers: serversOf(sources), retentionMs: retentionMs(sources) };
 }
 
@@ -96,16 +126,23 @@ interface QueueNeeds {
   readonly example: string;
 }
 
-function someQueues(sources: Sources, { engine, example }: QueueNeeds): readonly QueueSettings[] {
-  const queues = queuesOf(sources, engine);
-  if (queues.length > 0) return queues;
+interface Queues extends CallingBack {
+  readonly queues: readonly QueueSettings[];
+}
+
+function someQueues(sources: Sources, { engine, example }: QueueNeeds): Queues {
+  const found = queuesOf(sources, engine);
+  if (found.queues.length > 0) return found;
   throw new SluiceError("bad-config", `no queue: give ${example}, or a sluice.config.ts with queues`);
 }
 
-function queuesOf({ file, overrides }: Sources, engine: QueuePlace["engine"]): readonly QueueSettings[] {
+function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"]): Queues {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
-  const queues = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
-  return Object.entries(queues).map(([name, queue]) => readQueue({ name, engine }, queue));
+  const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
+  const sources = { file: file?.callbacks, env };
+  const callbackSecrets = readCallbackSecrets(sources);
+  const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, engine, callbackSecrets }, queue));
+  return { queues, callbacks: readCallbackQueue(sources, queues, callbackSecrets) };
 }
 
 /** The file's queues, and the one that the flags add or change. */
@@ -144,8 +181,18 @@ function withScalingFlags(
   );
 }
 
+interface KeysPlace {
+  readonly keys: string;
+  /** Whether somebody said that the keys are there. */
+  readonly isNamed: boolean;
+}
+
 /** Without API keys nobody but this machine may reach the gateway. */
-function assertLoopback(host: string): void {
+function assertKeysOrLoopback(host: string, { keys, isNamed }: KeysPlace): void {
+  if (existsSync(keys)) return;
+  if (isNamed) throw wrong("keys", "must be a file that exists; make a key with sluice keys create", keys);
   const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
-  if (!isLoopback) throw wrong("host", "must be a loopback address while there are no API keys", host);
+  if (isLoopback) return;
+  const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${keys}`;
+  throw wrong("host", rule, host);
 }

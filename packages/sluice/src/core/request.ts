@@ -33,10 +33,12 @@ export interface NewRequest {
   /** The few headers that travel on to the handler: `ce-*`, `traceparent`, `tracestate`. */
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly body: Uint8Array;
+  /** The URL that is to be told of the outcome. */
+  readonly callback?: string | undefined;
 }
 
 /** A request as it was stored: immutable. Times are milliseconds since 1970, by the store's clock. */
-export interface StoredRequest extends NewRequest {
+export interface StoredRequest extends Omit<NewRequest, "callback"> {
   readonly id: RequestId;
   readonly acceptedAt: number;
 }

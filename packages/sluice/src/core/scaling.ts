@@ -53,6 +53,14 @@ export interface ScalingDecision {
   readonly memory: ScalingMemory;
 }
 
+/** Where requests may wait for longer than this, a burst is judged by its backlog and not by its first minute. */
+const longWaitMs = 300_000;
+
+/** Over how long the arrivals are averaged that a decision is made on. */
+export function arrivalsWindowMs({ maxWaitMs }: ScalingGoal): 60_000 | 300_000 {
+  return maxWaitMs < longWaitMs ? 60_000 : 300_000;
+}
+
 interface Need {
   readonly replicas: number;
   readonly reason: ScalingReason;

@@ -9,6 +9,7 @@ export const crashPoints = [
   "effect-pending", // the delivery is claimed, the handler has not begun
   "effect-made", // the handler returned, its outcome is not committed
   "outcome-committed", // the outcome is committed, nobody has been told, nothing acknowledged
+  "callback-accepted", // the callback of an outcome is accepted, the outcome not noted as told
   "migration", // inside a migration's transaction
   "replay", // inside a replay's transaction
 ] as const;

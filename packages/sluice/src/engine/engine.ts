@@ -1,4 +1,5 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
+import type { DueCallback } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Rates } from "../core/rate-meter.ts";
 import type {
@@ -75,6 +76,14 @@ export interface Engine extends AsyncDisposable {
 
   /** Ends a request that waits or is scheduled. */
   cancel(id: RequestId): Promise<MoveResult>;
+
+  /**
+   * Looks at the next requests that want a callback and have not had it, in the order of acceptance: which of them have
+   * their outcome. However an outcome came about, it is found here until it is noted as told.
+   */
+  callbacksDue(page: CallbacksAsk): Promise<CallbacksPage>;
+  /** Notes that these have been accepted as requests. One that was replayed since is due again at its next outcome. */
+  callbacksTold(told: readonly ToldCallback[]): Promise<void>;
 
   /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
   pause(queue: string, isPaused: boolean): Promise<void>;
@@ -198,6 +207,21 @@ export interface ReplayReport {
   readonly matched: number;
   readonly replayed: number;
 }
+
+export interface CallbacksAsk {
+  /** `next` of the page before; from the start unless given. */
+  readonly after?: RequestId | undefined;
+  /** How many are looked at. */
+  readonly max: number;
+}
+
+export interface CallbacksPage {
+  readonly due: readonly DueCallback[];
+  /** Undefined behind the last one. */
+  readonly next: RequestId | undefined;
+}
+
+export type ToldCallback = Pick<DueCallback, "id" | "round">;
 
 export interface QueueAudit extends StateCounts {
   readonly queue: string;

@@ -24,7 +24,16 @@ export interface MovedRequest {
   readonly attempts: number;
   readonly startedAt: number | undefined;
   readonly failures: readonly MovedFailure[];
+  readonly callback: MovedCallback | undefined;
   readonly standing: MovedBacklog | MovedOutcome;
+}
+
+/** That it wants a callback, and how far that is. */
+export interface MovedCallback {
+  readonly url: string;
+  readonly round: number;
+  /** Whether the callback of this round has been accepted. */
+  readonly isTold: boolean;
 }
 
 export interface MovedBacklog {

@@ -2,7 +2,13 @@
 // It owns what has to be remembered from one reading to the next, and loses nothing but time with it.
 import type { Clock } from "../core/clock.ts";
 import { ReplicaRate } from "../core/replica-rate.ts";
-import { decideScaling, type ScalingDecision, type ScalingGoal, type ScalingMemory } from "../core/scaling.ts";
+import {
+  arrivalsWindowMs,
+  decideScaling,
+  type ScalingDecision,
+  type ScalingGoal,
+  type ScalingMemory,
+} from "../core/scaling.ts";
 import type { QueueStatus } from "./engine.ts";
 
 export interface QueueScalingOptions {
@@ -16,9 +22,6 @@ export interface QueueScalingDecision extends ScalingDecision {
   readonly perReplicaPerHour: number | undefined;
   readonly arrivalsPerHour: number;
 }
-
-/** Where requests may wait for longer than this, a burst is judged by its backlog and not by its first minute. */
-const longWaitMs = 300_000;
 
 export class QueueScaling {
   readonly #goal: ScalingGoal;
@@ -42,7 +45,7 @@ export class QueueScaling {
     const waiting = isPaused ? 0 : counts.waiting;
     this.#rate.add({ at: atMs, finished, waiting, replicas: status.workers });
     const perReplicaPerHour = this.#rate.perHour;
-    const arrivalsPerHour = this.#goal.maxWaitMs < longWaitMs ? accepting.m1 : accepting.m5;
+    const arrivalsPerHour = arrivalsWindowMs(this.#goal) === 60_000 ? accepting.m1 : accepting.m5;
     const signals = {
       atMs,
       // What is scheduled waits for its time and not for a replica; nothing can be done for a paused queue.

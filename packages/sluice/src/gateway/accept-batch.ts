@@ -6,8 +6,10 @@ import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
+import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
-import { configuredQueue } from "./context.ts";
+import { callbackHeader, callbackOf } from "./callback.ts";
+import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { parseBatchLine, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
@@ -26,10 +28,17 @@ export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
   };
   const described = {
     consumes: ["application/x-ndjson"],
-    body: Type.String({ description: '{"key"?,"body"} or {"key"?,"bodyBase64","contentType"} on each line' }),
+    body: Type.String({
+      description: '{"key"?,"body"} or {"key"?,"bodyBase64","contentType"} on each line, with "callback"?',
+    }),
+    headers: Type.Object({
+      [callbackHeader]: Type.Optional(
+        Type.String({ format: "uri", description: "Where the outcomes of lines without a callback are posted to" }),
+      ),
+    }),
   };
   app.post("/v1/queues/:queue/batches", { schema, config: { described } }, (request, reply) =>
-    acceptBatch(context, { queue: configuredQueue(context, request.params.queue), request, reply }),
+    acceptBatch(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
 
@@ -39,20 +48,26 @@ interface BatchCall {
   readonly reply: FastifyReply;
 }
 
+interface Batch {
+  readonly queue: IntakeQueue;
+  /** For lines that name none. */
+  readonly callback: string | undefined;
+}
+
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
-  checkIntake(context, request.raw.headers);
+  const { headers } = request.raw;
+  checkIntake(context, headers);
+  const callback = callbackOf(queue, headers[callbackHeader]?.toString());
+  takeQuota(context, request, reply);
   const reading = context.views.freshen();
-  const receipts = await readAndStore(context, queue, request.raw);
+  const receipts = await readAndStore(context, { queue, callback }, request.raw);
+  takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
 }
 
-async function readAndStore(
-  context: GatewayContext,
-  queue: IntakeQueue,
-  raw: IncomingMessage,
-): Promise<readonly Receipt[]> {
+async function readAndStore(context: GatewayContext, batch: Batch, raw: IncomingMessage): Promise<readonly Receipt[]> {
   using place = context.batchRoom.enter(); // until it is stored: it waits for its turn with all its bytes
   const bytes = await readBody(raw, { bytesMax: context.limits.batchBytesMax, code: "batch-too-large" }, place);
   const { promise: sentAway, reject } = Promise.withResolvers<never>();
@@ -60,7 +75,7 @@ async function readAndStore(
     release(bytes); // at once: its turn may be seconds away
     reject(error);
   };
-  const store = async (): Promise<readonly Receipt[]> => (place.begin() ? storeBatch(context, queue, bytes) : sentAway);
+  const store = async (): Promise<readonly Receipt[]> => (place.begin() ? storeBatch(context, batch, bytes) : sentAway);
   // Small batches share a commit with each other; large ones fill one alone, and would fill the memory together.
   const stored = bytes.length > sliceBytes ? context.batches.inTurn(store) : store();
   const receipts = await Promise.race([stored, sentAway]);
@@ -68,15 +83,15 @@ async function readAndStore(
   return receipts;
 }
 
-async function storeBatch(context: GatewayContext, queue: IntakeQueue, bytes: Buffer): Promise<readonly Receipt[]> {
-  const lines = await parseLines(context, queue, bytes);
+async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly Receipt[]> {
+  const lines = await parseLines(context, batch, bytes);
   if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
-  return acceptLines(context, queue, lines);
+  return acceptLines(context, batch.queue, lines);
 }
 
 async function parseLines(
   { limits }: GatewayContext,
-  queue: IntakeQueue,
+  { queue, callback }: Batch,
   bytes: Buffer,
 ): Promise<readonly BatchLine[]> {
   const lines: BatchLine[] = [];
@@ -87,7 +102,8 @@ async function parseLines(
     }
     const line = parseBatchLine(raw, limits.bodyBytesMax);
     withLine(line, () => queue.checkSchema?.(line.body));
-    lines.push(line);
+    const own = line.callback === undefined ? callback : withLine(line, () => callbackOf(queue, line.callback));
+    lines.push(own === line.callback ? line : { ...line, callback: own });
     slice += raw.bytes.length;
     if (slice < sliceBytes) continue;
     slice = 0;
@@ -101,12 +117,13 @@ async function acceptLines(
   queue: IntakeQueue,
   lines: readonly BatchLine[],
 ): Promise<readonly Receipt[]> {
-  const requests = lines.map(({ key, contentType, body }): NewRequest => ({
+  const requests = lines.map(({ key, contentType, body, callback }): NewRequest => ({
     queue: queue.name,
     key,
     contentType,
     headers: undefined,
     body,
+    callback,
   }));
   const result = await context.engine.accept(requests);
   const refused = result.kind === "accepted" ? undefined : lines[result.index];

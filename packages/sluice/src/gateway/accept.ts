@@ -6,8 +6,10 @@ import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
+import { takeQuota } from "./access/quota.ts";
 import { readIn } from "./body.ts";
-import { configuredQueue } from "./context.ts";
+import { callbackHeader, callbackOf } from "./callback.ts";
+import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
@@ -32,11 +34,14 @@ export function addAcceptRoute(app: App, context: GatewayContext): void {
     body: Type.String({ format: "binary" }),
     headers: Type.Object({
       "idempotency-key": Type.Optional(Type.String({ description: "1 to 255 visible characters, quoted or bare" })),
+      [callbackHeader]: Type.Optional(
+        Type.String({ format: "uri", description: "The URL that the outcome is posted to, signed" }),
+      ),
       prefer: Type.Optional(Type.String({ description: "wait=N waits up to N seconds for the outcome" })),
     }),
   };
   app.post("/v1/queues/:queue/requests", { schema, config: { described } }, (request, reply) =>
-    acceptOne(context, { queue: configuredQueue(context, request.params.queue), request, reply }),
+    acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
 
@@ -50,7 +55,9 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const { raw } = request;
   const { headers } = raw;
   checkIntake(context, headers);
+  takeQuota(context, request, reply);
   const key = keyOf(headers);
+  const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   const reading = context.views.freshen();
   const body = await readIn(context.bodyRoom, raw, {
     bytesMax: context.limits.bodyBytesMax,
@@ -59,7 +66,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   queue.checkSchema?.(body);
   const contentType = headers["content-type"] || "application/octet-stream";
   const result = await context.engine.accept([
-    { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body },
+    { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body, callback },
   ]);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
   const [receipt] = receiptsOf(context, result, queue);

@@ -6,12 +6,15 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from "fastify";
+import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
@@ -35,12 +38,19 @@ declare module "fastify" {
   }
 }
 
+export interface QueueCallback {
+  /** For requests that name none. */
+  readonly url: string | undefined;
+}
+
 /** A configured queue, ready to take requests. */
 export interface IntakeQueue {
   readonly name: string;
   readonly ratePerHour: number | undefined;
   readonly timeoutMs: number;
   readonly checkSchema: SchemaCheck | undefined;
+  /** Absent where it takes no callbacks. */
+  readonly callback: QueueCallback | undefined;
   readonly goal: ScalingGoal;
   readonly scaling: QueueScaling;
 }
@@ -48,6 +58,8 @@ export interface IntakeQueue {
 /** What every route works with. */
 export interface GatewayContext {
   readonly engine: Engine;
+  /** Undefined: whoever reaches the port is let in. */
+  readonly keys: KeyRing | undefined;
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
   readonly admission: Admission;
@@ -59,6 +71,7 @@ export interface GatewayContext {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly version: string;
 }
 
@@ -66,6 +79,12 @@ export function configuredQueue({ queues }: GatewayContext, name: string): Intak
   const queue = queues.get(name);
   if (queue === undefined) throw unknownQueue(name);
   return queue;
+}
+
+/** A queue that takes requests from outside: the callbacks' own takes none, or anybody could have anything signed. */
+export function intakeQueueNamed(context: GatewayContext, name: string): IntakeQueue {
+  if (name !== callbackQueue) return configuredQueue(context, name);
+  throw new SluiceError("unknown-queue", `queue "${name}" takes no requests but Sluice's own`);
 }
 
 export function unknownQueue(name: string): SluiceError {

@@ -83,6 +83,7 @@ test("the API's description covers every route and says what each answers", asyn
   assert.deepEqual(described.sort(), [
     "GET /",
     "GET /livez",
+    "GET /metrics",
     "GET /openapi.json",
     "GET /readyz",
     "GET /v1/audit",

@@ -8,19 +8,25 @@ import type { ScalingGoal } from "../core/scaling.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { addGate } from "./access/gate.ts";
+import type { KeyRing } from "./access/key-ring.ts";
+import type { Meter, Observer } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
 import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { measureAnswers } from "./measure.ts";
+import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addProbeRoutes } from "./probes.ts";
+import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
@@ -41,16 +47,22 @@ export interface GatewayQueue {
   readonly timeoutMs: number;
   /** The JSON Schema that bodies must fit. */
   readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
 
 export interface GatewayOptions {
   readonly engine: Engine;
+  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
+  readonly keys?: KeyRing | undefined;
   readonly queues: readonly GatewayQueue[];
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
   readonly version: string;
 }
 
@@ -74,6 +86,8 @@ export interface Gateway extends AsyncDisposable {
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const app = createApp(options.limits, options.log);
+  measureAnswers(app, options.meter);
+  addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
@@ -84,14 +98,16 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
+  addMetricsRoute(app, context);
   await app.ready();
   return new HttpGateway(app, context);
 }
 
-function createContext({ engine, queues, limits, clock, log, version }: GatewayOptions): GatewayContext {
+function createContext({ engine, keys, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   return {
     engine,
+    keys,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
     views: new QueueViews({ engine, clock, log, ratesPerHour }),
     admission: new Admission(engine),
@@ -102,26 +118,34 @@ function createContext({ engine, queues, limits, clock, log, version }: GatewayO
     limits,
     clock,
     log,
+    meter,
     version,
   };
 }
 
-function intakeQueue({ name, ratePerHour, timeoutMs, schema, scaling }: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
   const goal = { ...scaling, ratePerHour };
   return {
     name,
     ratePerHour,
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };
+}
+
+function gaugesOf({ views, queues, clock }: GatewayContext): Observer {
+  return queueGauges({ views, goals: new Map([...queues].map(([name, { goal }]) => [name, goal])), clock });
 }
 
 class HttpGateway implements Gateway {
   readonly #app: App;
   readonly #context: GatewayContext;
   readonly #connections: Connections;
+  readonly #gauges: Disposable;
   #isDraining = false;
   #closing: Promise<void> | undefined;
 
@@ -129,6 +153,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#connections = new Connections(app.server);
+    this.#gauges = context.meter.addObserver(gaugesOf(context));
   }
 
   get app(): FastifyInstance {
@@ -161,6 +186,7 @@ class HttpGateway implements Gateway {
     const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
     await this.#app.close();
     clearTimeout(force);
+    this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }
 

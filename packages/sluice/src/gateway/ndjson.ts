@@ -16,10 +16,12 @@ export interface BatchLine {
   readonly key: string | undefined;
   readonly contentType: string;
   readonly body: Uint8Array;
+  /** The URL as it was given. */
+  readonly callback: string | undefined;
 }
 
 const newline = 0x0a;
-const fields = ["key", "body", "bodyBase64", "contentType"];
+const fields = ["key", "body", "bodyBase64", "contentType", "callback"];
 
 /** The lines that are not blank. */
 export function* splitLines(bytes: Buffer): Generator<RawLine> {
@@ -44,7 +46,7 @@ export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): 
   const { contentType, body } = "body" in value ? jsonBody(value, bytes, line) : base64Body(value, line);
   if (body.length > bodyBytesMax)
     throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
-  return { line, key, contentType, body };
+  return { line, key, contentType, body, callback: parseCallback(value["callback"], line) };
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -66,6 +68,11 @@ function parseKey(key: unknown, line: number): string | undefined {
   if (key === undefined) return undefined;
   if (typeof key === "string" && isIdempotencyKey(key)) return key;
   throw lineError("bad-key", line, "a key is 1 to 255 visible ASCII characters");
+}
+
+function parseCallback(callback: unknown, line: number): string | undefined {
+  if (callback === undefined || typeof callback === "string") return callback;
+  throw lineError("bad-callback", line, "a callback is a URL");
 }
 
 interface LineBody {

@@ -9,7 +9,10 @@ export function addQueueRoutes(app: App, { views }: GatewayContext): void {
     tags: ["queues"],
     response: answers({ 200: { description: "The queues", schema: QueueList } }),
   };
-  app.get("/v1/queues", { schema: listSchema }, async () => ({ queues: await views.readAll() }));
+  app.get("/v1/queues", { schema: listSchema }, async ({ viewer }) => {
+    const queues = await views.readAll();
+    return { queues: queues.filter(({ name }) => viewer.sees(name)) };
+  });
 
   const oneSchema = {
     summary: "One queue: counts, rates, age of the oldest, forecast, workers",

@@ -6,7 +6,8 @@ import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import { parseRequestId } from "../core/request-id.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { RequestStatus } from "../core/request.ts";
-import type { ListFilter } from "../engine/engine.ts";
+import type { Engine, ListFilter } from "../engine/engine.ts";
+import type { Viewer } from "./access/viewer.ts";
 import { sendContent } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
@@ -104,9 +105,10 @@ function addListRoute(app: App, context: GatewayContext): void {
     response: answers({ 200: { description: "A page", schema: RequestList } }),
   };
   app.get("/v1/requests", { schema }, async (request) => {
-    const filter = await parseFilter(context, request.query);
+    const { viewer } = request;
+    const filter = await parseFilter(context, viewer, request.query);
     // One more than the page holds tells whether there is another page.
-    const found = await context.engine.list({ ...filter, limit: filter.limit + 1 });
+    const found = await listSeen(context.engine, viewer, { ...filter, limit: filter.limit + 1 });
     const page = found.slice(0, filter.limit);
     const last = page.at(-1);
     await context.views.freshen();
@@ -117,18 +119,26 @@ function addListRoute(app: App, context: GatewayContext): void {
   });
 }
 
-async function parseFilter(context: GatewayContext, query: ListQuery): Promise<ListFilter> {
+/** A key that is limited gets the newest of its own queues. */
+async function listSeen(engine: Engine, viewer: Viewer, filter: ListFilter): Promise<readonly RequestStatus[]> {
+  if (viewer.queues === undefined || filter.queue !== undefined) return engine.list(filter);
+  const lists = await Promise.all(viewer.queues.map((queue) => engine.list({ ...filter, queue })));
+  const newestFirst = lists.flat().toSorted((a, b) => (a.id < b.id ? 1 : -1));
+  return newestFirst.slice(0, filter.limit);
+}
+
+async function parseFilter(context: GatewayContext, viewer: Viewer, query: ListQuery): Promise<ListFilter> {
   const { queue, state, key, cursor, limit = Math.min(listLimitDefault, context.limits.listLimitMax) } = query;
   if (key !== undefined && !isIdempotencyKey(key))
     throw parameterError("key", "key must be 1 to 255 visible ASCII characters");
   const before = cursor === undefined ? undefined : parseCursor(cursor);
   if (cursor !== undefined && before === undefined)
     throw parameterError("cursor", "cursor must be the nextCursor of a page");
-  if (queue !== undefined) await checkKnownQueue(context, queue);
+  if (queue !== undefined) await checkKnownQueue(context, viewer, queue);
   return { queue, state, key, limit, before };
 }
 
-async function checkKnownQueue({ queues, views }: GatewayContext, name: string): Promise<void> {
-  if (queues.has(name) || (await views.readOne(name)) !== undefined) return;
+async function checkKnownQueue({ queues, views }: GatewayContext, viewer: Viewer, name: string): Promise<void> {
+  if (viewer.sees(name) && (queues.has(name) || (await views.readOne(name)) !== undefined)) return;
   throw unknownQueue(name);
 }

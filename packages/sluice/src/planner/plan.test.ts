@@ -83,6 +83,16 @@ test("by the policy the goal is kept with fewer replica hours than the fixed num
   assert.ok(run.replicaHours < kept.replicaHours / 2, `${run.replicaHours} h, fixed ${kept.replicaHours} h`);
 });
 
+test("by the policy a spike counts as the autoscaler counts it: in the mean of minutes, and by its backlog", () => {
+  const arrivals = parseArrivals("50000/h for 1h, 1000000/h for 15s, 50000/h for 1h", startAt);
+  const goalOf = (maxWaitMs: number) => ({ min: 1, max: 16, maxWaitMs, ratePerHour: undefined, holdMs: 5 * minuteMs });
+  const [patient, urgent] = [5 * minuteMs, minuteMs].map(
+    (maxWaitMs) => plan({ ...day, arrivals, maxWaitMs, replicas: { kind: "policy", goal: goalOf(maxWaitMs) } }).runs[0],
+  );
+  // A mean of some 97,500/h over five minutes, of 287,500/h over one; 10 times what one finishes for 15 seconds.
+  assert.deepEqual([patient?.replicas, urgent?.replicas], [1, 3]);
+});
+
 test("a CSV spreads each count until the next row, with and without a heading", () => {
   const rows = "2026-01-01T00:00:00Z,600\n2026-01-01T00:10:00Z,0\n2026-01-01T00:20:00Z,60\n";
   for (const text of [rows, `time,count\r\n${rows}`]) {

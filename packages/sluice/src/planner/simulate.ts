@@ -1,7 +1,7 @@
 // A day step by step, as a fluid: what arrives and what is finished flow evenly within a step, first in first out.
-// Single arrivals are not thrown by dice: the waits are those of a backlog, and leave out the moments that random
-// arrivals cost each other below full load (M/D/1: load / (2 * (1 - load)) times the time one request takes).
-import { decideScaling, type ScalingGoal, type ScalingMemory } from "../core/scaling.ts";
+// Single arrivals are not thrown by dice: the waits are those of a backlog, and leave out what random arrivals cost each
+// other below full load, which is in random-wait.ts.
+import { arrivalsWindowMs, decideScaling, type ScalingGoal, type ScalingMemory } from "../core/scaling.ts";
 import { refused, type Arrivals } from "./arrivals.ts";
 
 export interface Service {
@@ -118,6 +118,8 @@ class Scaler {
   #memory: ScalingMemory;
   /** The sample by which all that is served by now had arrived. */
   #oldest = 0;
+  /** The first sample of the time over which the arrivals are averaged. */
+  #windowed = 0;
 
   constructor(replicas: Replicas, service: Service) {
     this.isFixed = replicas.kind === "fixed";
@@ -128,17 +130,19 @@ class Scaler {
   decide(samples: readonly Sample[]): number {
     if (this.#replicas.kind === "fixed") return this.#replicas.replicas;
     const now = samples.at(-1) as Sample;
-    const before = samples.at(-2);
+    const { goal } = this.#replicas;
     const backlog = now.arrived - now.served;
     while ((samples[this.#oldest] as Sample).arrived < now.served) this.#oldest += 1;
-    const { goal } = this.#replicas;
+    const from = now.atMs - arrivalsWindowMs(goal);
+    while ((samples[this.#windowed] as Sample).atMs < from) this.#windowed += 1;
+    const before = samples[this.#windowed] as Sample; // at the start of the day: as far as there was one
     const signals = {
       atMs: now.atMs,
       backlog,
       oldestWaitingMs: backlog > 0 ? now.atMs - (samples[this.#oldest] as Sample).atMs : 0,
-      arrivalsPerHour: before ? ((now.arrived - before.arrived) * hourMs) / (now.atMs - before.atMs) : 0,
+      arrivalsPerHour: now === before ? 0 : ((now.arrived - before.arrived) * hourMs) / (now.atMs - before.atMs),
       perReplicaPerHour: this.#service.perReplicaPerHour,
-      replicas: before ? now.replicas : goal.min,
+      replicas: samples.length > 1 ? now.replicas : goal.min,
     };
     const { replicas, memory } = decideScaling(goal, signals, this.#memory);
     this.#memory = memory;

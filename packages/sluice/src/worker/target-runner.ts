@@ -76,7 +76,7 @@ function contentOf(headers: IncomingHttpHeaders, bytes: Uint8Array): Content {
 }
 
 /** The whole body, or undefined when it is over the bound. */
-async function readBounded(body: AsyncIterable<Buffer>, bytesMax: number): Promise<Uint8Array | undefined> {
+export async function readBounded(body: AsyncIterable<Buffer>, bytesMax: number): Promise<Uint8Array | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -87,9 +87,11 @@ async function readBounded(body: AsyncIterable<Buffer>, bytesMax: number): Promi
   return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
 }
 
+type Failed = Extract<AttemptEnd, { kind: "failed" }>;
+
 const excerptLength = 500;
 
-function refused(status: number, headers: IncomingHttpHeaders, bytes: Uint8Array | undefined): AttemptEnd {
+export function refused(status: number, headers: IncomingHttpHeaders, bytes: Uint8Array | undefined): Failed {
   const excerpt = Buffer.from(bytes ?? [])
     .toString("utf8")
     .slice(0, excerptLength);
@@ -112,7 +114,7 @@ function tooLarge(bytesMax: number): AttemptEnd {
   return { kind: "failed", failure, blame: "request" };
 }
 
-function unanswered(error: unknown, url: URL): AttemptEnd {
+export function unanswered(error: unknown, url: URL): Failed {
   const isReached = !unreachableCodes.has(codeOf(error));
   const message = `${url.origin} ${isReached ? "broke off" : "cannot be reached"}: ${messageOf(error) || codeOf(error)}`;
   return {

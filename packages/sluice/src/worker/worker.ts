@@ -5,7 +5,10 @@ import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { observe, type Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
+import { logAttempt } from "./attempt-log.ts";
+import { AttemptTimes } from "./attempt-times.ts";
 import { Breaker } from "./breaker.ts";
 import type { Gate } from "./gate.ts";
 import { Pace } from "./pace.ts";
@@ -31,6 +34,8 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  /** Where attempts and the breaker are shown; nowhere unless given. */
+  readonly meter?: Meter | undefined;
 }
 
 export interface Worker {
@@ -58,6 +63,8 @@ class QueueWorker implements Worker {
   readonly #gate: Gate;
   readonly #breaker: Breaker;
   readonly #pace: Pace;
+  readonly #times: AttemptTimes | undefined;
+  readonly #gauge: Disposable | undefined;
   /** Claimed, not begun. */
   readonly #ready: Delivery[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -74,11 +81,15 @@ class QueueWorker implements Worker {
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
-    const { clock } = options;
+    const { clock, queue, meter } = options;
     this.#options = options;
     this.#gate = this.#openGate();
     this.#breaker = new Breaker({ clock });
     this.#pace = new Pace(clock);
+    this.#times = meter && new AttemptTimes(meter, queue);
+    this.#gauge = meter?.addObserver(() => [
+      observe("sluice.breaker.open", { queue }, Number(this.#breaker.state !== "closed")),
+    ]);
   }
 
   #openGate(): Gate {
@@ -112,6 +123,7 @@ class QueueWorker implements Worker {
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     await Promise.all(this.#inFlight);
     clearTimeout(graceOver);
+    this.#gauge?.[Symbol.dispose]();
     await this.#gate.close();
     await this.#options.runner.close();
   }
@@ -203,7 +215,7 @@ class QueueWorker implements Worker {
   }
 
   async #run(delivery: Delivery): Promise<void> {
-    const { retryPolicy: policy, clock, random } = this.#options;
+    const { retryPolicy: policy, clock, random, log } = this.#options;
     this.#running += 1;
     this.#breaker.started();
     const startedAt = clock.monotonic();
@@ -212,7 +224,9 @@ class QueueWorker implements Worker {
     this.#pace.finished();
     this.#heed(end);
     const isTargetOut = this.#breaker.state !== "closed";
-    this.#log(delivery, end, clock.monotonic() - startedAt);
+    const durationMs = clock.monotonic() - startedAt;
+    this.#times?.note(end, durationMs);
+    logAttempt(log, delivery, end, durationMs);
     this.#startReady();
     if (end.kind !== "committed") {
       await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));
@@ -269,17 +283,6 @@ class QueueWorker implements Worker {
       this.#moved.fire();
     });
     this.#inFlight.add(tracked);
-  }
-
-  #log({ request: { id, queue }, attempt: number }: Delivery, end: End, durationMs: number): void {
-    const { log } = this.#options;
-    const line = { queue, id, attempt: number, durationMs: Math.round(durationMs) };
-    if (end.kind === "cut-off") log.info(line, "attempt cut off by the shutdown");
-    else if (end.kind === "failed")
-      log.warn({ ...line, code: end.failure.code, err: end.failure.message }, "attempt failed");
-    else if (end.kind === "unknown") log.warn({ ...line, err: end.message }, "the store went away with the attempt");
-    else if (end.kind === "committed" && end.result === "superseded") log.warn(line, "a late outcome was refused");
-    else if (log.isLevelEnabled("debug")) log.debug(line, "attempt done");
   }
 }
 

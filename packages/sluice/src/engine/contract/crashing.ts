@@ -28,8 +28,8 @@ export function crashingCases(check: Check): void {
     equal(await rig.stateOf(id), "done");
   });
 
-  check("a request that kills one worker after the other ends dead as poison (I4)", async (rig) => {
-    const id = await rig.acceptOne();
+  check("a request that kills one worker after the other ends dead as poison (I4), and is told of", async (rig) => {
+    const id = await rig.acceptOne({ callback: "http://127.0.0.1:9/" });
     const changes: Change[] = [];
     using _watching = rig.engine.watch(id, (change) => changes.push(change));
     for (let crashes = 0; crashes < 5; crashes += 1) {
@@ -38,6 +38,10 @@ export function crashingCases(check: Check): void {
     }
     const status = await rig.engine.read(id);
     deepEqual([status?.state, status?.lastError?.code, status?.attempts], ["dead", "poison", 0]);
+    deepEqual(
+      (await rig.engine.callbacksDue({ max: 10 })).due.map((due) => due.id),
+      [id],
+    );
     deepEqual(changes.flatMap((change) => (change.kind === "state" ? [change.state] : [])).slice(-3), [
       "waiting",
       "running",

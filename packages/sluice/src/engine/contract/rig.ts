@@ -167,10 +167,11 @@ export interface RequestFields {
   readonly queue?: string;
   readonly key?: string;
   readonly body?: string;
+  readonly callback?: string;
 }
 
-export function request({ queue: name = orders, key, body = "{}" }: RequestFields = {}): NewRequest {
-  return { queue: name, key, contentType: "application/json", headers: undefined, body: Buffer.from(body) };
+export function request({ queue: name = orders, key, body = "{}", callback }: RequestFields = {}): NewRequest {
+  return { queue: name, key, contentType: "application/json", headers: undefined, body: Buffer.from(body), callback };
 }
 
 export function queue(name: string, bounds: Partial<QueueBounds> = {}): QueueBounds {

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { acceptingCases } from "./accepting.ts";
 import { auditingCases } from "./auditing.ts";
 import { boundsCases } from "./bounds.ts";
+import { callingBackCases } from "./calling-back.ts";
 import { closingCases } from "./closing.ts";
 import { crashingCases } from "./crashing.ts";
 import { deliveringCases } from "./delivering.ts";
@@ -50,6 +51,7 @@ export function describeEngine({ name, newStore, isToldOfCrashes, histories }: E
     restarts: restartsCases,
     poison: poisonCases,
     ...(isToldOfCrashes && { crashing: crashingCases }),
+    "calling back": callingBackCases,
     auditing: auditingCases,
     closing: closingCases,
   };

@@ -3,15 +3,14 @@
 import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
+import { storeCallbacks } from "./callbacks.ts";
 import { Chains, linkValues, storeLinks } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./database.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./resolve.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
-const STORE: Statement = {
-  name: "store",
-  text: `WITH input AS (
+const store = (also: string): string => `WITH input AS (
       SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
         $15::int[]) AS i (id, queue, key, content_type, headers, at, bytes, link)
     ), stored AS (
@@ -30,10 +29,15 @@ const STORE: Statement = {
       ${storeLinks("input", 16)}
     ), cleared AS (
       DELETE FROM sluice.outbox WHERE no = ANY ($14::bigint[])
-    )
+    )${also}
     INSERT INTO sluice.outbox (queue, kind, ids)
     SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input GROUP BY queue
-    RETURNING no::int8, queue`,
+    RETURNING no::int8, queue`;
+const STORE: Statement = { name: "store", text: store("") };
+/** Where at least one wants a callback. */
+const STORE_CALLBACKS: Statement = {
+  name: "store-with-callbacks",
+  text: store(`, called AS (${storeCallbacks(22)})`),
 };
 /** Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. */
 const END_SESSION: Statement = {
@@ -95,7 +99,10 @@ export class Accepter {
     const group = this.#chains.next(fresh);
     try {
       const values = [...valuesOf(fresh, no, confirmed), int4Array(group.linkNos), ...linkValues(group)];
-      const rows = await connection.rows<{ no: string; queue: number }>(STORE, values);
+      const wanting = fresh.filter(({ request }) => request.callback !== undefined);
+      const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
+      if (wanting.length > 0) values.push(...callbackValues(wanting));
+      const rows = await connection.rows<{ no: string; queue: number }>(statement, values);
       this.#chains.stored(group);
       outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
     } catch (error) {
@@ -162,6 +169,14 @@ function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly n
     Buffer.concat(keyed.map(({ fingerprint }) => fingerprint as Uint8Array)),
     member,
     int8Array(confirmed),
+  ];
+}
+
+function callbackValues(wanting: readonly Fresh[]): readonly unknown[] {
+  return [
+    uuidArray(wanting.map(({ id }) => id)),
+    int2Array(wanting.map(({ queue }) => queue)),
+    textArray(wanting.map(({ request }) => request.callback)),
   ];
 }
 

@@ -6,13 +6,15 @@ import { FindingList } from "../../engine/finding-list.ts";
 import { auditLinks, auditSlice, type ChainAuditOptions } from "./audit-chain.ts";
 import { auditOrphans, auditStuck } from "./audit-rows.ts";
 import type { Connected, Connection, Statement } from "./database.ts";
+import { slicesOf } from "./slices.ts";
 import { hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
+const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /**
- * Without nested loops: where a table has grown since PostgreSQL last analyzed it, the planner takes each slice for one row
- * and would look through all of one table's slice for every row of the other's.
+ * Where a table has grown since PostgreSQL last analyzed it, the planner takes each slice for one row, and would look
+ * through all of one table's slice for every row of the other's.
  */
-const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_nestloop = off";
+const AVOID_NESTED_LOOPS = "SET LOCAL enable_nestloop = off";
 const SELECT_QUEUES: Statement = {
   name: "audit-queues",
   text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,
@@ -20,10 +22,6 @@ const SELECT_QUEUES: Statement = {
     FROM sluice.queues q LEFT JOIN (SELECT queue, sum(accepted) AS accepted FROM sluice.tallies GROUP BY queue) t
       ON t.queue = q.no
     ORDER BY q.name`,
-};
-const SLICE_END: Statement = {
-  name: "audit-slice-end",
-  text: "SELECT id FROM sluice.requests WHERE id >= $1::uuid ORDER BY id OFFSET $2::int LIMIT 1",
 };
 /** A request without a row anywhere else waits for its first delivery. */
 const COUNT_REQUESTS: Statement = {
@@ -76,21 +74,19 @@ export interface AuditLedgerOptions extends AuditOptions {
   readonly sliceRows: number;
 }
 
-/** Few enough that a statement over them ends within seconds on a machine that is busy, and with nothing in memory yet. */
-const sliceRowsMax = 50_000;
-
 interface CountOptions extends ChainAuditOptions {
   readonly now: number;
-  readonly sliceRows: number;
+  readonly sliceRows: number | undefined;
   readonly hours: Map<string, HourAudit>;
 }
 
 export async function auditLedger(
   connection: Connection,
   now: number,
-  { sliceRows = sliceRowsMax, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
+  { sliceRows, timeoutMsOf = new Map() }: Partial<AuditLedgerOptions> = {},
 ): Promise<AuditReport> {
   return connection.transaction(async (snapshot) => {
+    await snapshot.script(AVOID_NESTED_LOOPS);
     const rows = await snapshot.rows<QueueRow>(SELECT_QUEUES);
     const names = new Map(rows.map(({ no, name }) => [no, name]));
     const findings = new FindingList();
@@ -110,14 +106,11 @@ async function countRows(
 ): Promise<readonly CountRow[]> {
   const counts = await snapshot.rows<CountRow>(COUNT_RUNNING);
   counts.push(...(await snapshot.rows<CountRow>(COUNT_SCHEDULE, [Math.floor(now)])));
-  for (let from: IdBound = lowestId; from !== highestId;) {
-    const [next] = await snapshot.rows<{ id: IdBound }>(SLICE_END, [from, sliceRows]);
-    const before = next?.id ?? highestId;
+  for await (const { from, before } of slicesOf(snapshot, { from: lowestId, before: highestId }, sliceRows)) {
     counts.push(...(await snapshot.rows<CountRow>(COUNT_REQUESTS, [from, before])));
     counts.push(...(await snapshot.rows<CountRow>(COUNT_OUTCOMES, [from, before])));
     await auditSlice(snapshot, { from, before, hours }, looking);
     await auditOrphans(snapshot, { from, before }, looking);
-    from = before;
   }
   return counts;
 }

@@ -9,6 +9,8 @@ import type {
   AcceptResult,
   AuditOptions,
   AuditReport,
+  CallbacksAsk,
+  CallbacksPage,
   Change,
   DeliverOptions,
   Engine,
@@ -23,12 +25,14 @@ import type {
   SettleResult,
   StartsAsk,
   StartsGrant,
+  ToldCallback,
   TransactedWork,
 } from "../../engine/engine.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
-import { handBack } from "./give-back.ts";
+import { callbacksDue, callbacksTold } from "./callbacks.ts";
+import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
@@ -176,6 +180,16 @@ export class ClusterEngine implements Engine {
     return result;
   }
 
+  async callbacksDue(ask: CallbacksAsk): Promise<CallbacksPage> {
+    this.#assertOpen();
+    return this.#heeding(callbacksDue(this.#parts.reading, ask));
+  }
+
+  async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
+    this.#assertOpen();
+    await this.#move(() => callbacksTold(this.#parts.moves.connection, told));
+  }
+
   async pause(queue: string, isPaused: boolean): Promise<void> {
     this.#assertOpen();
     await this.#move(() => pause(queue, isPaused, this.#parts.moves));
@@ -239,21 +253,11 @@ export class ClusterEngine implements Engine {
     await deliverer.close();
     await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
     await leader.close();
-    await this.#handBack();
+    await handBackAtClose(this.#parts);
     await this.#taps.close();
     await outbox.close();
     await session.close();
     await this.#parts.dispose();
-  }
-
-  /** What nobody settled waits again. Should the ledger be out, the leader finds this process silent. */
-  async #handBack(): Promise<void> {
-    const { session, clock, outbox } = this.#parts;
-    try {
-      outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error;
-    }
   }
 
   /** The moves take turns: each has the connection to itself. */

@@ -1,8 +1,11 @@
 // Claims whose holder cannot settle them any more wait again: at a graceful close with nothing held against them, after
 // a crash one crash richer. Who was in flight at `crashesMax` crashes is the suspect no longer: it ends dead (I4).
+import { SluiceError } from "../../core/errors.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
-import type { OutboxRow } from "./outbox.ts";
+import type { Outbox, OutboxRow } from "./outbox.ts";
+import type { Session } from "./session.ts";
+import type { StoreClock } from "./store-clock.ts";
 
 /** For `gone` (no): members that are no more; $1 now, $2 crashes to add, $3 crashesMax, $4 who counts the dead. */
 const GIVE_BACK = `
@@ -86,11 +89,23 @@ export interface GiveBackOptions {
   readonly by: number;
 }
 
+export interface HandBackParts {
+  readonly session: Pick<Session, "connection" | "member">;
+  readonly clock: StoreClock;
+  readonly outbox: Outbox;
+}
+
+/** What nobody settled waits again. Should the ledger be out, the leader finds this process silent. */
+export async function handBackAtClose({ session, clock, outbox }: HandBackParts): Promise<void> {
+  try {
+    outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+  }
+}
+
 /** At a graceful close. */
-export function handBack(
-  connection: Connected,
-  { now, by }: Omit<GiveBackOptions, "crashesMax">,
-): Promise<OutboxRow[]> {
+function handBack(connection: Connected, { now, by }: Omit<GiveBackOptions, "crashesMax">): Promise<OutboxRow[]> {
   const unreachable = 2_147_483_647;
   return connection.rows<ListedRow>(HAND_BACK, [now, 0, unreachable, by, by]);
 }

@@ -5,6 +5,8 @@ import { invariant } from "../../core/errors.ts";
 export interface LaneOptions<Call> {
   /** Commits the calls and answers each; what it throws is the answer of all that have none yet. */
   readonly commit: (calls: readonly Entry<Call>[]) => Promise<void>;
+  /** Told of each commit that took. */
+  readonly onCommitted?: ((calls: number, durationMs: number) => void) | undefined;
   /** Calls that go with one statement at most. */
   readonly callsMax: number;
   readonly bytesMax?: number;
@@ -43,8 +45,10 @@ export class Lane<Call> {
     await new Promise(setImmediate); // what arrives in this turn of the event loop goes along
     while (this.#waiting.length > 0) {
       const calls = this.#take();
+      const startedAt = performance.now();
       try {
         await this.#options.commit(calls);
+        this.#options.onCommitted?.(calls.length, performance.now() - startedAt);
       } catch (error) {
         for (const entry of calls) entry.fail(error);
       }

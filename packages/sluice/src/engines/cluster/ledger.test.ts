@@ -16,7 +16,9 @@ import { examine, type Finding } from "./doctor.ts";
 import { listRequests } from "./list.ts";
 import { checkSchema, migrateCluster } from "./migrate.ts";
 import { readBody, readRequest, readResult, readStates } from "./read.ts";
+import { callbacksDue, callbacksTold } from "./callbacks.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
+import { ledger as firstSchema } from "./migrations/0001-ledger.ts";
 import { checkSettings } from "./settings-check.ts";
 import { highestId, lowestId } from "./state.ts";
 import { StoreClock } from "./store-clock.ts";
@@ -466,11 +468,11 @@ test("a migration made twice changes nothing, and from two at once both succeed"
   const both = await Promise.all([migrate(url, ["orders"]), migrate(url, ["orders", "mails"])]);
   deepEqual(
     both.map(({ to }) => to),
-    [1, 1],
+    [2, 2],
   );
   deepEqual(await migrate(url, ["orders", "mails", "third"]), {
-    from: 1,
-    to: 1,
+    from: 2,
+    to: 2,
     queuesDeclared: ["orders", "mails", "third"],
   });
   await using db = connect(url);
@@ -480,7 +482,7 @@ test("a migration made twice changes nothing, and from two at once both succeed"
     names.map(({ no }) => no),
     [1, 2, 3],
   );
-  equal(await checkSchema(db, ["orders"]), 1);
+  equal(await checkSchema(db, ["orders"]), 2);
   const [days] = await rowsOf<{ count: number }>(
     db,
     "SELECT count(*)::int FROM pg_class WHERE relname ~ '^(requests|outcomes)_[0-9]{8}$'",
@@ -503,7 +505,7 @@ test("a migration that is killed midway leaves nothing, and is made by the next 
   await using db = connect(url);
   await rejects(checkSchema(db, []), coded("schema-missing", /run sluice migrate/));
   deepEqual((await migrate(url, ["orders"])).from, 0);
-  equal(await checkSchema(db, ["orders"]), 1);
+  equal(await checkSchema(db, ["orders"]), 2);
 });
 
 test("a database without the schema, a queue without its row, an older and a newer schema are told apart", async () => {
@@ -512,12 +514,26 @@ test("a database without the schema, a queue without its row, an older and a new
   await rejects(checkSchema(db, []), coded("schema-missing", /run sluice migrate/));
   await migrate(url, ["orders"]);
   await rejects(checkSchema(db, ["orders", "mails"]), coded("schema-missing", /"mails".*run sluice migrate/));
-  await rowsOf(db, "UPDATE sluice.meta SET value = '2'");
-  await rejects(checkSchema(db, ["orders"]), coded("schema-newer", /schema 2, .*up to 1/));
-  await rejects(migrate(url, ["orders", "new"]), coded("schema-newer", /schema 2, .*up to 1/));
+  await rowsOf(db, "UPDATE sluice.meta SET value = '3'");
+  await rejects(checkSchema(db, ["orders"]), coded("schema-newer", /schema 3, .*up to 2/));
+  await rejects(migrate(url, ["orders", "new"]), coded("schema-newer", /schema 3, .*up to 2/));
   deepEqual((await rowsOf(db, "SELECT name FROM sluice.queues")).length, 1);
   await rowsOf(db, "UPDATE sluice.meta SET value = '0'");
   await rejects(checkSchema(db, ["orders"]), coded("schema-missing", /run sluice migrate/));
+});
+
+test("a database of an older Sluice is refused until it is brought up to this one, and keeps what it holds", async () => {
+  const url = await postgres.createDatabase("older");
+  await using db = connect(url);
+  await db.script(`CREATE SCHEMA sluice; CREATE TABLE sluice.meta (name text PRIMARY KEY, value text NOT NULL);
+    INSERT INTO sluice.meta VALUES ('schema_version', '1'); ${firstSchema};
+    INSERT INTO sluice.queues (name) VALUES ('orders');
+    INSERT INTO sluice.requests VALUES ('${newId(now)}', 1, NULL, 'text/plain', NULL, 1, 'x')`);
+  await rejects(checkSchema(db, ["orders"]), coded("schema-older", /schema 1, .*needs 2: run sluice migrate/));
+  deepEqual(await migrate(url, ["orders"]), { from: 1, to: 2, queuesDeclared: ["orders"] });
+  equal(await checkSchema(db, ["orders"]), 2);
+  equal((await listRequests(db, { limit: 10 }, now))[0]?.state, "waiting");
+  deepEqual(await callbacksDue(db, { max: 10 }), { due: [], next: undefined });
 });
 
 test("a user who may not make a schema migrates one that is there", async () => {
@@ -525,7 +541,7 @@ test("a user who may not make a schema migrates one that is there", async () => 
   await using admin = connect(url);
   await admin.script("CREATE ROLE narrow LOGIN; CREATE SCHEMA sluice AUTHORIZATION narrow");
   const own = url.replace("//sluice@", "//narrow@");
-  deepEqual(await migrate(own, ["orders"]), { from: 0, to: 1, queuesDeclared: ["orders"] });
+  deepEqual(await migrate(own, ["orders"]), { from: 0, to: 2, queuesDeclared: ["orders"] });
 });
 
 test("a server that is not there cannot be reached", async () => {
@@ -572,20 +588,42 @@ test("an expired day is dropped with all that belongs to it, and the law holds a
   await ledger.finish(dead, "dead", { finishedAt: long + 10 });
   await ledger.finish(cancelled, "cancelled", { finishedAt: long + 10 });
   await ledger.fail(dead, 1, "boom");
+  const inRest = await ledger.accept({ at: now - 30 * dayMs }); // without a partition
+  await ledger.finish(inRest, "done", { finishedAt: long });
+  for (const id of [dead, inRest]) {
+    await ledger.wantCallback(id);
+    await callbacksTold(ledger.db, [{ id, round: 0 }]);
+  }
   const young = await ledger.accept({ key: "young" });
   await ledger.finish(young, "done", { finishedAt: now });
-  equal(await dropExpired(ledger.db, { now, retentionMs }), 3);
+  equal(await dropExpired(ledger.db, { now, retentionMs }), 4);
+  deepEqual(await ledger.rows("SELECT id FROM sluice.callbacks"), []);
   equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
   deepEqual(idsOf(await listRequests(ledger.db, { limit: 10 }, now)), [young]);
   deepEqual(await ledger.rows("SELECT key FROM sluice.keys"), [{ key: "young" }]);
   deepEqual(await ledger.rows("SELECT id FROM sluice.failures"), []);
   const { holds, queues } = await auditLedger(ledger.db, now);
-  deepEqual([holds, queues[1]?.done, queues[1]?.dead, queues[0]?.cancelled], [true, 2, 1, 1]);
+  deepEqual([holds, queues[1]?.done, queues[1]?.dead, queues[0]?.cancelled], [true, 3, 1, 1]);
   const [{ count } = { count: -1 }] = await ledger.rows<{ count: number }>(
     "SELECT count(*)::int FROM pg_class WHERE relname IN ($1, $2)",
     [`requests_${dayName(long)}`, `outcomes_${dayName(long)}`],
   );
   equal(count, 0);
+});
+
+test("a day is looked at slice by slice: one that waits in any of them keeps it, and each row is counted once", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const ids: RequestId[] = [];
+  for (let at = long; at < long + 5; at += 1) ids.push(await ledger.accept({ at }));
+  for (const id of ids) {
+    equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 0);
+    await ledger.finish(id, "done", { finishedAt: long + 10 });
+  }
+  equal(await dropExpired(ledger.db, { now, retentionMs, sliceRows: 2 }), 5);
+  const { holds, queues } = await auditLedger(ledger.db, now);
+  deepEqual([holds, queues[1]?.done], [true, 5]);
 });
 
 test("one day goes at a time, the oldest first", async () => {
@@ -605,6 +643,10 @@ const kept: Readonly<Record<string, (ledger: Ledger, id: RequestId) => Promise<v
   waits: () => Promise.resolve(),
   runs: (ledger, id) => ledger.run(id),
   "is scheduled": (ledger, id) => ledger.schedule(id, { dueAt: now + hourMs }),
+  "has an untold callback": async (ledger, id) => {
+    await ledger.finish(id, "done", { finishedAt: now - 10 * dayMs });
+    await ledger.wantCallback(id);
+  },
   "was finished lately": (ledger, id) => ledger.finish(id, "done", { finishedAt: now - retentionMs + 1_000 }),
 };
 for (const [what, move] of Object.entries(kept)) {
@@ -720,7 +762,7 @@ test("the doctor finds servers in order, and what they cost where they are not",
       ["redis", "maxmemory-policy", "warning"],
     ],
   );
-  match(before.find(({ what }) => what === "schema")?.found ?? "", /version 1/);
+  match(before.find(({ what }) => what === "schema")?.found ?? "", /version 2/);
   match(before.find(({ what }) => what === "commit")?.found ?? "", /^\d+\.\d ms$/);
   deepEqual((await migrateCluster({ servers, queues: ["orders"], log })).queuesDeclared, ["orders"]);
   deepEqual((await migrateCluster({ servers, queues: ["orders"], log })).queuesDeclared, []);
@@ -858,6 +900,10 @@ class Ledger implements AsyncDisposable {
       [ids, at, count],
     );
     await this.#link(ids, 1);
+  }
+
+  async wantCallback(id: RequestId): Promise<void> {
+    await this.rows("INSERT INTO sluice.callbacks (id, queue, url) VALUES ($1, 1, 'http://127.0.0.1:9/')", [id]);
   }
 
   /** Of a dead one. */

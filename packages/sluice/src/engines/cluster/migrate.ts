@@ -6,12 +6,13 @@ import { addressOf } from "./address.ts";
 import { Broker } from "./broker.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import { ledger } from "./migrations/0001-ledger.ts";
+import { callbacks } from "./migrations/0002-callbacks.ts";
 import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "./retention.ts";
 
 /** In order; what is released is never edited, only added to. The row `schema_version` of sluice.meta counts those applied. */
-const migrations: readonly string[] = [ledger];
+const migrations: readonly string[] = [ledger, callbacks];
 const versionKnown = migrations.length;
 
 const HAS_META: Statement = {

@@ -42,6 +42,11 @@ const STORE_FAILURES: Statement = {
   text: `INSERT INTO sluice.failures (id, attempt, failed_at, code, message)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[])`,
 };
+const STORE_CALLBACKS: Statement = {
+  name: "move-store-callbacks",
+  text: `INSERT INTO sluice.callbacks (id, queue, url, round, is_told)
+    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::int[], $5::boolean[])`,
+};
 /** What is due is told to the broker by way of the outbox, what is not by the scheduler in its time. */
 const STORE_SCHEDULE: Statement = {
   name: "move-store-schedule",
@@ -89,6 +94,7 @@ export async function storePage(
   await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
   await inside.rows(STORE_FAILURES, failureValues(stored));
+  await inside.rows(STORE_CALLBACKS, callbackValues(stored));
   await inside.rows(STORE_SCHEDULE, scheduleValues(stored));
   await inside.rows(TALLY, tallyValues(stored));
 }
@@ -192,6 +198,17 @@ function failureValues(requests: readonly Numbered[]): readonly unknown[] {
     ({ failedAt }) => failedAt,
     ({ code }) => storable(code),
     ({ message }) => storable(message),
+  );
+}
+
+function callbackValues(requests: readonly Numbered[]): readonly unknown[] {
+  return columnsOf(
+    requests.flatMap(({ id, no, callback }) => (callback === undefined ? [] : { ...callback, id, no })),
+    ({ id }) => id,
+    ({ no }) => no,
+    ({ url }) => url,
+    ({ round }) => round,
+    ({ isTold }) => isTold,
   );
 }
 

@@ -1,5 +1,6 @@
 // Where a cluster's servers are, and what an engine on them must know.
 import type { Clock } from "../../core/clock.ts";
+import type { OnCommit } from "../../engine/commit.ts";
 import type { QueueBounds } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 
@@ -29,4 +30,6 @@ export interface ClusterOptions {
   /** How often a process shows that it lives, in milliseconds; 1,000 unless set. */
   readonly beatMs?: number | undefined;
   readonly clock?: Clock | undefined;
+  /** Told of each commit of requests and of outcomes, after it. */
+  readonly onCommit?: OnCommit | undefined;
 }

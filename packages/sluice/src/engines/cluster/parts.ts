@@ -72,7 +72,7 @@ const steady = {
 };
 
 export function partsOf(options: ClusterOptions): Parts {
-  const { servers, name, log } = options;
+  const { servers, name, log, onCommit } = options;
   const { databaseUrl, amqpUrl, redisUrl, prefix } = servers;
   const { beatMs = 1_000, leaseMs = 15_000 } = options;
   const clock = new StoreClock(options.clock);
@@ -170,6 +170,7 @@ export function partsOf(options: ClusterOptions): Parts {
         await accepter.commit(entries);
         outages.end("disk-full");
       },
+      onCommitted: onCommit && ((calls, durationMs) => onCommit({ kind: "accept", calls, durationMs })),
       callsMax: groupMax,
       bytesMax: groupBytesMax,
       bytesOf: (call) => call.reduce((sum, { body }) => sum + body.byteLength, 0),
@@ -179,6 +180,7 @@ export function partsOf(options: ClusterOptions): Parts {
         await commitSettling(entries, { connection: lanes.settling, clock, member, outbox });
         outages.end("disk-full"); // in a worker nothing is accepted that could tell
       },
+      onCommitted: onCommit && ((calls, durationMs) => onCommit({ kind: "settle", calls, durationMs })),
       callsMax: groupMax,
       bytesMax: groupBytesMax,
       bytesOf: resultBytesOf,

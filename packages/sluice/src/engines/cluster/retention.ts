@@ -3,7 +3,8 @@
 // one and goes row by row.
 import type { Logger } from "../../telemetry/log.ts";
 import type { Connected, Connection, Statement } from "./database.ts";
-import { firstIdAt, type IdBound } from "./state.ts";
+import { slicesOf } from "./slices.ts";
+import { firstIdAt, hasRow, type IdBound } from "./state.ts";
 
 /** Of those who change the schema one goes at a time; until the end of the transaction. */
 export const LOCK_SCHEMA: Statement = {
@@ -27,30 +28,29 @@ const SELECT_DAYS: Statement = {
     WHERE i.inhparent = 'sluice.requests'::regclass AND c.relname ~ '^requests_\\d{8}$' ORDER BY 1`,
 };
 const IN_DAY = "id >= $1::uuid AND id < $2::uuid";
-/** The last two look at each row of the day; the first two mostly tell already. */
+const IS_UNFINISHED: Statement = {
+  name: "retention-is-unfinished",
+  text: `SELECT EXISTS (SELECT FROM sluice.schedule s WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "s.id")})
+    OR EXISTS (SELECT FROM sluice.running n WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "n.id")})
+    OR EXISTS (SELECT FROM sluice.callbacks WHERE ${IN_DAY} AND NOT is_told) AS is_there`,
+};
 const IS_KEPT: Statement = {
   name: "retention-is-kept",
-  text: `SELECT CASE
-      WHEN EXISTS (SELECT FROM (SELECT id FROM sluice.schedule WHERE ${IN_DAY}) s
-        WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = s.id)) THEN true
-      WHEN EXISTS (SELECT FROM (SELECT id FROM sluice.running WHERE ${IN_DAY}) n
-        WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = n.id)) THEN true
-      WHEN EXISTS (SELECT FROM sluice.outcomes WHERE ${IN_DAY} AND finished_at >= $3::bigint) THEN true
-      ELSE EXISTS (SELECT FROM (SELECT id FROM sluice.requests WHERE ${IN_DAY}) r
-        LEFT JOIN (SELECT id FROM sluice.outcomes WHERE ${IN_DAY}) o ON o.id = r.id WHERE o.id IS NULL)
-    END AS is_kept`,
+  text: `SELECT EXISTS (SELECT FROM sluice.outcomes WHERE ${IN_DAY} AND finished_at >= $3::bigint)
+    OR EXISTS (SELECT FROM sluice.requests r WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "r.id")}) AS is_there`,
 };
 const DELETE_KEYS = leftovers("keys");
 const DELETE_FAILURES = leftovers("failures");
 const DELETE_SCHEDULE = leftovers("schedule");
 const DELETE_RUNNING = leftovers("running");
+const DELETE_CALLBACKS = leftovers("callbacks");
 const COUNTS = `count(*) FILTER (WHERE state = 'done') AS done, count(*) FILTER (WHERE state = 'dead') AS dead,
   count(*) FILTER (WHERE state = 'cancelled') AS cancelled, count(*) AS total`;
 const NOTE_EXPIRED = `UPDATE sluice.queues q SET expired_done = q.expired_done + c.done,
     expired_dead = q.expired_dead + c.dead, expired_cancelled = q.expired_cancelled + c.cancelled
   FROM counted c WHERE q.no = c.queue RETURNING c.total::float8 AS total`;
-const COUNT_DAY: Statement = {
-  name: "retention-count-day",
+const COUNT: Statement = {
+  name: "retention-count",
   text: `WITH counted AS (SELECT queue, ${COUNTS} FROM sluice.outcomes WHERE ${IN_DAY} GROUP BY queue) ${NOTE_EXPIRED}`,
 };
 const DROP_REST: Statement = {
@@ -60,7 +60,8 @@ const DROP_REST: Statement = {
       FROM (
         SELECT id, ids FROM sluice.links_rest r WHERE last < $1::uuid AND cardinality(ids) = (
           SELECT count(*) FROM sluice.outcomes_rest o WHERE o.id = ANY (r.ids) AND o.finished_at < $2::bigint
-        ) ORDER BY id LIMIT $3::int
+        ) AND NOT EXISTS (SELECT FROM sluice.callbacks c WHERE c.id = ANY (r.ids) AND NOT c.is_told)
+        ORDER BY id LIMIT $3::int
       ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
       -- A replay may have taken one back meanwhile.
@@ -78,6 +79,7 @@ const DROP_REST: Statement = {
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
     ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
+    ), of_callbacks AS (DELETE FROM sluice.callbacks c USING gone g WHERE c.id = g.id
     ), of_running AS (DELETE FROM sluice.running n USING gone g WHERE n.id = g.id
     ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue) ${NOTE_EXPIRED}`,
 };
@@ -97,6 +99,18 @@ interface Day {
   readonly endsAt: number;
 }
 
+interface RetentionOptions {
+  readonly now: number;
+  readonly retentionMs: number;
+  /** Requests that one statement looks at. */
+  readonly sliceRows?: number | undefined;
+}
+
+interface Dropping {
+  readonly cutoff: number;
+  readonly sliceRows: number | undefined;
+}
+
 /** Makes the partitions of today and the next three days (UTC) where they are missing. */
 export async function keepPartitions(connection: Connection, now: number, log?: Logger): Promise<void> {
   for (let ahead = 0; ahead <= daysAhead; ahead += 1) await keepDay(connection, dayAt(now + ahead * dayMs), log);
@@ -109,15 +123,16 @@ export async function keepPartitions(connection: Connection, now: number, log?: 
  */
 export async function dropExpired(
   connection: Connection,
-  { now, retentionMs }: { readonly now: number; readonly retentionMs: number },
+  { now, retentionMs, sliceRows }: RetentionOptions,
 ): Promise<number> {
   const cutoff = Math.floor(now - retentionMs);
+  const dropping = { cutoff, sliceRows };
   let dropped = sum(await connection.rows<Total>(DROP_REST, [firstIdAt(cutoff), cutoff, restLinksPerStep]));
   for (const { name } of await connection.rows<{ name: string }>(SELECT_DAYS)) {
     const day = dayNamed(name);
-    if (day.endsAt > cutoff || (await isKept(connection, day, cutoff))) continue;
+    if (day.endsAt > cutoff || (await isKept(connection, day, dropping))) continue;
     await deleteLeftovers(connection, day);
-    dropped += await dropDay(connection, day, cutoff);
+    dropped += await dropDay(connection, day, dropping);
     if (dropped > 0) break;
   }
   return dropped;
@@ -144,9 +159,12 @@ function partitionOf(table: string, { name, from, before }: Day): string {
     ALTER TABLE sluice.${table} ATTACH PARTITION sluice.${table}_${name} FOR VALUES FROM ('${from}') TO ('${before}')`;
 }
 
-async function isKept(connection: Connected, { from, before }: Day, cutoff: number): Promise<boolean> {
-  const [row] = await connection.rows<{ is_kept: boolean }>(IS_KEPT, [from, before, cutoff]);
-  return row?.is_kept !== false;
+/** What was put off or runs mostly tells already; else each row of the day is looked at. */
+async function isKept(connection: Connected, day: Day, { cutoff, sliceRows }: Dropping): Promise<boolean> {
+  if (await isTrue(connection, IS_UNFINISHED, [day.from, day.before])) return true;
+  for await (const { from, before } of slicesOf(connection, day, sliceRows))
+    if (await isTrue(connection, IS_KEPT, [from, before, cutoff])) return true;
+  return false;
 }
 
 /** In small steps and before the day itself: a step that was the last one before a crash is simply gone on with. */
@@ -156,16 +174,19 @@ async function deleteLeftovers(connection: Connected, { from, before }: Day): Pr
   }
 }
 
-async function dropDay(connection: Connection, day: Day, cutoff: number): Promise<number> {
+async function dropDay(connection: Connection, day: Day, dropping: Dropping): Promise<number> {
   const { name, from, before } = day;
   return connection.transaction(async (inside) => {
     await inside.script(LIMIT_WAIT);
     await inside.rows(LOCK_SCHEMA);
     // No outcome of the day can be taken back by a replay from here on; reading goes on until the drop.
     await inside.script(`LOCK TABLE sluice.requests_${name}, sluice.outcomes_${name} IN SHARE MODE`);
-    if (await isKept(inside, day, cutoff)) return 0;
-    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING]) await inside.rows(statement, [from, before, allRows]);
-    const total = sum(await inside.rows<Total>(COUNT_DAY, [from, before]));
+    if (await isKept(inside, day, dropping)) return 0;
+    for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING, DELETE_CALLBACKS])
+      await inside.rows(statement, [from, before, allRows]);
+    let total = 0;
+    for await (const slice of slicesOf(inside, day, dropping.sliceRows))
+      total += sum(await inside.rows<Total>(COUNT, [slice.from, slice.before]));
     await inside.script(`DROP TABLE sluice.requests_${name}, sluice.outcomes_${name}, sluice.links_${name}`);
     return total;
   });
@@ -173,7 +194,7 @@ async function dropDay(connection: Connection, day: Day, cutoff: number): Promis
 
 const allRows = 2_147_483_647;
 
-function leftovers(table: "keys" | "failures" | "schedule" | "running"): Statement {
+function leftovers(table: "keys" | "failures" | "schedule" | "running" | "callbacks"): Statement {
   return {
     name: `retention-delete-${table}`,
     text: `WITH gone AS (

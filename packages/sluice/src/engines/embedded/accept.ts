@@ -3,6 +3,7 @@ import { fingerprintOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
+import { INSERT_CALLBACK } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 import { STATE_OF_SEQ } from "./state.ts";
@@ -32,6 +33,7 @@ export function prepareAccept({
   const findKey = db.prepare(FIND_KEY);
   const insertKey = db.prepare(INSERT_KEY);
   const insertRequest = db.prepare(INSERT_REQUEST);
+  const insertCallback = db.prepare(INSERT_CALLBACK);
   const stateOfSeq = db.prepare(STATE_OF_SEQ);
   const randomBytes = randomSource();
 
@@ -95,10 +97,11 @@ export function prepareAccept({
   function insert({ request, queue, fingerprint }: Entry): Receipt {
     const seq = seqs.next(now());
     const random = randomBytes();
-    const { key, contentType, headers, body } = request;
+    const { key, contentType, headers, body, callback } = request;
     const headersJson = headers === undefined ? null : JSON.stringify(headers);
     insertRequest.run(seq, random, queue.no, key ?? null, contentType, headersJson, body.byteLength, body);
     if (key !== undefined && fingerprint !== undefined) insertKey.run(queue.no, key, seq, fingerprint);
+    if (callback !== undefined) insertCallback.run(seq, queue.no, callback);
     queues.change(queue).accepted += 1;
     queue.backlog_bytes += body.byteLength;
     const id = requestIdOf(seq, random);

@@ -3,7 +3,15 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
-import type { ListFilter, QueueBounds, ReplayFilter, RetryOptions } from "../../engine/engine.ts";
+import type { Commit } from "../../engine/commit.ts";
+import type {
+  CallbacksAsk,
+  ListFilter,
+  QueueBounds,
+  ReplayFilter,
+  RetryOptions,
+  ToldCallback,
+} from "../../engine/engine.ts";
 
 export type WriterCall =
   | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }
@@ -15,6 +23,7 @@ export type WriterCall =
   | { readonly verb: "crashed"; readonly call: number; readonly claim: Claim }
   | { readonly verb: "replay" | "cancel"; readonly call: number; readonly id: RequestId }
   | { readonly verb: "replayMany"; readonly call: number; readonly filter: ReplayFilter }
+  | { readonly verb: "callbacksTold"; readonly call: number; readonly told: readonly ToldCallback[] }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
   | { readonly verb: "close"; readonly call: number };
 
@@ -26,6 +35,7 @@ export type ReaderCall =
       readonly now: number;
     }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
+  | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
   | { readonly verb: "backlog"; readonly call: number; readonly now: number }
   | {
       readonly verb: "audit";
@@ -54,6 +64,8 @@ export interface Answer {
 export interface FromThread {
   readonly answers: readonly Answer[];
   /** Said when the store's state changed: a problem came, or went. */
+  /** What was committed for these answers. */
+  readonly commit?: Commit;
   readonly told?: { readonly problem: Problem | undefined };
 }
 

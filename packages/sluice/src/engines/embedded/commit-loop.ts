@@ -3,6 +3,7 @@
 import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
+import { prepareCallbacksTold } from "./callbacks.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
 import { prepareCrashed } from "./crash.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
@@ -44,6 +45,7 @@ export class CommitLoop {
   readonly #retry;
   readonly #crashed;
   readonly #moves;
+  readonly #callbacksTold;
   /** Deliver calls that found nothing yet, by their number. */
   readonly #waiters = new Map<number, Waiter>();
   #arrived: WriterCall[] = [];
@@ -61,6 +63,7 @@ export class CommitLoop {
     this.#retry = prepareRetry(store);
     this.#crashed = prepareCrashed(store, crashesMax);
     this.#moves = prepareMoves(store);
+    this.#callbacksTold = prepareCallbacksTold(store.db);
   }
 
   take(calls: readonly WriterCall[]): void {
@@ -102,6 +105,7 @@ export class CommitLoop {
     const transfer: ArrayBuffer[] = [];
     const served: Waiter[] = [];
     const servedAt = this.#store.now();
+    const startedAt = performance.now();
     try {
       this.#transact(() => {
         for (const call of calls) this.#answer(call, answers);
@@ -110,7 +114,8 @@ export class CommitLoop {
       for (const { call } of served) this.#waiters.delete(call);
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
-      this.#post({ answers }, transfer);
+      const durationMs = performance.now() - startedAt;
+      this.#post({ answers, commit: { kind: "all", calls: calls.length, durationMs } }, transfer);
     } catch (error) {
       this.#fail(calls, problemOf(error));
     }
@@ -180,6 +185,9 @@ export class CommitLoop {
         break;
       case "cancel":
         answers.push({ call: call.call, value: this.#moves.cancel(call.id) });
+        break;
+      case "callbacksTold":
+        answers.push({ call: call.call, value: this.#callbacksTold(call.told) });
         break;
       case "pause":
         answers.push({ call: call.call, value: this.#moves.pause(call.queue, call.isPaused) });

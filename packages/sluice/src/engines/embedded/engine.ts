@@ -9,6 +9,8 @@ import type {
   AcceptResult,
   AuditOptions,
   AuditReport,
+  CallbacksAsk,
+  CallbacksPage,
   Change,
   DeliverOptions,
   Engine,
@@ -21,6 +23,7 @@ import type {
   ReplayReport,
   RetryOptions,
   SettleResult,
+  ToldCallback,
 } from "../../engine/engine.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
@@ -186,6 +189,16 @@ export class EmbeddedEngine implements Engine {
     const result = await this.#writer.call<MoveResult>({ verb: "cancel", id });
     if (result.kind === "moved") this.#changed(id, "cancelled");
     return result;
+  }
+
+  async callbacksDue(ask: CallbacksAsk): Promise<CallbacksPage> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "callbacksDue", ask });
+  }
+
+  async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
+    this.#assertOpen();
+    await this.#writer.call({ verb: "callbacksTold", told });
   }
 
   async pause(queue: string, isPaused: boolean): Promise<void> {

@@ -15,6 +15,10 @@ const DELETE_KEYS = `
   ) AND seq BETWEEN :first AND :last`;
 const DELETE_FAILURES = `
   DELETE FROM failures WHERE seq IN (SELECT seq FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last)`;
+/** A request stays until its callback has been made. */
+const SELECT_UNTOLD = `
+  SELECT 1 FROM callbacks WHERE is_told = 0 AND seq BETWEEN :first AND :last AND queue = :queue LIMIT 1`;
+const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
 const DELETE_LINK = "DELETE FROM links WHERE first_seq = ?";
@@ -36,7 +40,10 @@ export function prepareExpire({ db, queues, now }: Store, retentionMs: number): 
   const selectOld = db.prepare(SELECT_OLD);
   const countOutcomes = db.prepare(COUNT_OUTCOMES);
   // In this order: keys and failures are found through the requests.
-  const deletes = [DELETE_KEYS, DELETE_FAILURES, DELETE_OUTCOMES, DELETE_REQUESTS].map((sql) => db.prepare(sql));
+  const deletes = [DELETE_KEYS, DELETE_FAILURES, DELETE_CALLBACKS, DELETE_OUTCOMES, DELETE_REQUESTS].map((sql) =>
+    db.prepare(sql),
+  );
+  const selectUntold = db.prepare(SELECT_UNTOLD);
   const deleteLink = db.prepare(DELETE_LINK);
   let passed = -1;
 
@@ -53,6 +60,7 @@ export function prepareExpire({ db, queues, now }: Store, retentionMs: number): 
     const range = { first: first_seq, last: last_seq, queue };
     const finished = countOutcomes.all({ ...range, cutoff });
     if (finished.reduce((sum, row) => sum + (row["count"] as number), 0) < count) return false;
+    if (selectUntold.get(range) !== undefined) return false;
     for (const statement of deletes) statement.run(range);
     deleteLink.run(first_seq);
     const row = queues.change(queues.numbered(queue));

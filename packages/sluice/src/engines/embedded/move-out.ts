@@ -10,6 +10,7 @@ import type { AuditReport } from "../../engine/engine.ts";
 import type {
   ComparedRequest,
   MovedBacklog,
+  MovedCallback,
   MovedFailure,
   MovedOutcome,
   MovedPage,
@@ -32,11 +33,13 @@ const COUNT = "SELECT count(*) AS n FROM requests WHERE seq <= ?";
 const SELECT_PAGE = `
   SELECT r.seq, r.random, r.queue, r.key, k.fingerprint, r.content_type, r.headers, r.body, o.state,
     coalesce(o.attempts, s.attempts, 0) AS attempts, coalesce(o.started_at, s.started_at) AS started_at,
-    o.finished_at, o.content_type AS result_type, o.result, o.error_code, o.error_message, s.due_at, s.crashes
+    o.finished_at, o.content_type AS result_type, o.result, o.error_code, o.error_message, s.due_at, s.crashes,
+    c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
   FROM requests r
   LEFT JOIN keys k ON k.queue = r.queue AND k.key = r.key
   LEFT JOIN outcomes o ON o.seq = r.seq
   LEFT JOIN scheduled s ON s.seq = r.seq
+  LEFT JOIN callbacks c ON c.seq = r.seq
   WHERE r.seq > ? ORDER BY r.seq LIMIT ?`;
 const SELECT_FAILURES = `
   SELECT seq, attempt, failed_at, code, message FROM failures WHERE seq BETWEEN ? AND ? ORDER BY seq, attempt`;
@@ -74,6 +77,9 @@ interface PageRow {
   readonly error_message: string | null;
   readonly due_at: number | null;
   readonly crashes: number | null;
+  readonly callback_url: string | null;
+  readonly callback_round: number | null;
+  readonly is_callback_told: number | null;
 }
 
 interface FailureRow {
@@ -200,6 +206,7 @@ export class MoveOut implements Disposable {
       attempts: row.attempts,
       startedAt: row.started_at ?? undefined,
       failures,
+      callback: callbackOf(row),
       standing: standingOf(row),
     };
   }
@@ -242,6 +249,10 @@ function standingOf(row: PageRow): MovedBacklog | MovedOutcome {
     result: result === null ? undefined : { contentType: result_type ?? "", bytes: result },
     failure: error_code === null ? undefined : { code: error_code, message: error_message ?? "" },
   };
+}
+
+function callbackOf({ callback_url: url, callback_round, is_callback_told }: PageRow): MovedCallback | undefined {
+  return url === null ? undefined : { url, round: callback_round ?? 0, isTold: is_callback_told === 1 };
 }
 
 /** The whole of it or what was there before, and on the disk when it returns. */

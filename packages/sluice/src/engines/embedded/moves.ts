@@ -4,6 +4,7 @@ import { canMove, type State } from "../../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { MoveResult, ReplayFilter } from "../../engine/engine.ts";
+import { BEGIN_ROUND } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import { SCHEDULE } from "./retry.ts";
 import { INSERT_OUTCOME } from "./settle.ts";
@@ -36,6 +37,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
   const bytesOf = db.prepare(BYTES_OF);
   const forgetOutcome = db.prepare(FORGET_OUTCOME);
   const forgetFailures = db.prepare(FORGET_FAILURES);
+  const beginRound = db.prepare(BEGIN_ROUND);
   const schedule = db.prepare(SCHEDULE);
   const unschedule = db.prepare(UNSCHEDULE);
   const insertOutcome = db.prepare(INSERT_OUTCOME);
@@ -66,6 +68,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
   function revive(queue: QueueRow, seq: number): void {
     forgetOutcome.run(seq);
     forgetFailures.run(seq);
+    beginRound.run(seq);
     schedule.run(seq, queue.no, now(), 0, 0, null);
     queues.change(queue).dead -= 1;
     queue.scheduled += 1;

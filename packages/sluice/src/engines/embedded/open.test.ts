@@ -9,6 +9,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { Engine } from "../../engine/engine.ts";
+import { requests } from "./migrations/0001-requests.ts";
 import { openEmbedded, type EmbeddedOptions } from "./open.ts";
 
 const queues = [{ name: "q", backlogMax: 10_000, backlogBytesMax: 10_000_000 }];
@@ -30,8 +31,8 @@ function movedClock(): Clock & { moveMs: number } {
 }
 const clock = movedClock();
 
-async function accept(engine: Engine, count = 1, key?: string): Promise<readonly RequestId[]> {
-  const one = { queue: "q", key, contentType: "text/plain", headers: undefined, body: Buffer.from("a body") };
+async function accept(engine: Engine, count = 1, key?: string, callback?: string): Promise<readonly RequestId[]> {
+  const one = { queue: "q", key, contentType: "text/plain", headers: undefined, body: Buffer.from("a body"), callback };
   const result = await engine.accept(Array.from({ length: count }, () => one));
   assert.equal(result.kind, "accepted");
   return result.receipts.map(({ id }) => id);
@@ -70,6 +71,20 @@ describe("the data folder", () => {
     await assert.rejects(open(), hasCode("schema-newer"));
   });
 
+  it("of an older Sluice is brought up to this one, and goes on with what it holds", async () => {
+    const old = new DatabaseSync(join(folder, "sluice.db"));
+    old.exec(requests);
+    old.exec(`PRAGMA user_version = 1;
+      INSERT INTO queues (name, accepted) VALUES ('q', 1);
+      INSERT INTO requests VALUES (1, x'8000000000000000', 1, NULL, 'text/plain', NULL, 1, x'78')`);
+    old.close();
+    await using engine = await open();
+    assert.equal((await engine.backlog())[0]?.backlog, 1);
+    await accept(engine, 1, undefined, "http://127.0.0.1:9/");
+    await finishAll(engine, 2);
+    assert.equal((await engine.callbacksDue({ max: 10 })).due.length, 1);
+  });
+
   it("on a disk that is too full takes nothing in, and delivers what it has", async () => {
     const engine = await open();
     await accept(engine, 3);
@@ -104,6 +119,28 @@ describe("retention", () => {
       { holds: true, accepted: 503, done: 501 },
     );
     assert.notEqual((await accept(engine, 1, "a-key"))[0], keyed, "the key is free again");
+  });
+});
+
+describe("retention and callbacks", () => {
+  it("a request is kept until its callback has been made, and then goes with all that belongs to it", async () => {
+    clock.moveMs = 0;
+    const engine = await open({ retentionMs: dayMs, clock });
+    const [told, plain] = await accept(engine, 2, undefined, "http://127.0.0.1:9/");
+    const [alone] = await accept(engine);
+    await finishAll(engine, 3);
+    await engine.callbacksTold([{ id: told as RequestId, round: 0 }]);
+    clock.moveMs = 2 * dayMs;
+    await engine.pause("q", false); // tells the writer the time
+    await untilGone(engine, alone as RequestId);
+    assert.equal((await engine.callbacksDue({ max: 10 })).due[0]?.id, plain);
+    await engine.callbacksTold([{ id: plain as RequestId, round: 0 }]);
+    await untilGone(engine, plain as RequestId);
+    assert.equal((await engine.audit()).holds, true);
+    await engine.close();
+    const db = new DatabaseSync(join(folder, "sluice.db"));
+    assert.deepEqual(db.prepare("SELECT * FROM callbacks").all(), []);
+    db.close();
   });
 });
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { systemClock, type Clock } from "../../core/clock.ts";
+import type { OnCommit } from "../../engine/commit.ts";
 import type { Engine, QueueBounds } from "../../engine/engine.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
@@ -19,6 +20,8 @@ export interface EmbeddedOptions {
   /** Bytes that must stay free on the disk for intake to go on; 256 MiB or a tenth of the disk unless set. */
   readonly diskFreeMin?: number | undefined;
   readonly clock?: Clock;
+  /** Told of each commit, after it. */
+  readonly onCommit?: OnCommit | undefined;
 }
 
 /**
@@ -47,6 +50,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       const { value, transfer } = packCalls(calls);
       return { value: { calls: value, clockOffsetMs: clockOffsetMs() } satisfies ToWriter, transfer };
     },
+    onCommit: options.onCommit,
     onTold: (told) => {
       problem = told;
     },

@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { invariant } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
+import { prepareCallbacksDue } from "./callbacks.ts";
 import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
 import { openForReading } from "./database.ts";
 import { prepareList } from "./list.ts";
@@ -16,6 +17,7 @@ const db = openForReading(storeFileIn((workerData as { folder: string }).folder)
 const reads = prepareReads(db);
 const list = prepareList(db);
 const backlog = prepareBacklog(db);
+const callbacksDue = prepareCallbacksDue(db);
 const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
@@ -38,6 +40,8 @@ function answer(call: ReaderCall): unknown {
       return list(call.filter, call.now);
     case "backlog":
       return backlog(call.now);
+    case "callbacksDue":
+      return callbacksDue(call.ask);
     case "audit":
       return auditor.audit(call.now, call.timeoutMsOf);
     case "prove":

@@ -2,6 +2,7 @@
 // loop leaves in one message, and the answers of one commit come back in one.
 import { Worker } from "node:worker_threads";
 import { SluiceError } from "../../core/errors.ts";
+import type { OnCommit } from "../../engine/commit.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
 import type { Packed } from "./pack.ts";
 
@@ -10,6 +11,7 @@ export interface ThreadOptions<Call> {
   readonly workerData: unknown;
   readonly wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly onTold?: (problem: Problem | undefined) => void;
+  readonly onCommit?: OnCommit | undefined;
 }
 
 /** What a commit allocates is dead after it: more room for the young is only more memory. */
@@ -25,6 +27,7 @@ interface Pending {
 export class Thread<Call extends { readonly call: number }> {
   readonly #worker: Worker;
   readonly #wrap: (calls: readonly Call[]) => Packed<unknown>;
+  readonly #onCommit: OnCommit | undefined;
   readonly #onTold: ((problem: Problem | undefined) => void) | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #opening: Promise<Opening>;
@@ -45,9 +48,10 @@ export class Thread<Call extends { readonly call: number }> {
     throw new SluiceError(opening.code, opening.message);
   }
 
-  private constructor({ file, workerData, wrap, onTold }: ThreadOptions<Call>) {
+  private constructor({ file, workerData, wrap, onTold, onCommit }: ThreadOptions<Call>) {
     this.#wrap = wrap;
     this.#onTold = onTold;
+    this.#onCommit = onCommit;
     this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#opening = new Promise((resolve, reject) => {
@@ -102,7 +106,8 @@ export class Thread<Call extends { readonly call: number }> {
     this.#worker.postMessage(value, transfer);
   }
 
-  #receive({ answers, told }: FromThread): void {
+  #receive({ answers, commit, told }: FromThread): void {
+    if (commit !== undefined) this.#onCommit?.(commit);
     if (told !== undefined) this.#onTold?.(told.problem);
     for (const { call, value, error } of answers) {
       const pending = this.#pending.get(call);

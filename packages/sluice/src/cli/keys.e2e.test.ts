@@ -1,0 +1,81 @@
+// API keys as a user has them: made by the command, shown by the command, enforced by the server, revoked while it runs.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startSluice, temporaryFolder } from "@sluice/testing";
+import { runSluice } from "../../test/run-sluice.ts";
+
+const queue = ["--queue", "orders", "--target", "http://127.0.0.1:9/"];
+
+test("a key is made, shown once, used, listed without itself, and revoked without a restart", async () => {
+  await using folder = await temporaryFolder();
+  const dataFolder = join(folder.path, "data");
+  const keys = (...args: string[]) => runSluice({ args: ["keys", ...args, "--data", dataFolder] });
+
+  const made = await keys("create", "--name", "shop", "--queue", "orders", "--rate", "100000/h", "--expires", "90d");
+  assert.equal(made.exitCode, 0, made.stderr);
+  const secret = made.stdout.trim();
+  assert.match(secret, /^sluice_[A-Za-z0-9_-]{43}$/);
+  assert.ok(!made.stderr.includes(secret));
+
+  await using server = await startSluice({ dataFolder, args: [...queue, "--log-level", "debug"] });
+  const sluice = (args: readonly string[], apiKey: string, input?: string) =>
+    runSluice({ args, url: server.url, env: { SLUICE_API_KEY: apiKey }, ...(input !== undefined && { input }) });
+  const sent = await sluice(["send", "-q", "orders"], secret, "{}");
+  assert.equal(sent.exitCode, 0, sent.stderr);
+  assert.equal((await sluice(["get", sent.stdout.trim()], secret)).exitCode, 0);
+
+  const stranger = await sluice(["queues"], "");
+  assert.equal(stranger.exitCode, 1);
+  assert.match(stranger.stderr, /an API key is needed: send it as Authorization: Bearer KEY \(unauthorized\)/);
+  assert.match((await sluice(["queues"], `${secret}0`)).stderr, /this API key is not known/);
+  const noAdmin = await sluice(["dead", "replay", "-q", "orders"], secret);
+  assert.match(noAdmin.stderr, /this needs the scope admin; the key has send, read \(forbidden\)/);
+
+  const list = await keys("list");
+  assert.match(list.stdout, /^shop +[0-9a-f]{12} +valid +send,read +orders +100000\/h +\S+Z +\S+Z$/m);
+  assert.ok(!list.stdout.includes(secret));
+
+  assert.equal((await keys("revoke", "shop")).stdout, "revoked shop\n");
+  await server.line(/API keys were read/);
+  assert.match((await sluice(["queues"], secret)).stderr, /this API key was revoked/);
+  assert.match((await keys("list")).stdout, /^shop +\S+ +revoked /m);
+
+  const text = secret.slice("sluice_".length);
+  assert.ok(!server.output().includes(text), "the log has the key in it");
+  assert.ok(!(await readFile(join(dataFolder, "keys.json"), "utf8")).includes(text), "the file has the key in it");
+});
+
+test("wrong orders are refused, and change nothing", async () => {
+  await using folder = await temporaryFolder();
+  const file = join(folder.path, "keys.json");
+  const keys = (...args: string[]) => runSluice({ args: ["keys", ...args], env: { SLUICE_KEYS_FILE: file } });
+  const refused = async (args: readonly string[], exitCode: number, message: RegExp): Promise<void> => {
+    const ended = await keys(...args);
+    assert.equal(ended.exitCode, exitCode, ended.stderr);
+    assert.match(ended.stderr, message);
+    assert.equal(ended.stdout, "");
+  };
+  await refused(["create"], 64, /--name/);
+  await refused(["create", "--name", "a", "--scope", "write"], 64, /Expected of send, read, admin, got "write"/);
+  await refused(["create", "--name", "a", "--rate", "0/h"], 64, /expected a rate/);
+  await refused(["create", "--name", "a b"], 78, /a key's name is 1 to 63 letters/);
+  await refused(["revoke", "a"], 1, /no key that could be revoked has the name or id a/);
+  assert.equal((await keys("list")).stdout, `There are no keys in ${file}.\n`);
+
+  const first = await keys("create", "--name", "a", "--scope", "admin", "--json");
+  const { id, key, scopes } = JSON.parse(first.stdout);
+  assert.deepEqual([scopes, key.startsWith("sluice_")], [["admin"], true]);
+  await refused(["create", "--name", "a"], 1, new RegExp(`there is a valid key a already: its id is ${id}`));
+  assert.equal((await keys("revoke", id)).exitCode, 0);
+  assert.equal((await keys("create", "--name", "a")).exitCode, 0, "a revoked key's name is free");
+});
+
+test("a gateway that others can reach does not start without keys, and says how to make one", async () => {
+  await using folder = await temporaryFolder();
+  const up = ["up", "--data", folder.path, "--host", "0.0.0.0", ...queue];
+  const ended = await runSluice({ args: up });
+  assert.equal(ended.exitCode, 78);
+  assert.match(ended.stderr, /loopback address while there are no API keys; make one with sluice keys create/);
+});

@@ -1,0 +1,176 @@
+// `sluice keys`: makes, lists and revokes API keys, in the file that the gateways read. It needs no server.
+import { InvalidArgumentError, Option, type Command } from "commander";
+import { makeApiKey, scopes, stateOf, type ApiKey, type Scope } from "../core/api-key.ts";
+import { systemClock } from "../core/clock.ts";
+import { parseQuota } from "../core/quota.ts";
+import { readKeysPlace } from "../config/read-settings.ts";
+import { changeKeyFile, readKeyFile } from "../gateway/access/key-file.ts";
+import { CommandError, exitCodes } from "./failure.ts";
+import { printJson, printLine, printTable, type Column } from "./print.ts";
+import { addConfigFlag, addKeysFlag, sourcesOf } from "./role-flags.ts";
+import { durationFlag, parsedFlag } from "./server-options.ts";
+
+interface PlaceOptions {
+  readonly config?: string;
+  readonly data?: string;
+  readonly keys?: string;
+  readonly json?: true;
+}
+
+interface CreateOptions extends PlaceOptions {
+  readonly name: string;
+  readonly scope: readonly Scope[];
+  readonly queue?: readonly string[];
+  readonly rate?: string;
+  readonly expires?: number;
+}
+
+const afterHelp = `
+The keys are in the file that --keys names, or else keys.json in the data folder. Only their hashes are kept: a key is shown
+once, when it is made. Gateways that run see a change within a second. Where the file exists, calls need a key; a gateway
+whose file does not exist listens on loopback addresses only.
+
+A key has one scope or more, none of which includes another:
+  send   hand requests in
+  read   read requests, results and queues
+  admin  replay, cancel, pause, resume
+
+Examples:
+  sluice keys create --name shop --queue orders --rate 100000/h
+  sluice keys create --name operator --scope read,admin --expires 90d
+  sluice keys list
+  sluice keys revoke shop
+`;
+
+export function registerKeys(program: Command): void {
+  const keys = program
+    .command("keys")
+    .summary("make, list and revoke API keys")
+    .description("Makes, lists and revokes the API keys of a gateway.")
+    .addHelpText("after", afterHelp);
+  registerCreate(keys);
+  addPlaceFlags(keys.command("list").description("Lists the keys, revoked ones too.")).action(list);
+  addPlaceFlags(
+    keys
+      .command("revoke")
+      .description("Ends a key: calls with it are refused from now on.")
+      .argument("<key>", "its name or its id"),
+  ).action(revoke);
+}
+
+function addPlaceFlags(command: Command): Command {
+  addConfigFlag(command);
+  addKeysFlag(command);
+  return command
+    .addOption(new Option("--data <folder>", "the data folder (default ./data)").env("SLUICE_DATA"))
+    .option("--json", "print JSON; errors too");
+}
+
+function registerCreate(keys: Command): void {
+  const command = keys
+    .command("create")
+    .description("Makes a key and prints it, this once.")
+    .requiredOption("--name <name>", "what it is called in lists and logs")
+    .option("--scope <scopes>", "what it may do: send, read, admin, with commas between", scopesFlag, ["send", "read"])
+    .option("-q, --queue <names>", "the queues that it knows, with commas between (default all)", namesFlag)
+    .option("--rate <rate>", "requests it may hand in, as 100000/h or 600/m (default unlimited)", rateText)
+    .option("--expires <duration>", "ends after this time, as 90d (default never)", durationFlag);
+  addPlaceFlags(command).action(create);
+}
+
+async function create({ name, scope, queue, rate, expires, ...place }: CreateOptions): Promise<void> {
+  const file = readKeysPlace(await sourcesOf(place));
+  const now = systemClock.now();
+  const { key, secret } = makeApiKey({
+    name,
+    scopes: scope,
+    queues: queue,
+    quota: rate === undefined ? undefined : parseQuota(rate),
+    createdAt: now,
+    expiresAt: expires === undefined ? undefined : now + expires,
+  });
+  await changeKeyFile(file, (keys) => {
+    const namesake = keys.find((other) => other.name === name && stateOf(other, now) === "valid");
+    if (namesake !== undefined) throw refused(`there is a valid key ${name} already: its id is ${namesake.id}`);
+    return [...keys, key];
+  });
+  if (place.json) return printJson({ ...viewOf(key, now), key: secret });
+  printLine(secret); // alone on standard output, for scripts
+  process.stderr.write(`Key ${name} is in ${file}. It is shown this once: keep it where its owner finds it.\n`);
+}
+
+async function list(place: PlaceOptions): Promise<void> {
+  const file = readKeysPlace(await sourcesOf(place));
+  const now = systemClock.now();
+  const keys = ((await readKeyFile(file)) ?? []).map((key) => viewOf(key, now));
+  if (place.json) return printJson({ keys });
+  if (keys.length === 0) return printLine(`There are no keys in ${file}.`);
+  printTable(keys, columns);
+}
+
+async function revoke(text: string, place: PlaceOptions): Promise<void> {
+  const file = readKeysPlace(await sourcesOf(place));
+  const now = systemClock.now();
+  let revoked: ApiKey | undefined;
+  await changeKeyFile(file, (keys) => {
+    const found = keys.filter((key) => (key.id === text || key.name === text) && key.revokedAt === undefined);
+    const [key, other] = found;
+    if (key === undefined) throw refused(`no key that could be revoked has the name or id ${text} in ${file}`);
+    if (other !== undefined)
+      throw refused(`several keys are called ${text}: name one by its id: ${found.map(({ id }) => id).join(", ")}`);
+    revoked = { ...key, revokedAt: now };
+    return keys.map((each) => (each === key ? { ...key, revokedAt: now } : each));
+  });
+  if (place.json && revoked) printJson(viewOf(revoked, now));
+  else printLine(`revoked ${text}`);
+}
+
+function refused(message: string): CommandError {
+  return new CommandError(message, { code: "refused", exitCode: exitCodes.failed });
+}
+
+function viewOf(key: ApiKey, now: number) {
+  const { id, name, queues, quota, createdAt, expiresAt, revokedAt } = key;
+  return {
+    id,
+    name,
+    state: stateOf(key, now),
+    scopes: key.scopes,
+    queues: queues ?? null,
+    rate: quota?.text ?? null,
+    createdAt: timeText(createdAt),
+    expiresAt: expiresAt === undefined ? null : timeText(expiresAt),
+    revokedAt: revokedAt === undefined ? null : timeText(revokedAt),
+  };
+}
+
+function timeText(at: number): string {
+  return new Date(at).toISOString();
+}
+
+const columns: readonly Column<ReturnType<typeof viewOf>>[] = [
+  { title: "NAME", of: ({ name }) => name },
+  { title: "ID", of: ({ id }) => id },
+  { title: "STATE", of: ({ state }) => state },
+  { title: "SCOPES", of: (key) => key.scopes.join(",") },
+  { title: "QUEUES", of: ({ queues }) => queues?.join(",") ?? "all" },
+  { title: "RATE", of: ({ rate }) => rate ?? "" },
+  { title: "CREATED", of: ({ createdAt }) => createdAt },
+  { title: "EXPIRES", of: ({ expiresAt }) => expiresAt ?? "never" },
+];
+
+function namesFlag(text: string): readonly string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
+function scopesFlag(text: string): readonly Scope[] {
+  return namesFlag(text).map((name) => {
+    const scope = scopes.find((known) => known === name);
+    if (scope === undefined) throw new InvalidArgumentError(`Expected of ${scopes.join(", ")}, got "${name}".`);
+    return scope;
+  });
+}
+
+function rateText(text: string): string {
+  return parsedFlag(() => parseQuota(text)).text;
+}

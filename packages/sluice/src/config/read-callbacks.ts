@@ -1,0 +1,93 @@
+// Callbacks of a configuration: who signs them, and the queue that makes them.
+import { callbackQueue, parseCallbackUrl } from "../core/callback.ts";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import { parseWebhookSecret, type WebhookSecret } from "../core/webhook-signature.ts";
+import type {
+  CallbackConfig,
+  CallbackSettings,
+  CallbacksConfig,
+  QueueConfig,
+  QueueSettings,
+  WorkedQueue,
+} from "./config.ts";
+import { readQueueFields } from "./read-queue-fields.ts";
+import { assertObject, wrong } from "./read-value.ts";
+import { readSecret, type Environment } from "./secret.ts";
+
+const callbacksFields = ["secret", "rate", "concurrency", "timeout", "retry"];
+const callbackFields = ["url", "secret"];
+const secretVariable = "SLUICE_CALLBACK_SECRET";
+
+const defaults = {
+  concurrency: 32,
+  timeout: "15s",
+  resultMax: "64KiB",
+} as const satisfies QueueConfig;
+const retryDefaults = { attempts: 20, backoff: "5s", backoffMax: "12h" } as const;
+
+export interface CallbackSources {
+  readonly file: CallbacksConfig | undefined;
+  readonly env: Environment;
+}
+
+/** Those for every queue without some of its own: the environment before the file. Errors: `bad-config`. */
+export function readCallbackSecrets({ file = {}, env }: CallbackSources): readonly WebhookSecret[] {
+  assertObject("callbacks", file, callbacksFields);
+  const given = readSecret(secretVariable, env);
+  if (given !== undefined) return secretsOf(secretVariable, given.split(/\s+/));
+  return file.secret === undefined ? [] : secretsOf("callbacks.secret", file.secret);
+}
+
+/** The callbacks of one queue; undefined where nothing could sign them. Errors: `bad-config`. */
+export function readCallback(
+  place: string,
+  callback: CallbackConfig | undefined,
+  secretsForAll: readonly WebhookSecret[],
+): CallbackSettings | undefined {
+  if (callback !== undefined) assertObject(place, callback, callbackFields);
+  const { url: text, secret } = callback ?? {};
+  const secrets = secret === undefined ? secretsForAll : secretsOf(`${place}.secret`, secret);
+  const url = text === undefined ? undefined : urlOf(`${place}.url`, text);
+  if (secrets.length > 0) return { url, secrets };
+  if (callback === undefined) return undefined;
+  throw new SluiceError("bad-config", `${place} needs a secret: its own, callbacks.secret or ${secretVariable}`);
+}
+
+/** The callbacks' own queue; undefined where no queue has callbacks. */
+export function readCallbackQueue(
+  { file = {} }: CallbackSources,
+  queues: readonly QueueSettings[],
+  secretsForAll: readonly WebhookSecret[],
+): WorkedQueue | undefined {
+  if (queues.every(({ callback }) => callback === undefined)) return undefined;
+  const secretsByQueue = new Map(queues.map(({ name, callback }) => [name, callback?.secrets ?? []]));
+  const { secret: _, ...fields } = file;
+  const config: QueueConfig = { ...defaults, ...fields, retry: { ...retryDefaults, ...fields.retry } };
+  return {
+    ...readQueueFields(callbackQueue, config, (field) => `callbacks.${field}`),
+    schema: undefined,
+    isTransactional: false,
+    callback: undefined,
+    run: { kind: "callbacks", secretsOf: (queue) => secretsByQueue.get(queue) ?? secretsForAll },
+  };
+}
+
+function secretsOf(place: string, given: string | readonly string[]): readonly WebhookSecret[] {
+  const texts = typeof given === "string" ? [given] : given;
+  if (!Array.isArray(texts) || texts.length === 0) throw wrong(place, "is a secret or a list of secrets", typeof given);
+  return texts.map((text: unknown) => {
+    try {
+      return parseWebhookSecret(String(text));
+    } catch (cause) {
+      throw new SluiceError("bad-config", `${place}: ${messageOf(cause)}`, { cause });
+    }
+  });
+}
+
+function urlOf(place: string, text: string): string {
+  try {
+    return parseCallbackUrl(text).href;
+  } catch (cause) {
+    throw new SluiceError("bad-config", `${place}: ${messageOf(cause)}`, { cause });
+  }
+}

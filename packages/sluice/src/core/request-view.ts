@@ -1,0 +1,44 @@
+// A request as it is shown to the outside, by the API and in callbacks.
+import type { Failure, RequestStatus, State } from "./request.ts";
+import type { RequestId } from "./request-id.ts";
+
+/** Times are RFC 3339 in UTC; what is absent is null. */
+export interface RequestView {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly state: State;
+  readonly attempts: number;
+  readonly acceptedAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly nextAttemptAt: string | null;
+  readonly lastError: Failure | null;
+  readonly contentType: string;
+  readonly bytes: number;
+  readonly expectedBy: string | null;
+  readonly progress: unknown;
+}
+
+export function requestView(status: RequestStatus, expectedBy: number | undefined): RequestView {
+  return {
+    id: status.id,
+    queue: status.queue,
+    key: status.key ?? null,
+    state: status.state,
+    attempts: status.attempts,
+    acceptedAt: new Date(status.acceptedAt).toISOString(),
+    startedAt: timeOrNull(status.startedAt),
+    finishedAt: timeOrNull(status.finishedAt),
+    nextAttemptAt: status.state === "scheduled" ? timeOrNull(status.nextAttemptAt) : null,
+    lastError: status.lastError ? { code: status.lastError.code, message: status.lastError.message } : null,
+    contentType: status.contentType,
+    bytes: status.bytes,
+    expectedBy: timeOrNull(expectedBy),
+    progress: status.progress ?? null,
+  };
+}
+
+function timeOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}

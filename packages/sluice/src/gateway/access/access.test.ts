@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { describe, test } from "node:test";
+import { makeApiKey } from "../../core/api-key.ts";
+import { systemClock } from "../../core/clock.ts";
+import { GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
+import { openLog } from "../../telemetry/log.ts";
+import { changeKeyFile, readKeyFile } from "./key-file.ts";
+import { KeyRing } from "./key-ring.ts";
+import { accessOf } from "./route-access.ts";
+
+const intake = "/v1/queues/orders/requests";
+
+function bearer(secret: string | undefined): Record<string, string> {
+  return { authorization: `Bearer ${secret}` };
+}
+
+function get(sut: GatewayUnderTest, path: string, secret: string | undefined): Promise<Answer> {
+  return sut.fetch(path, { headers: bearer(secret) });
+}
+
+/** The file is looked at again and again: so is its effect. */
+async function untilStatus(sut: GatewayUnderTest, secret: string | undefined, status: number): Promise<void> {
+  const signal = AbortSignal.timeout(20_000);
+  for (;;) {
+    signal.throwIfAborted();
+    if ((await get(sut, "/v1/queues", secret)).status === status) return;
+  }
+}
+
+describe("a key", () => {
+  test("lets its owner hand in, read and change, however Bearer is written", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    const [secret] = sut.secrets;
+    const { json } = await sut.post(intake, "{}", { authorization: `bearer  ${secret}` });
+    assert.equal((await get(sut, `/v1/requests/${json.id}`, secret)).status, 200);
+    assert.equal((await sut.post(`/v1/requests/${json.id}/cancel`, null, bearer(secret))).json.state, "cancelled");
+  });
+
+  test("that has expired or was revoked is refused, and told which", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{ expiresAt: 1 }, {}] });
+    const expired = await get(sut, "/v1/queues", sut.secrets[0]);
+    assert.equal(expired.status, 401);
+    assert.equal(expired.json.detail, "this API key has expired");
+    assert.match(expired.headers.get("www-authenticate") ?? "", /error="invalid_token"/);
+    assert.equal((await get(sut, "/v1/queues", sut.secrets[1])).status, 200);
+    await changeKeyFile(sut.keyFile, (keys) => keys.map((key) => ({ ...key, revokedAt: 2 })));
+    await untilStatus(sut, sut.secrets[1], 401);
+    assert.equal((await get(sut, "/v1/queues", sut.secrets[1])).json.detail, "this API key was revoked");
+  });
+
+  test("expires while the gateway runs, by the store's clock", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{ expiresAt: 1_000 }] });
+    let now = 999;
+    const clock = { ...systemClock, now: () => now };
+    const log = openLog({ level: "silent", isPretty: false });
+    using ring = await KeyRing.open({ file: sut.keyFile, clock, log });
+    const header = `Bearer ${sut.secrets[0]}`;
+    assert.equal(ring.find(header).kind, "key");
+    now = 1_000;
+    assert.deepEqual(ring.find(header), { kind: "refused", reason: "this API key has expired" });
+  });
+
+  test("of one queue gets its queue, its requests and its part of the audit", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}, { queues: ["mails"] }] });
+    const [all, limited] = sut.secrets;
+    await sut.post(intake, "{}", bearer(all));
+    const mail = await sut.post("/v1/queues/mails/requests", "{}", bearer(limited));
+    assert.equal(mail.status, 202);
+    const names = async (secret: string | undefined) =>
+      (await get(sut, "/v1/queues", secret)).json.queues.map(({ name }: { name: string }) => name);
+    assert.deepEqual(await names(all), ["mails", "orders"]);
+    assert.deepEqual(await names(limited), ["mails"]);
+    const page = await get(sut, "/v1/requests", limited);
+    assert.deepEqual(
+      page.json.requests.map(({ id }: { id: string }) => id),
+      [mail.json.id],
+    );
+    assert.equal((await get(sut, "/v1/requests", all)).json.requests.length, 2);
+    const audit = await get(sut, "/v1/audit", limited);
+    assert.doesNotMatch(audit.text, /orders/);
+    assert.equal(audit.json.holds, true);
+    assert.equal(audit.json.queues[0].accepted, 1);
+    const filtered = await get(sut, "/v1/requests?queue=orders", limited);
+    assert.equal(filtered.status, 404);
+    assert.equal(filtered.json.code, "unknown-queue");
+    assert.equal((await get(sut, `/v1/requests/${mail.json.id}`, limited)).status, 200);
+  });
+
+  test("of some queues pages through the newest of all of them", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{ queues: ["orders", "mails", "gone"] }] });
+    const [secret] = sut.secrets;
+    const sent: string[] = [];
+    for (const queue of ["orders", "mails", "mails", "orders", "mails"])
+      sent.unshift((await sut.post(`/v1/queues/${queue}/requests`, "{}", bearer(secret))).json.id);
+    const seen: string[] = [];
+    for (let cursor: string | null = ""; cursor !== null;) {
+      const { json } = await get(sut, `/v1/requests?limit=2${cursor && `&cursor=${cursor}`}`, secret);
+      seen.push(...json.requests.map(({ id }: { id: string }) => id));
+      cursor = json.nextCursor;
+    }
+    assert.deepEqual(seen, sent);
+  });
+});
+
+describe("the file of the keys", () => {
+  test("closes an open gateway once it is there, and lets a new key in", async () => {
+    await using sut = await GatewayUnderTest.open();
+    assert.equal((await sut.fetch("/v1/queues")).status, 200);
+    const { key, secret } = makeApiKey({ ...someKey, name: "first" });
+    await changeKeyFile(sut.keyFile, () => [key]);
+    await untilStatus(sut, "none", 401);
+    assert.equal((await get(sut, "/v1/queues", secret)).status, 200);
+  });
+
+  test("that breaks or goes away leaves the keys as they were, and is told", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    const log = openLog({ level: "silent", isPretty: false });
+    const told = new EventEmitter();
+    log.error = (_fields: object, message?: string) => void told.emit("error line", message);
+    using ring = await KeyRing.open({ file: sut.keyFile, clock: systemClock, log });
+    for (const [spoil, message] of [
+      [() => writeFile(sut.keyFile, "{"), /cannot be read: those from before hold/],
+      [() => rm(sut.keyFile), /is gone: the keys from before hold/],
+    ] as const) {
+      const line = once(told, "error line");
+      await spoil();
+      assert.match(String((await line)[0]), message);
+      assert.equal(ring.find(`Bearer ${sut.secrets[0]}`).kind, "key");
+      assert.equal(ring.find(undefined).kind, "none");
+    }
+    await changeKeyFile(sut.keyFile, () => []);
+    await untilStatus(sut, sut.secrets[0], 401);
+  });
+
+  test("is its owner's alone, and has no key in it", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    assert.equal((await stat(sut.keyFile)).mode & 0o777, 0o600);
+    const text = await readFile(sut.keyFile, "utf8");
+    assert.ok(!text.includes(String(sut.secrets[0]).slice("sluice_".length)));
+  });
+
+  test("is changed by one at a time, and a change that fails leaves it as it was", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    const before = await readKeyFile(sut.keyFile);
+    await assert.rejects(
+      changeKeyFile(sut.keyFile, () => {
+        throw new Error("no");
+      }),
+      /^Error: no$/,
+    );
+    assert.deepEqual(await readKeyFile(sut.keyFile), before);
+    await writeFile(`${sut.keyFile}.new`, "");
+    await assert.rejects(
+      changeKeyFile(sut.keyFile, () => []),
+      /another change of the keys is under way/,
+    );
+  });
+
+  for (const [what, text] of [
+    ["no JSON", "{"],
+    ["another version", '{"version":2,"keys":[]}'],
+    ["a key without scopes", keyText({ scopes: [] })],
+    ["an unknown scope", keyText({ scopes: ["write"] })],
+    ["a hash that is none", keyText({ sha256: "00" })],
+    ["queues that are none", keyText({ queues: "orders" })],
+    ["a time that is none", keyText({ expiresAt: "soon" })],
+  ] as const) {
+    test(`with ${what} is refused, by its name`, async () => {
+      await using sut = await GatewayUnderTest.open();
+      await writeFile(sut.keyFile, text);
+      await assert.rejects(readKeyFile(sut.keyFile), (error: Error) => error.message.includes(sut.keyFile));
+    });
+  }
+});
+
+test("a route that the table does not know does not start", () => {
+  assert.throws(() => accessOf("GET", "/v1/secrets"), /GET \/v1\/secrets is not in the table/);
+});
+
+const someKey = {
+  name: "test",
+  scopes: ["send", "read", "admin"],
+  queues: undefined,
+  quota: undefined,
+  createdAt: 0,
+  expiresAt: undefined,
+} as const;
+
+function keyText(changes: object): string {
+  const key = { id: "1", name: "a", sha256: "0".repeat(64), scopes: ["read"], createdAt: "2026-01-01T00:00:00Z" };
+  return JSON.stringify({ version: 1, keys: [{ ...key, ...changes }] });
+}

@@ -1,0 +1,107 @@
+// The gate before every route: who may call it, by the table of route-access.ts. It decides before a body is read and before
+// parameters are looked at.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { invariant, SluiceError } from "../../core/errors.ts";
+import type { App, GatewayContext } from "../context.ts";
+import { unknownQueue } from "../context.ts";
+import { parseRequestId } from "../../core/request-id.ts";
+import { unknownRequest } from "../read.ts";
+import type { Grant } from "./key-ring.ts";
+import { accessOf, type RouteAccess } from "./route-access.ts";
+import { seesEverything, type Viewer } from "./viewer.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    access?: RouteAccess;
+  }
+  interface FastifyRequest {
+    /** What the caller gets to see. */
+    viewer: Viewer;
+    /** Undefined where no key is needed. */
+    grant: Grant | undefined;
+  }
+}
+
+/** Before the routes, so that none goes without. */
+export function addGate(app: App, context: GatewayContext): void {
+  app.decorateRequest("viewer");
+  app.decorateRequest("grant");
+  app.addHook("onRoute", (route) => {
+    for (const method of [route.method].flat()) route.config = { ...route.config, access: accessOf(method, route.url) };
+  });
+  app.addHook("onRequest", (request, reply, proceed) => {
+    const { access } = request.routeOptions.config;
+    request.viewer = seesEverything;
+    if (request.is404) return proceed();
+    invariant(access !== undefined, "a route that was added before the gate has no access");
+    if (access.kind === "public") return proceed();
+    const grant = grantFor(context, { access, request, reply });
+    if (grant === undefined) return proceed();
+    request.grant = grant;
+    request.viewer = grant.viewer;
+    if (grant.viewer === seesEverything) return proceed();
+    checkSight(context, access, request).then(() => proceed(), proceed);
+  });
+}
+
+interface KeyedCall {
+  readonly access: Extract<RouteAccess, { readonly kind: "keyed" }>;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** What the caller's key allows; undefined where there are no keys. Throws when it does not allow the call. */
+function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCall): Grant | undefined {
+  const shown = keys?.find(request.headers.authorization) ?? { kind: "open" };
+  switch (shown.kind) {
+    case "open":
+      return undefined;
+    case "none":
+      reply.header("www-authenticate", challenge);
+      throw new SluiceError("unauthorized", "an API key is needed: send it as Authorization: Bearer KEY");
+    case "refused":
+      reply.header("www-authenticate", `${challenge}, error="invalid_token"`);
+      throw new SluiceError("unauthorized", shown.reason);
+    case "key":
+      if (access.scope === undefined || shown.grant.scopes.has(access.scope)) return shown.grant;
+      reply.header("www-authenticate", `${challenge}, error="insufficient_scope", scope="${access.scope}"`);
+      throw new SluiceError(
+        "forbidden",
+        `this needs the scope ${access.scope}; the key has ${[...shown.grant.scopes].join(", ")}`,
+      );
+    default:
+      return shown satisfies never;
+  }
+}
+
+const challenge = 'Bearer realm="sluice"';
+
+/** Throws when the call concerns what a key that is limited to some queues does not know. */
+async function checkSight(
+  { engine }: GatewayContext,
+  { concern }: KeyedCall["access"],
+  { params, viewer }: FastifyRequest,
+): Promise<void> {
+  const { queue = "", id: text = "" } = params as { readonly queue?: string; readonly id?: string };
+  switch (concern) {
+    case "queue":
+      if (!viewer.sees(queue)) throw unknownQueue(queue);
+      return;
+    case "request": {
+      const id = parseRequestId(text);
+      const status = id && (await engine.read(id));
+      if (status === undefined || !viewer.sees(status.queue)) throw unknownRequest(text);
+      return;
+    }
+    case "server":
+      throw new SluiceError(
+        "forbidden",
+        `this concerns every queue, and the key is limited to ${viewer.queues?.join(", ")}`,
+      );
+    case "seen":
+    case "nothing":
+      return;
+    default:
+      concern satisfies never;
+  }
+}

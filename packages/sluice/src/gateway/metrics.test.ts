@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runPromtool } from "@sluice/testing";
+import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { metrics, prometheusName, type MetricName } from "../telemetry/metrics.ts";
+
+/** The value of each series, by its name and labels as they stand on the page. */
+async function pageOf(sut: GatewayUnderTest): Promise<ReadonlyMap<string, number>> {
+  const { status, headers, text } = await sut.fetch("/metrics");
+  assert.equal(status, 200);
+  assert.match(headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
+}
+
+test("the page tells each queue as the store has it", async () => {
+  await using sut = await GatewayUnderTest.open();
+  for (let count = 0; count < 5; count += 1) await sut.accepted();
+  await sut.finish(done("x"));
+  await sut.finish(dead);
+  await sut.deliver();
+  await sut.post("/v1/queues/mails/pause");
+  const page = await pageOf(sut);
+  const expected = {
+    'sluice_accepted_total{queue="orders"}': 5,
+    'sluice_accepted_total{queue="mails"}': 0,
+    'sluice_backlog{queue="orders",state="waiting"}': 2,
+    'sluice_backlog{queue="orders",state="running"}': 1,
+    'sluice_backlog{queue="orders",state="scheduled"}': 0,
+    'sluice_outcomes{queue="orders",state="done"}': 1,
+    'sluice_outcomes{queue="orders",state="dead"}': 1,
+    'sluice_outcomes{queue="orders",state="cancelled"}': 0,
+    'sluice_backlog_size_bytes{queue="orders"}': 6,
+    'sluice_oldest_age_goal_seconds{queue="orders"}': 60,
+    'sluice_paused{queue="orders"}': 0,
+    'sluice_paused{queue="mails"}': 1,
+    'sluice_workers{queue="orders"}': 0,
+  };
+  for (const [series, value] of Object.entries(expected)) assert.equal(page.get(series), value, series);
+  assert.ok((page.get('sluice_forecast_growth{queue="orders"}') ?? 0) > 0, "it grows: nobody works on it");
+  assert.ok((page.get('sluice_oldest_age_seconds{queue="orders"}') ?? -1) >= 0);
+});
+
+test("looks within a second share one reading of the store", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const backlog = sut.engine.backlog.bind(sut.engine);
+  let readings = 0;
+  sut.engine.backlog = () => {
+    readings += 1;
+    return backlog();
+  };
+  await Promise.all([pageOf(sut), pageOf(sut), pageOf(sut)]);
+  assert.equal(readings, 1);
+});
+
+test("answers are timed by the route's template, the method and the status, whatever clients ask for", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const id = await sut.accepted();
+  await sut.fetch(`/v1/requests/${id}`);
+  await sut.fetch(`/v1/requests/${id}/body`); // sent past Fastify
+  await sut.fetch("/v1/queues/secret-name/requests", { method: "POST" });
+  await sut.fetch("/somewhere/else?token=hunter2");
+  const page = await pageOf(sut);
+  const count = (method: string, route: string, status: number): number | undefined => {
+    const ofRoute = route === "" ? "" : `,http_route="${route}"`;
+    const labels = `http_request_method="${method}"${ofRoute},http_response_status_code="${status}"`;
+    return page.get(`http_server_request_duration_seconds_count{${labels}}`);
+  };
+  assert.equal(count("POST", "/v1/queues/:queue/requests", 202), 1);
+  assert.equal(count("POST", "/v1/queues/:queue/requests", 404), 1);
+  assert.equal(count("GET", "/v1/requests/:id", 200), 1);
+  assert.equal(count("GET", "/v1/requests/:id/body", 200), 1);
+  assert.equal(count("GET", "", 404), 1);
+  assert.doesNotMatch([...page.keys()].join("\n"), new RegExp(`${id}|secret-name|hunter2`));
+});
+
+test("promtool has nothing to say against the page", async () => {
+  await using sut = await GatewayUnderTest.open();
+  await sut.accepted();
+  const { text } = await sut.fetch("/metrics");
+  assert.deepEqual(await runPromtool(["check", "metrics"], text), { exitCode: 0, output: "" });
+});
+
+test("the page stays when the store cannot be read, without what is read from it", async () => {
+  await using sut = await GatewayUnderTest.open();
+  await sut.accepted();
+  sut.engine.backlog = () => Promise.reject(new Error("out"));
+  const page = await pageOf(sut);
+  assert.ok([...page.keys()].some((series) => series.startsWith("http_server_request_duration_seconds_count")));
+  assert.ok(![...page.keys()].some((series) => series.startsWith("sluice_backlog")));
+});
+
+test("every name on the page is one of the table", async () => {
+  await using sut = await GatewayUnderTest.open();
+  await sut.accepted();
+  const { text } = await sut.fetch("/metrics");
+  const told = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
+  const known = new Set((Object.keys(metrics) as MetricName[]).map(prometheusName));
+  assert.ok(told.length > 10);
+  assert.deepEqual(
+    told.filter((name) => !known.has(name ?? "")),
+    [],
+  );
+});

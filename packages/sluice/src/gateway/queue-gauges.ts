@@ -1,0 +1,66 @@
+// The queues as gauges. Reading them costs the engine a query: looks within a second share one.
+import type { Clock } from "../core/clock.ts";
+import type { ScalingGoal } from "../core/scaling.ts";
+import { observe, type Observation, type Observer } from "../telemetry/meter.ts";
+import type { QueueViews } from "./queue-views.ts";
+import type { QueueView } from "./schemas.ts";
+
+const sharedMs = 1_000;
+
+export interface QueueGaugesOptions {
+  readonly views: Pick<QueueViews, "readAll">;
+  readonly goals: ReadonlyMap<string, ScalingGoal>;
+  readonly clock: Clock;
+}
+
+export function queueGauges({ views, goals, clock }: QueueGaugesOptions): Observer {
+  let reading: Promise<readonly Observation[]> | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = clock.monotonic();
+    if (reading === undefined || now - readAt >= sharedMs) {
+      readAt = now;
+      const started = read();
+      reading = started;
+      started.catch(() => {
+        if (reading === started) reading = undefined; // the next look tries again
+      });
+    }
+    return reading;
+  };
+
+  async function read(): Promise<readonly Observation[]> {
+    const now = clock.now();
+    return (await views.readAll()).flatMap((view) => gaugesOf(view, now, goals.get(view.name)));
+  }
+}
+
+function gaugesOf(view: QueueView, now: number, goal: ScalingGoal | undefined): Observation[] {
+  const { name: queue, counts, forecast, oldestWaitingAt } = view;
+  const inState = (name: "sluice.backlog" | "sluice.outcomes", state: keyof typeof counts) =>
+    observe(name, { queue, state }, counts[state]);
+  return [
+    observe("sluice.accepted", { queue }, view.accepted),
+    inState("sluice.backlog", "waiting"),
+    inState("sluice.backlog", "scheduled"),
+    inState("sluice.backlog", "running"),
+    inState("sluice.outcomes", "done"),
+    inState("sluice.outcomes", "dead"),
+    inState("sluice.outcomes", "cancelled"),
+    observe("sluice.backlog.size", { queue }, view.backlogBytes),
+    observe("sluice.oldest.age", { queue }, oldestWaitingAt === null ? 0 : secondsBetween(oldestWaitingAt, now)),
+    ...(goal === undefined ? [] : [observe("sluice.oldest.age.goal", { queue }, goal.maxWaitMs / 1_000)]),
+    ...(forecast.kind === "grows" ? [] : [observe("sluice.forecast.drain", { queue }, drainSeconds(forecast, now))]),
+    observe("sluice.forecast.growth", { queue }, forecast.kind === "grows" ? forecast.perMinute : 0),
+    observe("sluice.paused", { queue }, Number(view.paused)),
+    observe("sluice.workers", { queue }, view.workers),
+  ];
+}
+
+function drainSeconds(forecast: Exclude<QueueView["forecast"], { kind: "grows" }>, now: number): number {
+  return forecast.kind === "idle" ? 0 : Math.max(0, (Date.parse(forecast.at) - now) / 1_000);
+}
+
+function secondsBetween(time: string, now: number): number {
+  return Math.max(0, (now - Date.parse(time)) / 1_000);
+}

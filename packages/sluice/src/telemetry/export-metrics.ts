@@ -1,0 +1,43 @@
+// Sends metrics to a collector by OTLP over HTTP, every minute unless OTEL_METRIC_EXPORT_INTERVAL says otherwise.
+import { diag, DiagLogLevel } from "@opentelemetry/api";
+import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
+import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import { messageOf } from "../core/errors.ts";
+import type { ExportOptions } from "./export.ts";
+import type { Logger } from "./log.ts";
+import { metricProducer } from "./metric-data.ts";
+import { resourceOf } from "./resource.ts";
+
+const intervalMs = 60_000;
+const timeoutMs = 30_000;
+/** A collector that is out must not hold up a stop. */
+const lastTimeoutMs = 3_000;
+
+export function exportMetrics({ meter, instance, version, env, log }: ExportOptions): AsyncDisposable {
+  tellThrough(log);
+  const exportIntervalMillis = Number(env["OTEL_METRIC_EXPORT_INTERVAL"]) || intervalMs;
+  const exportTimeoutMillis = Math.min(exportIntervalMillis, Number(env["OTEL_METRIC_EXPORT_TIMEOUT"]) || timeoutMs);
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new OTLPMetricExporter(),
+    exportIntervalMillis,
+    exportTimeoutMillis,
+  });
+  const onError = (error: unknown): void => log.warn({ err: messageOf(error) }, "some metrics cannot be read");
+  reader.setMetricProducer(metricProducer({ meter, resource: resourceOf({ instance, version }), onError }));
+  return {
+    async [Symbol.asyncDispose]() {
+      try {
+        await reader.shutdown({ timeoutMillis: lastTimeoutMs });
+      } catch (error) {
+        log.warn({ err: messageOf(error) }, "the last metrics were not sent");
+      }
+    },
+  };
+}
+
+/** What the exporters have to say: a collector that is out is no reason to stop. */
+function tellThrough(log: Logger): void {
+  const warn = (message: string): void => log.warn({ err: message.slice(0, 500) }, "telemetry cannot be sent");
+  const ignore = (): void => {};
+  diag.setLogger({ error: warn, warn, info: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.WARN);
+}

@@ -1,0 +1,210 @@
+// Every metric of Sluice: its name, kind, unit, labels and meaning. docs/reference/metrics.md is made of this table.
+// Names of OpenTelemetry's conventions where those have one. No label ever holds an id, a key or anything a client chose.
+
+interface Definition {
+  /**
+   * `counter`: only rises, counted by this process. `total`: rises, read from the store when asked for, so that every
+   * process tells the same. `gauge`: is what it is at the moment. `histogram`: counts by size.
+   */
+  readonly kind: "counter" | "total" | "gauge" | "histogram";
+  /** By UCUM, as OpenTelemetry has it: `s`, `By`, `1`, or a thing in braces. */
+  readonly unit: string;
+  readonly labels: readonly string[];
+  readonly meaning: string;
+  /** Upper bounds of a histogram's buckets, in its unit. */
+  readonly bounds?: readonly number[];
+}
+
+/** As the conventions advise for durations in seconds. */
+const secondsBounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+/** An attempt may take minutes, and an answer that is held open too. */
+const longSecondsBounds = [...secondsBounds, 30, 60, 300];
+/** A commit takes milliseconds. */
+const commitSecondsBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const batchBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+
+const messaging = ["messaging.system", "messaging.destination.name", "messaging.operation.name"] as const;
+
+export const metrics = {
+  "http.server.request.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: ["http.request.method", "http.route", "http.response.status_code"],
+    meaning: "Requests that the gateway answered. The route is its template; an answer that is held open counts whole.",
+    bounds: longSecondsBounds,
+  },
+  "messaging.client.sent.messages": {
+    kind: "counter",
+    unit: "{message}",
+    labels: [...messaging],
+    meaning: "Requests that this process handed to the engine and that are durable, repeats of a key included.",
+  },
+  "messaging.client.consumed.messages": {
+    kind: "counter",
+    unit: "{message}",
+    labels: [...messaging],
+    meaning: "Deliveries that workers of this process claimed.",
+  },
+  "messaging.client.operation.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: [...messaging, "error.type"],
+    meaning:
+      "Calls to the engine: accept is a client's request until it is durable, settle an outcome until it is, retry a " +
+      "delivery until it is put back. The error is the code of the refusal, or empty.",
+    bounds: commitSecondsBounds,
+  },
+  "messaging.process.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: [...messaging, "error.type"],
+    meaning:
+      "Attempts by workers of this process: the run of the handler, or the target's answer. The error is its kind. " +
+      "A process of its own (sluice worker, or those of up --processes) sends them by OTLP: it has no page.",
+    bounds: longSecondsBounds,
+  },
+  "sluice.accepted": {
+    kind: "total",
+    unit: "{request}",
+    labels: ["queue"],
+    meaning: "Requests ever accepted, by the store.",
+  },
+  "sluice.backlog": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue", "state"],
+    meaning: "Accepted requests without an outcome: waiting, scheduled or running.",
+  },
+  "sluice.backlog.size": {
+    kind: "gauge",
+    unit: "By",
+    labels: ["queue"],
+    meaning: "Bytes of the bodies in the backlog.",
+  },
+  "sluice.outcomes": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue", "state"],
+    meaning: "Requests that are done, dead or cancelled. A replay takes its request out of the dead ones.",
+  },
+  "sluice.oldest.age": {
+    kind: "gauge",
+    unit: "s",
+    labels: ["queue"],
+    meaning: "How long the longest waiting request has waited; 0 when none waits.",
+  },
+  "sluice.oldest.age.goal": {
+    kind: "gauge",
+    unit: "s",
+    labels: ["queue"],
+    meaning: "How long a request of the queue is to wait at most: maxWait of its scaling.",
+  },
+  "sluice.forecast.drain": {
+    kind: "gauge",
+    unit: "s",
+    labels: ["queue"],
+    meaning: "In how long the backlog will be empty at the present rates; 0 when it is, absent while it grows.",
+  },
+  "sluice.forecast.growth": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue"],
+    meaning: "By how many requests a minute the backlog grows at the present rates; 0 when it does not.",
+  },
+  "sluice.paused": {
+    kind: "gauge",
+    unit: "1",
+    labels: ["queue"],
+    meaning: "1 while deliveries of the queue are paused, else 0.",
+  },
+  "sluice.workers": {
+    kind: "gauge",
+    unit: "{worker}",
+    labels: ["queue"],
+    meaning: "Workers present for the queue, in all processes.",
+  },
+  "sluice.breaker.open": {
+    kind: "gauge",
+    unit: "1",
+    labels: ["queue"],
+    meaning: "1 while a worker of this process holds the queue's target for out, and delivers nothing; else 0.",
+  },
+  "sluice.duplicates.refused": {
+    kind: "counter",
+    unit: "{request}",
+    labels: ["queue", "kind"],
+    meaning:
+      "What came twice. repeat: an accepted key with the same body, answered with its receipt; key-reused: with another " +
+      "body, refused; outcome: a second outcome, or one of a claim that had moved on, refused.",
+  },
+  "sluice.audit.missing": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue"],
+    meaning:
+      "Accepted requests that no state accounts for, by the last audit that this process was asked for; absent before it.",
+  },
+  "sluice.audit.holds": {
+    kind: "gauge",
+    unit: "1",
+    labels: [],
+    meaning: "1 if the law held at the last audit that this process was asked for, 0 if not; absent before the first.",
+  },
+  "sluice.audit.age": {
+    kind: "gauge",
+    unit: "s",
+    labels: [],
+    meaning: "How long ago this process was asked for an audit last; absent before the first.",
+  },
+  "sluice.commit.batch": {
+    kind: "histogram",
+    unit: "{call}",
+    labels: ["kind"],
+    meaning:
+      "Calls that shared one commit of the store. The kind is accept or settle where each has its own, all where they share.",
+    bounds: batchBounds,
+  },
+  "sluice.commit.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: ["kind"],
+    meaning: "How long a commit of the store took, with all that it holds.",
+    bounds: commitSecondsBounds,
+  },
+  "sluice.autoscaler.decisions": {
+    kind: "counter",
+    unit: "{decision}",
+    labels: ["platform", "queue", "change"],
+    meaning: "Looks of the autoscaler in this process by what came of them: added, let-go or stay.",
+  },
+  "sluice.autoscaler.replicas": {
+    kind: "gauge",
+    unit: "{replica}",
+    labels: ["platform"],
+    meaning: "Replicas that the autoscaler in this process decided on last.",
+  },
+} as const satisfies Readonly<Record<string, Definition>>;
+
+export type MetricName = keyof typeof metrics;
+export type MetricDefinition = Definition;
+type NameOf<Kind extends Definition["kind"]> = {
+  [Name in MetricName]: (typeof metrics)[Name]["kind"] extends Kind ? Name : never;
+}[MetricName];
+export type CounterName = NameOf<"counter">;
+export type HistogramName = NameOf<"histogram">;
+export type GaugeName = NameOf<"gauge" | "total">;
+
+/** A value for each label of a metric. */
+export type LabelsOf<Name extends MetricName> = Readonly<Record<(typeof metrics)[Name]["labels"][number], string>>;
+
+export function definitionOf(name: MetricName): MetricDefinition {
+  return metrics[name];
+}
+
+/** The name on the page for Prometheus, by OpenTelemetry's rules: the unit in words, `_total` for what only rises. */
+export function prometheusName(name: MetricName): string {
+  const { kind, unit } = definitionOf(name);
+  const suffix = unit === "s" ? "_seconds" : unit === "By" ? "_bytes" : "";
+  const total = kind === "counter" || kind === "total" ? "_total" : "";
+  return `${name.replaceAll(".", "_")}${suffix}${total}`;
+}

@@ -1,0 +1,92 @@
+// Attempts at callbacks: the stored body is posted to the URL that its request named, signed anew for each attempt.
+import { Agent, request as httpRequest } from "undici";
+import { callbackOriginHeader, callbackUrlHeader, parseCallbackUrl } from "../core/callback.ts";
+import type { Clock } from "../core/clock.ts";
+import { SluiceError } from "../core/errors.ts";
+import type { Content, StoredRequest } from "../core/request.ts";
+import { webhookHeaders, type WebhookSecret } from "../core/webhook-signature.ts";
+import type { AttemptEnd, Runner } from "./runner.ts";
+import { readBounded, refused, unanswered } from "./target-runner.ts";
+
+export interface CallbackRunnerOptions {
+  /** Those that sign for a queue; none when it has lost them since. */
+  readonly secretsOf: (queue: string) => readonly WebhookSecret[];
+  /** To one receiver. */
+  readonly connectionsMax: number;
+  /** Of an answer; what is beyond is not read. */
+  readonly answerBytesMax: number;
+  readonly clock: Clock;
+}
+
+const connectTimeoutMs = 10_000;
+
+export function callbackRunner({ secretsOf, connectionsMax, answerBytesMax, clock }: CallbackRunnerOptions): Runner {
+  const agent = new Agent({
+    connections: connectionsMax,
+    pipelining: 1,
+    connect: { timeout: connectTimeoutMs },
+    // The queue's own timeout bounds the whole attempt.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  return {
+    async run({ request }, { signal }): Promise<AttemptEnd> {
+      const secrets = secretsOf(request.headers?.[callbackOriginHeader] ?? "");
+      if (secrets.length === 0) return failed("bad-config", "its queue has no secret any more that could sign it");
+      const url = urlOf(request);
+      if (url instanceof SluiceError) return failed(url.code, url.message, { isRetryable: false });
+      try {
+        // Redirects are not followed: an answer of 3xx is a refusal.
+        const answer = await httpRequest(url, {
+          dispatcher: agent,
+          method: "POST",
+          headers: headersOf(request, { secrets, clock }),
+          body: request.body,
+          signal,
+        });
+        const { statusCode, headers } = answer;
+        const bytes = await readBounded(answer.body, answerBytesMax);
+        if (statusCode >= 200 && statusCode <= 299) return { kind: "done", result: resultOf(statusCode) };
+        return ownFault(refused(statusCode, headers, bytes));
+      } catch (error) {
+        signal.throwIfAborted();
+        return ownFault(unanswered(error, url));
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+interface Signing {
+  readonly secrets: readonly WebhookSecret[];
+  readonly clock: Clock;
+}
+
+function headersOf({ id, contentType, body }: StoredRequest, { secrets, clock }: Signing): Record<string, string> {
+  const timestamp = Math.floor(clock.now() / 1_000);
+  return { "content-type": contentType, "user-agent": "Sluice", ...webhookHeaders({ id, timestamp, body }, secrets) };
+}
+
+function urlOf({ headers }: StoredRequest): URL | SluiceError {
+  try {
+    return parseCallbackUrl(headers?.[callbackUrlHeader] ?? "");
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+}
+
+/** Whatever the receiver said besides its status is of no use to anybody. */
+function resultOf(status: number): Content {
+  return { contentType: "application/json", bytes: Buffer.from(JSON.stringify({ status })) };
+}
+
+/** A receiver that is out says nothing of the others: no breaker minds it, and each attempt counts. */
+function ownFault(end: Extract<AttemptEnd, { kind: "failed" }>): AttemptEnd {
+  return { ...end, failure: { ...end.failure, isCounted: true }, blame: "request" };
+}
+
+function failed(code: string, message: string, { isRetryable = true } = {}): AttemptEnd {
+  const failure = { code, message, isRetryable, isCounted: true, retryAfterMs: undefined };
+  return { kind: "failed", failure, blame: "request" };
+}

@@ -1,0 +1,46 @@
+// Writes docs/reference/metrics.md from the table of the metrics: node scripts/metrics-page.ts
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import {
+  definitionOf,
+  metrics,
+  prometheusName,
+  type MetricDefinition,
+  type MetricName,
+} from "../packages/sluice/src/telemetry/metrics.ts";
+
+export const metricsPageFile = fileURLToPath(new URL("../docs/reference/metrics.md", import.meta.url));
+
+const head = `# Metrics
+
+<!-- Written by scripts/metrics-page.ts from packages/sluice/src/telemetry/metrics.ts. Change that table, not this page. -->
+
+A gateway shows them on \`GET /metrics\` for Prometheus. Every process, workers and autoscalers too, sends them by OTLP over
+HTTP where \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set: each minute, or as \`OTEL_METRIC_EXPORT_INTERVAL\` says in milliseconds.
+OpenTelemetry's other variables for the exporter and the resource hold as well; \`OTEL_SDK_DISABLED=true\` or
+\`OTEL_METRICS_EXPORTER=none\` sends nothing.
+
+A *counter* counts what this process did since it started. A *total* and a *gauge* of a queue are read from the store
+when somebody looks, at most once a second, so that every gateway of a cluster tells the same: take the \`max\` over
+gateways, not the \`sum\`. Labels are queues, states, route templates and codes, never an id, a key or anything that a
+client chose.
+
+Alert rules are in [deploy/prometheus/alerts.yaml](../../deploy/prometheus/alerts.yaml), a Grafana dashboard in
+[deploy/grafana/sluice.json](../../deploy/grafana/sluice.json).
+
+| OpenTelemetry | Prometheus | kind | unit | labels | meaning |
+|---|---|---|---|---|---|
+`;
+
+export function metricsPage(): string {
+  const names = Object.keys(metrics) as MetricName[];
+  return `${head}${names.map((name) => rowOf(name, definitionOf(name))).join("\n")}\n`;
+}
+
+function rowOf(name: MetricName, { kind, unit, labels, meaning }: MetricDefinition): string {
+  const code = (text: string): string => `\`${text}\``;
+  const cells = [code(name), code(prometheusName(name)), kind, code(unit), labels.map(code).join(", "), meaning];
+  return `| ${cells.join(" | ")} |`;
+}
+
+if (import.meta.main) writeFileSync(metricsPageFile, metricsPage());
