@@ -7,6 +7,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import {
+  findProgram,
   freePort,
   startChild,
   startPostgres,
@@ -114,6 +115,7 @@ class PageRun implements AsyncDisposable {
 
   /** Without npm in between: it hands no signal on to what it runs. */
   async #start(shown: string): Promise<void> {
+    if (shown.startsWith("python3 ")) findProgram({ program: "python3", debianPackage: "python3" });
     const command = `exec ${shown.trim().replace(/^npx /, "")}`;
     const child = await startChild({ command: "bash", args: ["-c", command], cwd: this.#folder, env: this.#env });
     this.#servers.push(child);
