@@ -1,6 +1,7 @@
 import { defineConfig } from "sluice";
 
 export default defineConfig({
+  targets: { allow: ["b"] }, // a Service of the cluster: its address is private
   queues: {
     orders: {
       target: "http://b:9000/process", // or handle(request) { … }

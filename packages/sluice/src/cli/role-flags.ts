@@ -63,6 +63,12 @@ export function addWorkFlags(command: Command): Command {
     .option("--target <url>", "with --queue: post each request to this URL")
     .option("--rate <rate>", "with --queue: attempts started at most, as 100000/h (default unlimited)")
     .option("--concurrency <n>", "with --queue: attempts that run at once (default 16)")
+    .addOption(
+      new Option(
+        "--target-allow <list>",
+        "private hosts or networks that may be called, as b,10.0.0.0/8 (or private)",
+      ).env("SLUICE_TARGET_ALLOW"),
+    )
     .option("--timeout <duration>", "with --queue: how long an attempt may take (default 30s)")
     .addOption(
       new Option("--grace <duration>", "how long a stop waits for what runs (default 25s)").env("SLUICE_GRACE"),
@@ -111,6 +117,11 @@ export function addLogFlags(command: Command): Command {
         .default("auto"),
     );
 }
+
+export const callbacksHelp = `
+Callbacks are signed with a secret: SLUICE_CALLBACK_SECRET, the file that SLUICE_CALLBACK_SECRET_FILE names, or "callbacks"
+and "callback" in the configuration. Without one, requests that name a URL are refused.
+`;
 
 export const serversHelp = `
 The servers, by flag, environment, or "cluster" in the file; a secret may also stand in the file that …_FILE names:

@@ -1,6 +1,8 @@
 // What a user may write in sluice.config.ts, and what it means once read.
+import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { WebhookSecret } from "../core/webhook-signature.ts";
+import type { AddressRule } from "../outbound/address-rule.ts";
 import type { Handler } from "../worker/handler.ts";
 
 /** The configuration file. Everything has a default but the queues. */
@@ -24,8 +26,22 @@ export interface SluiceConfig {
   readonly grace?: string;
   /** How callbacks are signed and made. */
   readonly callbacks?: CallbacksConfig;
+  /** Which addresses may be called, by targets and by callbacks. */
+  readonly targets?: TargetsConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
+}
+
+export interface TargetsConfig {
+  /** `["http", "https"]`. */
+  readonly schemes?: readonly ("http" | "https")[];
+  /** The hosts that may be called, as `"b.example"` or `"*.example"`; any unless set. */
+  readonly hosts?: readonly string[];
+  /**
+   * What may be called though its address is private: host names, addresses, networks as `"10.0.0.0/8"`, or `"private"` for
+   * all. A target that names `localhost` or an address itself needs no more words.
+   */
+  readonly allow?: readonly string[];
 }
 
 export interface ClusterConfig {
@@ -136,6 +152,8 @@ export interface Overrides {
   readonly rate?: string | undefined;
   readonly concurrency?: string | undefined;
   readonly timeout?: string | undefined;
+  /** With commas between. */
+  readonly targetAllow?: string | undefined;
   /** Of every queue. */
   readonly min?: string | undefined;
   readonly max?: string | undefined;
@@ -241,6 +259,8 @@ export interface CallbackSettings {
   /** For requests that name none. */
   readonly url: string | undefined;
   readonly secrets: readonly WebhookSecret[];
+  /** Why a URL may not be called, by what stands in it. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
 }
 
 export interface ScalingSettings {
@@ -256,5 +276,9 @@ export interface WorkedQueue extends QueueSettings {
 
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
-  | { readonly kind: "target"; readonly url: URL }
-  | { readonly kind: "callbacks"; readonly secretsOf: (queue: string) => readonly WebhookSecret[] };
+  | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule }
+  | {
+      readonly kind: "callbacks";
+      readonly secretsOf: (queue: string) => readonly WebhookSecret[];
+      readonly rule: AddressRule;
+    };

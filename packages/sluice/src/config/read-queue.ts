@@ -2,9 +2,11 @@
 import { callbackQueue } from "../core/callback.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { WebhookSecret } from "../core/webhook-signature.ts";
+import type { AddressOptions } from "../outbound/address-rule.ts";
 import type { QueueConfig, QueueSettings, RunSettings, WorkedQueue } from "./config.ts";
 import { readCallback } from "./read-callbacks.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
+import { readTarget } from "./read-target.ts";
 import { assertObject, wrong } from "./read-value.ts";
 
 const queueFields = [
@@ -28,11 +30,13 @@ const queueName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
+  readonly targets: AddressOptions;
   /** For every queue that has none of its own. */
   readonly callbackSecrets: readonly WebhookSecret[];
 }
 
-export function readQueue({ name, engine, callbackSecrets }: QueuePlace, queue: QueueConfig): QueueSettings {
+export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings {
+  const { name, targets, callbackSecrets } = place;
   const at = (field: string): string => `queues.${name}.${field}`;
   if (!queueName.test(name))
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
@@ -41,9 +45,9 @@ export function readQueue({ name, engine, callbackSecrets }: QueuePlace, queue: 
   return {
     ...readQueueFields(name, queue, at),
     schema: queue.schema,
-    isTransactional: readTransactional({ name, engine }, queue),
-    callback: readCallback(at("callback"), queue.callback, callbackSecrets),
-    run: runSettings(name, queue),
+    isTransactional: readTransactional(place, queue),
+    callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, targets }),
+    run: runSettings(place, queue),
   };
 }
 
@@ -54,17 +58,11 @@ export function workedQueue(queue: QueueSettings): WorkedQueue {
   return { ...queue, run };
 }
 
-function runSettings(name: string, { handle, target }: QueueConfig): RunSettings | undefined {
+function runSettings({ name, targets }: QueuePlace, { handle, target }: QueueConfig): RunSettings | undefined {
   if (handle === undefined && target === undefined) return undefined;
   if (typeof handle === "function" && target === undefined) return { kind: "handler", handle };
-  if (typeof target === "string" && handle === undefined) return { kind: "target", url: targetUrl(name, target) };
+  if (typeof target === "string" && handle === undefined) return readTarget(`queues.${name}.target`, target, targets);
   throw needsRun(name);
-}
-
-function targetUrl(name: string, target: string): URL {
-  const url = URL.canParse(target) ? new URL(target) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-  throw wrong(`queues.${name}.target`, "must be an http or https URL", target);
 }
 
 function needsRun(name: string): SluiceError {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
+import { refusalOfAddress } from "../outbound/address-rule.ts";
 import type { Overrides, QueueConfig, SluiceConfig } from "./config.ts";
 import {
   readAutoscaler,
@@ -136,7 +137,8 @@ describe("the queues", () => {
       const overrides = { queue: "orders" };
       refused(() => read(sources({ overrides })), /^queues\.orders needs one of handle/);
       const { queues } = read(sources({ overrides: { ...overrides, target: "http://b" } }));
-      assert.deepEqual(queues[0]?.run, { kind: "target", url: new URL("http://b") });
+      const run = queues[0]?.run;
+      assert.equal(run?.kind === "target" && run.url.href, "http://b/");
     });
   }
 
@@ -222,6 +224,45 @@ describe("the file of the API keys", () => {
   test("must be there when it is named", () => {
     const file = withQueue({ handle });
     refused(() => readUp(sources({ file, overrides: { keys: "/none" } })), /^keys must be a file that exists/);
+  });
+});
+
+describe("the addresses that may be called", () => {
+  const targetOf = (target: string, given: Given = {}) =>
+    readUp(sources({ ...given, file: { ...withQueue({ target }), ...given.file } })).queues[0]?.run;
+  const ruleOf = (target: string, given: Given = {}) => {
+    const run = targetOf(target, given);
+    assert.ok(run?.kind === "target");
+    return run.rule;
+  };
+
+  test("are those that a target itself is written with, and no other private ones", () => {
+    assert.equal(refusalOfAddress("127.0.0.1", "127.0.0.1", ruleOf("http://127.0.0.1:9000/process")), undefined);
+    assert.equal(refusalOfAddress("::1", "localhost", ruleOf("http://localhost:9000")), undefined);
+    assert.notEqual(refusalOfAddress("10.0.0.2", "10.0.0.2", ruleOf("http://10.0.0.1")), undefined);
+    assert.notEqual(refusalOfAddress("10.0.0.1", "b", ruleOf("http://b")), undefined);
+  });
+
+  test("are told by the file, and by the flag before it", () => {
+    const file = withQueue({ target: "http://b" }, { targets: { allow: ["c"] } });
+    assert.notEqual(refusalOfAddress("10.0.0.1", "b", ruleOf("http://b", { file })), undefined);
+    const overrides = { targetAllow: "b, 10.1.0.0/16" };
+    assert.equal(refusalOfAddress("10.0.0.1", "b", ruleOf("http://b", { file, overrides })), undefined);
+    assert.equal(refusalOfAddress("10.1.0.1", "d", ruleOf("http://d", { overrides })), undefined);
+  });
+
+  test("are refused at the start where the target's words are enough to tell", () => {
+    refused(
+      () => targetOf("http://169.254.169.254/latest"),
+      /^queues\.orders\.target: 169\.254\.169\.254 .*credentials/,
+    );
+    const hosts = { file: withQueue({ target: "http://c" }, { targets: { hosts: ["b"] } }) };
+    refused(() => targetOf("http://c", hosts), /^queues\.orders\.target: http:\/\/c .*targets\.hosts/);
+    const schemes = { file: withQueue({ target: "http://c" }, { targets: { schemes: ["https"] } }) };
+    refused(() => targetOf("http://c", schemes), /only https may be called/);
+    refused(() => targetOf("http://c", { overrides: { targetAllow: "10.0.0.0/99" } }), /^targets\.allow/);
+    const wrong = { allow: "b" } as unknown as NonNullable<SluiceConfig["targets"]>;
+    refused(() => readGateway(sources({ file: withQueue({}, { targets: wrong }) })), /^targets\.allow must be a list/);
   });
 });
 

@@ -22,6 +22,7 @@ import type {
 import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
+import { readTargets } from "./read-target.ts";
 import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
@@ -36,6 +37,7 @@ const fileFields = [
   "diskFreeMin",
   "grace",
   "callbacks",
+  "targets",
   "cluster",
 ];
 
@@ -138,11 +140,13 @@ function someQueues(sources: Sources, { engine, example }: QueueNeeds): Queues {
 
 function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"]): Queues {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
+  const targets = readTargets(file?.targets, overrides);
   const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
   const sources = { file: file?.callbacks, env };
   const callbackSecrets = readCallbackSecrets(sources);
-  const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, engine, callbackSecrets }, queue));
-  return { queues, callbacks: readCallbackQueue(sources, queues, callbackSecrets) };
+  const place = { engine, targets, callbackSecrets };
+  const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, ...place }, queue));
+  return { queues, callbacks: readCallbackQueue(sources, queues, { secretsForAll: callbackSecrets, targets }) };
 }
 
 /** The file's queues, and the one that the flags add or change. */

@@ -54,6 +54,7 @@ export const errorCodes = {
   "folder-owned": { consequence: "unavailable", status: 503, title: "The data folder has an owner already" },
   unreachable: { consequence: "unavailable", status: 502, title: "The server cannot be reached" },
   timeout: { consequence: "unavailable", status: 504, title: "The handler or target took too long" },
+  "address-refused": { consequence: "caller", status: 502, title: "The address may not be called" },
   "target-status": { consequence: "unavailable", status: 502, title: "The target answered with an error" },
   "result-too-large": { consequence: "caller", status: 502, title: "The result is over the limit" },
   "handler-threw": { consequence: "unavailable", status: 502, title: "The handler threw" },

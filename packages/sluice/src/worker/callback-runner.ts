@@ -1,16 +1,20 @@
 // Attempts at callbacks: the stored body is posted to the URL that its request named, signed anew for each attempt.
-import { Agent, request as httpRequest } from "undici";
+import { request as httpRequest } from "undici";
 import { callbackOriginHeader, callbackUrlHeader, parseCallbackUrl } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Content, StoredRequest } from "../core/request.ts";
 import { webhookHeaders, type WebhookSecret } from "../core/webhook-signature.ts";
+import type { AddressRule } from "../outbound/address-rule.ts";
+import { guardedAgent } from "../outbound/guarded-agent.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
 import { readBounded, refused, unanswered } from "./target-runner.ts";
 
 export interface CallbackRunnerOptions {
   /** Those that sign for a queue; none when it has lost them since. */
   readonly secretsOf: (queue: string) => readonly WebhookSecret[];
+  /** Where callbacks may go. */
+  readonly rule: AddressRule;
   /** To one receiver. */
   readonly connectionsMax: number;
   /** Of an answer; what is beyond is not read. */
@@ -18,17 +22,9 @@ export interface CallbackRunnerOptions {
   readonly clock: Clock;
 }
 
-const connectTimeoutMs = 10_000;
-
-export function callbackRunner({ secretsOf, connectionsMax, answerBytesMax, clock }: CallbackRunnerOptions): Runner {
-  const agent = new Agent({
-    connections: connectionsMax,
-    pipelining: 1,
-    connect: { timeout: connectTimeoutMs },
-    // The queue's own timeout bounds the whole attempt.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+export function callbackRunner(options: CallbackRunnerOptions): Runner {
+  const { secretsOf, rule, connectionsMax, answerBytesMax, clock } = options;
+  const agent = guardedAgent({ rule, connectionsMax });
   return {
     async run({ request }, { signal }): Promise<AttemptEnd> {
       const secrets = secretsOf(request.headers?.[callbackOriginHeader] ?? "");

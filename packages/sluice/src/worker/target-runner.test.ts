@@ -11,6 +11,7 @@ import { isFinal, type RequestStatus } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
+import { addressRule } from "../outbound/address-rule.ts";
 import { openLog } from "../telemetry/log.ts";
 import { parseRetryAfter, targetRunner } from "./target-runner.ts";
 import { openWorker, type Worker } from "./worker.ts";
@@ -46,12 +47,12 @@ async function listen(at: number): Promise<Server> {
   return server;
 }
 
-function work(attemptsMax = 10): Worker {
+function work(attemptsMax = 10, allow = ["127.0.0.1"]): Worker {
   const url = new URL(`http://127.0.0.1:${port}/process`);
   return openWorker({
     engine,
     queue,
-    runner: targetRunner({ url, connectionsMax: 4, resultBytesMax: 100 }),
+    runner: targetRunner({ url, rule: addressRule({ allow }), connectionsMax: 4, resultBytesMax: 100 }),
     concurrency: 4,
     ratePerHour: undefined,
     timeoutMs: 2_000,
@@ -150,6 +151,36 @@ describe("a target", () => {
     const { state, lastError } = await during(work(), () => finish("{}"));
     assert.equal(state, "dead");
     assert.equal(lastError?.code, "result-too-large");
+  });
+
+  it("whose address may not be called burns no attempts, says how to allow it, and is called once it is allowed", async () => {
+    let asked = 0;
+    answer = (_request, response) => {
+      asked += 1;
+      response.end("ok");
+    };
+    const result = await engine.accept([
+      { queue, key: undefined, contentType: "text/plain", headers: undefined, body: Buffer.from("1") },
+    ]);
+    assert.equal(result.kind, "accepted");
+    const { id } = result.receipts[0] as { id: RequestId };
+    const { promise: putBack, resolve } = Promise.withResolvers<void>();
+    const watch = engine.watch(id, (change) => {
+      if (change.kind === "state" && change.state === "waiting") resolve();
+    });
+    await during(work(1, []), () => putBack);
+    watch[Symbol.dispose]();
+    const before = await engine.read(id);
+    assert.equal(before?.attempts, 0);
+    assert.equal(before?.lastError?.code, "address-refused");
+    assert.match(before?.lastError?.message ?? "", /allow it with targets: \{ allow: \["127\.0\.0\.1"\] \}/);
+    assert.equal(asked, 0);
+    const { promise: done, resolve: end } = Promise.withResolvers<void>();
+    using _watch = engine.watch(id, (change) => {
+      if (change.kind === "state" && change.state === "done") end();
+    });
+    await during(work(1), () => done);
+    assert.equal(asked, 1);
   });
 
   it("that is out burns no attempts, and is served again when it is back", async () => {

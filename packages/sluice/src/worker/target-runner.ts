@@ -1,12 +1,15 @@
 // Attempts run by service B: the stored body is posted to its URL.
-import { Agent, request as httpRequest } from "undici";
+import { request as httpRequest } from "undici";
 import type { IncomingHttpHeaders } from "undici/types/header.js";
 import { messageOf } from "../core/errors.ts";
 import type { Content, Delivery } from "../core/request.ts";
+import type { AddressRule } from "../outbound/address-rule.ts";
+import { guardedAgent } from "../outbound/guarded-agent.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
 
 export interface TargetRunnerOptions {
   readonly url: URL;
+  readonly rule: AddressRule;
   readonly connectionsMax: number;
   readonly resultBytesMax: number;
 }
@@ -22,20 +25,12 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
+  "address-refused",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-const connectTimeoutMs = 10_000;
-
-export function targetRunner({ url, connectionsMax, resultBytesMax }: TargetRunnerOptions): Runner {
-  const agent = new Agent({
-    connections: connectionsMax,
-    pipelining: 1,
-    connect: { timeout: connectTimeoutMs },
-    // The queue's own timeout bounds the whole attempt.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
+export function targetRunner({ url, rule, connectionsMax, resultBytesMax }: TargetRunnerOptions): Runner {
+  const agent = guardedAgent({ rule, connectionsMax });
   return {
     async run(delivery, { signal }): Promise<AttemptEnd> {
       try {
@@ -115,11 +110,12 @@ function tooLarge(bytesMax: number): AttemptEnd {
 }
 
 export function unanswered(error: unknown, url: URL): Failed {
+  const code = codeOf(error) === "address-refused" ? "address-refused" : "unreachable";
   const isReached = !unreachableCodes.has(codeOf(error));
   const message = `${url.origin} ${isReached ? "broke off" : "cannot be reached"}: ${messageOf(error) || codeOf(error)}`;
   return {
     kind: "failed",
-    failure: { code: "unreachable", message, isRetryable: true, isCounted: isReached, retryAfterMs: undefined },
+    failure: { code, message, isRetryable: true, isCounted: isReached, retryAfterMs: undefined },
     blame: isReached ? "target" : "outage",
   };
 }

@@ -1,0 +1,55 @@
+// The one way to call a URL: its connections keep to the address rule. The address is judged as it is connected to, so a name
+// that leads elsewhere the next time it is looked up gains nothing. Redirects are not followed: an answer is an answer.
+import { lookup as lookUp } from "node:dns";
+import type { LookupFunction } from "node:net";
+import { Agent, buildConnector } from "undici";
+import { hostOf, refusalOfAddress, refusalOfUrl, type AddressRule } from "./address-rule.ts";
+
+export interface GuardedAgentOptions {
+  readonly rule: AddressRule;
+  /** To one host. */
+  readonly connectionsMax: number;
+  /** Instead of the system's. */
+  readonly lookup?: typeof lookUp;
+}
+
+const connectTimeoutMs = 10_000;
+
+/** A request over it throws the SluiceError `address-refused` when the rule does not let it go there. */
+export function guardedAgent({ rule, connectionsMax, lookup = lookUp }: GuardedAgentOptions): Agent {
+  const connect = buildConnector({ timeout: connectTimeoutMs, lookup: guardedLookup(rule, lookup) });
+  return new Agent({
+    connections: connectionsMax,
+    pipelining: 1,
+    connect(options, callback) {
+      // An address that stands in the URL itself is not looked up.
+      const refusal = refusalOfUrl(new URL(`${options.protocol}//${bracketed(options.hostname)}`), rule);
+      if (refusal === undefined) connect(options, callback);
+      else callback(refusal, null);
+    },
+    // Whoever calls bounds the whole of it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+}
+
+/** The connector is given IPv6 addresses without their brackets. */
+function bracketed(hostname: string): string {
+  return hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+}
+
+/** Leaves of a name's addresses those that may be called. */
+function guardedLookup(rule: AddressRule, lookup: typeof lookUp): LookupFunction {
+  return (name, options, callback) => {
+    lookup(name, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, "");
+      const host = hostOf(name);
+      const allowed = addresses.filter(({ address }) => refusalOfAddress(address, host, rule) === undefined);
+      const [first] = allowed;
+      if (first !== undefined)
+        return options.all === true ? callback(null, allowed) : callback(null, first.address, first.family);
+      const refusal = refusalOfAddress(addresses[0]?.address ?? "", host, rule);
+      callback(refusal ?? new Error(`${host} has no address`), "");
+    });
+  };
+}
