@@ -17,6 +17,7 @@ interface Layer {
 /** A file belongs to the longest name that its folder starts with. */
 const layers: Readonly<Record<string, Layer>> = {
   "packages/client/src": { ours: [], outside: [] },
+  "packages/dashboard/src": { ours: [], outside: ["preact", "preact/hooks", "uplot"], isClient: true },
   core: { ours: [], outside: ["node:crypto"] },
   telemetry: { ours: ["core"] },
   engine: { ours: ["core", "telemetry"] },
@@ -43,7 +44,7 @@ interface Import {
 
 /** Every forbidden import under `root`, one line each: the file, the import, the rule. */
 export function boundaryViolations(root: string): readonly string[] {
-  return globSync("packages/{sluice,client}/src/**/*.ts", { cwd: root })
+  return globSync("packages/{sluice,client,dashboard}/src/**/*.{ts,tsx}", { cwd: root })
     .filter((file) => !file.endsWith(".test.ts"))
     .toSorted()
     .flatMap((file) => violationsOf(file, readFileSync(path.join(root, file), "utf8")));

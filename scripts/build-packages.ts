@@ -19,6 +19,7 @@ export function buildPackages(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
   compile(folder);
   for (const name of packageNames) addRest(name, path.join(folder, name));
+  buildDashboard(path.join(folder, "sluice/dist/dashboard"));
   const bin = path.join(folder, "sluice/bin");
   cpSync(path.join(root, "packages/sluice/bin"), bin, { recursive: true });
   const command = path.join(bin, "sluice.js");
@@ -26,11 +27,21 @@ export function buildPackages(folder: string): void {
 }
 
 function compile(folder: string): void {
-  const tsc = path.join(root, "node_modules/.bin/tsc");
-  const args = ["-p", "tsconfig.build.json", "--outDir", folder];
-  const { status, error } = spawnSync(tsc, args, { cwd: root, stdio: "inherit" });
+  program("tsc", ["-p", "tsconfig.build.json", "--outDir", folder]);
+}
+
+/** The page goes where the gateway looks for it: "imports" of the manifest. */
+function buildDashboard(folder: string): void {
+  program("vite", ["build", "packages/dashboard", "--outDir", folder, "--emptyOutDir", "--logLevel", "warn"]);
+}
+
+function program(name: string, args: readonly string[]): void {
+  const { status, error } = spawnSync(path.join(root, "node_modules/.bin", name), args, {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (error) throw error;
-  if (status !== 0) throw new Error(`tsc ended with ${String(status)}`);
+  if (status !== 0) throw new Error(`${name} ended with ${String(status)}`);
 }
 
 /** What belongs to a package beside its code. */

@@ -70,6 +70,9 @@ test("packed and installed into an empty folder, both packages run and have thei
   const [, url = ""] = await server.line(/^Sluice listens on (http:\S+)/);
   const { stdout } = await run(process.execPath, ["consumer.ts", url], { cwd: home });
   assert.equal(stdout, 'done {"double":42}\n');
+  const page = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+  const [script = "no script"] = /\/assets\/[\w-]+\.js/.exec(page) ?? [];
+  assert.equal((await fetch(url + script)).status, 200, page);
   server.kill("SIGTERM");
   assert.deepEqual(await server.exited, { code: 0, signal: null });
 });

@@ -101,7 +101,9 @@ const configSections: Readonly<Record<string, string>> = {
   SluiceConfig: "The file",
   QueueConfig: "A queue",
   RetryConfig: "Its `retry`",
+  CallbackConfig: "Its `callback`",
   ScalingConfig: "Its `scaling`",
+  CallbacksConfig: "`callbacks`",
   ClusterConfig: "`cluster`",
 };
 

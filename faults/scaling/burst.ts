@@ -39,6 +39,7 @@ export async function playBurst({ open, isFull, isKilled, rerunsMax }: BurstOpti
   const slowest = Math.min(ideal, ...decisions.flatMap(({ perReplicaPerHour }) => perReplicaPerHour ?? []));
   // On a loaded machine each finishes less: the planner is asked again, with what was measured.
   const plannedMost = Math.max(planned, await plannedReplicas(shape, slowest));
+  const atMeasured = plannedMost === planned ? "" : ` (${plannedMost} at the rate measured)`;
   const reached = Math.max(0, ...decisions.map(({ to }) => to));
   return {
     trials: shape.requests,
@@ -56,7 +57,7 @@ export async function playBurst({ open, isFull, isKilled, rerunsMax }: BurstOpti
       ...(fleet.hasLeader ? decidedWithoutLead(told) : []).map(strayText),
     ],
     notes: [
-      `planned ${planned}, reached ${reached}; all done after ${seconds(course.doneMs)}, back at ${scaling.min} after ${seconds(course.backMs)}`,
+      `planned ${planned}${atMeasured}, reached ${reached}; all done after ${seconds(course.doneMs)}, back at ${scaling.min} after ${seconds(course.backMs)}`,
       `one replica finished at least ${count(slowest)}/h, of ${count(ideal)}`,
     ],
   };

@@ -1,5 +1,5 @@
 // What must hold at the end of a history, when everything has come to rest.
-import type { AuditReport } from "../../packages/sluice/src/engine/engine.ts";
+import type { AuditReport } from "../../packages/sluice/src/engine/audit.ts";
 import type { Clients, Sent } from "./clients.ts";
 import type { OutcomeRow } from "./ledger/tables.ts";
 import { crashesMax } from "./member.ts";

@@ -30,5 +30,6 @@ for root in base servers; do
   tar --numeric-owner -C "$building/$root" -cf "$building/done/$root.tar" .
 done
 chmod 755 "$building/done"
+rm -rf "$folder.partial"
 mv "$building/done" "$folder.partial" # maybe from another file system
 mv -T "$folder.partial" "$folder"

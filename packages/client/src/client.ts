@@ -32,6 +32,7 @@ import type {
 
 interface Post extends CallOptions {
   readonly contentType?: string;
+  readonly callback?: string | undefined;
   readonly body?: string;
   readonly isRepeatable: boolean;
 }
@@ -89,12 +90,15 @@ export class SluiceClient {
     items: AsyncIterable<Item> | Iterable<Item>,
     options: SubmitManyOptions = {},
   ): AsyncGenerator<ItemReceipt, void, undefined> {
-    const { batchSize = 500, batchBytesMax = 1024 ** 2, underWayMax = 4, signal } = options;
+    const { batchSize = 500, batchBytesMax = 1024 ** 2, underWayMax = 4, callback, signal } = options;
     return submitBatches<Item>({
       batches: batchesOf(items, { sizeMax: batchSize, bytesMax: batchBytesMax }),
       underWayMax,
       send: (batch, ended) =>
-        this.#submitBatch(queue, batch, signal === undefined ? ended : AbortSignal.any([signal, ended])),
+        this.#submitBatch(queue, batch, {
+          callback,
+          signal: signal === undefined ? ended : AbortSignal.any([signal, ended]),
+        }),
     });
   }
 
@@ -200,14 +204,20 @@ export class SluiceClient {
     return this.#post<WireQueue>(`${queuePath(queue)}/resume`, { isRepeatable: true, signal });
   }
 
-  async #submitBatch(queue: string, batch: Batch<unknown>, signal: AbortSignal): Promise<readonly WireBatchReceipt[]> {
-    const body = batch.ndjson;
-    const call = { contentType: "application/x-ndjson", body, isRepeatable: true, signal };
+  async #submitBatch(
+    queue: string,
+    { ndjson: body }: Batch<unknown>,
+    options: Pick<Post, "callback" | "signal">,
+  ): Promise<readonly WireBatchReceipt[]> {
+    const call = { contentType: "application/x-ndjson", body, isRepeatable: true, ...options };
     return (await this.#post<WireBatchAnswer>(`${queuePath(queue)}/batches`, call)).receipts;
   }
 
-  async #post<Answered>(path: string, { contentType, ...call }: Post): Promise<Answered> {
-    const headers: Record<string, string> = contentType === undefined ? {} : { "content-type": contentType };
+  async #post<Answered>(path: string, { contentType, callback, ...call }: Post): Promise<Answered> {
+    const headers: Record<string, string> = {
+      ...(contentType !== undefined && { "content-type": contentType }),
+      ...(callback !== undefined && { "sluice-callback": callback }),
+    };
     return jsonOf(await this.#transport.call({ method: "POST", path, headers, ...call })) as Answered;
   }
 

@@ -46,6 +46,8 @@ export interface SubmitManyOptions extends CallOptions {
   readonly batchSize?: number | undefined;
   /** Bytes in a batch at the most, by default 1 MiB. */
   readonly batchBytesMax?: number | undefined;
+  /** The URL that is told of the outcomes of items that name none; the queue's own unless given. */
+  readonly callback?: string | undefined;
   /** Batches under way at once, by default 4. */
   readonly underWayMax?: number | undefined;
 }

@@ -126,6 +126,8 @@ export interface WireQueue {
   readonly backlogBytes: number;
   readonly oldestWaitingAt: string | null;
   readonly workers: number;
+  /** Of the workers, those that claim nothing because their target is out. */
+  readonly breakersOpen: number;
   /** The queue's set rate; null when it has none. */
   readonly ratePerHour: number | null;
   readonly counts: WireCounts;
@@ -186,6 +188,68 @@ export interface WireAudit {
   /** At most a hundred of each kind for each queue. */
   readonly findings: readonly WireFinding[];
 }
+
+/** An attempt that failed and was tried again. */
+export interface WireFailedAttempt {
+  /** From 1; since the last replay. */
+  readonly attempt: number;
+  readonly at: string;
+  readonly error: WireFailure;
+}
+
+export interface WireAttempts {
+  /** The first one first; at most the last thousand. */
+  readonly failures: readonly WireFailedAttempt[];
+}
+
+/** The dead requests of a queue that have one error. */
+export interface WireDeadGroup {
+  /** The code: a bulk replay takes it. */
+  readonly error: string;
+  readonly count: number;
+  readonly newest: { readonly id: string; readonly message: string; readonly at: string };
+}
+
+export interface WireDeadGroups {
+  /** The largest first, at most a hundred; of the newest 100,000 dead requests. */
+  readonly groups: readonly WireDeadGroup[];
+}
+
+/** The data of `event: overview` on the overview's event stream, about once a second. */
+export interface WireOverviewEvent {
+  readonly at: string;
+  readonly version: string;
+  readonly ready: boolean;
+  readonly problems: readonly WireFailure[];
+  readonly queues: readonly WireQueue[];
+}
+
+/** The data of `event: history`: what was seen of each queue while somebody looked, the oldest first. */
+export interface WireHistoryEvent {
+  readonly queues: readonly WireQueueHistory[];
+}
+
+export interface WireQueueHistory {
+  readonly queue: string;
+  /** Milliseconds since 1970. */
+  readonly at: readonly number[];
+  readonly backlog: readonly number[];
+  /** Per hour, over the last minute. */
+  readonly accepted: readonly number[];
+  readonly finished: readonly number[];
+}
+
+/** The data of `event: audit`: what the last audit said. */
+export interface WireAuditEvent {
+  readonly at: string;
+  readonly holds: boolean;
+  readonly queues: readonly { readonly queue: string; readonly accepted: number; readonly missing: number }[];
+  /** How many; `GET /v1/audit` names them. */
+  readonly findings: number;
+}
+
+/** The data of `event: unreadable`: the queues could not be read. */
+export type WireUnreadableEvent = WireFailure;
 
 export interface WireHealing {
   /** Requests that the broker was told of again. */

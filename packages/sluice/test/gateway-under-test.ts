@@ -21,6 +21,7 @@ export interface TestOptions {
   readonly backlogMax?: number;
   readonly diskFreeMin?: number;
   readonly schema?: object;
+  readonly dashboardFolder?: string;
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
   readonly tls?: TlsFiles;
@@ -59,6 +60,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     backlogMax = 100_000,
     diskFreeMin = 0,
     schema,
+    dashboardFolder,
     keys,
     tls,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
@@ -87,6 +89,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       log,
       meter: new Meter(),
       version: "1.2.3",
+      dashboardFolder,
     });
     const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
     const secrets = made?.map(({ secret }) => secret) ?? [];

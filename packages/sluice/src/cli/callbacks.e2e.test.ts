@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createClient, verifyCallback, type WireAudit, type WireCallback, type WireQueue } from "@sluice/client";
 import { startSluice, temporaryFolder, type Sluice } from "@sluice/testing";
+import { runSluice } from "../../test/run-sluice.ts";
 import { Receiver, type Post } from "../../test/receiver.ts";
 
 const entry = JSON.stringify(new URL("../index.ts", import.meta.url).href);
@@ -25,7 +26,7 @@ const handle = (request) => {
 };
 
 export default defineConfig({
-  targets: { allow: ["127.0.0.1"] }, // where the receiver is
+  targets: { allow: ["127.0.0.1"] },
   callbacks: { timeout: "300ms", retry: { attempts: 6, backoff: "5ms", backoffMax: "20ms" } },
   queues: {
     orders: { handle },
@@ -40,10 +41,18 @@ interface Rig extends AsyncDisposable {
   start(env?: Readonly<Record<string, string>>): Promise<Sluice>;
 }
 
-async function openRig(): Promise<Rig> {
+/** Where no private address may be called. */
+const shut = `
+export default {
+  callbacks: { retry: { attempts: 2, backoff: "5ms" } },
+  queues: { orders: { handle: () => "done" } },
+};
+`;
+
+async function openRig(configOf: (auditUrl: string) => string = config): Promise<Rig> {
   const [folder, receiver] = await Promise.all([temporaryFolder(), Receiver.open()]);
   const configFile = join(folder.path, "sluice.config.ts");
-  await writeFile(configFile, config(receiver.url("/audit")));
+  await writeFile(configFile, configOf(receiver.url("/audit")));
   const started: Sluice[] = [];
   return {
     receiver,
@@ -186,6 +195,50 @@ test(
   },
 );
 
+test(
+  "client and command name a callback, for one request, for a batch and for a line of it",
+  { timeout: 60_000 },
+  async () => {
+    await using rig = await openRig();
+    const sluice = await rig.start();
+    const told = rig.receiver.url("/told");
+    const line = rig.receiver.url("/line");
+    const items = [
+      { key: "a", body: 1 },
+      { key: "b", body: Uint8Array.of(2), callback: line },
+    ];
+    for await (const _ of createClient({ url: sluice.url }).submitMany("orders", items, { callback: told }));
+    const args = ["send", "--queue", "orders", "--callback", told];
+    const { exitCode, stderr } = await runSluice({ args: [...args, "--key", "c"], url: sluice.url, input: "3" });
+    assert.equal(exitCode, 0, stderr);
+    const ndjson = `{"key":"d","body":4}\n{"key":"e","callback":${JSON.stringify(line)},"body":5}`;
+    await runSluice({ args: [...args, "--ndjson"], url: sluice.url, input: ndjson });
+    const keysOf = async (path: string, count: number): Promise<readonly (string | null)[]> => {
+      const posts = await rig.receiver.received(path, count);
+      const keys = await Promise.all(posts.map(async (post) => (await verified(post)).data.key));
+      return keys.toSorted((a, b) => String(a).localeCompare(String(b)));
+    };
+    assert.deepEqual(await keysOf("/told", 3), ["a", "c", "d"]);
+    assert.deepEqual(await keysOf("/line", 2), ["b", "e"]);
+  },
+);
+
+test(
+  "a name that leads to a private address is never called, and its callback ends dead",
+  { timeout: 60_000 },
+  async () => {
+    await using rig = await openRig(() => shut);
+    const sluice = await rig.start();
+    const client = createClient({ url: sluice.url });
+    const callback = rig.receiver.url("/inside").replace("127.0.0.1", "localhost");
+    await client.submit("orders", "1", { callback });
+    await settled(sluice, { dead: 1 });
+    const [request] = (await client.list({ queue: callbackQueue, state: "dead" })).requests;
+    assert.deepEqual([request?.lastError?.code, request?.attempts], ["address-refused", 2]);
+    assert.deepEqual(rig.receiver.posts, []);
+  },
+);
+
 test("while a secret is changed, either verifies", { timeout: 60_000 }, async () => {
   await using rig = await openRig();
   const sluice = await rig.start({ SLUICE_CALLBACK_SECRET: `${newSecret} ${secret}` });
@@ -222,6 +275,9 @@ test(
       assert.deepEqual(await post("orders/batches", '{"body":1}', { "sluice-callback": url }), [400, "bad-callback"]);
       const line = JSON.stringify({ callback: url, body: 1 });
       assert.deepEqual(await post("orders/batches", line), [400, "bad-callback"]);
+    }
+    for (const url of ["http://10.0.0.1/", "http://169.254.169.254/latest", "http://[::1]/", "http://2130706434/"]) {
+      assert.deepEqual(await post("orders/requests", "1", { "sluice-callback": url }), [400, "bad-callback"]);
     }
     assert.deepEqual(await post("orders/batches", '{"callback":7,"body":1}'), [400, "bad-callback"]);
     // Whoever could send here would have Sluice sign whatever he likes, and post it anywhere.
@@ -260,10 +316,13 @@ for (const [when, { at, posts: count }] of Object.entries(kills)) {
     assert.equal((await doomed.exited).signal, "SIGKILL");
     const sluice = await rig.start();
     const posts = await rig.receiver.received("/told", count);
-    await settled(sluice, { done: 1 });
-    assert.equal(rig.receiver.posts.length, count);
+    // Once a later one is told of, the relay has been past the first one.
+    await createClient({ url: sluice.url }).submit("orders", "2", { callback: rig.receiver.url("/after") });
+    await rig.receiver.received("/after", 1);
+    await settled(sluice, { done: 2 });
+    assert.equal(rig.receiver.postsTo("/told").length, count);
     assert.equal(new Set(posts.map((post) => post.id)).size, 1);
     for (const post of posts) assert.equal((await verified(post)).data.id, id);
-    assert.equal((await countsOf(sluice, callbackQueue)).accepted, 1);
+    assert.equal((await countsOf(sluice, callbackQueue)).accepted, 2);
   });
 }

@@ -10,6 +10,7 @@ import {
   addRetentionFlag,
   addServersFlags,
   addWaitForServersFlag,
+  callbacksHelp,
   serversHelp,
   type MemberOptions,
 } from "./role-flags.ts";
@@ -35,7 +36,7 @@ export function registerGateway(program: Command): void {
   addReplicasFlag(command);
   addWaitForServersFlag(command);
   addRetentionFlag(command);
-  addLogFlags(command).addHelpText("after", afterHelp).action(gateway);
+  addLogFlags(command).addHelpText("after", afterHelp).addHelpText("after", callbacksHelp).action(gateway);
 }
 
 function gateway(options: MemberOptions): Promise<void> {

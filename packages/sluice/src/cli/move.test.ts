@@ -20,7 +20,8 @@ import {
 import { pino } from "pino";
 import type { NewRequest, RequestStatus, State } from "../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../core/request-id.ts";
-import type { AuditReport, Engine } from "../engine/engine.ts";
+import type { AuditReport } from "../engine/audit.ts";
+import type { Engine } from "../engine/engine.ts";
 import { auditLedger } from "../engines/cluster/audit.ts";
 import { Connection } from "../engines/cluster/database.ts";
 import { migrateCluster } from "../engines/cluster/migrate.ts";

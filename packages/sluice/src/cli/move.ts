@@ -4,7 +4,7 @@ import type { Overrides } from "../config/config.ts";
 import { readServers } from "../config/read-servers.ts";
 import { SluiceError } from "../core/errors.ts";
 import { states, type State } from "../core/request.ts";
-import type { QueueAudit } from "../engine/engine.ts";
+import type { QueueAudit } from "../engine/audit.ts";
 import type { ComparedRequest } from "../engine/moved.ts";
 import type { MoveIn } from "../engines/cluster/move-in.ts";
 import type { MoveOut } from "../engines/embedded/move-out.ts";

@@ -12,6 +12,7 @@ const queue = {
   backlogBytes: 5,
   oldestWaitingAt: null,
   workers: 2,
+  breakersOpen: 0,
   ratePerHour: null,
   counts: { waiting: 1_100, scheduled: 60, running: 40, done: 10_797, dead: 3, cancelled: 0 },
   rates: { accepted: rates, finished: { ...rates, m1: 100_000 } },

@@ -99,7 +99,7 @@ test(
       "--report",
       report,
     ];
-    const kill = ["--kill", `server=kill -9 $(cat ${deployment.pidFile})`, "--kills", "3"];
+    const kill = ["--kill", `server=until kill -9 $(cat ${deployment.pidFile}); do sleep 0.05; done`, "--kills", "3"];
     const ended = await rehearsal(deployment, ...day, ...kill);
     const view = viewOf(ended);
     assert.deepEqual([ended.exitCode, view.ok, view.violations], [0, true, []], ended.stdout + ended.stderr);
@@ -129,7 +129,12 @@ test("a request that the store lost is found: exit 1, with its id", { timeout: 6
   };
   await using deployment = await deploy({ config: echoConfig("20/s"), whileDown: loseOne });
   const day = ["--profile", "600/h for 10m", "--speed", "200x", "--requests", "100", "--patience", "5s"];
-  const ended = await rehearsal(deployment, ...day, "--kill", `server=kill -9 $(cat ${deployment.pidFile})`);
+  const ended = await rehearsal(
+    deployment,
+    ...day,
+    "--kill",
+    `server=until kill -9 $(cat ${deployment.pidFile}); do sleep 0.05; done`,
+  );
   assert.ok(lostSeq !== undefined);
   const view = viewOf(ended);
   assert.equal(ended.exitCode, 1, ended.stdout + ended.stderr);

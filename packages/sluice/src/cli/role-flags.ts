@@ -126,6 +126,11 @@ export function addLogFlags(command: Command): Command {
     );
 }
 
+export const callbacksHelp = `
+Callbacks are signed with a secret: SLUICE_CALLBACK_SECRET, the file that SLUICE_CALLBACK_SECRET_FILE names, or "callbacks"
+and "callback" in the configuration. Without one, requests that name a URL are refused.
+`;
+
 export const serversHelp = `
 The servers, by flag, environment, or "cluster" in the file; a secret may also stand in the file that …_FILE names:
   DATABASE_URL=postgres://user:password@host:5432/database

@@ -70,7 +70,7 @@ async function readJson<T>(url: string): Promise<T> {
 /** The processes that have told that they work, by their names. */
 function startedPids({ output }: Child, role: string): readonly number[] {
   const started = new RegExp(
-    `"name":"${role} (\\d+) on [^"]+","role":"${role}".*"queues":\\["pids","notes"\\],"msg":"started"`,
+    `"name":"${role} (\\d+) on [^"]+","role":"${role}".*"queues":\\["pids","notes"\\](?:,"access":"open")?,"msg":"started"`,
     "g",
   );
   return [...output().matchAll(started)].map(([, pid]) => Number(pid));

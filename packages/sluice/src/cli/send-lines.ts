@@ -52,7 +52,7 @@ async function sendAll({ input, source, options, tally, signal }: Work): Promise
   }
   try {
     using _progress = showProgress(() => tally);
-    for await (const receipt of client.submitMany(options.queue, items(), { signal })) {
+    for await (const receipt of client.submitMany(options.queue, items(), { callback: options.callback, signal })) {
       tally.add(receipt);
       if (options.json) await printSlowly(`${JSON.stringify(receipt)}\n`);
     }

@@ -11,6 +11,7 @@ export interface SendOptions extends ServerOptions {
   readonly queue: string;
   readonly key?: string;
   readonly contentType?: string;
+  readonly callback?: string;
   readonly ndjson?: true;
   readonly rawLines?: true;
   readonly wait?: true | number;
@@ -24,7 +25,7 @@ extension; where that says nothing it is JSON if it parses as JSON.
 Many requests: a file that ends in .ndjson or .jsonl, or --ndjson, has one request on each line:
   {"key": "order-7", "body": {"sku": 7}}
   {"body": {"sku": 8}}
-  {"bodyBase64": "/w==", "contentType": "application/octet-stream"}
+  {"bodyBase64": "/w==", "contentType": "application/octet-stream", "callback": "https://front.example/told"}
 With --raw-lines each line is itself a JSON body.
 
 Nothing is accepted twice when the same command runs again after an interruption: a line without a key gets
@@ -48,6 +49,7 @@ export function registerSend(program: Command): void {
     .requiredOption("-q, --queue <name>", "the queue to send to")
     .option("-k, --key <key>", "the Idempotency-Key; of many requests: the name of the run (see below)")
     .option("-t, --content-type <type>", "the body's type")
+    .option("--callback <url>", "post the outcome to this URL; of many requests: where their line names none")
     .option("--ndjson", "each line is a request with its key and body")
     .option("--raw-lines", "each line is a JSON body")
     .option(
@@ -79,12 +81,12 @@ function isMany({ extension }: Input, { ndjson, rawLines }: SendOptions): boolea
 }
 
 async function sendOne(input: Input, options: SendOptions, signal: AbortSignal): Promise<void> {
-  const { queue, key, wait, json } = options;
+  const { queue, key, callback, wait, json } = options;
   const client = clientOf(options, { retryForMs: options.retryFor });
   const body = await readWhole(input);
   signal.throwIfAborted();
   const contentType = options.contentType ?? guessContentType(input.extension, body);
-  const submitted = await client.submit(queue, body, { key, contentType, signal });
+  const submitted = await client.submit(queue, body, { key, contentType, callback, signal });
   if (wait === undefined) {
     if (json) printJson({ ...submitted.receipt, key: submitted.key, replayed: submitted.replayed });
     else printLine(submitted.id);

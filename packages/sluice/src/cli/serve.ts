@@ -1,5 +1,6 @@
 // Starts the parts of one process on an engine, and takes them down in the order that loses nothing.
 import { hostname } from "node:os";
+import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
 import { CallbackRelay } from "../callbacks/relay.ts";
@@ -10,11 +11,11 @@ import { KeyRing } from "../gateway/access/key-ring.ts";
 import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
-import { openExport } from "../telemetry/export.ts";
+import { openExport, type Export } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
-import { workerOf } from "./worker-of.ts";
+import { tracingBy, workerOf, type Tracing } from "./worker-of.ts";
 
 export interface Parts {
   readonly role: "up" | "gateway" | "worker";
@@ -51,14 +52,14 @@ export interface Server {
 
 export async function serve(parts: Parts): Promise<Server> {
   const { role, intake, work, openWork, callbacks, data, log, meter } = parts;
-  const engine = measured(parts.engine, meter);
+  let engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
   const instance = `${role} ${process.pid} on ${hostname()}`;
   let gateway: Gateway | undefined;
   let workers: Worker[] = [];
   let keys: KeyRing | undefined;
   let relay: CallbackRelay | undefined;
-  let telemetry: AsyncDisposable | undefined;
+  let telemetry: Export | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
     await relay?.close();
@@ -71,14 +72,16 @@ export async function serve(parts: Parts): Promise<Server> {
   };
   try {
     telemetry = await openExport({ meter, instance, version: manifest.version, env: process.env, log });
+    const tracing = await tracingBy(telemetry.tracer);
+    if (tracing !== undefined) engine = await tracedBy(tracing, engine);
     keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
     gateway = intake && (await gatewayOf({ ...parts, engine }, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
-      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter }));
+      : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter, tracing }));
     if (callbacks !== undefined) {
       const { queue, leadership } = callbacks;
-      workers.push(workerOf(queue, { engine, log, meter }));
+      workers.push(workerOf(queue, { engine, log, meter, tracing }));
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
     const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
@@ -100,6 +103,11 @@ export async function serve(parts: Parts): Promise<Server> {
   }
 }
 
+async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
+  const { traced } = await import("../engine/traced.ts");
+  return traced(engine, tracer);
+}
+
 function isPortTaken(error: unknown): error is TakenPort {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
@@ -119,6 +127,7 @@ function gatewayOf(
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
-  const version = manifest.version;
-  return openGateway({ engine, keys, tls, queues, limits, clock: engine.clock, log, meter, version });
+  const { version } = manifest;
+  const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
+  return openGateway({ engine, keys, tls, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
 }

@@ -13,6 +13,7 @@ import {
   addLogFlags,
   addRetentionFlag,
   addWorkFlags,
+  callbacksHelp,
   openRoleLog,
   sourcesOf,
   type RoleOptions,
@@ -60,7 +61,7 @@ export function registerUp(program: Command): void {
       "SLUICE_DISK_FREE_MIN",
     ),
   );
-  addLogFlags(command).addHelpText("after", afterHelp).action(up);
+  addLogFlags(command).addHelpText("after", afterHelp).addHelpText("after", callbacksHelp).action(up);
 }
 
 async function up({ processes: range, ...options }: UpOptions): Promise<void> {

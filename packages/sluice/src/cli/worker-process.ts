@@ -13,7 +13,7 @@ import type { Answer } from "../worker/remote/wire.ts";
 import { RemoteEngine } from "../worker/remote/remote-engine.ts";
 import { exitCodes } from "./failure.ts";
 import { catchInterrupts } from "./interrupt.ts";
-import { workerOf } from "./worker-of.ts";
+import { tracingBy, workerOf } from "./worker-of.ts";
 import { processFds } from "./worker-process-mark.ts";
 
 /** Works until it is asked to go; what it runs then may finish within the grace, the rest is handed back. */
@@ -36,7 +36,8 @@ export async function runWorkerProcess({ queues, graceMs }: UpSettings, log: Log
     env: process.env,
     log,
   });
-  const workers = queues.map((queue) => workerOf(queue, { engine, log, meter }));
+  const tracing = await tracingBy(telemetry.tracer);
+  const workers = queues.map((queue) => workerOf(queue, { engine, log, meter, tracing }));
   if (!interrupts.stop.aborted) await once(interrupts.stop, "abort");
   await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
   await telemetry[Symbol.asyncDispose]();

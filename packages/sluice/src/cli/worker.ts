@@ -10,6 +10,7 @@ import {
   addServersFlags,
   addWaitForServersFlag,
   addWorkFlags,
+  callbacksHelp,
   serversHelp,
   type MemberOptions,
 } from "./role-flags.ts";
@@ -32,7 +33,7 @@ export function registerWorker(program: Command): void {
   addReplicasFlag(command);
   addWaitForServersFlag(command);
   addRetentionFlag(command);
-  addLogFlags(command).addHelpText("after", afterHelp).action(worker);
+  addLogFlags(command).addHelpText("after", afterHelp).addHelpText("after", callbacksHelp).action(worker);
 }
 
 function worker(options: MemberOptions): Promise<void> {

@@ -1,6 +1,7 @@
 // What a user may write in sluice.config.ts, and what it means once read.
+import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
-import type { WebhookSecret } from "../core/webhook-signature.ts";
+import type { SecretsOf, WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
 import type { Handler } from "../worker/handler.ts";
 
@@ -29,10 +30,10 @@ export interface SluiceConfig {
   readonly diskFreeMin?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
-  /** Which addresses may be called, as targets and for callbacks. */
-  readonly targets?: TargetsConfig;
   /** How callbacks are signed and made. */
   readonly callbacks?: CallbacksConfig;
+  /** Which addresses may be called, by targets and by callbacks. */
+  readonly targets?: TargetsConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
 }
@@ -275,6 +276,8 @@ export interface CallbackSettings {
   /** For requests that name none. */
   readonly url: string | undefined;
   readonly secrets: readonly WebhookSecret[];
+  /** Why a URL may not be called, by what stands in it. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
 }
 
 export interface ScalingSettings {
@@ -291,8 +294,4 @@ export interface WorkedQueue extends QueueSettings {
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
   | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule }
-  | {
-      readonly kind: "callbacks";
-      readonly secretsOf: (queue: string) => readonly WebhookSecret[];
-      readonly rule: AddressRule;
-    };
+  | { readonly kind: "callbacks"; readonly secretsOf: SecretsOf; readonly rule: AddressRule };

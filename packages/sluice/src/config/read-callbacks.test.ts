@@ -104,6 +104,7 @@ test("what is wrong is named with its place and its rule, and no secret is shown
     orders({ url: "front/told", secret: own }),
     /^queues\.orders\.callback\.url: a callback is an http or https URL/,
   );
+  wrong(orders({ url: "http://10.0.0.7/told", secret: own }), /^queues\.orders\.callback\.url: 10\.0\.0\.7 .*allow it/);
   wrong(orders({ url, secret: "hunter2" }), /^queues\.orders\.callback\.secret: a callback's secret is whsec_ and the/);
   wrong(orders({ url, secret: "whsec_c2hvcnQ=" }), /^queues\.orders\.callback\.secret: .*24 to 64 random bytes/);
   wrong(orders({ url, secret: [] }), /^queues\.orders\.callback\.secret is a secret or a list of secrets/);

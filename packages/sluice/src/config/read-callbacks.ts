@@ -2,7 +2,7 @@
 import { callbackQueue, parseCallbackUrl } from "../core/callback.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import { parseWebhookSecret, type WebhookSecret } from "../core/webhook-signature.ts";
-import { addressRule, type AddressOptions } from "../outbound/address-rule.ts";
+import { addressRule, refusalOfUrl, type AddressOptions } from "../outbound/address-rule.ts";
 import type {
   CallbackConfig,
   CallbackSettings,
@@ -28,9 +28,13 @@ const retryDefaults = { attempts: 20, backoff: "5s", backoffMax: "12h" } as cons
 
 export interface CallbackSources {
   readonly file: CallbacksConfig | undefined;
-  /** Whoever sends may name a URL: nothing is implied here. */
-  readonly targets: AddressOptions;
   readonly env: Environment;
+}
+
+interface CallbackDefaults {
+  readonly secretsForAll: readonly WebhookSecret[];
+  /** Callbacks go where targets may be. */
+  readonly targets: AddressOptions;
 }
 
 /** Those for every queue without some of its own: the environment before the file. Errors: `bad-config`. */
@@ -45,22 +49,24 @@ export function readCallbackSecrets({ file = {}, env }: CallbackSources): readon
 export function readCallback(
   place: string,
   callback: CallbackConfig | undefined,
-  secretsForAll: readonly WebhookSecret[],
+  { secretsForAll, targets }: CallbackDefaults,
 ): CallbackSettings | undefined {
   if (callback !== undefined) assertObject(place, callback, callbackFields);
   const { url: text, secret } = callback ?? {};
   const secrets = secret === undefined ? secretsForAll : secretsOf(`${place}.secret`, secret);
-  const url = text === undefined ? undefined : urlOf(`${place}.url`, text);
-  if (secrets.length > 0) return { url, secrets };
+  const rule = addressRule(targets);
+  const refusalOf = (url: URL): SluiceError | undefined => refusalOfUrl(url, rule);
+  const url = text === undefined ? undefined : urlOf(`${place}.url`, text, refusalOf);
+  if (secrets.length > 0) return { url, secrets, refusalOf };
   if (callback === undefined) return undefined;
   throw new SluiceError("bad-config", `${place} needs a secret: its own, callbacks.secret or ${secretVariable}`);
 }
 
 /** The callbacks' own queue; undefined where no queue has callbacks. */
 export function readCallbackQueue(
-  { file = {}, targets }: CallbackSources,
+  { file = {} }: CallbackSources,
   queues: readonly QueueSettings[],
-  secretsForAll: readonly WebhookSecret[],
+  { secretsForAll, targets }: CallbackDefaults,
 ): WorkedQueue | undefined {
   if (queues.every(({ callback }) => callback === undefined)) return undefined;
   const secretsByQueue = new Map(queues.map(({ name, callback }) => [name, callback?.secrets ?? []]));
@@ -91,9 +97,12 @@ function secretsOf(place: string, given: string | readonly string[]): readonly W
   });
 }
 
-function urlOf(place: string, text: string): string {
+function urlOf(place: string, text: string, refusalOf: CallbackSettings["refusalOf"]): string {
   try {
-    return parseCallbackUrl(text).href;
+    const url = parseCallbackUrl(text);
+    const refusal = refusalOf(url);
+    if (refusal !== undefined) throw refusal;
+    return url.href;
   } catch (cause) {
     throw new SluiceError("bad-config", `${place}: ${messageOf(cause)}`, { cause });
   }

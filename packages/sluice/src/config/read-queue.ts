@@ -36,7 +36,7 @@ export interface QueuePlace {
 }
 
 export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings {
-  const { name, callbackSecrets } = place;
+  const { name, targets, callbackSecrets } = place;
   const at = (field: string): string => `queues.${name}.${field}`;
   if (!queueName.test(name))
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
@@ -46,7 +46,7 @@ export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings 
     ...readQueueFields(name, queue, at),
     schema: queue.schema,
     isTransactional: readTransactional(place, queue),
-    callback: readCallback(at("callback"), queue.callback, callbackSecrets),
+    callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, targets }),
     run: runSettings(place, queue),
   };
 }

@@ -39,8 +39,8 @@ const fileFields = [
   "bodyMax",
   "diskFreeMin",
   "grace",
-  "targets",
   "callbacks",
+  "targets",
   "cluster",
 ];
 
@@ -149,12 +149,11 @@ function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"
   if (file !== undefined) assertObject("the configuration", file, fileFields);
   const targets = readTargets(file?.targets, overrides);
   const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
-  const sources = { file: file?.callbacks, targets, env };
+  const sources = { file: file?.callbacks, env };
   const callbackSecrets = readCallbackSecrets(sources);
-  const queues = Object.entries(given).map(([name, queue]) =>
-    readQueue({ name, engine, targets, callbackSecrets }, queue),
-  );
-  return { queues, callbacks: readCallbackQueue(sources, queues, callbackSecrets) };
+  const place = { engine, targets, callbackSecrets };
+  const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, ...place }, queue));
+  return { queues, callbacks: readCallbackQueue(sources, queues, { secretsForAll: callbackSecrets, targets }) };
 }
 
 /** The file's queues, and the one that the flags add or change. */

@@ -6,6 +6,9 @@ import { SluiceError } from "./errors.ts";
 /** The bytes that a secret stands for. */
 export type WebhookSecret = Uint8Array & { readonly __brand: "WebhookSecret" };
 
+/** Those of a queue. */
+export type SecretsOf = (queue: string) => readonly WebhookSecret[];
+
 const prefix = "whsec_";
 const bytesMin = 24;
 const bytesMax = 64;

@@ -15,6 +15,8 @@ import type {
   StateCounts,
 } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
+import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
+import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
 export interface Engine extends AsyncDisposable {
   /** What was done before a receipt is given. */
@@ -64,8 +66,14 @@ export interface Engine extends AsyncDisposable {
   /** The result of a request that is done. */
   readResult(id: RequestId): Promise<Content | undefined>;
 
+  /** What failed and was tried again, the first attempt first; at most the last thousand. What ended it is its last error. */
+  readFailures(id: RequestId): Promise<readonly FailedAttempt[]>;
+
   /** Newest first. */
   list(filter: ListFilter): Promise<readonly RequestStatus[]>;
+
+  /** The dead requests of a queue by the code of their error, the largest group first: of the newest 100,000. */
+  deadByError(queue: string): Promise<readonly DeadGroup[]>;
 
   /** Every queue the store knows, configured or not. */
   backlog(): Promise<readonly QueueStatus[]>;
@@ -104,7 +112,7 @@ export interface Engine extends AsyncDisposable {
   watch(id: RequestId, onChange: (change: Change) => void): Disposable;
 
   /** Shows a worker as present for a queue until disposed. */
-  attend(queue: string): Disposable;
+  attend(queue: string): Presence;
 
   health(): EngineHealth;
 
@@ -123,6 +131,11 @@ export interface DeliverOptions {
   readonly queue: string;
   readonly max: number;
   readonly signal: AbortSignal;
+}
+
+export interface Presence extends Disposable {
+  /** Whether the breaker keeps this worker from claiming: it is present, and its target is out. */
+  breakerOpen(isOpen: boolean): void;
 }
 
 export type SettleResult = "settled" | "superseded";
@@ -183,6 +196,8 @@ export interface QueueStatus {
   readonly counts: StateCounts;
   /** Workers present for this queue. */
   readonly workers: number;
+  /** Of these, those whose breaker keeps them from claiming. */
+  readonly breakersOpen: number;
   readonly accepting: Rates;
   readonly finishing: Rates;
 }
@@ -222,59 +237,6 @@ export interface CallbacksPage {
 }
 
 export type ToldCallback = Pick<DueCallback, "id" | "round">;
-
-export interface QueueAudit extends StateCounts {
-  readonly queue: string;
-  readonly accepted: number;
-  /** Accepted ones that no state accounts for; 0 when the law holds. */
-  readonly missing: number;
-}
-
-/** What the chain of accepted ids says of one hour of acceptance, for what has not expired. */
-export interface HourAudit {
-  readonly queue: string;
-  /** When the hour begins, in milliseconds since 1970. */
-  readonly hourAt: number;
-  readonly accepted: number;
-  /** Accepted ones that are not in the store; 0 when the law holds. */
-  readonly missing: number;
-}
-
-/** Something about one request that is not as it has to be. */
-export interface Finding {
-  /**
-   * `missing`: accepted, and not in the store. `unchained`: in the store, and in no link. `broken`: the link that begins
-   * with it is not what was written. `orphaned`: rows that belong to no request. `stuck`: it waits though others that came
-   * a minute later have begun, or runs for longer than its queue allows; the law holds all the same.
-   */
-  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
-  readonly queue: string;
-  readonly id: RequestId;
-  /** In words. */
-  readonly what: string;
-}
-
-export interface AuditReport {
-  /** No request is missing from any count, and nothing was found but what is stuck. */
-  readonly holds: boolean;
-  readonly queues: readonly QueueAudit[];
-  readonly hours: readonly HourAudit[];
-  /** At most a hundred of each kind for each queue. */
-  readonly findings: readonly Finding[];
-}
-
-export interface AuditOptions {
-  /** How long an attempt of a queue may take, by its name. */
-  readonly timeoutMsOf: ReadonlyMap<string, number>;
-}
-
-/** What the chain says of one id. */
-export interface Proof {
-  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
-  readonly verdict: "stored" | Exclude<Finding["kind"], "orphaned" | "stuck"> | "unknown";
-  /** Where it is in the chain, if it is. */
-  readonly link: { readonly chain: RequestId; readonly place: number } | undefined;
-}
 
 export type Change =
   | { readonly kind: "state"; readonly state: State; readonly at: number }

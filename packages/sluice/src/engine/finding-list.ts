@@ -1,4 +1,4 @@
-import type { Finding } from "./engine.ts";
+import type { Finding } from "./audit.ts";
 
 /** Of each kind, for each queue: the first ones tell where to look. */
 const findingsMax = 100;

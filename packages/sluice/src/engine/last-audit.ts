@@ -1,7 +1,7 @@
 // What the last audit of this process found. An audit reads every row: it is run when somebody asks, not by a scrape.
 import type { Clock } from "../core/clock.ts";
 import { observe, type Observation } from "../telemetry/meter.ts";
-import type { AuditReport, QueueAudit } from "./engine.ts";
+import type { AuditReport, QueueAudit } from "./audit.ts";
 
 export class LastAudit {
   readonly #clock: Clock;

@@ -3,7 +3,8 @@ import { invariant } from "../core/errors.ts";
 import type { Claim, NewRequest, Outcome, Receipt } from "../core/request.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { OnCommit } from "./commit.ts";
-import type { AcceptResult, AuditOptions, AuditReport, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
+import type { AuditOptions, AuditReport } from "./audit.ts";
+import type { AcceptResult, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
 import { LastAudit } from "./last-audit.ts";
 import { MeasuredQueue } from "./measured-queue.ts";
 
@@ -78,6 +79,8 @@ function delegateOf(engine: Engine): Engine {
     read: engine.read.bind(engine),
     readBody: engine.readBody.bind(engine),
     readResult: engine.readResult.bind(engine),
+    readFailures: engine.readFailures.bind(engine),
+    deadByError: engine.deadByError.bind(engine),
     list: engine.list.bind(engine),
     backlog: engine.backlog.bind(engine),
     replay: engine.replay.bind(engine),

@@ -14,6 +14,7 @@ const idle: QueueStatus = {
   oldestWaitingAt: undefined,
   counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
   workers: 3,
+  breakersOpen: 0,
   accepting: none,
   finishing: none,
 };

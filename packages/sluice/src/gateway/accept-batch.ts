@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
+import { logAccepted } from "./accept-log.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
 import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
@@ -63,6 +64,7 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const receipts = await readAndStore(context, { queue, callback }, request.raw);
   takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
+  logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
 }

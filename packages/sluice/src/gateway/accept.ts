@@ -6,6 +6,7 @@ import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
+import { logAccepted } from "./accept-log.ts";
 import { takeQuota } from "./access/quota.ts";
 import { readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
@@ -69,7 +70,9 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
     { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body, callback },
   ]);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
-  const [receipt] = receiptsOf(context, result, queue);
+  const receipts = receiptsOf(context, result, queue);
+  logAccepted(context, reply, { receipts, bytes: body.byteLength });
+  const [receipt] = receipts;
   invariant(receipt !== undefined, "an accepted request has a receipt");
   const waitSeconds = parsePreferWait(headers.prefer, context.limits.waitSecondsMax);
   if (waitSeconds === undefined) return sendReceipt(context, reply, { receipt, appliedWait: undefined });

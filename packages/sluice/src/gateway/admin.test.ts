@@ -61,6 +61,44 @@ describe("moving requests", () => {
   });
 });
 
+describe("what failed", () => {
+  let sut: GatewayUnderTest;
+  before(async () => {
+    sut = await GatewayUnderTest.open();
+  });
+  after(() => sut[Symbol.asyncDispose]());
+
+  test("shows the attempts of a request that were tried again", async () => {
+    const id = await sut.accepted();
+    assert.deepEqual((await sut.fetch(`/v1/requests/${id}/attempts`)).json, { failures: [] });
+    const { claim } = await sut.deliver();
+    const failure = { code: "timeout", message: "too slow" };
+    await sut.engine.retry(claim, { dueAt: 0, failure, isCounted: true });
+    const { failures } = (await sut.fetch(`/v1/requests/${id}/attempts`)).json;
+    assert.deepEqual(
+      failures.map(({ attempt, error }: { attempt: number; error: unknown }) => ({ attempt, error })),
+      [{ attempt: 1, error: failure }],
+    );
+    assert.ok(Math.abs(Date.parse(failures[0].at) - Date.now()) < 60_000);
+    await sut.finish(done("x"));
+    assert.equal((await sut.fetch("/v1/requests/nobody/attempts")).json.code, "unknown-request");
+  });
+
+  test("groups the dead of a queue by their error", async () => {
+    assert.deepEqual((await sut.fetch("/v1/queues/orders/dead")).json, { groups: [] });
+    const ids = [await sut.accepted(), await sut.accepted()];
+    for (const _id of ids) await sut.finish(dead);
+    const { groups } = (await sut.fetch("/v1/queues/orders/dead")).json;
+    const [{ error, count, newest }] = groups;
+    assert.deepEqual(
+      [groups.length, error, count, newest.id, newest.message],
+      [1, "rejected", 2, ids[1], "no such customer"],
+    );
+    assert.ok(Date.parse(newest.at) > 0);
+    assert.equal((await sut.fetch("/v1/queues/nobody/dead")).json.code, "unknown-queue");
+  });
+});
+
 describe("queues", () => {
   let sut: GatewayUnderTest;
   before(async () => {

@@ -1,24 +1,25 @@
 // The routes that prove what is kept: the audit, the healing of what the broker lacks, the look-up of one receipt.
-import type { AuditReport } from "../engine/engine.ts";
-import type { Viewer } from "./access/viewer.ts";
+import type { AuditReport } from "../engine/audit.ts";
+import { auditSeenBy } from "./audit-seen.ts";
 import { discardBody } from "./body.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { knownId } from "./read.ts";
 import { answers, Audit, Healing, IdParams, ReceiptProof } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 
-export function addAuditRoutes(app: App, { engine, queues }: GatewayContext): void {
+export function addAuditRoutes(app: App, { engine, audit, overview }: GatewayContext): void {
   const tags = ["audit"];
-  const timeoutMsOf = new Map([...queues].map(([name, { timeoutMs }]) => [name, timeoutMs]));
 
   const auditSchema = {
     summary: "The conservation law, queue by queue, and what is stored against the chain of what was accepted",
     tags,
     response: answers({ 200: { description: "The verdict; 200 also when the law does not hold", schema: Audit } }),
   };
-  app.get("/v1/audit", { schema: auditSchema }, async ({ viewer }) =>
-    viewOfAudit(seenBy(viewer, await engine.audit({ timeoutMsOf }))),
-  );
+  app.get("/v1/audit", { schema: auditSchema }, async ({ viewer }) => {
+    const report = await audit();
+    overview.noteAudit(report);
+    return viewOfAudit(auditSeenBy(viewer, report));
+  });
 
   const healSchema = {
     summary: "Tell the broker again of what is stuck; doubles do no harm",
@@ -41,16 +42,6 @@ export function addAuditRoutes(app: App, { engine, queues }: GatewayContext): vo
     const { verdict, link } = await engine.prove(id);
     return { id, verdict, link: link ?? null };
   });
-}
-
-/** The law holds for what is seen if nothing of it breaks the law. */
-function seenBy(viewer: Viewer, report: AuditReport): AuditReport {
-  if (viewer.queues === undefined) return report;
-  const queues = report.queues.filter(({ queue }) => viewer.sees(queue));
-  const hours = report.hours.filter(({ queue }) => viewer.sees(queue));
-  const findings = report.findings.filter(({ queue }) => viewer.sees(queue));
-  const holds = queues.every(({ missing }) => missing === 0) && findings.every(({ kind }) => kind === "stuck");
-  return { holds, queues, hours, findings };
 }
 
 function viewOfAudit({ hours, ...report }: AuditReport) {

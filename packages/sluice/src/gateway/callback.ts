@@ -12,5 +12,8 @@ export function callbackOf({ name, callback }: IntakeQueue, named: string | unde
   if (callback === undefined) {
     throw new SluiceError("callbacks-off", `queue "${name}" takes no callbacks: it has no secret to sign them with`);
   }
-  return parseCallbackUrl(named).href;
+  const url = parseCallbackUrl(named);
+  const refusal = callback.refusalOf(url);
+  if (refusal !== undefined) throw new SluiceError("bad-callback", refusal.message);
+  return url.href;
 }

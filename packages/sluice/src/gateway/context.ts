@@ -10,6 +10,7 @@ import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -20,6 +21,7 @@ import type { Admission } from "./admission.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
+import type { Overview } from "./overview.ts";
 import type { QueueViews } from "./queue-views.ts";
 import type { Turns } from "./turns.ts";
 import type { SchemaCheck } from "./schema-check.ts";
@@ -42,6 +44,8 @@ declare module "fastify" {
 export interface QueueCallback {
   /** For requests that name none. */
   readonly url: string | undefined;
+  /** Why a URL may not be called, by what stands in it; its address is judged when it is called. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
 }
 
 /** A configured queue, ready to take requests. */
@@ -64,6 +68,8 @@ export interface GatewayContext {
   readonly adminListener: AdminListener;
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
+  readonly overview: Overview;
+  readonly audit: () => Promise<AuditReport>;
   readonly admission: Admission;
   readonly held: HeldAnswers;
   readonly batches: Turns;
@@ -75,6 +81,8 @@ export interface GatewayContext {
   readonly log: Logger;
   readonly meter: Meter;
   readonly version: string;
+  /** Where the built dashboard lies. */
+  readonly dashboardFolder: string | undefined;
 }
 
 export function configuredQueue({ queues }: GatewayContext, name: string): IntakeQueue {

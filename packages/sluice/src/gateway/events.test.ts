@@ -1,33 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
-
-interface SeenEvent {
-  readonly event: string | undefined;
-  readonly id: string | undefined;
-  readonly data: { readonly state?: string; readonly at?: string; readonly progress?: unknown };
-}
-
-/** Reads one server-sent event after the other; ends with the stream. */
-async function* eventsOf(response: Response): AsyncGenerator<SeenEvent> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of response.body as ReadableStream<Uint8Array>) {
-    text += decoder.decode(chunk, { stream: true });
-    const blocks = text.split("\n\n");
-    text = blocks.pop() ?? "";
-    for (const block of blocks.filter((part) => !part.startsWith(":"))) {
-      const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2)));
-      yield { event: fields["event"], id: fields["id"], data: JSON.parse(fields["data"]) };
-    }
-  }
-}
-
-async function nextOf(events: AsyncGenerator<SeenEvent>): Promise<SeenEvent> {
-  const { value, done: isDone } = await events.next();
-  assert.ok(!isDone, "the stream ended");
-  return value;
-}
+import { eventsOf, nextOf } from "../../test/seen-events.ts";
 
 describe("the events of a request", () => {
   let sut: GatewayUnderTest;

@@ -1,11 +1,10 @@
 // GET /v1/requests/{id}/events: each change of a request's state as a server-sent event.
-// A stream owns its watch, its heartbeat and its place among the held answers until it ends.
-import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 import { isFinal } from "../core/request.ts";
 import type { RequestStatus, State } from "../core/request.ts";
 import type { Change } from "../engine/engine.ts";
 import type { App, GatewayContext } from "./context.ts";
+import { EventStream, eventText } from "./event-stream.ts";
 import { knownId, unknownRequest } from "./read.ts";
 import { IdParams, bytes } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
@@ -42,7 +41,7 @@ async function streamEvents(context: GatewayContext, reply: FastifyReply, call: 
     return await reply.code(204).send();
 
   reply.hijack();
-  const stream = new EventStream(context, reply.raw, watch.move());
+  const stream = new StateEvents(new EventStream(context, reply.raw, watch.move()));
   stream.begin(status);
   for (const change of changesAfter(status.state, early)) stream.send(change);
   onChange = (change) => stream.send(change);
@@ -64,48 +63,28 @@ function stateSince({ acceptedAt, startedAt, finishedAt }: RequestStatus): numbe
   return finishedAt ?? startedAt ?? acceptedAt;
 }
 
-class EventStream {
-  readonly #response: ServerResponse;
-  readonly #bytesMax: number;
-  readonly #resources: DisposableStack;
+/** The events of one request, each state once. */
+class StateEvents {
+  readonly #stream: EventStream;
   #last: State | undefined;
 
-  constructor({ limits, held }: GatewayContext, response: ServerResponse, resources: DisposableStack) {
-    this.#response = response;
-    this.#bytesMax = limits.streamBytesMax;
-    this.#resources = resources;
-    const heartbeat = setInterval(() => this.#write(": still here\n\n"), limits.heartbeatMs);
-    resources.defer(() => clearInterval(heartbeat));
-    resources.use(held.hold(() => this.#end()));
-    response.once("close", () => this.#resources.dispose());
+  constructor(stream: EventStream) {
+    this.#stream = stream;
   }
 
   begin(status: RequestStatus): void {
-    if (this.#response.destroyed) return this.#resources.dispose(); // its close event is over
-    this.#response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    if (!this.#stream.begin()) return;
     this.send({ kind: "state", state: status.state, at: stateSince(status) });
     if (status.progress !== undefined) this.send({ kind: "progress", progress: status.progress });
   }
 
   send(change: Change): void {
     if (change.kind === "progress")
-      return this.#write(`event: progress\ndata: ${JSON.stringify({ progress: change.progress })}\n\n`);
+      return this.#stream.write(eventText({ event: "progress", data: { progress: change.progress } }));
     if (change.state === this.#last) return;
     this.#last = change.state;
-    const data = JSON.stringify({ state: change.state, at: timeText(change.at) });
-    this.#write(`event: state\nid: ${eventId(change.state, change.at)}\ndata: ${data}\n\n`);
-    if (isFinal(change.state)) this.#end();
-  }
-
-  /** A client that does not read is cut off: it comes back and gets the state as it is then. */
-  #write(text: string): void {
-    if (this.#response.writableEnded) return;
-    this.#response.write(text);
-    if (this.#response.writableLength > this.#bytesMax) this.#response.destroy();
-  }
-
-  #end(): void {
-    this.#resources.dispose();
-    this.#response.end();
+    const data = { state: change.state, at: timeText(change.at) };
+    this.#stream.write(eventText({ event: "state", id: eventId(change.state, change.at), data }));
+    if (isFinal(change.state)) this.#stream.end();
   }
 }

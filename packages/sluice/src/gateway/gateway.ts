@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
+import type { AuditReport } from "../engine/audit.ts";
 import type { Engine } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -20,6 +21,7 @@ import { Admission } from "./admission.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
+import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
@@ -27,6 +29,8 @@ import type { GatewayLimits } from "./limits.ts";
 import { measureAnswers } from "./measure.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
+import { addOverviewRoute } from "./overview-events.ts";
+import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { queueGauges } from "./queue-gauges.ts";
 import { QueueViews } from "./queue-views.ts";
@@ -70,6 +74,8 @@ export interface GatewayOptions {
   /** What is counted here and read for /metrics. */
   readonly meter: Meter;
   readonly version: string;
+  /** Where the built dashboard lies; without it `/` says how to build it. */
+  readonly dashboardFolder?: string | undefined;
 }
 
 export interface ListenOptions {
@@ -109,19 +115,28 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addAuditRoutes(app, context);
   addProbeRoutes(app, context);
   addMetricsRoute(app, context);
+  addOverviewRoute(app, context);
+  addDashboardRoutes(app, context);
   await app.ready();
   return new HttpGateway(app, context, tls);
 }
 
-function createContext({ engine, keys, queues, limits, clock, log, meter, version }: GatewayOptions): GatewayContext {
+function createContext(options: GatewayOptions): GatewayContext {
+  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
+  const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
+  const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
+  const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const admission = new Admission(engine);
   return {
     engine,
     keys,
     adminListener: new AdminListener(),
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
-    views: new QueueViews({ engine, clock, log, ratesPerHour }),
-    admission: new Admission(engine),
+    views,
+    overview: new Overview({ views, admission, audit, clock, log, version }),
+    audit,
+    admission,
     held: new HeldAnswers(),
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
@@ -131,6 +146,7 @@ function createContext({ engine, keys, queues, limits, clock, log, meter, versio
     log,
     meter,
     version,
+    dashboardFolder,
   };
 }
 
@@ -219,6 +235,7 @@ class HttpGateway implements Gateway {
     await this.#app.close();
     clearTimeout(force);
     await adminClosed;
+    await this.#context.overview.close();
     this.#gauges[Symbol.dispose]();
     await this.#context.views.close();
   }

@@ -3,7 +3,7 @@ import { Type } from "typebox";
 import type { App, GatewayContext } from "./context.ts";
 import { answers, Readiness } from "./schemas.ts";
 
-export function addProbeRoutes(app: App, { admission, version }: GatewayContext): void {
+export function addProbeRoutes(app: App, { admission }: GatewayContext): void {
   const tags = ["server"];
   const live = { description: "The process runs", schema: Type.Object({ live: Type.Boolean() }) };
   app.get("/livez", { schema: { summary: "Whether the process runs", tags, response: answers({ 200: live }) } }, () =>
@@ -24,16 +24,4 @@ export function addProbeRoutes(app: App, { admission, version }: GatewayContext)
     const { isReady, problems } = admission.readiness();
     return reply.code(isReady ? 200 : 503).send({ ready: isReady, problems: [...problems] });
   });
-
-  const links = {
-    queues: "/v1/queues",
-    requests: "/v1/requests",
-    audit: "/v1/audit",
-    api: "/openapi.json",
-    ready: "/readyz",
-  };
-  const index = { description: "Where to go from here", schema: Type.Unknown() };
-  app.get("/", { schema: { summary: index.description, tags, response: answers({ 200: index }) } }, () =>
-    Promise.resolve({ name: "sluice", version, links }),
-  );
 }

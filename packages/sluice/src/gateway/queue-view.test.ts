@@ -10,6 +10,7 @@ const busy: QueueStatus = {
   ...unusedQueue("orders"),
   backlog: 1_000,
   workers: 1,
+  breakersOpen: 0,
   accepting: rates(200),
   finishing: rates(1_200),
 };

@@ -25,6 +25,7 @@ export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput
     backlogBytes: status.backlogBytes,
     oldestWaitingAt: timeTextOrNull(status.oldestWaitingAt),
     workers: status.workers,
+    breakersOpen: status.breakersOpen,
     ratePerHour: ratePerHour ?? null,
     counts: { ...counts },
     rates: { accepted: { ...accepting }, finished: { ...finishing } },
@@ -60,6 +61,7 @@ export function unusedQueue(queue: string): QueueStatus {
     oldestWaitingAt: undefined,
     counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
     workers: 0,
+    breakersOpen: 0,
     accepting: none,
     finishing: none,
   };

@@ -1,9 +1,11 @@
 // The routes that read queues.
+import type { DeadGroup } from "../engine/failures.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
-import { answers, QueueList, QueueParams, QueueView } from "./schemas.ts";
+import { answers, DeadGroups, QueueList, QueueParams, QueueView } from "./schemas.ts";
+import { timeText } from "./time-text.ts";
 
-export function addQueueRoutes(app: App, { views }: GatewayContext): void {
+export function addQueueRoutes(app: App, { engine, views }: GatewayContext): void {
   const listSchema = {
     summary: "Every queue: counts, rates, age of the oldest, forecast, workers",
     tags: ["queues"],
@@ -25,4 +27,20 @@ export function addQueueRoutes(app: App, { views }: GatewayContext): void {
     if (view === undefined) throw unknownQueue(request.params.queue);
     return view;
   });
+
+  const deadSchema = {
+    summary: "Dead requests by the code of their error",
+    tags: ["queues"],
+    params: QueueParams,
+    response: answers({ 200: { description: "The groups", schema: DeadGroups } }),
+  };
+  app.get("/v1/queues/:queue/dead", { schema: deadSchema }, async (request) => {
+    const { queue } = request.params;
+    if ((await views.readOne(queue)) === undefined) throw unknownQueue(queue);
+    return { groups: (await engine.deadByError(queue)).map(viewOfGroup) };
+  });
+}
+
+function viewOfGroup({ errorCode, count, newest: { id, message, finishedAt } }: DeadGroup) {
+  return { error: errorCode, count, newest: { id, message, at: timeText(finishedAt) } };
 }

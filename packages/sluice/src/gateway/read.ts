@@ -16,8 +16,9 @@ import { sendResult, sendResultIfDone } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { parameterError } from "./problem.ts";
 import { viewOfRequest } from "./request-view.ts";
-import { answers, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
+import { answers, Attempts, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
 import type { ListQuery } from "./schemas.ts";
+import { timeText } from "./time-text.ts";
 import { waitForOutcome } from "./wait.ts";
 
 const listLimitDefault = 100;
@@ -38,6 +39,20 @@ export function addReadRoutes(app: App, context: GatewayContext): void {
     // Only where there is no result is the state asked for, to tell why.
     if (await sendResultIfDone(context, reply, knownId(request.params.id))) return;
     await sendResult(context, reply, await readKnown(context, request.params.id));
+  });
+
+  const attemptsSchema = {
+    summary: "The attempts that failed and were tried again",
+    tags,
+    params,
+    response: answers({ 200: { description: "The attempts", schema: Attempts } }),
+  };
+  app.get("/v1/requests/:id/attempts", { schema: attemptsSchema }, async (request) => {
+    const { id } = await readKnown(context, request.params.id);
+    const failures = await context.engine.readFailures(id);
+    return {
+      failures: failures.map(({ attempt, failedAt, failure }) => ({ attempt, at: timeText(failedAt), error: failure })),
+    };
   });
 
   const bodySchema = { summary: "What was sent", tags, params, response: bytesAnswer("The body") };

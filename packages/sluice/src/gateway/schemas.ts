@@ -64,6 +64,10 @@ export const QueueView = Type.Object({
   backlogBytes: Count,
   oldestWaitingAt: nullable(Time),
   workers: Count,
+  breakersOpen: Type.Integer({
+    minimum: 0,
+    description: "Of the workers, those that claim nothing: their target is out",
+  }),
   ratePerHour: nullable(Type.Number()),
   counts: Type.Object(countFields),
   rates: Type.Object({ accepted: Rates, finished: Rates }),
@@ -121,6 +125,49 @@ export const Audit = Type.Object({
   ),
 });
 
+export const Attempts = Type.Object({
+  failures: Type.Array(Type.Object({ attempt: Count, at: Time, error: Failure }), {
+    description: "Attempts that failed and were tried again, the first one first; at most the last thousand",
+  }),
+});
+
+export const DeadGroups = Type.Object({
+  groups: Type.Array(
+    Type.Object({
+      error: Type.String({ description: "The code: a bulk replay takes it" }),
+      count: Count,
+      newest: Type.Object({ id: Type.String(), message: Type.String(), at: Time }),
+    }),
+    { description: "The largest first, at most a hundred; of the newest 100,000 dead requests" },
+  ),
+});
+
+/** Of the stream of the overview. */
+export const OverviewEvent = Type.Object({
+  at: Time,
+  version: Type.String(),
+  ready: Type.Boolean(),
+  problems: Type.Array(Failure),
+  queues: Type.Array(QueueView),
+});
+export const HistoryEvent = Type.Object({
+  queues: Type.Array(
+    Type.Object({
+      queue: Type.String(),
+      at: Type.Array(Type.Number({ description: "Milliseconds since 1970" })),
+      backlog: Type.Array(Count),
+      accepted: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
+      finished: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
+    }),
+  ),
+});
+export const AuditEvent = Type.Object({
+  at: Time,
+  holds: Type.Boolean(),
+  queues: Type.Array(Type.Object({ queue: Type.String(), accepted: Count, missing: Type.Integer() })),
+  findings: Type.Integer({ minimum: 0, description: "GET /v1/audit names them" }),
+});
+
 export const Healing = Type.Object({ healed: Count });
 
 export const ReceiptProof = Type.Object({
@@ -174,6 +221,9 @@ export function listQuery(limitMax: number) {
 
 export type RequestView = Static<typeof RequestView>;
 export type QueueView = Static<typeof QueueView>;
+export type OverviewEvent = Static<typeof OverviewEvent>;
+export type HistoryEvent = Static<typeof HistoryEvent>;
+export type AuditEvent = Static<typeof AuditEvent>;
 export type Forecast = Static<typeof Forecast>;
 export type ReplayOrder = Static<typeof ReplayOrder>;
 export type ListQuery = Static<ReturnType<typeof listQuery>>;

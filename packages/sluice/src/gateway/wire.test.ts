@@ -2,9 +2,14 @@
 import { test } from "node:test";
 import type { Static } from "typebox";
 import type {
+  WireAttempts,
   WireAudit,
+  WireAuditEvent,
   WireBatchAnswer,
+  WireDeadGroups,
   WireHealing,
+  WireHistoryEvent,
+  WireOverviewEvent,
   WireProblem,
   WireQueue,
   WireQueueList,
@@ -36,6 +41,11 @@ const same: {
   readonly replayOrder: Same<WireReplayOrder, Static<typeof schemas.ReplayOrder>>;
   readonly replayAnswer: Same<WireReplayAnswer, Static<typeof schemas.ReplayAnswer>>;
   readonly audit: Same<WireAudit, Static<typeof schemas.Audit>>;
+  readonly attempts: Same<WireAttempts, Static<typeof schemas.Attempts>>;
+  readonly deadGroups: Same<WireDeadGroups, Static<typeof schemas.DeadGroups>>;
+  readonly overviewEvent: Same<WireOverviewEvent, Static<typeof schemas.OverviewEvent>>;
+  readonly historyEvent: Same<WireHistoryEvent, Static<typeof schemas.HistoryEvent>>;
+  readonly auditEvent: Same<WireAuditEvent, Static<typeof schemas.AuditEvent>>;
   readonly healing: Same<WireHealing, Static<typeof schemas.Healing>>;
   readonly receiptProof: Same<WireReceiptProof, Static<typeof schemas.ReceiptProof>>;
   readonly readiness: Same<WireReadiness, Static<typeof schemas.Readiness>>;
@@ -50,6 +60,11 @@ const same: {
   replayOrder: true,
   replayAnswer: true,
   audit: true,
+  attempts: true,
+  deadGroups: true,
+  overviewEvent: true,
+  historyEvent: true,
+  auditEvent: true,
   healing: true,
   receiptProof: true,
   readiness: true,

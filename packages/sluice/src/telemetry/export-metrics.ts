@@ -1,12 +1,11 @@
 // Sends metrics to a collector by OTLP over HTTP, every minute unless OTEL_METRIC_EXPORT_INTERVAL says otherwise.
-import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { messageOf } from "../core/errors.ts";
 import type { ExportOptions } from "./export.ts";
-import type { Logger } from "./log.ts";
 import { metricProducer } from "./metric-data.ts";
 import { resourceOf } from "./resource.ts";
+import { tellThrough } from "./tell-through.ts";
 
 const intervalMs = 60_000;
 const timeoutMs = 30_000;
@@ -33,11 +32,4 @@ export function exportMetrics({ meter, instance, version, env, log }: ExportOpti
       }
     },
   };
-}
-
-/** What the exporters have to say: a collector that is out is no reason to stop. */
-function tellThrough(log: Logger): void {
-  const warn = (message: string): void => log.warn({ err: message.slice(0, 500) }, "telemetry cannot be sent");
-  const ignore = (): void => {};
-  diag.setLogger({ error: warn, warn, info: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.WARN);
 }

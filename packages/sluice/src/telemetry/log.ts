@@ -10,7 +10,7 @@ export interface LogOptions {
 
 /** Logs go to standard error: standard output belongs to the results of a command. */
 export function openLog({ level, isPretty }: LogOptions): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describe } };
   if (!isPretty) return pino(options, pino.destination({ fd: 2, sync: true }));
   return pino({
     ...options,
@@ -19,4 +19,12 @@ export function openLog({ level, isPretty }: LogOptions): Logger {
       options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" },
     },
   });
+}
+
+/** An error's own words and where it came from. What drivers add to theirs is left out: it may be what was stored. */
+function describe(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack } = error;
+  const code = "code" in error ? String(error.code) : undefined;
+  return { type: name, message, code, stack };
 }

@@ -13,6 +13,7 @@ import { readBounded, refused, unanswered } from "./target-runner.ts";
 export interface CallbackRunnerOptions {
   /** Those that sign for a queue; none when it has lost them since. */
   readonly secretsOf: (queue: string) => readonly WebhookSecret[];
+  /** Where callbacks may go. */
   readonly rule: AddressRule;
   /** To one receiver. */
   readonly connectionsMax: number;

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
+import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { observe, type Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
@@ -76,6 +77,7 @@ class QueueWorker implements Worker {
   #isCutOff = false;
   #running = 0;
   #claiming: Promise<void> | undefined;
+  #presence: Presence | undefined;
   #gateTimer: NodeJS.Timeout | undefined;
   #isStartDue = false;
   #draining: Promise<void> | undefined;
@@ -135,7 +137,8 @@ class QueueWorker implements Worker {
 
   async #claim(): Promise<void> {
     const { engine, queue, log } = this.#options;
-    using _presence = engine.attend(queue);
+    using presence = engine.attend(queue);
+    this.#presence = presence;
     const { signal } = this.#stopClaiming;
     let retryMs = commitRetryMinMs;
     while (!signal.aborted) {
@@ -226,7 +229,7 @@ class QueueWorker implements Worker {
     const isTargetOut = this.#breaker.state !== "closed";
     const durationMs = clock.monotonic() - startedAt;
     this.#times?.note(end, durationMs);
-    logAttempt(log, delivery, end, durationMs);
+    logAttempt(log, { delivery, end, durationMs });
     this.#startReady();
     if (end.kind !== "committed") {
       await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));
@@ -249,6 +252,7 @@ class QueueWorker implements Worker {
     else this.#breaker.answered();
     const { queue, log } = this.#options;
     const { state } = this.#breaker;
+    this.#presence?.breakerOpen(state !== "closed");
     if (before === "closed" && state === "open") log.warn({ queue }, "the target is out: deliveries stop");
     if (before !== "closed" && state === "closed") log.info({ queue }, "the target is back: deliveries go on");
   }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import type { Finding } from "../engine.ts";
+import type { Finding } from "../audit.ts";
 import { boom, done, hourMs, orders, queue, request } from "./rig.ts";
 import type { Check } from "./suite.ts";
 

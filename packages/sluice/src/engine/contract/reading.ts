@@ -116,6 +116,75 @@ export function readingCases(check: Check): void {
     equal(await workers(), 0);
   });
 
+  check("a worker whose breaker opens is told apart until it closes or leaves", async (rig) => {
+    const attendance = async (): Promise<unknown> => {
+      const [status] = await rig.engine.backlog();
+      return [status?.workers, status?.breakersOpen];
+    };
+    const first = rig.engine.attend(orders);
+    using _second = rig.engine.attend(orders);
+    first.breakerOpen(true);
+    first.breakerOpen(true);
+    deepEqual(await attendance(), [2, 1]);
+    first.breakerOpen(false);
+    deepEqual(await attendance(), [2, 0]);
+    first.breakerOpen(true);
+    first[Symbol.dispose]();
+    first.breakerOpen(true);
+    deepEqual(await attendance(), [1, 0]);
+  });
+
+  check("attempts that failed are told in their order, and forgotten by a replay", async (rig) => {
+    const id = await rig.acceptOne();
+    deepEqual(await rig.engine.readFailures(id), []);
+    for (const code of ["timeout", "handler-threw"]) {
+      const { claim } = await rig.takeOne();
+      await rig.engine.retry(claim, { dueAt: 0, failure: { code, message: `${code}!` }, isCounted: true });
+    }
+    const failures = await rig.engine.readFailures(id);
+    deepEqual(
+      failures.map(({ attempt, failure }) => [attempt, { ...failure }]),
+      [
+        [1, { code: "timeout", message: "timeout!" }],
+        [2, { code: "handler-threw", message: "handler-threw!" }],
+      ],
+    );
+    equal(
+      failures.every(({ failedAt }) => Math.abs(failedAt - rig.now()) < hourMs),
+      true,
+    );
+    await rig.engine.settle((await rig.takeOne()).claim, dead);
+    equal((await rig.engine.readFailures(id)).length, 2);
+    await rig.engine.replay(id);
+    deepEqual(await rig.engine.readFailures(id), []);
+    deepEqual(await rig.engine.readFailures(unknownId), []);
+  });
+
+  check(
+    "dead requests are counted by error, the largest group first, each with its newest",
+    async (rig) => {
+      deepEqual(await rig.engine.deadByError(orders), []);
+      await rig.accept(request(), request(), request(), request(), request({ queue: "mails" }));
+      const deliveries = await rig.take(4);
+      for (const [index, { claim }] of deliveries.entries()) {
+        const failure = { code: index === 0 ? "rejected" : "timeout", message: `message ${index}` };
+        await rig.engine.settle(claim, index === 3 ? done() : { kind: "dead", failure });
+      }
+      await rig.engine.settle((await rig.takeOne("mails")).claim, dead);
+      const groups = await rig.engine.deadByError(orders);
+      deepEqual(
+        groups.map(({ errorCode, count, newest }) => [errorCode, count, newest.id, newest.message]),
+        [
+          ["timeout", 2, deliveries[2]?.claim.id, "message 2"],
+          ["rejected", 1, deliveries[0]?.claim.id, "message 0"],
+        ],
+      );
+      equal(Math.abs((groups[0]?.newest.finishedAt ?? 0) - rig.now()) < hourMs, true);
+      deepEqual(await rig.engine.deadByError("nobody"), []);
+    },
+    { queues: [queue(orders), queue("mails")] },
+  );
+
   check("progress shows while the request runs, and not after", async (rig) => {
     const id = await rig.acceptOne();
     const { claim } = await rig.takeOne();

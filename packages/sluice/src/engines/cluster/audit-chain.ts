@@ -1,7 +1,7 @@
 // Holds the ledger's requests against the chain of what was accepted. Hashes are counted by the server, beside the ids.
 import { ChainCheck, hourOfId } from "../../core/chain.ts";
 import type { RequestId } from "../../core/request-id.ts";
-import type { HourAudit, Proof } from "../../engine/engine.ts";
+import type { HourAudit, Proof } from "../../engine/audit.ts";
 import { brokenText, missingText, unchainedText, type FindingList } from "../../engine/finding-list.ts";
 import type { Connected, Statement } from "./database.ts";
 import { firstIdAt, lowestId, type IdBound } from "./state.ts";

@@ -1,7 +1,7 @@
 // The conservation law, from the rows themselves: each accepted request must have exactly one state. All counts are of
 // one snapshot, taken slice by slice, so that no statement takes longer than a connection waits for one.
 import type { FinalState, State } from "../../core/request.ts";
-import type { AuditOptions, AuditReport, HourAudit, QueueAudit } from "../../engine/engine.ts";
+import type { AuditOptions, AuditReport, HourAudit, QueueAudit } from "../../engine/audit.ts";
 import { FindingList } from "../../engine/finding-list.ts";
 import { auditLinks, auditSlice, type ChainAuditOptions } from "./audit-chain.ts";
 import { auditOrphans, auditStuck } from "./audit-rows.ts";

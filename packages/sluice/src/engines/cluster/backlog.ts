@@ -6,7 +6,7 @@ import type { Connected, Statement } from "./database.ts";
 import { hasRow, highestId, type IdBound } from "./state.ts";
 
 /** What the ledger knows of a queue; workers and rates are the engine's to add. */
-export interface StoredQueueStatus extends Omit<QueueStatus, "workers" | "accepting" | "finishing"> {
+export interface StoredQueueStatus extends Omit<QueueStatus, "workers" | "breakersOpen" | "accepting" | "finishing"> {
   readonly no: number;
 }
 

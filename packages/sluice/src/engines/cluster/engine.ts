@@ -5,10 +5,9 @@ import { SluiceError } from "../../core/errors.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
+import type { AuditOptions, AuditReport, Proof } from "../../engine/audit.ts";
 import type {
   AcceptResult,
-  AuditOptions,
-  AuditReport,
   CallbacksAsk,
   CallbacksPage,
   Change,
@@ -17,7 +16,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
-  Proof,
+  Presence,
   QueueStatus,
   ReplayFilter,
   ReplayReport,
@@ -28,16 +27,20 @@ import type {
   ToldCallback,
   TransactedWork,
 } from "../../engine/engine.ts";
+import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
+import { presence } from "../../engine/presence.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
 import { callbacksDue, callbacksTold } from "./callbacks.ts";
+import type { Connected } from "./database.ts";
+import { deadByError } from "./dead-by-error.ts";
 import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
 import { Progress } from "./progress.ts";
-import { readBody, readRequest, readResult } from "./read.ts";
+import { readBody, readFailures, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";
 import type { SettleCall } from "./settle.ts";
 import { Taps } from "./taps.ts";
@@ -126,24 +129,28 @@ export class ClusterEngine implements Engine {
   }
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
-    this.#assertOpen();
-    const status = await this.#heeding(readRequest(this.#parts.reading, id, this.#now()));
+    const status = await this.#look((db) => readRequest(db, id, this.#now()));
     return status && this.#progress.addTo(status);
   }
 
   async readBody(id: RequestId): Promise<Content | undefined> {
-    this.#assertOpen();
-    return this.#heeding(readBody(this.#parts.reading, id));
+    return this.#look((db) => readBody(db, id));
   }
 
   async readResult(id: RequestId): Promise<Content | undefined> {
-    this.#assertOpen();
-    return this.#heeding(readResult(this.#parts.reading, id));
+    return this.#look((db) => readResult(db, id));
+  }
+
+  async readFailures(id: RequestId): Promise<readonly FailedAttempt[]> {
+    return this.#look((db) => readFailures(db, id));
+  }
+
+  async deadByError(queue: string): Promise<readonly DeadGroup[]> {
+    return this.#look((db) => deadByError(db, queue));
   }
 
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
-    this.#assertOpen();
-    const found = await this.#heeding(listRequests(this.#parts.reading, filter, this.#now()));
+    const found = await this.#look((db) => listRequests(db, filter, this.#now()));
     return found.map((status) => this.#progress.addTo(status));
   }
 
@@ -154,61 +161,56 @@ export class ClusterEngine implements Engine {
     const stored = await this.#heeding(backlogReader.read(reading, this.#now()));
     return stored.map(({ no: _no, ...status }) => {
       const { accepting, finishing } = traffic.of(status.queue);
-      const workers = session.workersOf(status.queue);
-      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+      return {
+        ...status,
+        ...session.attendanceOf(status.queue),
+        accepting: accepting.rates(),
+        finishing: finishing.rates(),
+      };
     });
   }
 
   async replay(id: RequestId): Promise<MoveResult> {
-    this.#assertOpen();
     const result = await this.#move(() => replay(id, this.#parts.moves));
     if (result.kind === "moved") this.#changed(id, "waiting");
     return result;
   }
 
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
-    this.#assertOpen();
     const { matched, ids } = await this.#move(() => replayMany(filter, this.#parts.moves));
     for (const id of ids) this.#changed(id, "waiting");
     return { matched, replayed: ids.length };
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {
-    this.#assertOpen();
     const result = await this.#move(() => cancel(id, this.#parts.moves));
     if (result.kind === "moved") this.#changed(id, "cancelled");
     return result;
   }
 
   async callbacksDue(ask: CallbacksAsk): Promise<CallbacksPage> {
-    this.#assertOpen();
-    return this.#heeding(callbacksDue(this.#parts.reading, ask));
+    return this.#look((db) => callbacksDue(db, ask));
   }
 
   async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
-    this.#assertOpen();
     await this.#move(() => callbacksTold(this.#parts.moves.connection, told));
   }
 
   async pause(queue: string, isPaused: boolean): Promise<void> {
-    this.#assertOpen();
     await this.#move(() => pause(queue, isPaused, this.#parts.moves));
     this.#parts.notices.publishQueues();
     this.#parts.deliverer.serve();
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
-    this.#assertOpen();
     return this.#move(() => auditLedger(this.#parts.moves.connection, this.#now(), { timeoutMsOf }));
   }
 
   async prove(id: RequestId): Promise<Proof> {
-    this.#assertOpen();
-    return this.#heeding(prove(this.#parts.reading, id));
+    return this.#look((db) => prove(db, id));
   }
 
   readonly heal = async (): Promise<number> => {
-    this.#assertOpen();
     const { connection, outbox } = this.#parts.moves;
     const { healed, told } = await this.#move(() => connection.transaction(heal));
     outbox.tell(told);
@@ -222,16 +224,9 @@ export class ClusterEngine implements Engine {
     return watchers.add(id, onChange);
   }
 
-  attend(queue: string): Disposable {
+  attend(queue: string): Presence {
     const { session } = this.#parts;
-    session.attend(queue, 1);
-    let isPresent = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isPresent) session.attend(queue, -1);
-        isPresent = false;
-      },
-    };
+    return presence((what, by) => session.attend(queue, { what, by }));
   }
 
   health(): EngineHealth {
@@ -260,8 +255,14 @@ export class ClusterEngine implements Engine {
     await this.#parts.dispose();
   }
 
+  async #look<Value>(look: (db: Connected) => Promise<Value>): Promise<Value> {
+    this.#assertOpen();
+    return this.#heeding(look(this.#parts.reading));
+  }
+
   /** The moves take turns: each has the connection to itself. */
-  #move<Value>(move: () => Promise<Value>): Promise<Value> {
+  async #move<Value>(move: () => Promise<Value>): Promise<Value> {
+    this.#assertOpen();
     return this.#heeding(this.#parts.moving.send<Value>(move));
   }
 

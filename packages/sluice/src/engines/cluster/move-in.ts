@@ -3,7 +3,7 @@
 import { SluiceError } from "../../core/errors.ts";
 import type { State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
-import type { AuditReport } from "../../engine/engine.ts";
+import type { AuditReport } from "../../engine/audit.ts";
 import type { ComparedRequest, MovedPage, MovedQueue } from "../../engine/moved.ts";
 import { addressOf } from "./address.ts";
 import { auditLedger } from "./audit.ts";

@@ -153,7 +153,12 @@ export function partsOf(options: ClusterOptions): Parts {
     broker,
     cache,
     notices,
-    sharedRate: new SharedRate({ cache, prefix, workersOf: (queue) => session.workersOf(queue), clock: systemClock }),
+    sharedRate: new SharedRate({
+      cache,
+      prefix,
+      workersOf: (queue) => session.attendanceOf(queue).workers,
+      clock: systemClock,
+    }),
     outbox,
     leader,
     deliverer,

@@ -1,5 +1,6 @@
 import type { Content, RequestStatus, State } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import type { Connected, Statement } from "./database.ts";
 import { ROWS_OF_ID, stateAt } from "./state.ts";
 
@@ -30,6 +31,11 @@ const SELECT_RESULT: Statement = {
   name: "read-result",
   text: "SELECT content_type, result AS bytes FROM sluice.outcomes WHERE id = $1 AND state = 'done'",
 };
+const SELECT_FAILURES: Statement = {
+  name: "read-failures",
+  text: `SELECT attempt, failed_at::float8 AS failed_at, code, message FROM sluice.failures
+    WHERE id = $1 ORDER BY attempt DESC LIMIT ${failuresMax}`,
+};
 
 export interface StatusRow {
   readonly id: RequestId;
@@ -44,6 +50,13 @@ export interface StatusRow {
   readonly due_at: number | null;
   readonly error_code: string | null;
   readonly error_message: string | null;
+}
+
+interface FailureRow {
+  readonly attempt: number;
+  readonly failed_at: number;
+  readonly code: string;
+  readonly message: string;
 }
 
 interface ContentRow {
@@ -73,6 +86,13 @@ export async function readBody(db: Connected, id: RequestId): Promise<Content | 
 /** The result of a request that is done. */
 export async function readResult(db: Connected, id: RequestId): Promise<Content | undefined> {
   return contentOf(await db.rows<ContentRow>(SELECT_RESULT, [id]));
+}
+
+export async function readFailures(db: Connected, id: RequestId): Promise<readonly FailedAttempt[]> {
+  const rows = await db.rows<FailureRow>(SELECT_FAILURES, [id]);
+  return rows
+    .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
+    .toReversed();
 }
 
 export function statusOf(row: StatusRow): RequestStatus {

@@ -1,5 +1,6 @@
 // A process as a member of the cluster: its beat, its number, its chance to lead. One connection holds two advisory
 // locks, the member's own and, for one member at a time, the leader's: both go with the process.
+import type { Attendance } from "../../engine/presence.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
@@ -37,6 +38,12 @@ const SELECT_WORKERS: Statement = {
   name: "select-workers",
   text: `SELECT key AS queue, sum(value::int)::int AS workers FROM sluice.members, jsonb_each_text(workers)
     WHERE no <> $1 GROUP BY key`,
+};
+
+/** The entries of a member's `workers`. No queue's name can have a `!`: a member that does not know these passes over them. */
+const entryName: Readonly<Record<Attendance, (queue: string) => string>> = {
+  workers: (queue) => queue,
+  breakersOpen: (queue) => `${queue}!`,
 };
 
 export interface SessionOptions {
@@ -93,13 +100,15 @@ export class Session {
     this.#beatLater();
   }
 
-  attend(queue: string, change: 1 | -1): void {
-    this.#attending.set(queue, (this.#attending.get(queue) ?? 0) + change);
+  attend(queue: string, { what, by }: { readonly what: Attendance; readonly by: 1 | -1 }): void {
+    const name = entryName[what](queue);
+    this.#attending.set(name, (this.#attending.get(name) ?? 0) + by);
   }
 
   /** Workers of a queue on all hosts, as of the last beat. */
-  workersOf(queue: string): number {
-    return (this.#attending.get(queue) ?? 0) + (this.#elsewhere.get(queue) ?? 0);
+  attendanceOf(queue: string): Readonly<Record<Attendance, number>> {
+    const countOf = (name: string): number => (this.#attending.get(name) ?? 0) + (this.#elsewhere.get(name) ?? 0);
+    return { workers: countOf(entryName.workers(queue)), breakersOpen: countOf(entryName.breakersOpen(queue)) };
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { ChainCheck, type Link } from "../../core/chain.ts";
 import { idBytes, idsOfBytes, requestIdOf, seqOfBytes, timeOfSeq, type RequestId } from "../../core/request-id.ts";
-import type { HourAudit, Proof } from "../../engine/engine.ts";
+import type { HourAudit, Proof } from "../../engine/audit.ts";
 import { brokenText, missingText, unchainedText, type FindingList } from "../../engine/finding-list.ts";
 
 const LINK = "SELECT first_seq, chain, place, previous, hash, ids FROM links";

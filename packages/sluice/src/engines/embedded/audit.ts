@@ -1,7 +1,7 @@
 // The conservation law, from the rows themselves: each accepted request must have exactly one state.
 import type { DatabaseSync } from "node:sqlite";
 import type { FinalState } from "../../core/request.ts";
-import type { AuditReport, HourAudit, Proof, QueueAudit } from "../../engine/engine.ts";
+import type { AuditReport, HourAudit, Proof, QueueAudit } from "../../engine/audit.ts";
 import { FindingList } from "../../engine/finding-list.ts";
 import { seqOf, type RequestId } from "../../core/request-id.ts";
 import { prepareChainAudit } from "./audit-chain.ts";

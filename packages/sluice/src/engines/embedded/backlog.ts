@@ -13,7 +13,7 @@ const OLDEST_WAITING = `
     UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue)`;
 
 /** What the store knows of a queue; workers and rates are the engine's to add. */
-export type StoredQueueStatus = Omit<QueueStatus, "workers" | "accepting" | "finishing">;
+export type StoredQueueStatus = Omit<QueueStatus, "workers" | "breakersOpen" | "accepting" | "finishing">;
 
 export function prepareBacklog(db: DatabaseSync): (now: number) => readonly StoredQueueStatus[] {
   const selectQueues = db.prepare(SELECT_QUEUES);

@@ -5,10 +5,9 @@ import { SluiceError } from "../../core/errors.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { AuditOptions, AuditReport, Proof } from "../../engine/audit.ts";
 import type {
   AcceptResult,
-  AuditOptions,
-  AuditReport,
   CallbacksAsk,
   CallbacksPage,
   Change,
@@ -17,7 +16,7 @@ import type {
   EngineHealth,
   ListFilter,
   MoveResult,
-  Proof,
+  Presence,
   QueueStatus,
   ReplayFilter,
   ReplayReport,
@@ -25,11 +24,14 @@ import type {
   SettleResult,
   ToldCallback,
 } from "../../engine/engine.ts";
+import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
+import { presence } from "../../engine/presence.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { Replayed } from "./moves.ts";
 import type { Thread } from "./thread.ts";
+import { Watchers } from "./watchers.ts";
 
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
@@ -48,6 +50,7 @@ interface QueueTraffic {
   readonly accepting: RateMeter;
   readonly finishing: RateMeter;
   workers: number;
+  breakersOpen: number;
 }
 
 export class EmbeddedEngine implements Engine {
@@ -57,7 +60,7 @@ export class EmbeddedEngine implements Engine {
   readonly clock: Clock;
   readonly #problem: () => Problem | undefined;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
-  readonly #watchers = new Map<RequestId, Set<(change: Change) => void>>();
+  readonly #watchers = new Watchers();
   readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
@@ -135,7 +138,7 @@ export class EmbeddedEngine implements Engine {
 
   report({ id, token }: Claim, progress: unknown): void {
     this.#progress.set(id, { token, progress });
-    this.#notify(id, { kind: "progress", progress });
+    this.#watchers.tell(id, { kind: "progress", progress });
   }
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
@@ -154,6 +157,16 @@ export class EmbeddedEngine implements Engine {
     return this.#reader.call({ verb: "readResult", id, now: this.clock.now() });
   }
 
+  async readFailures(id: RequestId): Promise<readonly FailedAttempt[]> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "readFailures", id });
+  }
+
+  async deadByError(queue: string): Promise<readonly DeadGroup[]> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "deadByError", queue });
+  }
+
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
     const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.clock.now() });
@@ -164,8 +177,10 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
     return stored.map((status) => {
-      const { accepting, finishing, workers } = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
-      return { ...status, workers, accepting: accepting.rates(), finishing: finishing.rates() };
+      const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
+      const { workers, breakersOpen } = traffic;
+      const [accepting, finishing] = [traffic.accepting.rates(), traffic.finishing.rates()];
+      return { ...status, workers, breakersOpen, accepting, finishing };
     });
   }
 
@@ -218,26 +233,12 @@ export class EmbeddedEngine implements Engine {
   }
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
-    const watchers = this.#watchers.get(id) ?? new Set();
-    this.#watchers.set(id, watchers.add(onChange));
-    return {
-      [Symbol.dispose]: () => {
-        watchers.delete(onChange);
-        if (watchers.size === 0 && this.#watchers.get(id) === watchers) this.#watchers.delete(id);
-      },
-    };
+    return this.#watchers.add(id, onChange);
   }
 
-  attend(queue: string): Disposable {
+  attend(queue: string): Presence {
     const traffic = this.#trafficOf(queue);
-    traffic.workers += 1;
-    let isPresent = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isPresent) traffic.workers -= 1;
-        isPresent = false;
-      },
-    };
+    return presence((what, by) => (traffic[what] += by));
   }
 
   health(): EngineHealth {
@@ -272,11 +273,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   #changed(id: RequestId, state: State): void {
-    if (this.#watchers.size > 0) this.#notify(id, { kind: "state", state, at: this.clock.now() });
-  }
-
-  #notify(id: RequestId, change: Change): void {
-    for (const onChange of this.#watchers.get(id) ?? []) onChange(change);
+    if (this.#watchers.count > 0) this.#watchers.tell(id, { kind: "state", state, at: this.clock.now() });
   }
 
   #withProgress(status: RequestStatus): RequestStatus {
@@ -290,7 +287,7 @@ export class EmbeddedEngine implements Engine {
 }
 
 function newTraffic(clock: Clock): QueueTraffic {
-  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0 };
+  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0, breakersOpen: 0 };
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {

@@ -6,7 +6,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import type { FinalState, State } from "../../core/request.ts";
 import { requestIdOf, SeqSource } from "../../core/request-id.ts";
-import type { AuditReport } from "../../engine/engine.ts";
+import type { AuditReport } from "../../engine/audit.ts";
 import type {
   ComparedRequest,
   MovedBacklog,

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Content, RequestStatus, State } from "../../core/request.ts";
 import { requestIdOf, seqOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
+import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import { FROM_REQUESTS, STATE } from "./state.ts";
 
 export const STATUS_COLUMNS = `
@@ -15,6 +16,10 @@ const SELECT_BODY = "SELECT random, content_type, body AS bytes FROM requests WH
 const SELECT_RESULT = `
   SELECT r.random, o.content_type, o.result AS bytes FROM requests r JOIN outcomes o ON o.seq = r.seq
   WHERE r.seq = ? AND o.state = 'done'`;
+/** The request is joined for its random bits alone: see isRowOf. */
+const SELECT_FAILURES = `
+  SELECT r.random, f.attempt, f.failed_at, f.code, f.message FROM failures f JOIN requests r ON r.seq = f.seq
+  WHERE f.seq = ? ORDER BY f.attempt DESC LIMIT ${failuresMax}`;
 
 export interface StatusRow {
   readonly seq: number;
@@ -32,16 +37,26 @@ export interface StatusRow {
   readonly error_message: string | null;
 }
 
+interface FailureRow {
+  readonly random: Uint8Array;
+  readonly attempt: number;
+  readonly failed_at: number;
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface Reads {
   read(id: RequestId, now: number): RequestStatus | undefined;
   readBody(id: RequestId): Content | undefined;
   readResult(id: RequestId): Content | undefined;
+  readFailures(id: RequestId): readonly FailedAttempt[];
 }
 
 export function prepareReads(db: DatabaseSync): Reads {
   const selectStatus = db.prepare(SELECT_STATUS);
   const selectBody = db.prepare(SELECT_BODY);
   const selectResult = db.prepare(SELECT_RESULT);
+  const selectFailures = db.prepare(SELECT_FAILURES);
   return {
     read(id, now) {
       const row = selectStatus.get({ seq: seqOf(id), now }) as unknown as StatusRow | undefined;
@@ -49,6 +64,11 @@ export function prepareReads(db: DatabaseSync): Reads {
     },
     readBody: (id) => contentOf(id, selectBody.get(seqOf(id))),
     readResult: (id) => contentOf(id, selectResult.get(seqOf(id))),
+    readFailures: (id) =>
+      (selectFailures.all(seqOf(id)) as unknown as FailureRow[])
+        .filter((row) => isRowOf(id, row))
+        .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
+        .toReversed(),
   };
 }
 

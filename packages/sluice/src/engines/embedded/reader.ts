@@ -7,6 +7,7 @@ import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
 import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
 import { openForReading } from "./database.ts";
+import { prepareDeadByError } from "./dead-by-error.ts";
 import { prepareList } from "./list.ts";
 import { prepareReads } from "./read.ts";
 import { storeFileIn } from "./store-file.ts";
@@ -16,6 +17,7 @@ const port = parentPort;
 const db = openForReading(storeFileIn((workerData as { folder: string }).folder));
 const reads = prepareReads(db);
 const list = prepareList(db);
+const deadByError = prepareDeadByError(db);
 const backlog = prepareBacklog(db);
 const callbacksDue = prepareCallbacksDue(db);
 const auditor = prepareAudit(db);
@@ -36,6 +38,10 @@ function answer(call: ReaderCall): unknown {
       return reads.readBody(call.id);
     case "readResult":
       return reads.readResult(call.id);
+    case "readFailures":
+      return reads.readFailures(call.id);
+    case "deadByError":
+      return deadByError(call.queue);
     case "list":
       return list(call.filter, call.now);
     case "backlog":

@@ -38,10 +38,13 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/requests/:id": keyed("read", "request"),
   "GET /v1/requests/:id/result": keyed("read", "request"),
   "GET /v1/requests/:id/body": keyed("read", "request"),
+  "GET /v1/requests/:id/attempts": keyed("read", "request"),
   "GET /v1/requests/:id/events": keyed("read", "request"),
   "GET /v1/queues": keyed("read", "seen"),
   "GET /v1/queues/:queue": keyed("read", "queue"),
+  "GET /v1/queues/:queue/dead": keyed("read", "queue"),
   "GET /v1/queues/:queue/scaling": keyed("read", "queue"),
+  "GET /v1/overview/events": keyed("read", "seen"),
   "GET /v1/audit": keyed("read", "seen"),
   "GET /v1/audit/receipts/:id": keyed("read", "request"),
   "POST /v1/requests/:id/replay": keyed("admin", "request"),
@@ -56,6 +59,7 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "GET /livez": anybody,
   "GET /readyz": anybody,
   "GET /": anybody,
+  "GET /assets/*": anybody,
 };
 
 /** Throws for a route that the table does not know: a forgotten one must not be open. */

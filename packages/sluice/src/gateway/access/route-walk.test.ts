@@ -17,7 +17,9 @@ const publicRoutes = ["get /", "get /livez", "get /readyz"];
 /** They need a key, of whatever scope. */
 const unscopedRoutes = ["get /openapi.json"];
 /** They concern several queues: what each answers with is tested on its own. */
-const overviews = ["get /v1/requests", "get /v1/queues", "get /v1/audit"];
+const overviews = ["get /v1/requests", "get /v1/queues", "get /v1/audit", "get /v1/overview/events"];
+/** Whoever is let in gets a stream without an end: overview.test.ts reads it. */
+const endless = ["get /v1/overview/events"];
 
 let sut: GatewayUnderTest;
 let operations: readonly Operation[];
@@ -91,8 +93,9 @@ test("with a key of each other scope every route is 403 and names the one it nee
     const needed = each.security?.[0]?.["key"]?.[0];
     if (needed === undefined) continue;
     for (const [scope, key] of Object.entries(keys)) {
-      const answer = await call(each, shown(key), id);
-      const what = `${nameOf(each)} with ${scope}: ${answer.text}`;
+      if (scope === needed && endless.includes(nameOf(each))) continue;
+      const answer: Answer = await call(each, shown(key), id);
+      const what: string = `${nameOf(each)} with ${scope}: ${answer.text}`;
       if (scope === needed) {
         assert.ok(answer.status !== 401 && answer.status !== 403, what);
         continue;

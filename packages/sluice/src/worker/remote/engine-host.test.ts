@@ -229,11 +229,14 @@ test("starts come out of one rate for all processes", async () => {
 test("a process is present for its queues until it is gone", async () => {
   await using rig = await openRig();
   const side = rig.connect();
-  using _presence = side.remote.attend(queue);
-  await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after the attend
-  assert.equal((await rig.engine.backlog())[0]?.workers, 1);
+  using presence = side.remote.attend(queue);
+  presence.breakerOpen(true);
+  await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after both
+  const [present] = await rig.engine.backlog();
+  assert.deepEqual([present?.workers, present?.breakersOpen], [1, 1]);
   await side.die();
-  assert.equal((await rig.engine.backlog())[0]?.workers, 0);
+  const [gone] = await rig.engine.backlog();
+  assert.deepEqual([gone?.workers, gone?.breakersOpen], [0, 0]);
 });
 
 test("an error of the engine arrives with its code", async () => {

@@ -3,7 +3,7 @@
 // the others with nothing (I4).
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
-import type { Engine, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import type { Engine, Presence, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
 import type { Dealer, Holder } from "./dealer.ts";
 import { Outbox } from "./outbox.ts";
 import { BeginReader, type Answer, type FromWorker } from "./wire.ts";
@@ -50,7 +50,7 @@ export class ProcessConnection implements Connection, Holder {
   readonly #held = new Map<number, Held>();
   /** By queue: those that have not ended. */
   readonly #counts = new Map<string, number>();
-  readonly #presence = new Map<string, Disposable>();
+  readonly #presence = new Map<string, Presence>();
   /** Delivers that wait, by their call. */
   readonly #waiting = new Map<number, AbortController>();
   #isGone = false;
@@ -135,6 +135,8 @@ export class ProcessConnection implements Connection, Holder {
         return engine.report(message.claim, message.progress === undefined ? undefined : JSON.parse(message.progress));
       case "attend":
         return this.#attend(message.queue);
+      case "breakerOpen":
+        return this.#presence.get(message.queue)?.breakerOpen(message.isOpen);
       case "leave":
         this.#presence.get(message.queue)?.[Symbol.dispose]();
         return void this.#presence.delete(message.queue);

@@ -3,7 +3,14 @@
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery, Outcome } from "../../core/request.ts";
-import type { DeliverOptions, RetryOptions, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import type {
+  DeliverOptions,
+  Presence,
+  RetryOptions,
+  SettleResult,
+  StartsAsk,
+  StartsGrant,
+} from "../../engine/engine.ts";
 import type { WorkerEngine } from "../worker-engine.ts";
 import { Outbox } from "./outbox.ts";
 import { writeBegin, type Answer, type FromWorker } from "./wire.ts";
@@ -72,9 +79,12 @@ export class RemoteEngine implements WorkerEngine {
     this.#outbox.push({ verb: "report", claim, progress: JSON.stringify(progress) });
   }
 
-  attend(queue: string): Disposable {
+  attend(queue: string): Presence {
     this.#outbox.push({ verb: "attend", queue });
-    return { [Symbol.dispose]: () => this.#outbox.push({ verb: "leave", queue }) };
+    return {
+      breakerOpen: (isOpen) => this.#outbox.push({ verb: "breakerOpen", queue, isOpen }),
+      [Symbol.dispose]: () => this.#outbox.push({ verb: "leave", queue }),
+    };
   }
 
   began({ token }: Claim): void {

@@ -13,7 +13,8 @@ export type FromWorker =
   | { readonly verb: "starts"; readonly call: number; readonly ask: StartsAsk }
   /** The progress is JSON: what a handler reports need not be fit to cross. */
   | { readonly verb: "report"; readonly claim: Claim; readonly progress: string | undefined }
-  | { readonly verb: "attend" | "leave"; readonly queue: string };
+  | { readonly verb: "attend" | "leave"; readonly queue: string }
+  | { readonly verb: "breakerOpen"; readonly queue: string; readonly isOpen: boolean };
 
 export interface Answer {
   readonly call: number;

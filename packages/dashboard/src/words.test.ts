@@ -1,0 +1,56 @@
+import { equal } from "node:assert/strict";
+import { test } from "node:test";
+import {
+  agoWords,
+  bytesWords,
+  countOf,
+  countWords,
+  durationWords,
+  forecastWords,
+  inWords,
+  shortCount,
+} from "./words.ts";
+
+const now = Date.parse("2026-11-25T09:00:00Z");
+const later = (ms: number): string => new Date(now + ms).toISOString();
+
+test("a forecast says when the backlog drains, or that it grows", () => {
+  const words = (forecast: Parameters<typeof forecastWords>[0]["forecast"], isPaused = false): string =>
+    forecastWords({ forecast, isPaused, now });
+  equal(words({ kind: "idle" }), "nothing waits");
+  equal(words({ kind: "drains", at: later(35 * 60_000) }), "drains in 35 min");
+  equal(words({ kind: "drains", at: later(10 * 3_600_000) }), "drains in 10 h");
+  equal(words({ kind: "drains", at: later(-5_000) }), "drains in 1 s");
+  equal(words({ kind: "grows", perMinute: 1_200 }), "grows by 1,200 a minute");
+  equal(words({ kind: "grows", perMinute: 0 }), "does not drain");
+  equal(words({ kind: "grows", perMinute: 0 }, true), "stands still while paused");
+});
+
+test("durations are as long as a person needs them", () => {
+  equal(durationWords(400), "under a second");
+  equal(durationWords(59_900), "59 s");
+  equal(durationWords(3_599_000), "59 min");
+  equal(durationWords(3_600_000), "1 h");
+  equal(durationWords(100 * 60_000), "1 h 40 min");
+  equal(durationWords(47.5 * 3_600_000), "47 h 30 min");
+  equal(durationWords(50 * 3_600_000), "2 days");
+});
+
+test("moments are told from now", () => {
+  equal(agoWords(later(-12_000), now), "12 s ago");
+  equal(agoWords(later(500), now), "just now");
+  equal(inWords(later(90_000), now), "in 1 min");
+  equal(inWords(later(-90_000), now), "now");
+});
+
+test("numbers have separators, and units where there is little room", () => {
+  equal(countWords(1_234_567), "1,234,567");
+  equal(countOf(1, "request"), "1 request");
+  equal(countOf(0, "request"), "0 requests");
+  equal(shortCount(9_500), "9,500");
+  equal(shortCount(12_000), "12k");
+  equal(shortCount(1_500_000), "1.5M");
+  equal(bytesWords(1), "1 byte");
+  equal(bytesWords(1_536), "1.5 KiB");
+  equal(bytesWords(3 * 1024 ** 3), "3.0 GiB");
+});

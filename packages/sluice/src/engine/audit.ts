@@ -1,0 +1,56 @@
+// What an audit finds: the conservation law, the chain of accepted ids, and what does not move.
+import type { StateCounts } from "../core/request.ts";
+import type { RequestId } from "../core/request-id.ts";
+
+export interface QueueAudit extends StateCounts {
+  readonly queue: string;
+  readonly accepted: number;
+  /** Accepted ones that no state accounts for; 0 when the law holds. */
+  readonly missing: number;
+}
+
+/** What the chain of accepted ids says of one hour of acceptance, for what has not expired. */
+export interface HourAudit {
+  readonly queue: string;
+  /** When the hour begins, in milliseconds since 1970. */
+  readonly hourAt: number;
+  readonly accepted: number;
+  /** Accepted ones that are not in the store; 0 when the law holds. */
+  readonly missing: number;
+}
+
+/** Something about one request that is not as it has to be. */
+export interface Finding {
+  /**
+   * `missing`: accepted, and not in the store. `unchained`: in the store, and in no link. `broken`: the link that begins
+   * with it is not what was written. `orphaned`: rows that belong to no request. `stuck`: it waits though others that came
+   * a minute later have begun, or runs for longer than its queue allows; the law holds all the same.
+   */
+  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
+  readonly queue: string;
+  readonly id: RequestId;
+  /** In words. */
+  readonly what: string;
+}
+
+export interface AuditReport {
+  /** No request is missing from any count, and nothing was found but what is stuck. */
+  readonly holds: boolean;
+  readonly queues: readonly QueueAudit[];
+  readonly hours: readonly HourAudit[];
+  /** At most a hundred of each kind for each queue. */
+  readonly findings: readonly Finding[];
+}
+
+export interface AuditOptions {
+  /** How long an attempt of a queue may take, by its name. */
+  readonly timeoutMsOf: ReadonlyMap<string, number>;
+}
+
+/** What the chain says of one id. */
+export interface Proof {
+  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
+  readonly verdict: "stored" | Exclude<Finding["kind"], "orphaned" | "stuck"> | "unknown";
+  /** Where it is in the chain, if it is. */
+  readonly link: { readonly chain: RequestId; readonly place: number } | undefined;
+}

@@ -1,0 +1,34 @@
+// The dead requests of a queue, counted by the code of their error.
+import type { RequestId } from "../../core/request-id.ts";
+import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
+import type { Connected, Statement } from "./database.ts";
+
+const GROUP_DEAD: Statement = {
+  name: "group-dead",
+  text: `WITH looked_at AS (
+      SELECT o.id, o.error_code FROM sluice.outcomes o
+      WHERE o.queue = (SELECT no FROM sluice.queues WHERE name = $1) AND o.state = 'dead'
+      ORDER BY o.id DESC LIMIT ${deadLookMax}
+    ), grouped AS (
+      SELECT (array_agg(id ORDER BY id DESC))[1] AS id, count(*)::float8 AS count FROM looked_at GROUP BY error_code
+    )
+    SELECT g.id, g.count, o.error_code, o.error_message, o.finished_at::float8 AS finished_at
+    FROM grouped g JOIN sluice.outcomes o ON o.id = g.id ORDER BY g.count DESC, g.id DESC LIMIT ${deadGroupsMax}`,
+};
+
+interface GroupRow {
+  readonly id: RequestId;
+  readonly count: number;
+  readonly error_code: string;
+  readonly error_message: string;
+  readonly finished_at: number;
+}
+
+export async function deadByError(db: Connected, queue: string): Promise<readonly DeadGroup[]> {
+  const rows = await db.rows<GroupRow>(GROUP_DEAD, [queue]);
+  return rows.map((row) => ({
+    errorCode: row.error_code,
+    count: row.count,
+    newest: { id: row.id, message: row.error_message, finishedAt: row.finished_at },
+  }));
+}

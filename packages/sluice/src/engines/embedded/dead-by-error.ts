@@ -1,0 +1,32 @@
+// The dead requests of a queue, counted by the code of their error.
+import type { DatabaseSync } from "node:sqlite";
+import { requestIdOf } from "../../core/request-id.ts";
+import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
+
+/** The bare columns of the groups are those of the row with the highest seq, which SQLite promises beside one max(). */
+const GROUP_DEAD = `
+  SELECT g.*, r.random FROM (
+    SELECT max(seq) AS seq, error_code, error_message, finished_at, count(*) AS n FROM (
+      SELECT o.seq, o.error_code, o.error_message, o.finished_at FROM outcomes o
+      WHERE o.queue = (SELECT no FROM queues WHERE name = ?) AND o.state = 'dead' ORDER BY o.seq DESC LIMIT ${deadLookMax})
+    GROUP BY error_code) g
+  JOIN requests r ON r.seq = g.seq ORDER BY g.n DESC, g.seq DESC LIMIT ${deadGroupsMax}`;
+
+interface GroupRow {
+  readonly seq: number;
+  readonly error_code: string;
+  readonly error_message: string;
+  readonly finished_at: number;
+  readonly n: number;
+  readonly random: Uint8Array;
+}
+
+export function prepareDeadByError(db: DatabaseSync): (queue: string) => readonly DeadGroup[] {
+  const groupDead = db.prepare(GROUP_DEAD);
+  return (queue) =>
+    (groupDead.all(queue) as unknown as GroupRow[]).map((row) => ({
+      errorCode: row.error_code,
+      count: row.n,
+      newest: { id: requestIdOf(row.seq, row.random), message: row.error_message, finishedAt: row.finished_at },
+    }));
+}

@@ -1,0 +1,54 @@
+// A stream of server-sent events. It owns its answer, its heartbeat and its place among the held answers until it ends,
+// and lets go of the resources that it was given.
+import type { ServerResponse } from "node:http";
+import type { GatewayContext } from "./context.ts";
+
+export class EventStream {
+  readonly #response: ServerResponse;
+  readonly #resources: DisposableStack;
+  #bytesMax: number;
+
+  constructor({ limits, held }: GatewayContext, response: ServerResponse, resources: DisposableStack) {
+    this.#response = response;
+    this.#bytesMax = limits.streamBytesMax;
+    this.#resources = resources;
+    const heartbeat = setInterval(() => this.write(": still here\n\n"), limits.heartbeatMs);
+    resources.defer(() => clearInterval(heartbeat));
+    resources.use(held.hold(() => this.end()));
+    response.once("close", () => this.#resources.dispose());
+  }
+
+  /** False when the client is gone already. What is sent first does not count against the bound. */
+  begin(first = ""): boolean {
+    if (this.#response.destroyed || this.#response.writableEnded) {
+      this.#resources.dispose(); // its close event is over
+      return false;
+    }
+    this.#response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    this.#bytesMax += Buffer.byteLength(first);
+    this.write(first);
+    return true;
+  }
+
+  /** A client that does not read is cut off: it comes back and gets what is so then. */
+  write(text: string): void {
+    if (this.#response.writableEnded) return;
+    this.#response.write(text);
+    if (this.#response.writableLength > this.#bytesMax) this.#response.destroy();
+  }
+
+  end(): void {
+    this.#resources.dispose();
+    this.#response.end();
+  }
+}
+
+export interface EventFields {
+  readonly event: string;
+  readonly id?: string;
+  readonly data: unknown;
+}
+
+export function eventText({ event, id, data }: EventFields): string {
+  return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+}

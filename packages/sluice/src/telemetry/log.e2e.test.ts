@@ -1,0 +1,148 @@
+// What the logs say of requests, and what they must never say. Secrets are planted at every entry, at the level debug.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import { freePort, startSluice, temporaryFolder, type Sluice, type TemporaryFolder } from "@sluice/testing";
+import { runSluice } from "../../test/run-sluice.ts";
+
+const secret = "hunter2";
+
+/** Service B that answers with what it was sent: `bad` requests with an error. */
+async function startEcho(): Promise<{ readonly host: string } & AsyncDisposable> {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await text(request);
+    response.statusCode = body.includes("bad") ? 400 : 200;
+    response.end(`${request.url} ${JSON.stringify(request.headers)} ${body}`);
+  };
+  const server = createServer((request, response) => void answer(request, response));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+const config = (host: string, closedPort: number): string => `
+export default { queues: {
+  echo: { target: "http://${host}/process?token=${secret}" },
+  gone: { target: "http://user:${secret}@127.0.0.1:${closedPort}/process?token=${secret}", retry: { attempts: 1 } },
+  parse: { handle: (request) => JSON.parse(request.text()), retry: { attempts: 1 } },
+  throws: { handle: (request) => { throw new Error("cannot take " + request.text()); }, retry: { attempts: 1 } },
+} };`;
+
+describe("the log of a running Sluice", () => {
+  let folder: TemporaryFolder;
+  let echo: Awaited<ReturnType<typeof startEcho>>;
+  let sluice: Sluice;
+  let sent = 0;
+  before(async () => {
+    folder = await temporaryFolder();
+    echo = await startEcho();
+    const configFile = join(folder.path, "sluice.config.ts");
+    await writeFile(configFile, config(echo.host, await freePort()));
+    const args = ["--log-level", "debug", "--log-format", "json"];
+    sluice = await startSluice({ dataFolder: join(folder.path, "data"), configFile, args });
+  });
+  after(async () => {
+    await sluice[Symbol.asyncDispose]();
+    await echo[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  async function send(queue: string, body: string, path = "requests"): Promise<string> {
+    const answer = await fetch(`${sluice.url}/v1/queues/${queue}/${path}?q=${secret}`, {
+      method: "POST",
+      body,
+      headers: {
+        "idempotency-key": `${secret}-${(sent += 1)}`,
+        "content-type": `text/${secret}`,
+        authorization: `Bearer ${secret}`,
+        cookie: `session=${secret}`,
+        "ce-source": secret,
+        "ce-subject": secret,
+      },
+    });
+    return ((await answer.json()) as { readonly id: string }).id;
+  }
+
+  /** The line of a request that says this. */
+  async function lineOf(id: string, message: string): Promise<Readonly<Record<string, unknown>>> {
+    const found = await sluice.line(new RegExp(`^\\{.*"id":"${id}".*"msg":"${message}".*$`));
+    return JSON.parse(found[0]) as Record<string, unknown>;
+  }
+
+  test("has one wide line for each call that had something accepted", async () => {
+    const id = await send("echo", "fine");
+    const line = await lineOf(id, "accepted");
+    assert.equal(line["queue"], "echo");
+    assert.equal(line["requests"], 1);
+    assert.equal(line["repeats"], 0);
+    assert.equal(line["bytes"], 4);
+    assert.equal(typeof line["durationMs"], "number");
+    await send("echo", '{"body":1}\n{"body":2}\n', "batches");
+    await sluice.line(/"queue":"echo".*"requests":2.*"msg":"accepted"/);
+  });
+
+  test("has one wide line for each attempt, with how it ended", async () => {
+    const done = await lineOf(await send("echo", "good"), "attempt done");
+    assert.deepEqual([done["queue"], done["attempt"], done["bytes"]], ["echo", 1, 4]);
+    const refused = await lineOf(await send("echo", "bad"), "attempt failed");
+    assert.deepEqual([refused["code"], refused["status"], refused["isRetryable"]], ["target-status", 400, false]);
+    const gone = await lineOf(await send("gone", "x"), "attempt failed");
+    assert.equal(gone["code"], "unreachable");
+    assert.match(String(gone["err"]), /cannot be reached/);
+  });
+
+  test("says nothing of bodies, keys, headers, queries and what targets and handlers make of them", async () => {
+    await lineOf(await send("echo", `fine ${secret}`), "attempt done");
+    await lineOf(await send("echo", `bad ${secret}`), "attempt failed");
+    await lineOf(await send("gone", secret), "attempt failed");
+    await lineOf(await send("parse", secret), "attempt failed");
+    await lineOf(await send("throws", secret), "attempt failed");
+    await send("echo", `{"body":"${secret}"}\n`, "batches");
+    await send("echo", `{"key":"${secret}","body":${secret}`, "batches"); // refused
+    await fetch(`${sluice.url}/v1/requests?queue=echo&key=${secret}`);
+    await fetch(`${sluice.url}/${secret}`);
+    sluice.kill("SIGTERM");
+    await sluice.exited;
+    const lines = sluice.output().split("\n");
+    assert.ok(lines.filter((line) => line.includes('"msg":"attempt')).length >= 5);
+    assert.deepEqual(
+      lines.filter((line) => line.includes(secret)),
+      [],
+    );
+  });
+});
+
+test(
+  "a cluster's member that cannot reach its servers does not tell their passwords",
+  { timeout: 60_000 },
+  async () => {
+    const port = await freePort();
+    for (const server of ["DATABASE_URL", "AMQP_URL", "REDIS_URL"]) {
+      const urls = {
+        DATABASE_URL: `postgres://sluice:${secret}@127.0.0.1:${port}/sluice`,
+        AMQP_URL: `amqp://sluice:${secret}@127.0.0.1:${port}`,
+        REDIS_URL: `redis://:${secret}@127.0.0.1:${port}/0`,
+      };
+      const broken = { ...urls, [server]: `:${secret}@nothing that is a URL` };
+      for (const env of [urls, broken]) {
+        const args = ["gateway", "--queue", "orders", "--port", "0", "--log-level", "debug"];
+        const { exitCode, stdout, stderr } = await runSluice({ args, env });
+        assert.notEqual(exitCode, 0);
+        assert.notEqual(stderr, "");
+        assert.doesNotMatch(stdout + stderr, new RegExp(secret));
+      }
+    }
+  },
+);
