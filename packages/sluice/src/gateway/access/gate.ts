@@ -37,6 +37,8 @@ export function addGate(app: App, context: GatewayContext): void {
     invariant(access !== undefined, "a route that was added before the gate has no access");
     if (access.kind === "public") return proceed();
     if (access.scope === "admin" && !context.adminListener.takes(request.raw)) throw notHere(request);
+    // What only some may read is kept by no cache, and taken by no browser for another type. Receipts go without: see sendReceipt.
+    if (access.scope !== "send") reply.header("cache-control", "no-store").header("x-content-type-options", "nosniff");
     const grant = grantFor(context, { access, request, reply });
     if (grant === undefined) return proceed();
     request.grant = grant;
