@@ -41,6 +41,7 @@ describe("the dashboard", () => {
     await card.locator('[data-figure="dead"]').getByText("3", { exact: true }).click();
     await page.getByRole("heading", { name: "Requests: dead" }).waitFor();
     const rows = page.locator("tbody tr");
+    await rows.nth(2).waitFor();
     assert.equal(await rows.count(), 3);
     const [id = ""] = await rows.first().locator("a").allTextContents();
     await rows.first().locator("a").click();
