@@ -91,6 +91,7 @@ function useLive(connection: Connection): Live {
 function useRoute(): Route {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
+    setHash(location.hash); // it may have changed since it was read
     const onChange = (): void => {
       setHash(location.hash);
       window.scrollTo(0, 0);

@@ -125,7 +125,7 @@ test("a request that the store lost is found: exit 1, with its id", { timeout: 6
   let lostSeq: unknown;
   const loseOne = (data: string): void => {
     using db = new DatabaseSync(join(data, "sluice.db"));
-    lostSeq ??= db.prepare("DELETE FROM requests WHERE seq = (SELECT max(seq) FROM requests) RETURNING seq").get();
+    lostSeq ??= db.prepare("DELETE FROM requests WHERE seq = (SELECT min(seq) FROM requests) RETURNING seq").get();
   };
   await using deployment = await deploy({ config: echoConfig("20/s"), whileDown: loseOne });
   const day = ["--profile", "600/h for 10m", "--speed", "200x", "--requests", "100", "--patience", "5s"];
