@@ -56,9 +56,9 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const { raw } = request;
   const { headers } = raw;
   checkIntake(context, headers);
+  const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const key = keyOf(headers);
-  const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   const reading = context.views.freshen();
   const body = await readIn(context.bodyRoom, raw, {
     bytesMax: context.limits.bodyBytesMax,

@@ -167,9 +167,8 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
 }
 
 /** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
-function gaugesOf({ engine, views, queues, admission, clock, log, meter }: GatewayContext): DisposableStack {
-  const timeoutMsOf = new Map([...queues].map(([name, { timeoutMs }]) => [name, timeoutMs]));
-  const renewal = new AuditRenewal({ audit: () => engine.audit({ timeoutMsOf }), clock, log });
+function gaugesOf({ audit, views, queues, admission, clock, log, meter }: GatewayContext): DisposableStack {
+  const renewal = new AuditRenewal({ audit, clock, log });
   const goals = new Map([...queues].map(([name, { goal }]) => [name, goal]));
   const gauges = new DisposableStack();
   gauges.defer(() => renewal.close());

@@ -65,9 +65,9 @@ export interface Answer {
 
 export interface FromThread {
   readonly answers: readonly Answer[];
-  /** Said when the store's state changed: a problem came, or went. */
   /** What was committed for these answers. */
   readonly commit?: Commit;
+  /** Said when the store's state changed: a problem came, or went. */
   readonly told?: { readonly problem: Problem | undefined };
 }
 
