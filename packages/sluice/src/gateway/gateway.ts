@@ -27,7 +27,7 @@ import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
-import { measureAnswers } from "./measure.ts";
+import { nameRoutes, timedResponses } from "./measure.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview-events.ts";
@@ -103,8 +103,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
   const { limits, tls, log, meter } = options;
   const certificate = tls && (await readCertificate(tls));
-  const app = createApp({ limits, certificate, log });
-  measureAnswers(app, meter);
+  const app = createApp({ limits, certificate, log, ServerResponse: timedResponses(meter) });
+  nameRoutes(app, meter);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -215,8 +215,9 @@ class HttpGateway implements Gateway {
   }
 
   async listenForAdmin(at: ListenOptions): Promise<{ readonly url: string }> {
-    const { adminListener, limits } = this.#context;
-    const server = createListener(limits, this.#tls && (await readCertificate(this.#tls)));
+    const { adminListener, limits, meter } = this.#context;
+    const certificate = this.#tls && (await readCertificate(this.#tls));
+    const server = createListener({ limits, certificate, ServerResponse: timedResponses(meter) });
     server.on("clientError", answerSocketError);
     this.#servers.push(server);
     return { url: this.#urlOf(at.host, await adminListener.listen(this.#app, server, at)) };

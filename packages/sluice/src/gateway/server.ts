@@ -8,20 +8,16 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
-import type { GatewayLimits } from "./limits.ts";
-import type { Certificate } from "./tls.ts";
-import { boundsOf, type TransportBounds } from "./transport.ts";
+import { boundsOf, type TransportBounds, type TransportOptions } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
-export interface AppOptions {
-  readonly limits: GatewayLimits;
-  readonly certificate: Certificate | undefined;
+export interface AppOptions extends TransportOptions {
   readonly log: Logger;
 }
 
-export function createApp({ limits, certificate, log }: AppOptions): App {
+export function createApp({ limits, certificate, ServerResponse, log }: AppOptions): App {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, silenceTimeoutMs } = limits;
-  const bounds = boundsOf(limits);
+  const bounds = { ...boundsOf(limits), ServerResponse };
   const transport = certificate
     ? { https: { ...bounds, ...certificate, handshakeTimeout: headersTimeoutMs } }
     : { http: bounds };

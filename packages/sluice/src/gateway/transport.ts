@@ -1,8 +1,15 @@
 // The servers under the gateway's listeners, with or without TLS, and their bounds.
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { GatewayLimits } from "./limits.ts";
 import type { Certificate } from "./tls.ts";
+
+export interface TransportOptions {
+  readonly limits: GatewayLimits;
+  readonly certificate: Certificate | undefined;
+  /** What answers are made of. */
+  readonly ServerResponse: typeof ServerResponse;
+}
 
 export interface TransportBounds {
   readonly headersTimeout: number;
@@ -19,9 +26,10 @@ export function boundsOf({ headersTimeoutMs, requestTimeoutMs, headersBytesMax }
 }
 
 /** As Fastify makes its own from the same limits. */
-export function createListener(limits: GatewayLimits, certificate: Certificate | undefined): Server {
+export function createListener({ limits, certificate, ServerResponse }: TransportOptions): Server {
   const options = {
     ...boundsOf(limits),
+    ServerResponse,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
   };

@@ -1,6 +1,6 @@
 // The gate before every route: who may call it, by the table of route-access.ts. It decides before a body is read and before
 // parameters are looked at.
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import { invariant, SluiceError } from "../../core/errors.ts";
 import type { App, GatewayContext } from "../context.ts";
 import { unknownQueue } from "../context.ts";
@@ -28,13 +28,19 @@ export function addGate(app: App, context: GatewayContext): void {
   app.decorateRequest("viewer");
   app.decorateRequest("grant");
   app.addHook("onRoute", (route) => {
-    for (const method of [route.method].flat()) route.config = { ...route.config, access: accessOf(method, route.url) };
+    invariant(
+      typeof route.method === "string",
+      `${route.url} has several methods in one: each has an access of its own`,
+    );
+    const access = accessOf(route.method, route.url);
+    route.config = { ...route.config, access };
+    route.onRequest = [route.onRequest ?? [], gateOf(context, access)].flat();
   });
-  app.addHook("onRequest", (request, reply, proceed) => {
-    const { access } = request.routeOptions.config;
+}
+
+function gateOf(context: GatewayContext, access: RouteAccess): onRequestHookHandler {
+  return (request, reply, proceed) => {
     request.viewer = seesEverything;
-    if (request.is404) return proceed();
-    invariant(access !== undefined, "a route that was added before the gate has no access");
     if (access.kind === "public") return proceed();
     if (access.scope === "admin" && !context.adminListener.takes(request.raw)) throw notHere(request);
     // What only some may read is kept by no cache, and taken by no browser for another type. Receipts go without: see sendReceipt.
@@ -45,7 +51,7 @@ export function addGate(app: App, context: GatewayContext): void {
     request.viewer = grant.viewer;
     if (grant.viewer === seesEverything) return proceed();
     checkSight(context, access, request).then(() => proceed(), proceed);
-  });
+  };
 }
 
 interface KeyedCall {
