@@ -18,6 +18,7 @@ import {
   startSluiceWorker,
   temporaryFolder,
 } from "@sluice/testing";
+import { stepsOf } from "./docs/page-steps.ts";
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "..");
@@ -43,8 +44,9 @@ test(
       const sluice = createClient({ url: server.url });
       ids.push(...(await submit(sluice, 0)));
       const later = submit(sluice, count); // the backup is taken while more arrives and while others run
-      const [, command = ""] = /^```sh run\n([\s\S]*?)^```$/m.exec(page) ?? [];
-      await run("sh", ["-ec", command], { cwd: folder.path });
+      const [backup] = stepsOf(page).filter((step) => step.kind === "run");
+      assert.ok(backup, "the page has the command that takes a backup");
+      await run("sh", ["-ec", backup.command], { cwd: folder.path });
       await later;
       server.kill("SIGKILL");
       await server.exited;

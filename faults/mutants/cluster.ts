@@ -187,6 +187,34 @@ export const clusterMutants: readonly Mutant[] = [
     sign: /✖ the first outcome wins/,
   },
   {
+    name: "late-effect-kept",
+    engine: "cluster",
+    bug: "a transactional handler's statements are committed though its outcome came too late (against I3)",
+    patches: [
+      {
+        file: `${cluster}/transact.ts`,
+        from: 'if (!isSettled) throw new Undone("superseded");',
+        to: "void isSettled;",
+      },
+    ],
+    catcher: test("durability", "has no effect when another outcome was first"),
+    sign: /✖ has no effect when another outcome/,
+  },
+  {
+    name: "effect-outside",
+    engine: "cluster",
+    bug: "a transactional handler's statements are committed each by itself, whatever becomes of its outcome (against I2)",
+    patches: [
+      {
+        file: `${cluster}/transact.ts`,
+        from: "inside.query(text, values)",
+        to: "options.transactions.take().query(text, values)",
+      },
+    ],
+    catcher: test("durability", "has both, or neither when it fails"),
+    sign: /✖ has both, or neither/,
+  },
+  {
     name: "token-unchecked",
     engine: "cluster",
     bug: "whoever settles is taken for the holder of the claim (against I3)",

@@ -30,8 +30,8 @@ export async function runPage(root: string, page: string): Promise<void> {
   for (const step of steps) await run.do(step);
 }
 
-/** Of the gateway and of a service behind, as the pages write them. */
-const shownPorts = ["8080", "9000"];
+/** Of gateways and of a service behind, as the pages write them. */
+const shownPorts = ["8080", "8090", "9000"];
 const ready = /^(Sluice (listens|works) on|listening on) /;
 
 /** Owns the page's folder, its servers and the processes that it started. */

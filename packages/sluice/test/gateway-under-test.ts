@@ -25,6 +25,7 @@ export interface TestOptions {
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
   readonly tls?: TlsFiles;
+  readonly cors?: readonly string[];
 }
 
 export interface Answer {
@@ -63,6 +64,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     dashboardFolder,
     keys,
     tls,
+    cors,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
@@ -77,6 +79,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       engine,
       keys: ring,
       tls,
+      cors,
       queues: names.map((name): GatewayQueue => ({
         name,
         ratePerHour: 3_600,

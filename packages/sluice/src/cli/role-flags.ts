@@ -46,6 +46,11 @@ export function addIntakeFlags(command: Command): Command {
       ),
     )
     .addOption(keysOption())
+    .addOption(
+      new Option("--cors <origins>", "whose pages may call the API, as https://app.example,… (default none)").env(
+        "SLUICE_CORS",
+      ),
+    )
     .addOption(new Option("--tls-cert <file>", "speak TLS with this certificate (PEM)").env("SLUICE_TLS_CERT_FILE"))
     .addOption(new Option("--tls-key <file>", "its private key (PEM)").env("SLUICE_TLS_KEY_FILE"))
     .addOption(

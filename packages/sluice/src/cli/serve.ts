@@ -123,11 +123,12 @@ function portTaken({ port, address }: TakenPort): SluiceError {
 
 function gatewayOf(
   { engine, queues, log, meter }: Parts,
-  { bodyBytesMax, tls }: IntakeSettings,
+  { bodyBytesMax, cors, tls }: IntakeSettings,
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
-  return openGateway({ engine, keys, tls, queues, limits, clock: engine.clock, log, meter, version, dashboardFolder });
+  const { clock } = engine;
+  return openGateway({ engine, keys, cors, tls, queues, limits, clock, log, meter, version, dashboardFolder });
 }

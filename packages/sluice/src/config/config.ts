@@ -22,6 +22,8 @@ export interface SluiceConfig {
   readonly tls?: TlsConfig;
   /** The file of the API keys, which `sluice keys` writes; `keys.json` in the data folder. */
   readonly keys?: string;
+  /** Whose pages may call the API from a browser: origins as `"https://app.example"`, or `"*"` for any; none unless set. */
+  readonly cors?: readonly string[];
   /** How long finished requests are kept with their results and keys; `"7d"`. */
   readonly retention?: string;
   /** The largest body; `"1MiB"`. */
@@ -157,6 +159,7 @@ export interface Overrides {
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly keys?: string | undefined;
+  readonly cors?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;
   readonly diskFreeMin?: string | undefined;
@@ -188,6 +191,7 @@ export interface IntakeSettings {
   readonly tls: TlsConfig | undefined;
   /** The file of the API keys; without it whoever reaches the port is let in. */
   readonly keys: string;
+  readonly cors: readonly string[];
   readonly bodyBytesMax: number;
 }
 
@@ -242,7 +246,6 @@ export interface AutoscalerSettings extends MemberSettings {
 /** `sluice migrate` and `sluice doctor` */
 export interface ClusterSettings {
   readonly servers: ServerSettings;
-  /** Their names. */
   readonly queues: readonly string[];
 }
 

@@ -45,6 +45,20 @@ function refused(read: () => unknown, message: RegExp): void {
   });
 }
 
+test("the origins that may call the API are origins, from the flag before the file", () => {
+  const file = withQueue({ handle }, { cors: ["https://filed.example"] });
+  const corsOf = (given: Given): readonly string[] => readUp(sources(given)).cors;
+  assert.deepEqual(corsOf({ file: withQueue({ handle }) }), []);
+  assert.deepEqual(corsOf({ file }), ["https://filed.example"]);
+  assert.deepEqual(corsOf({ file, overrides: { cors: "https://a.example, *" } }), ["https://a.example", "*"]);
+  for (const cors of ["https://a.example/", "a.example", "https://a.example/page", ""])
+    refused(() => corsOf({ file, overrides: { cors } }), /^cors takes origins/);
+  refused(
+    () => corsOf({ file: withQueue({ handle }, { cors: "https://a.example" as never }) }),
+    /^cors must be a list/,
+  );
+});
+
 describe("the servers of a cluster", () => {
   const file = withQueue({}, { cluster: { databaseUrl: "postgres://file", amqpUrl: "amqps://file", prefix: "filed" } });
 

@@ -35,6 +35,7 @@ const fileFields = [
   "adminHost",
   "tls",
   "keys",
+  "cors",
   "retention",
   "bodyMax",
   "diskFreeMin",
@@ -104,6 +105,7 @@ function intakeOf(sources: Sources): IntakeSettings {
     admin,
     tls: readTls(sources),
     keys,
+    cors: readCors(sources),
     port: readInteger("port", overrides.port ?? file?.port ?? 8080, { least: 0, most: 65_535 }),
     bodyBytesMax: read("bodyMax", parseSize, overrides.bodyMax ?? file?.bodyMax ?? "1MiB"),
   };
@@ -208,6 +210,15 @@ function readTls({ file, overrides }: Sources): IntakeSettings["tls"] {
   if (typeof cert === "string" && typeof key === "string") return { cert, key };
   const rule = "TLS needs a certificate and its key: tls: { cert, key }, or --tls-cert and --tls-key";
   throw new SluiceError("bad-config", rule);
+}
+
+function readCors({ file, overrides }: Sources): readonly string[] {
+  const origins: unknown = overrides.cors?.split(",").map((origin) => origin.trim()) ?? file?.cors ?? [];
+  if (!Array.isArray(origins)) throw wrong("cors", "must be a list of origins", origins);
+  for (const origin of origins)
+    if (origin !== "*" && URL.parse(String(origin))?.origin !== origin)
+      throw wrong("cors", 'takes origins as "https://app.example", without a path, or "*"', origin);
+  return origins as readonly string[];
 }
 
 interface KeysPlace {

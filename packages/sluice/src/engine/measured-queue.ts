@@ -2,7 +2,7 @@
 import { SluiceError } from "../core/errors.ts";
 import type { Counter, Histogram, Meter } from "../telemetry/meter.ts";
 
-type Operation = "accept" | "settle" | "retry";
+type Operation = "accept" | "settle" | "retry" | "transact";
 
 export class MeasuredQueue {
   readonly sent: Counter;
@@ -26,6 +26,7 @@ export class MeasuredQueue {
       accept: this.#duration("accept", ""),
       settle: this.#duration("settle", ""),
       retry: this.#duration("retry", ""),
+      transact: this.#duration("transact", ""),
     };
   }
 

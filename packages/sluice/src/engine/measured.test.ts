@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
-import type { NewRequest } from "../core/request.ts";
+import type { NewRequest, Outcome } from "../core/request.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { Meter } from "../telemetry/meter.ts";
 import type { Engine } from "./engine.ts";
@@ -14,13 +14,17 @@ interface Rig extends AsyncDisposable {
   values(name: string): Promise<Readonly<Record<string, number>>>;
 }
 
-async function rig(): Promise<Rig> {
+const outcome: Outcome = { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from("y") } };
+
+/** A measured engine, with more verbs if wished. */
+async function rig(more: (engine: Engine) => Partial<Engine> = () => ({})): Promise<Rig> {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await temporaryFolder());
   const queues = [{ name: "orders", backlogMax: 3, backlogBytesMax: 1_000 }];
   const meter = new Meter();
   const opening = { folder: folder.path, queues, diskFreeMin: 0, onCommit: commitMeter(meter) };
-  const engine = opened.use(measured(await openEmbedded(opening), meter));
+  const embedded = await openEmbedded(opening);
+  const engine = opened.use(measured(Object.assign(embedded, more(embedded)), meter));
   const resources = opened.move();
   return {
     engine,
@@ -65,12 +69,31 @@ test("deliveries and outcomes are counted, and a second outcome as refused", asy
   const signal = AbortSignal.timeout(10_000);
   const [delivery] = await sut.engine.deliver({ queue: "orders", max: 1, signal });
   assert.ok(delivery);
-  const outcome = { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from("y") } } as const;
   assert.equal(await sut.engine.settle(delivery.claim, outcome), "settled");
   assert.equal(await sut.engine.settle(delivery.claim, outcome), "superseded");
   assert.deepEqual(await sut.values("messaging.client.consumed.messages"), { deliver: 1 });
   assert.equal((await sut.values("sluice.duplicates.refused"))["outcome"], 1);
   assert.equal((await sut.values("messaging.client.operation.duration"))["settle "], 2);
+});
+
+test("a handler and its outcome in one transaction are timed apart, and a second outcome is counted", async () => {
+  // The embedded engine has no transactions: its own settle ends these, as the cluster's does inside one.
+  await using sut = await rig((engine) => ({
+    transact: async (claim, work) => {
+      const outcome = await work({ query: async () => ({ rows: [], rowCount: 0 }) });
+      return outcome === undefined ? "rolled-back" : engine.settle(claim, outcome);
+    },
+  }));
+  await sut.engine.accept([request()]);
+  const [delivery] = await sut.engine.deliver({ queue: "orders", max: 1, signal: new AbortController().signal });
+  assert.ok(delivery);
+  const ends: unknown[] = [];
+  for (const end of [undefined, outcome, outcome])
+    ends.push(await sut.engine.transact?.(delivery.claim, async () => end));
+  assert.deepEqual(ends, ["rolled-back", "settled", "superseded"]);
+  const durations = await sut.values("messaging.client.operation.duration");
+  assert.deepEqual([durations["transact "], durations["settle "]], [3, 0]);
+  assert.equal((await sut.values("sluice.duplicates.refused"))["outcome"], 1);
 });
 
 test("each commit is told with how many calls shared it", async () => {

@@ -4,13 +4,14 @@ import type { Claim, NewRequest, Outcome, Receipt } from "../core/request.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { OnCommit } from "./commit.ts";
 import type { AuditOptions, AuditReport } from "./audit.ts";
-import type { AcceptResult, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
+import type { AcceptResult, DeliverOptions, Engine, RetryOptions, TransactedWork } from "./engine.ts";
 import { LastAudit } from "./last-audit.ts";
 import { MeasuredQueue } from "./measured-queue.ts";
 
 /** The same engine, counted by the meter. It goes on to belong to whoever opened it. */
 export function measured(engine: Engine, meter: Meter): Engine {
   const { clock } = engine;
+  const transact = engine.transact?.bind(engine);
   const queueOf = queuesOf(meter);
   const lastAudit = new LastAudit(clock);
   meter.addObserver(() => lastAudit.observations());
@@ -36,6 +37,9 @@ export function measured(engine: Engine, meter: Meter): Engine {
     },
     settle: (claim: Claim, outcome: Outcome) => concluded("settle", claim, () => engine.settle(claim, outcome)),
     retry: (claim: Claim, options: RetryOptions) => concluded("retry", claim, () => engine.retry(claim, options)),
+    ...(transact && {
+      transact: (claim: Claim, work: TransactedWork) => concluded("transact", claim, () => transact(claim, work)),
+    }),
     async audit(options?: Partial<AuditOptions>): Promise<AuditReport> {
       const report = await engine.audit(options);
       lastAudit.note(report);
@@ -44,7 +48,7 @@ export function measured(engine: Engine, meter: Meter): Engine {
   };
 
   async function concluded<Result>(
-    operation: "settle" | "retry",
+    operation: "settle" | "retry" | "transact",
     claim: Claim,
     call: () => Promise<Result>,
   ): Promise<Result> {

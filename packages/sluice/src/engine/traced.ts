@@ -5,7 +5,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../core/request.ts";
 import { spanOptions } from "../telemetry/span-names.ts";
 import { contextOf, headersIn, linksTo } from "../telemetry/trace-context.ts";
-import type { AcceptResult, DeliverOptions, Engine, RetryOptions } from "./engine.ts";
+import type { AcceptResult, DeliverOptions, Engine, RetryOptions, TransactedWork } from "./engine.ts";
 
 /** Claims whose trace is kept for their settling (I7): of any more it begins anew. */
 const claimsMax = 10_000;
@@ -13,6 +13,7 @@ const claimsMax = 10_000;
 /** The same engine, whose verbs are its own properties, as of one that is measured. */
 export function traced(engine: Engine, tracer: Tracer): Engine {
   const contexts = new Map<number, Context>();
+  const { transact } = engine;
   return {
     ...engine,
     async accept(requests: readonly NewRequest[]) {
@@ -49,10 +50,13 @@ export function traced(engine: Engine, tracer: Tracer): Engine {
     },
     settle: (claim: Claim, outcome: Outcome) => concluded("settle", claim, () => engine.settle(claim, outcome)),
     retry: (claim: Claim, options: RetryOptions) => concluded("retry", claim, () => engine.retry(claim, options)),
+    ...(transact && {
+      transact: (claim: Claim, work: TransactedWork) => concluded("transact", claim, () => transact(claim, work)),
+    }),
   };
 
   async function concluded<Result>(
-    verb: "settle" | "retry",
+    verb: "settle" | "retry" | "transact",
     claim: Claim,
     call: () => Promise<Result>,
   ): Promise<Result> {
@@ -61,7 +65,7 @@ export function traced(engine: Engine, tracer: Tracer): Engine {
     span.setAttribute("messaging.message.id", id);
     return within(span, async () => {
       const result = await call();
-      contexts.delete(token);
+      if (result !== "rolled-back") contexts.delete(token); // else the delivery is still to be put back
       return result;
     });
   }

@@ -14,6 +14,13 @@ describe("a batch", () => {
   });
   after(() => sut[Symbol.asyncDispose]());
 
+  test("hands its trace on to each of its requests, and no other header", async () => {
+    await using own = await GatewayUnderTest.open();
+    const trace = { traceparent: "00-a-b-01", tracestate: "x=1" };
+    await own.post(route, '{"body":1}\n{"body":2}', { ...trace, "ce-id": "9", authorization: "secret" });
+    for (let line = 1; line <= 2; line += 1) assert.deepEqual({ ...(await own.deliver()).request.headers }, trace);
+  });
+
   test("is stored whole, with receipts in the order of its lines", async () => {
     const lines = [
       '{"key":"b1","body":{"n":12345678901234567890}}',

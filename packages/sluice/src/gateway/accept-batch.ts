@@ -10,6 +10,7 @@ import { checkIntake, receiptsOf } from "./accept.ts";
 import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
+import { traceHeaders } from "./intake-headers.ts";
 import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
 import { parseBatchLine, splitLines } from "./ndjson.ts";
@@ -53,6 +54,7 @@ interface Batch {
   readonly queue: IntakeQueue;
   /** For lines that name none. */
   readonly callback: string | undefined;
+  readonly headers: Record<string, string> | undefined;
 }
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
@@ -61,7 +63,7 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const reading = context.views.freshen();
-  const receipts = await readAndStore(context, { queue, callback }, request.raw);
+  const receipts = await readAndStore(context, { queue, callback, headers: traceHeaders(headers) }, request.raw);
   takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
@@ -88,7 +90,7 @@ async function readAndStore(context: GatewayContext, batch: Batch, raw: Incoming
 async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly Receipt[]> {
   const lines = await parseLines(context, batch, bytes);
   if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
-  return acceptLines(context, batch.queue, lines);
+  return acceptLines(context, batch, lines);
 }
 
 async function parseLines(
@@ -116,14 +118,14 @@ async function parseLines(
 
 async function acceptLines(
   context: GatewayContext,
-  queue: IntakeQueue,
+  { queue, headers }: Batch,
   lines: readonly BatchLine[],
 ): Promise<readonly Receipt[]> {
   const requests = lines.map(({ key, contentType, body, callback }): NewRequest => ({
     queue: queue.name,
     key,
     contentType,
-    headers: undefined,
+    headers,
     body,
     callback,
   }));

@@ -1,5 +1,5 @@
-// Keeps the audit that the metrics tell of from getting old: an alert for missing requests is worth what the last audit is.
-// An audit counts every row, so nobody who looks waits for one, and it rests a hundred times as long as it took.
+// Keeps the audit that the metrics and the overview tell of from getting old, while somebody looks at them. An audit looks at
+// every row, so nobody who looks waits for one, and it rests a hundred times as long as it took.
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -10,19 +10,16 @@ export interface AuditRenewalOptions {
   readonly log: Logger;
 }
 
-/** A start has other things to do. */
-const firstMs = 60_000;
-const restMsMin = 300_000;
+const restMsMin = 60_000;
 const restPerWork = 100;
 
 export class AuditRenewal {
   readonly #options: AuditRenewalOptions;
-  #nextAt: number;
+  #nextAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
 
   constructor(options: AuditRenewalOptions) {
     this.#options = options;
-    this.#nextAt = options.clock.monotonic() + firstMs;
   }
 
   /** Somebody looks: starts an audit when it is time for one. Whoever closes the engine settles it. */
@@ -42,7 +39,7 @@ export class AuditRenewal {
     try {
       await audit();
     } catch (error) {
-      if (!this.#isClosed) log.warn({ err: messageOf(error) }, "the audit for the metrics failed");
+      if (!this.#isClosed) log.warn({ err: messageOf(error) }, "an audit failed: the last verdict stays");
     }
     const endedAt = clock.monotonic();
     this.#nextAt = endedAt + Math.max(restMsMin, restPerWork * (endedAt - startedAt));

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { SluiceError } from "../core/errors.ts";
 import type { Answer } from "../../test/gateway-under-test.ts";
 import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
-import { compileSchemaCheck } from "./schema-check.ts";
+import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
 
 const intake = "/v1/queues/orders/requests";
 const batches = "/v1/queues/orders/batches";
@@ -249,6 +249,16 @@ describe("a queue with a JSON Schema", () => {
       () => compileSchemaCheck("orders", { type: "objekt" }),
       (error) => error instanceof SluiceError && error.code === "bad-config" && error.message.includes('"orders"'),
     );
+  });
+
+  test("a schema that lets a large body take long to check is told of, with the places", () => {
+    const tags = { type: "array", uniqueItems: true, items: { type: "object" } };
+    assert.deepEqual(slowPlacesOf({ type: "object", properties: { tags } }), ["/properties/tags has no maxItems"]);
+    assert.deepEqual(slowPlacesOf({ $ref: "#/$defs/tags", $defs: { tags } }), ["/$defs/tags has no maxItems"]);
+    assert.deepEqual(slowPlacesOf({ type: "string", pattern: "^(a+)+$" }), ["/ has no maxLength"]);
+    const bounded = { ...tags, maxItems: 100 };
+    const unharmed = [bounded, { ...tags, items: { type: "string" } }, { type: "string", format: "email" }];
+    for (const schema of unharmed) assert.deepEqual(slowPlacesOf(schema), []);
   });
 
   test("a schema of 2020-12 is read as one", () => {

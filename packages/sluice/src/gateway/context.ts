@@ -18,6 +18,7 @@ import type { KeyRing } from "./access/key-ring.ts";
 import type { AdminListener } from "./admin-listener.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
+import type { AuditRenewal } from "./audit-renewal.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
@@ -69,7 +70,9 @@ export interface GatewayContext {
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
   readonly overview: Overview;
+  /** What it finds is told to all who look at the overview. */
   readonly audit: () => Promise<AuditReport>;
+  readonly auditRenewal: AuditRenewal;
   readonly admission: Admission;
   readonly held: HeldAnswers;
   readonly batches: Turns;

@@ -1,21 +1,25 @@
 // A stream of server-sent events. It owns its answer, its heartbeat and its place among the held answers until it ends,
-// and lets go of the resources that it was given.
+// and lets go of the resources that it was given. It ends when the key that it was asked with no longer holds.
 import type { ServerResponse } from "node:http";
+import type { FastifyReply } from "fastify";
 import type { GatewayContext } from "./context.ts";
 
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #resources: DisposableStack;
+  readonly #isAllowed: () => boolean;
   #bytesMax: number;
 
-  constructor({ limits, held }: GatewayContext, response: ServerResponse, resources: DisposableStack) {
-    this.#response = response;
+  constructor({ limits, held, keys }: GatewayContext, { request, raw }: FastifyReply, resources: DisposableStack) {
+    const { grant } = request;
+    this.#isAllowed = () => keys === undefined || keys.stillHolds(grant);
+    this.#response = raw;
     this.#bytesMax = limits.streamBytesMax;
     this.#resources = resources;
     const heartbeat = setInterval(() => this.write(": still here\n\n"), limits.heartbeatMs);
     resources.defer(() => clearInterval(heartbeat));
     resources.use(held.hold(() => this.end()));
-    response.once("close", () => this.#resources.dispose());
+    raw.once("close", () => this.#resources.dispose());
   }
 
   /** False when the client is gone already. What is sent first does not count against the bound. */
@@ -33,6 +37,7 @@ export class EventStream {
   /** A client that does not read is cut off: it comes back and gets what is so then. */
   write(text: string): void {
     if (this.#response.writableEnded) return;
+    if (!this.#isAllowed()) return this.end();
     this.#response.write(text);
     if (this.#response.writableLength > this.#bytesMax) this.#response.destroy();
   }

@@ -41,7 +41,7 @@ async function streamEvents(context: GatewayContext, reply: FastifyReply, call: 
     return await reply.code(204).send();
 
   reply.hijack();
-  const stream = new StateEvents(new EventStream(context, reply.raw, watch.move()));
+  const stream = new StateEvents(new EventStream(context, reply, watch.move()));
   stream.begin(status);
   for (const change of changesAfter(status.state, early)) stream.send(change);
   onChange = (change) => stream.send(change);

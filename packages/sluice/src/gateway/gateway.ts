@@ -22,6 +22,7 @@ import { AuditRenewal } from "./audit-renewal.ts";
 import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
+import { addCors } from "./cors.ts";
 import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { HeldAnswers } from "./held-answers.ts";
@@ -40,7 +41,7 @@ import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { addScalingRoute } from "./scaling.ts";
-import { compileSchemaCheck } from "./schema-check.ts";
+import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
 import { answerSocketError, createApp } from "./server.ts";
 import { followCertificate, readCertificate, type TlsFiles } from "./tls.ts";
 import { createListener } from "./transport.ts";
@@ -67,6 +68,8 @@ export interface GatewayOptions {
   readonly engine: Engine;
   /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
   readonly keys?: KeyRing | undefined;
+  /** Whose pages may call the API from a browser; none unless given. */
+  readonly cors?: readonly string[] | undefined;
   /** Speaks TLS, with this certificate. */
   readonly tls?: TlsFiles | undefined;
   readonly queues: readonly GatewayQueue[];
@@ -101,10 +104,11 @@ export interface Gateway extends AsyncDisposable {
 /** Throws bad-config when a queue's schema is none, or the certificate cannot be used. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
-  const { limits, tls, log, meter } = options;
+  const { limits, cors = [], tls, log, meter } = options;
   const certificate = tls && (await readCertificate(tls));
   const app = createApp({ limits, certificate, log, ServerResponse: timedResponses(meter) });
   nameRoutes(app, meter);
+  if (cors.length > 0) addCors(app, cors);
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
@@ -127,17 +131,24 @@ function createContext(options: GatewayOptions): GatewayContext {
   const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
-  const audit = (): Promise<AuditReport> => engine.audit({ timeoutMsOf });
   const views = new QueueViews({ engine, clock, log, ratesPerHour });
   const admission = new Admission(engine);
+  const audit = async (): Promise<AuditReport> => {
+    const report = await engine.audit({ timeoutMsOf });
+    overview.noteAudit(report);
+    return report;
+  };
+  const auditRenewal = new AuditRenewal({ audit, clock, log });
+  const overview = new Overview({ views, admission, onLook: () => auditRenewal.looked(), clock, version });
   return {
     engine,
     keys,
     adminListener: new AdminListener(),
-    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock)])),
+    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock, log)])),
     views,
-    overview: new Overview({ views, admission, audit, clock, log, version }),
+    overview,
     audit,
+    auditRenewal,
     admission,
     held: new HeldAnswers(),
     batches: new Turns(),
@@ -152,8 +163,10 @@ function createContext(options: GatewayOptions): GatewayContext {
   };
 }
 
-function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
+function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueue {
   const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
+  const slow = schema === undefined ? [] : slowPlacesOf(schema);
+  if (slow.length > 0) log.warn({ queue: name, slow }, "the queue's schema lets a large body take long to check");
   const goal = { ...scaling, ratePerHour };
   return {
     name,
@@ -167,16 +180,14 @@ function intakeQueue(queue: GatewayQueue, clock: Clock): IntakeQueue {
 }
 
 /** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
-function gaugesOf({ audit, views, queues, admission, clock, log, meter }: GatewayContext): DisposableStack {
-  const renewal = new AuditRenewal({ audit, clock, log });
+function gaugesOf({ auditRenewal, views, queues, admission, clock, meter }: GatewayContext): DisposableStack {
   const goals = new Map([...queues].map(([name, { goal }]) => [name, goal]));
   const gauges = new DisposableStack();
-  gauges.defer(() => renewal.close());
   gauges.use(meter.addObserver(queueGauges({ views, goals, clock })));
   gauges.use(meter.addObserver(() => readinessGauges(admission.readiness())));
   gauges.use(
     meter.addObserver(() => {
-      renewal.looked();
+      auditRenewal.looked();
       return [];
     }),
   );
@@ -251,6 +262,7 @@ class HttpGateway implements Gateway {
     await this.#app.close();
     clearTimeout(force);
     await adminClosed;
+    this.#context.auditRenewal.close();
     await this.#context.overview.close();
     this.#gauges[Symbol.dispose]();
     await this.#context.views.close();

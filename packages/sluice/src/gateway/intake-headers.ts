@@ -28,6 +28,12 @@ function cloudEventKey(source: string | string[] | undefined, id: string | strin
   return key.length <= keyLengthMax ? key : `ce:sha256:${createHash("sha256").update(pair).digest("hex")}`;
 }
 
+/** Of the headers of a batch, what travels with each of its requests: the trace that it belongs to. */
+export function traceHeaders({ traceparent, tracestate }: IncomingHttpHeaders): Record<string, string> | undefined {
+  if (typeof traceparent !== "string") return undefined;
+  return typeof tracestate === "string" ? { traceparent, tracestate } : { traceparent };
+}
+
 /** The headers that travel with a request; the bound on all headers bounds them too. */
 export function travellingHeaders(headers: IncomingHttpHeaders): Record<string, string> | undefined {
   let kept: Record<string, string> | undefined;

@@ -36,17 +36,18 @@ class AnswerTimes {
 
 const methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
-/** What the gateway's servers make their answers of. */
-export type TimedResponseClass = ReturnType<typeof timedResponses>;
+interface Timed {
+  /** Of its route, once that is known; undefined once it is told. */
+  times: AnswerTimes | undefined;
+}
 
-/** Answers that are timed from the head of their request until all of them is handed to the connection. */
-export function timedResponses(meter: Meter) {
+/** What the gateway's servers make their answers of: timed from the head of their request until all is handed to the connection. */
+export function timedResponses(meter: Meter): typeof ServerResponse {
   const unrouted = new Map(methods.map((method) => [method, new AnswerTimes(meter, method, "")]));
   const other = new AnswerTimes(meter, "_OTHER", "");
 
-  return class TimedResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+  return class<Request extends IncomingMessage> extends ServerResponse<Request> implements Timed {
     readonly startedAt = performance.now();
-    /** Of its route, once that is known; undefined once it is told. */
     times: AnswerTimes | undefined;
 
     constructor(request: Request) {
@@ -67,7 +68,7 @@ export function nameRoutes(app: App, meter: Meter): void {
   app.addHook("onRoute", (route) => {
     const times = new AnswerTimes(meter, String(route.method), route.url);
     const name: onRequestHookHandler = (_request, { raw }, proceed) => {
-      (raw as InstanceType<TimedResponseClass>).times = times;
+      (raw as unknown as Timed).times = times;
       proceed();
     };
     route.onRequest = [name]; // in place of those of its GET, which a HEAD route comes with

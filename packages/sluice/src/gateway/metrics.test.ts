@@ -22,6 +22,9 @@ test("the page tells each queue as the store has it", async () => {
   await sut.finish(dead);
   await sut.deliver();
   await sut.post("/v1/queues/mails/pause");
+  using _closed = sut.engine.attend("mails");
+  using open = sut.engine.attend("mails");
+  open.breakerOpen(true);
   const page = await pageOf(sut);
   const expected = {
     'sluice_accepted_total{queue="orders"}': 5,
@@ -37,6 +40,8 @@ test("the page tells each queue as the store has it", async () => {
     'sluice_paused{queue="orders"}': 0,
     'sluice_paused{queue="mails"}': 1,
     'sluice_workers{queue="orders"}': 0,
+    'sluice_workers{queue="mails"}': 2,
+    'sluice_breaker_open{queue="mails"}': 1,
   };
   for (const [series, value] of Object.entries(expected)) assert.equal(page.get(series), value, series);
   assert.ok((page.get('sluice_forecast_growth{queue="orders"}') ?? 0) > 0, "it grows: nobody works on it");

@@ -13,7 +13,7 @@ export function addOverviewRoute(app: App, context: GatewayContext): void {
     const { overview } = context;
     const resources = new DisposableStack();
     reply.hijack();
-    const stream = new EventStream(context, reply.raw, resources);
+    const stream = new EventStream(context, reply, resources);
     if (stream.begin(overview.greeting(viewer))) resources.use(overview.watch(viewer, (text) => stream.write(text)));
   });
 }

@@ -1,9 +1,8 @@
 // What everybody who looks at the overview is told: one sampler for all of them, which runs while somebody looks. It
 // owns its timer and the last audit; what it reads and counts is the engine's.
-import { messageOf, SluiceError } from "../core/errors.ts";
+import { SluiceError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { AuditReport } from "../engine/audit.ts";
-import type { Logger } from "../telemetry/log.ts";
 import type { Viewer } from "./access/viewer.ts";
 import type { Admission } from "./admission.ts";
 import { auditSeenBy } from "./audit-seen.ts";
@@ -18,17 +17,12 @@ const sampleMs = 1_000;
 const readShare = 1 / 10;
 /** A quarter of an hour of curves. */
 const history = { everyMs: 1_900, max: 450 };
-/** An audit by itself takes a hundredth of the time at most, and none is made where it would hold up other readers. */
-const auditEveryMs = 60_000;
-const auditShare = 1 / 100;
-const auditRequestsMax = 100_000;
-
 export interface OverviewOptions {
   readonly views: QueueViews;
   readonly admission: Admission;
-  readonly audit: () => Promise<AuditReport>;
+  /** Called with each sample. */
+  readonly onLook: () => void;
   readonly clock: Clock;
-  readonly log: Logger;
   readonly version: string;
 }
 
@@ -38,8 +32,6 @@ export class Overview {
   readonly #watches = new Set<Watch>();
   #timer: NodeJS.Timeout | undefined;
   #sampling: Promise<void> | undefined;
-  #auditing: Promise<void> | undefined;
-  #auditDueAt = 0;
   #lastAudit: Told | undefined;
   #lastSample: Told | undefined;
 
@@ -81,7 +73,6 @@ export class Overview {
     clearTimeout(this.#timer);
     this.#watches.clear();
     await this.#sampling;
-    await this.#auditing;
   }
 
   #sampleAfter(ms: number): void {
@@ -92,7 +83,8 @@ export class Overview {
   }
 
   async #sample(): Promise<void> {
-    const { views, clock } = this.#options;
+    const { views, onLook, clock } = this.#options;
+    onLook();
     const startedAt = clock.monotonic();
     try {
       const queues = await views.readAll();
@@ -101,7 +93,6 @@ export class Overview {
       const overview = this.#overviewOf(queues, now);
       this.#lastSample = new Told((viewer) => ({ event: "overview", data: overviewSeenBy(viewer, overview) }));
       this.#tell(this.#lastSample);
-      this.#auditIfDue(queues);
     } catch (error) {
       this.#tell(new Told(() => ({ event: "unreadable", data: reasonOf(error) })));
     }
@@ -113,25 +104,6 @@ export class Overview {
     const { admission, version } = this.#options;
     const { isReady, problems } = admission.readiness();
     return { at: timeText(now), version, ready: isReady, problems: [...problems], queues: [...queues] };
-  }
-
-  #auditIfDue(queues: readonly QueueView[]): void {
-    const stored = queues.reduce((sum, { accepted }) => sum + accepted, 0);
-    if (this.#auditing !== undefined || stored > auditRequestsMax) return;
-    if (this.#options.clock.monotonic() < this.#auditDueAt) return;
-    this.#auditing = this.#audit().finally(() => (this.#auditing = undefined));
-  }
-
-  async #audit(): Promise<void> {
-    const { audit, clock, log } = this.#options;
-    const startedAt = clock.monotonic();
-    try {
-      this.noteAudit(await audit());
-    } catch (error) {
-      log.warn({ err: messageOf(error) }, "the audit for the overview failed: the last verdict stays");
-    }
-    const tookMs = clock.monotonic() - startedAt;
-    this.#auditDueAt = clock.monotonic() + Math.max(auditEveryMs, tookMs / auditShare);
   }
 
   #tell(told: Told): void {

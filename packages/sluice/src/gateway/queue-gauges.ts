@@ -54,6 +54,7 @@ function gaugesOf(view: QueueView, now: number, goal: ScalingGoal | undefined): 
     observe("sluice.forecast.growth", { queue }, forecast.kind === "grows" ? forecast.perMinute : 0),
     observe("sluice.paused", { queue }, Number(view.paused)),
     observe("sluice.workers", { queue }, view.workers),
+    observe("sluice.breaker.open", { queue }, view.breakersOpen),
   ];
 }
 

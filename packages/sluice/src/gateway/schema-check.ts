@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv";
+import secure from "ajv/dist/refs/json-schema-secure.json" with { type: "json" };
 import addFormats from "ajv-formats";
 import { messageOf, SluiceError } from "../core/errors.ts";
 
@@ -28,6 +29,21 @@ export function compileSchemaCheck(queue: string, schema: object): SchemaCheck {
       });
     }
   };
+}
+
+/**
+ * The places of a schema where a body can make its check slow, as in a list of 100,000 objects that must all differ: Ajv's own
+ * rules, but for formats, whose expressions here take no longer than the text is long.
+ */
+export function slowPlacesOf(schema: object): readonly string[] {
+  const newer = { $defs: { additionalProperties: { $ref: "#" } }, prefixItems: { $ref: "#/definitions/schemaArray" } };
+  const rules = { ...secure, properties: { ...secure.properties, ...newer } };
+  const assess = new Ajv({ allErrors: true, strict: false }).compile(rules);
+  assess(schema);
+  const slow = (assess.errors ?? []).filter(
+    ({ keyword, schemaPath }) => keyword === "required" && !schemaPath.includes("/format/"),
+  );
+  return slow.map(({ instancePath, params }) => `${instancePath || "/"} has no ${String(params["missingProperty"])}`);
 }
 
 function compile(queue: string, schema: object): ValidateFunction {

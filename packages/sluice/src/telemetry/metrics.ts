@@ -51,7 +51,7 @@ export const metrics = {
     labels: [...messaging, "error.type"],
     meaning:
       "Calls to the engine: accept is a client's request until it is durable, settle an outcome until it is, retry a " +
-      "delivery until it is put back. The error is the code of the refusal, or empty.",
+      "delivery until it is put back, transact a handler and its outcome in one transaction. The error is the code of the refusal, or empty.",
     bounds: commitSecondsBounds,
   },
   "messaging.process.duration": {
@@ -125,9 +125,9 @@ export const metrics = {
   },
   "sluice.breaker.open": {
     kind: "gauge",
-    unit: "1",
+    unit: "{worker}",
     labels: ["queue"],
-    meaning: "1 while a worker of this process holds the queue's target for out, and delivers nothing; else 0.",
+    meaning: "Workers, in all processes, that hold the queue's target for out and deliver nothing.",
   },
   "sluice.duplicates.refused": {
     kind: "counter",
@@ -143,7 +143,7 @@ export const metrics = {
     labels: ["queue"],
     meaning:
       "Accepted requests that no state accounts for, by the last audit; absent before it. While somebody reads the metrics " +
-      "a gateway makes one every five minutes, or a hundred times as long as it takes.",
+      "a gateway makes one every minute, or a hundred times as long as it takes.",
   },
   "sluice.audit.holds": {
     kind: "gauge",

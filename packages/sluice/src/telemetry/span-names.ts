@@ -15,6 +15,8 @@ export const spans = {
   settle: { kind: SpanKind.CLIENT, type: "settle" },
   /** A delivery, until it is put back. */
   retry: { kind: SpanKind.CLIENT, type: "settle" },
+  /** A handler and its outcome in one transaction, until that is durable or undone. */
+  transact: { kind: SpanKind.CLIENT, type: "settle" },
 } as const;
 
 export type SpanName = keyof typeof spans;

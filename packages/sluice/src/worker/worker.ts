@@ -6,7 +6,7 @@ import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
 import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { observe, type Meter } from "../telemetry/meter.ts";
+import type { Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
 import { logAttempt } from "./attempt-log.ts";
 import { AttemptTimes } from "./attempt-times.ts";
@@ -35,7 +35,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  /** Where attempts and the breaker are shown; nowhere unless given. */
+  /** Where attempts are shown; nowhere unless given. */
   readonly meter?: Meter | undefined;
 }
 
@@ -65,7 +65,6 @@ class QueueWorker implements Worker {
   readonly #breaker: Breaker;
   readonly #pace: Pace;
   readonly #times: AttemptTimes | undefined;
-  readonly #gauge: Disposable | undefined;
   /** Claimed, not begun. */
   readonly #ready: Delivery[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -89,9 +88,6 @@ class QueueWorker implements Worker {
     this.#breaker = new Breaker({ clock });
     this.#pace = new Pace(clock);
     this.#times = meter && new AttemptTimes(meter, queue);
-    this.#gauge = meter?.addObserver(() => [
-      observe("sluice.breaker.open", { queue }, Number(this.#breaker.state !== "closed")),
-    ]);
   }
 
   #openGate(): Gate {
@@ -125,7 +121,6 @@ class QueueWorker implements Worker {
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     await Promise.all(this.#inFlight);
     clearTimeout(graceOver);
-    this.#gauge?.[Symbol.dispose]();
     await this.#gate.close();
     await this.#options.runner.close();
   }

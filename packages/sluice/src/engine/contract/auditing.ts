@@ -24,6 +24,18 @@ export function auditingCases(check: Check): void {
     equal((hours[1]?.hourAt ?? 0) - (hours[0]?.hourAt ?? 0), hourMs);
   });
 
+  check("neither a read nor a move waits for an audit", async (rig) => {
+    const id = await rig.acceptOne();
+    await rig.accept(...Array.from({ length: 5_000 }, () => request()));
+    const answered: string[] = [];
+    await Promise.all([
+      rig.engine.audit().then(() => answered.push("audit")),
+      rig.engine.read(id).then(() => answered.push("read")),
+      rig.engine.cancel(id).then(() => answered.push("move")),
+    ]);
+    equal(answered.at(-1), "audit");
+  });
+
   check("a receipt is proved by its link, whatever became of the request", async (rig) => {
     const [first, second] = await rig.accept(request(), request());
     const { claim } = await rig.takeOne();

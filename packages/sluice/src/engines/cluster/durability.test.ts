@@ -18,7 +18,7 @@ import {
 import { Client } from "pg";
 import { pino } from "pino";
 import { SluiceError } from "../../core/errors.ts";
-import type { Delivery } from "../../core/request.ts";
+import type { Claim, Delivery, Outcome, RequestStatus } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { boom, done, hourMs, idsOf, orders, queue, request } from "../../engine/contract/rig.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -112,6 +112,12 @@ async function acceptOne({ engine }: Life): Promise<RequestId> {
   return (result.receipts[0] as { readonly id: RequestId }).id;
 }
 
+async function connected({ databaseUrl }: ClusterServers): Promise<Client & AsyncDisposable> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
+
 /** As many as come within the time, up to `count`. */
 async function take({ engine }: Life, count: number, msMax = soonMs): Promise<readonly Delivery[]> {
   const signal = AbortSignal.timeout(msMax);
@@ -155,6 +161,67 @@ async function withinReach({ engine, toPostgres }: Life): Promise<void> {
   toPostgres.restore();
   await until("PostgreSQL is there again", () => engine.health().problems.length === 0);
 }
+
+/** A handler that writes a row beside the ledger, and what the row's table holds afterwards. */
+async function effectOf(
+  life: Life,
+  servers: ClusterServers,
+  beforeEnd: (claim: Claim) => Promise<Outcome | undefined>,
+) {
+  await using client = await connected(servers);
+  await client.query("CREATE TABLE effects (text text)");
+  await acceptOne(life);
+  const [delivery] = await take(life, 1);
+  const { claim } = delivery as Delivery;
+  const end = await answerOf(
+    life.engine.transact?.(claim, async (sql) => {
+      await sql.query("INSERT INTO effects VALUES ($1)", ["made"]);
+      return await beforeEnd(claim);
+    }) ?? Promise.reject(new Error("there are no transactions")),
+  );
+  const { rowCount } = await client.query("SELECT FROM effects");
+  let status: unknown;
+  await until("it can be read", async () => {
+    status = await answerOf(life.engine.read(claim.id));
+    return typeof status === "object";
+  });
+  return { end, effects: rowCount, state: (status as RequestStatus).state };
+}
+
+describe("a handler whose effect and outcome share a transaction", () => {
+  it("has both, or neither when it fails (I2)", async () => {
+    for (const [outcome, ...expected] of [
+      [done("made"), "settled", 1, "done"],
+      [undefined, "rolled-back", 0, "running"],
+    ] as const) {
+      const servers = await newCluster();
+      await using life = await join(servers);
+      const { end, effects, state } = await effectOf(life, servers, async () => outcome);
+      deepEqual([end, effects, state], expected);
+    }
+  });
+
+  it("has no effect when another outcome was first (I3)", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const late = await effectOf(life, servers, async (claim) => {
+      equal(await life.engine.settle(claim, done("first")), "settled");
+      return done("late");
+    });
+    deepEqual([late.end, late.effects, late.state], ["superseded", 0, "done"]);
+  });
+
+  it("has no effect when PostgreSQL is lost before the commit (I2)", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const lost = await effectOf(life, servers, async () => {
+      life.toPostgres.cut();
+      life.toPostgres.restore();
+      return done("lost");
+    });
+    deepEqual([lost.end, lost.effects], ["store-unavailable", 0]);
+  });
+});
 
 describe("the cluster engine", () => {
   it("no receipt while PostgreSQL cannot be reached, and one when it can (I1)", async () => {

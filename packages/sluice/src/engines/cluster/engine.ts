@@ -193,7 +193,10 @@ export class ClusterEngine implements Engine {
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
-    return this.#move(() => auditLedger(this.#parts.moves.connection, this.#now(), { timeoutMsOf }));
+    this.#assertOpen();
+    const { auditing, auditConnection } = this.#parts;
+    const audit = (): Promise<AuditReport> => auditLedger(auditConnection, this.#now(), { timeoutMsOf });
+    return this.#heeding(auditing.send(audit));
   }
 
   async prove(id: RequestId): Promise<Proof> {
@@ -233,10 +236,10 @@ export class ClusterEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    const { deliverer, accepting, settling, moving, outbox, leader, session, watchers } = this.#parts;
+    const { deliverer, accepting, settling, moving, auditing, outbox, leader, session, watchers } = this.#parts;
     watchers.close();
     await deliverer.close();
-    await Promise.all([accepting.drained(), settling.drained(), moving.drained()]);
+    await Promise.all([accepting, settling, moving, auditing].map((lane) => lane.drained()));
     await leader.close();
     await handBackAtClose(this.#parts);
     await this.#taps.close();

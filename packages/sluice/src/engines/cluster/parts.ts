@@ -50,6 +50,8 @@ export interface Parts {
   readonly settling: Lane<SettleCall | RetryCall>;
   readonly moving: Lane<() => Promise<unknown>>;
   readonly moves: MovesOptions;
+  readonly auditing: Lane<() => Promise<unknown>>;
+  readonly auditConnection: Connection;
   readonly transactions: ConnectionPool;
   readonly member: () => number;
   readonly seqs: SeqSource;
@@ -89,6 +91,7 @@ export function partsOf(options: ClusterOptions): Parts {
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
     moving: connectForTokens("move", { jit: "off" }),
+    auditing: connect("audit", { jit: "off" }), // for as long as an audit takes: nothing else is to wait for it
   };
   const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });
   const cache = new Cache({ url: redisUrl, prefix, outages, log });
@@ -190,8 +193,10 @@ export function partsOf(options: ClusterOptions): Parts {
       bytesMax: groupBytesMax,
       bytesOf: resultBytesOf,
     }),
-    moving: new Lane({ commit: runMoves, callsMax: 1 }),
+    moving: new Lane({ commit: oneByOne, callsMax: 1 }),
     moves: { connection: lanes.moving, queues, outbox, clock, member },
+    auditing: new Lane({ commit: oneByOne, callsMax: 1 }),
+    auditConnection: lanes.auditing,
     transactions: new ConnectionPool(() => connect("transaction")),
     member,
     seqs,
@@ -217,7 +222,8 @@ async function commitSettling(
   if (retries.length > 0) await again(() => commitRetries(retries, options));
 }
 
-async function runMoves(entries: readonly Entry<() => Promise<unknown>>[]): Promise<void> {
+/** Each has its connection to itself. */
+async function oneByOne(entries: readonly Entry<() => Promise<unknown>>[]): Promise<void> {
   for (const entry of entries) entry.answer(await again(entry.call));
 }
 

@@ -26,6 +26,7 @@ import type {
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { presence } from "../../engine/presence.ts";
+import type { Auditor } from "./auditor.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
@@ -36,6 +37,7 @@ import { Watchers } from "./watchers.ts";
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
   readonly reader: Thread<ReaderCall>;
+  readonly auditor: Auditor;
   /** The names of the queues that are served. */
   readonly queues: readonly string[];
   readonly clock: Clock;
@@ -57,6 +59,7 @@ export class EmbeddedEngine implements Engine {
   readonly durability = "fsync";
   readonly #writer: Thread<WriterCall>;
   readonly #reader: Thread<ReaderCall>;
+  readonly #auditor: Auditor;
   readonly clock: Clock;
   readonly #problem: () => Problem | undefined;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
@@ -65,10 +68,11 @@ export class EmbeddedEngine implements Engine {
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ writer, reader, queues, clock, problem }: EmbeddedEngineOptions) {
+  constructor({ writer, reader, auditor, queues, clock, problem }: EmbeddedEngineOptions) {
     this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
     this.#writer = writer;
     this.#reader = reader;
+    this.#auditor = auditor;
     this.clock = clock;
     this.#problem = problem;
   }
@@ -224,7 +228,7 @@ export class EmbeddedEngine implements Engine {
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
-    return this.#reader.call({ verb: "audit", now: this.clock.now(), timeoutMsOf });
+    return this.#auditor.audit(this.clock.now(), { timeoutMsOf });
   }
 
   async prove(id: RequestId): Promise<Proof> {
@@ -256,6 +260,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async #closeThreads(): Promise<void> {
+    await this.#auditor.close();
     await this.#reader.call({ verb: "close" });
     await this.#writer.call({ verb: "close" });
     await Promise.all([this.#reader.exited(), this.#writer.exited()]);
@@ -291,7 +296,5 @@ function newTraffic(clock: Clock): QueueTraffic {
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {
-  let sum = 0;
-  for (const { body } of requests) sum += body.byteLength;
-  return sum;
+  return requests.reduce((sum, { body }) => sum + body.byteLength, 0);
 }

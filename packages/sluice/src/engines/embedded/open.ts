@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { Engine, QueueBounds } from "../../engine/engine.ts";
+import { Auditor } from "./auditor.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
 import { packCalls } from "./pack.ts";
@@ -55,14 +56,16 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       problem = told;
     },
   });
-  const reader = await Thread.open<ReaderCall>({
-    file: new URL(`reader${extension}`, import.meta.url),
-    workerData: { folder },
-    wrap: (calls) => ({ value: calls, transfer: [] }),
-  });
+  const openReader = (): Promise<Thread<ReaderCall>> =>
+    Thread.open({
+      file: new URL(`reader${extension}`, import.meta.url),
+      workerData: { folder },
+      wrap: (calls) => ({ value: calls, transfer: [] }),
+    });
   return new EmbeddedEngine({
     writer,
-    reader,
+    reader: await openReader(),
+    auditor: new Auditor(openReader),
     queues: queues.map(({ name }) => name),
     clock,
     problem: () => problem,

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { makeApiKey } from "../../core/api-key.ts";
 import { systemClock } from "../../core/clock.ts";
 import { GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
+import { eventsOf, nextNamed } from "../../../test/seen-events.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { changeKeyFile, readKeyFile } from "./key-file.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -48,6 +49,23 @@ describe("a key", () => {
     await changeKeyFile(sut.keyFile, (keys) => keys.map((key) => ({ ...key, revokedAt: 2 })));
     await untilStatus(sut, sut.secrets[1], 401);
     assert.equal((await get(sut, "/v1/queues", sut.secrets[1])).json.detail, "this API key was revoked");
+  });
+
+  test("that is revoked ends the streams that were asked for with it, and no others", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}, {}] });
+    const [kept, revoked] = await Promise.all(
+      sut.secrets.map((secret) => fetch(`${sut.url}/v1/overview/events`, { headers: bearer(secret) })),
+    );
+    assert.ok(kept !== undefined && revoked !== undefined);
+    const [events, ending] = [eventsOf(kept), eventsOf(revoked)];
+    await nextNamed(ending, "overview");
+    await changeKeyFile(sut.keyFile, ([first, second]) =>
+      first === undefined || second === undefined ? [] : [first, { ...second, revokedAt: 2 }],
+    );
+    for await (const event of ending) assert.ok(event); // until it ends
+    assert.equal((await get(sut, "/v1/queues", sut.secrets[1])).status, 401);
+    for (let seen = 0; seen < 3; seen += 1) await nextNamed(events, "overview");
+    await events.return(undefined);
   });
 
   test("expires while the gateway runs, by the store's clock", async () => {

@@ -1,6 +1,7 @@
 // The API keys that a gateway goes by. It owns the watch over their file. Invariants: once there were keys, nobody comes in
 // without one, whatever becomes of the file; a file that cannot be read leaves the keys as they were.
 import { unwatchFile, watchFile } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { findApiKey, stateOf, type ApiKey, type Scope } from "../../core/api-key.ts";
 import type { Clock } from "../../core/clock.ts";
 import { QuotaMeter, type Quota } from "../../core/quota.ts";
@@ -93,6 +94,16 @@ export class KeyRing implements Disposable {
     return state === "valid" ? { kind: "key", grant: holder.grant } : refused[state];
   }
 
+  /**
+   * Whether what was found still holds: the key was not changed or revoked since, and has not expired; where there was none,
+   * there is none still.
+   */
+  stillHolds(grant: Grant | undefined): boolean {
+    if (grant === undefined) return !this.isClosed;
+    const holder = this.#holders?.find((each) => each.grant === grant);
+    return holder !== undefined && stateOf(holder.key, this.#options.clock.now()) === "valid";
+  }
+
   #recognise(holders: readonly Holder[], authorization: string): Holder | undefined {
     const secret = /^bearer +(\S+)$/i.exec(authorization)?.[1];
     if (secret === undefined) return undefined;
@@ -119,9 +130,13 @@ export class KeyRing implements Disposable {
   }
 
   #take(keys: readonly ApiKey[] | undefined): void {
-    const before = new Map(this.#holders?.map(({ key, grant }) => [key.id, grant.quota]));
+    const before = new Map(this.#holders?.map((holder) => [holder.key.id, holder]));
     this.#remembered = new Map();
-    this.#holders = keys?.map((key) => ({ key, grant: this.#grantOf(key, before.get(key.id)) }));
+    this.#holders = keys?.map((key) => {
+      const known = before.get(key.id);
+      if (known !== undefined && isDeepStrictEqual(known.key, key)) return known;
+      return { key, grant: this.#grantOf(key, known?.grant.quota) };
+    });
   }
 
   #grantOf({ id, name, scopes, queues, quota }: ApiKey, before: MeteredQuota | undefined): Grant {

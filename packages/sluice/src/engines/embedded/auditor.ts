@@ -1,0 +1,30 @@
+// Audits on a thread of their own, which is opened for the first: an audit looks at every row, and no other read is to wait
+// behind it. Audits take turns there.
+import type { AuditOptions, AuditReport } from "../../engine/audit.ts";
+import type { ReaderCall } from "./calls.ts";
+import type { Thread } from "./thread.ts";
+
+export class Auditor {
+  readonly #open: () => Promise<Thread<ReaderCall>>;
+  #thread: Promise<Thread<ReaderCall>> | undefined;
+
+  constructor(open: () => Promise<Thread<ReaderCall>>) {
+    this.#open = open;
+  }
+
+  async audit(now: number, { timeoutMsOf }: AuditOptions): Promise<AuditReport> {
+    this.#thread ??= this.#open().catch((error: unknown) => {
+      this.#thread = undefined; // the next audit tries again
+      throw error;
+    });
+    const thread = await this.#thread;
+    return thread.call({ verb: "audit", now, timeoutMsOf });
+  }
+
+  /** Waits for the audits under way. */
+  async close(): Promise<void> {
+    const thread = await this.#thread?.catch(() => undefined);
+    await thread?.call({ verb: "close" });
+    await thread?.exited();
+  }
+}
