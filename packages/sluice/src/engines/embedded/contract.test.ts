@@ -8,7 +8,7 @@ import type { Store } from "../../engine/contract/rig.ts";
 import { openEmbedded } from "./open.ts";
 
 /** SLUICE_TEST_SEED runs the histories of a failed run again, SLUICE_TEST_RUNS runs more of them. */
-const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 100 } = process.env;
+const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 50 } = process.env;
 
 describeEngine({
   name: "embedded",
