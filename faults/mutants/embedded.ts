@@ -16,7 +16,7 @@ export const embeddedMutants: readonly Mutant[] = [
         file: `${embedded}/commit-loop.ts`,
         from: "        this.#serveWaiters({ answers, transfer, served });\n      });",
         to: `        this.#serveWaiters({ answers, transfer, served });
-        this.#post({ answers }, transfer);
+        this.#post({ answers }, transfer.splice(0));
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
       });`,
       },

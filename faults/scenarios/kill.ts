@@ -109,7 +109,7 @@ async function liveUntilKilled(stage: Stage, { sluice, sender, random, isOutside
   const sending = sender.send({ url: stage.url, concurrency, signal: gone.signal, newMax: newPerLifeMax });
   await stage.sampleResults(sender.ids);
   if (isOutside) {
-    await Promise.race([sender.acceptedMore(random.between(20, 300)), sending]);
+    await Promise.race([sender.acceptedMore(random.between(20, 300)), sending, sluice.exited]); // it may die by itself
     setTimeout(() => sluice.kill("SIGKILL"), random.between(0, 30));
   }
   const { signal } = await sluice.exited;
