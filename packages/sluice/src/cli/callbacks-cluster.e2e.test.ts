@@ -83,6 +83,7 @@ async function requestOf({ headers, body }: Post): Promise<string> {
 }
 
 const kills = [
+  { queue: "booked", when: "its statements are made and not committed", at: "effect-made", posts: 1 },
   { queue: "booked", when: "the outcome is committed and no callback made", at: "outcome-committed", posts: 1 },
   { queue: "orders", when: "the callback is accepted and not noted as told", at: "callback-accepted", posts: 1 },
   { queue: "orders", when: "the callback is posted and its outcome not committed", at: "effect-made:2", posts: 2 },

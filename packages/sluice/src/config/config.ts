@@ -243,7 +243,7 @@ export interface AutoscalerSettings extends MemberSettings {
   readonly queues: readonly QueueSettings[];
 }
 
-/** `sluice migrate` and `sluice doctor` */
+/** `sluice migrate` and `sluice doctor`; the queues by their names */
 export interface ClusterSettings {
   readonly servers: ServerSettings;
   readonly queues: readonly string[];
