@@ -104,6 +104,7 @@ async function helpOf(words: readonly string[]): Promise<readonly string[]> {
 // Configuration
 
 const configFile = "packages/sluice/src/config/config.ts";
+/** One for each type there, in the order of the page. */
 const configSections: Readonly<Record<string, string>> = {
   SluiceConfig: "The file",
   QueueConfig: "A queue",
@@ -111,6 +112,8 @@ const configSections: Readonly<Record<string, string>> = {
   CallbackConfig: "Its `callback`",
   ScalingConfig: "Its `scaling`",
   CallbacksConfig: "`callbacks`",
+  TargetsConfig: "`targets`",
+  TlsConfig: "`tls`",
   ClusterConfig: "`cluster`",
 };
 
@@ -140,6 +143,8 @@ function configurationPage(): string {
         `\`${source.slice((property.typeAnnotation?.typeAnnotation ?? property).start, property.typeAnnotation?.end)}\``,
         commentBefore(property),
       ]);
+  const untold = interfaces.find(({ id }) => !(id.name in configSections));
+  if (untold !== undefined) throw new Error(`${configFile} has ${untold.id.name}, which no section tells of`);
   const sections = Object.entries(configSections).flatMap(([name, title]) => {
     const found = interfaces.find(({ id }) => id.name === name);
     if (found === undefined) throw new Error(`${configFile} has no interface ${name}`);

@@ -7,6 +7,8 @@ export {
   type RetryConfig,
   type ScalingConfig,
   type SluiceConfig,
+  type TargetsConfig,
+  type TlsConfig,
 } from "./config/config.ts";
 export {
   Reject,

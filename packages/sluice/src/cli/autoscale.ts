@@ -1,7 +1,7 @@
 // `sluice autoscale`: as many workers as the forecast wait asks for.
 import { hostname } from "node:os";
 import { Option, type Command } from "commander";
-import type { AutoscalerSettings } from "../config/config.ts";
+import type { AutoscalerSettings } from "../config/settings.ts";
 import { readAutoscaler, readWorker } from "../config/read-settings.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../core/clock.ts";

@@ -6,7 +6,7 @@ import {
   type QueueSettings,
   type ServerSettings,
   type WorkedQueue,
-} from "../config/config.ts";
+} from "../config/settings.ts";
 import type { Sources } from "../config/read-settings.ts";
 import { whenReachable } from "./reach.ts";
 import { isParent, runReplicas } from "./replicas.ts";

@@ -1,6 +1,6 @@
 // `sluice move`: takes the requests of a data folder into a cluster. It may be ended at any moment and goes on from there.
 import type { Command } from "commander";
-import type { Overrides } from "../config/config.ts";
+import type { Overrides } from "../config/overrides.ts";
 import { readServers } from "../config/read-servers.ts";
 import { SluiceError } from "../core/errors.ts";
 import { states, type State } from "../core/request.ts";

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openAutoscaler } from "../autoscaler/autoscaler.ts";
 import { copyOf, openProcessPool, type Copy, type End } from "../autoscaler/platforms/process-pool.ts";
-import type { WorkSettings } from "../config/config.ts";
+import type { WorkSettings } from "../config/settings.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";

@@ -1,6 +1,6 @@
 // The flags that the servers share, and what they were set to.
 import { Option, type Command } from "commander";
-import type { Overrides } from "../config/config.ts";
+import type { Overrides } from "../config/overrides.ts";
 import { loadConfigFile } from "../config/load-file.ts";
 import type { Sources } from "../config/read-settings.ts";
 import type { Logger } from "../telemetry/log.ts";

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
-import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/config.ts";
+import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/settings.ts";
 import { CallbackRelay } from "../callbacks/relay.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";

@@ -1,6 +1,6 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { servedQueues, type WorkSettings } from "../config/config.ts";
+import { servedQueues, type WorkSettings } from "../config/settings.ts";
 import { readUp } from "../config/read-settings.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";

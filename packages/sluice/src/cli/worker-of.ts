@@ -1,5 +1,5 @@
 import type { Tracer } from "@opentelemetry/api";
-import type { WorkedQueue } from "../config/config.ts";
+import type { WorkedQueue } from "../config/settings.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";

@@ -4,7 +4,7 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { Worker as Thread } from "node:worker_threads";
 import manifest from "../../package.json" with { type: "json" };
-import type { UpSettings } from "../config/config.ts";
+import type { UpSettings } from "../config/settings.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { openExport } from "../telemetry/export.ts";

@@ -3,14 +3,8 @@ import { callbackQueue, parseCallbackUrl } from "../core/callback.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import { parseWebhookSecret, type WebhookSecret } from "../core/webhook-signature.ts";
 import { addressRule, refusalOfUrl, type AddressOptions } from "../outbound/address-rule.ts";
-import type {
-  CallbackConfig,
-  CallbackSettings,
-  CallbacksConfig,
-  QueueConfig,
-  QueueSettings,
-  WorkedQueue,
-} from "./config.ts";
+import type { CallbackConfig, CallbacksConfig, QueueConfig } from "./config.ts";
+import type { CallbackSettings, QueueSettings, WorkedQueue } from "./settings.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
 import { assertObject, wrong } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";

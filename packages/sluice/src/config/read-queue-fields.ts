@@ -1,7 +1,8 @@
 // What every queue has, be it of the user's or of Sluice's own, with every default filled in.
 import { parseDuration, parseRate, parseSize } from "../core/duration.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "../core/retry.ts";
-import type { QueueConfig, QueueSettings, RetryConfig } from "./config.ts";
+import type { QueueConfig, RetryConfig } from "./config.ts";
+import type { QueueSettings } from "./settings.ts";
 import { readScaling } from "./read-scaling.ts";
 import { assertObject, read, readInteger, readOptional } from "./read-value.ts";
 

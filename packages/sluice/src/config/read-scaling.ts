@@ -1,6 +1,7 @@
 // How many replicas a queue's worker should have: what a user wrote, with every default filled in.
 import { parseDuration } from "../core/duration.ts";
-import type { ScalingConfig, ScalingSettings } from "./config.ts";
+import type { ScalingConfig } from "./config.ts";
+import type { ScalingSettings } from "./settings.ts";
 import { assertObject, read, readInteger, wrong } from "./read-value.ts";
 
 const scalingFields = ["min", "max", "maxWait", "hold"];

@@ -1,6 +1,8 @@
 // Where a cluster's servers are. The addresses hold passwords: no error shows more of them than the scheme.
 import { SluiceError } from "../core/errors.ts";
-import type { ClusterConfig, Overrides, ServerSettings } from "./config.ts";
+import type { ClusterConfig } from "./config.ts";
+import type { Overrides } from "./overrides.ts";
+import type { ServerSettings } from "./settings.ts";
 import { assertObject, wrong } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";
 

@@ -5,7 +5,8 @@ import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import { refusalOfAddress } from "../outbound/address-rule.ts";
-import type { Overrides, QueueConfig, SluiceConfig } from "./config.ts";
+import type { QueueConfig, SluiceConfig } from "./config.ts";
+import type { Overrides } from "./overrides.ts";
 import {
   readAutoscaler,
   readCluster,

@@ -4,7 +4,9 @@ import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
-import { servedQueues } from "./config.ts";
+import { servedQueues } from "./settings.ts";
+import type { QueueConfig, SluiceConfig } from "./config.ts";
+import type { Overrides } from "./overrides.ts";
 import type {
   AutoscalerSettings,
   CallingBack,
@@ -12,13 +14,10 @@ import type {
   GatewaySettings,
   IntakeSettings,
   MemberSettings,
-  Overrides,
-  QueueConfig,
   QueueSettings,
-  SluiceConfig,
   UpSettings,
   WorkerSettings,
-} from "./config.ts";
+} from "./settings.ts";
 import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";

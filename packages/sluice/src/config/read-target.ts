@@ -2,7 +2,9 @@
 import { isIP } from "node:net";
 import { SluiceError } from "../core/errors.ts";
 import { addressRule, hostOf, refusalOfUrl, type AddressOptions } from "../outbound/address-rule.ts";
-import type { Overrides, RunSettings, TargetsConfig } from "./config.ts";
+import type { TargetsConfig } from "./config.ts";
+import type { Overrides } from "./overrides.ts";
+import type { RunSettings } from "./settings.ts";
 import { assertObject, wrong } from "./read-value.ts";
 
 const targetsFields = ["schemes", "hosts", "allow"];

@@ -1,0 +1,123 @@
+// What a configuration means once read.
+import type { SluiceError } from "../core/errors.ts";
+import type { RetryPolicy } from "../core/retry.ts";
+import type { SecretsOf, WebhookSecret } from "../core/webhook-signature.ts";
+import type { AddressRule } from "../outbound/address-rule.ts";
+import type { Handler } from "../worker/handler.ts";
+import type { TlsConfig } from "./config.ts";
+
+/** What takes requests in. */
+export interface IntakeSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  readonly tls: TlsConfig | undefined;
+  /** The file of the API keys; without it whoever reaches the port is let in. */
+  readonly keys: string;
+  readonly cors: readonly string[];
+  readonly bodyBytesMax: number;
+}
+
+/** What runs them. */
+export interface WorkSettings {
+  readonly graceMs: number;
+  readonly queues: readonly WorkedQueue[];
+}
+
+/** The callbacks' own queue, where there is a secret for any. */
+export interface CallingBack {
+  readonly callbacks: WorkedQueue | undefined;
+}
+
+/** The user's queues, and Sluice's own where there is one. */
+export function servedQueues({ queues, callbacks }: Served): readonly QueueSettings[] {
+  return callbacks === undefined ? queues : [...queues, callbacks];
+}
+
+interface Served extends CallingBack {
+  readonly queues: readonly QueueSettings[];
+}
+
+/** `sluice up` */
+export interface UpSettings extends IntakeSettings, WorkSettings, CallingBack {
+  readonly data: string;
+  readonly retentionMs: number;
+  readonly diskFreeMin: number | undefined;
+}
+
+/** What every process of a cluster needs. */
+export interface MemberSettings extends CallingBack {
+  readonly servers: ServerSettings;
+  readonly retentionMs: number;
+}
+
+/** `sluice gateway` */
+export interface GatewaySettings extends IntakeSettings, MemberSettings {
+  readonly queues: readonly QueueSettings[];
+}
+
+/** `sluice worker` */
+export interface WorkerSettings extends WorkSettings, MemberSettings {}
+
+/** `sluice autoscale` */
+export interface AutoscalerSettings extends MemberSettings {
+  /** Of the workers, where they are processes of this host. */
+  readonly graceMs: number;
+  readonly queues: readonly QueueSettings[];
+}
+
+/** `sluice migrate` and `sluice doctor`; the queues by their names */
+export interface ClusterSettings {
+  readonly servers: ServerSettings;
+  readonly queues: readonly string[];
+}
+
+export interface ServerSettings {
+  readonly databaseUrl: string;
+  readonly amqpUrl: string;
+  readonly redisUrl: string;
+  readonly prefix: string;
+}
+
+export interface QueueSettings {
+  readonly name: string;
+  readonly ratePerHour: number | undefined;
+  readonly burst: number | undefined;
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  readonly resultBytesMax: number;
+  readonly retryPolicy: RetryPolicy;
+  readonly backlogMax: number;
+  readonly backlogBytesMax: number;
+  readonly schema: object | undefined;
+  readonly isTransactional: boolean;
+  readonly scaling: ScalingSettings;
+  /** Absent where nothing could sign a callback. */
+  readonly callback: CallbackSettings | undefined;
+  /** A gateway can do without. */
+  readonly run: RunSettings | undefined;
+}
+
+export interface CallbackSettings {
+  /** For requests that name none. */
+  readonly url: string | undefined;
+  readonly secrets: readonly WebhookSecret[];
+  /** Why a URL may not be called, by what stands in it. */
+  readonly refusalOf: (url: URL) => SluiceError | undefined;
+}
+
+export interface ScalingSettings {
+  readonly min: number;
+  readonly max: number;
+  readonly maxWaitMs: number;
+  readonly holdMs: number;
+}
+
+export interface WorkedQueue extends QueueSettings {
+  readonly run: RunSettings;
+}
+
+export type RunSettings =
+  | { readonly kind: "handler"; readonly handle: Handler }
+  | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule }
+  | { readonly kind: "callbacks"; readonly secretsOf: SecretsOf; readonly rule: AddressRule };
