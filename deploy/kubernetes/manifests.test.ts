@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { sluiceCommand, startChild } from "@sluice/testing";
 import { readWorker } from "../../packages/sluice/src/config/read-settings.ts";
 import { defaultGatewayLimits } from "../../packages/sluice/src/gateway/limits.ts";
+import { prometheusName } from "../../packages/sluice/src/telemetry/metrics.ts";
 import { named, workloadsOf } from "../checks/objects.ts";
 import { referenceFindings } from "../checks/reference-findings.ts";
 import { schemaFindings } from "../checks/schema-findings.ts";
@@ -78,6 +79,8 @@ test("both alternatives follow the goal of the queue in the configuration", () =
   assert.deepEqual(at(scaled, "spec", "maxReplicaCount"), [scaling?.max]);
   assert.match(textAt(scaled, "spec", "triggers", "metadata", "url") ?? "", new RegExp(`/v1/queues/${queue}/scaling$`));
   const autoscaler = named(build("hpa"), "HorizontalPodAutoscaler", "sluice-worker");
+  const followed = textAt(autoscaler, "spec", "metrics", "external", "metric", "name");
+  assert.equal(followed, prometheusName("sluice.desired.replicas"));
   assert.deepEqual(at(autoscaler, "spec", "minReplicas"), [scaling?.min]);
   assert.deepEqual(at(autoscaler, "spec", "maxReplicas"), [scaling?.max]);
   assert.deepEqual(at(autoscaler, "spec", "metrics", "external", "metric", "selector", "matchLabels", "queue"), [

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { setInterval } from "node:timers/promises";
-import { sluiceCommand, startChild, startSluiceGateway, type Child, type Sluice } from "@sluice/testing";
+import {
+  runPromtool,
+  sluiceCommand,
+  startChild,
+  startSluiceGateway,
+  startSluiceWorker,
+  type Child,
+  type Sluice,
+} from "@sluice/testing";
 import type { WireAudit, WireQueue, WireRequestList } from "@sluice/client";
 import { migrate, openClusterUnderTest, sluiceEntry, type ClusterUnderTest } from "../../test/cluster-under-test.ts";
 import { runSluice, type Ended } from "../../test/run-sluice.ts";
@@ -127,6 +135,35 @@ test("of two autoscalers one decides, and when it is killed the other does", asy
   await assertNothingLost(gateway, 200);
 });
 
+test("autoscaler and worker have a page for Prometheus, each its own", async () => {
+  await using gateway = await startGateway();
+  await using autoscaler = await startAutoscaler("--metrics", "0");
+  await using worker = await startSluiceWorker({ configFile, env, args: ["--metrics", "127.0.0.1:0"] });
+  await send(gateway, 20, 1);
+  await allDone(gateway);
+  const decided = await pageOf(autoscaler);
+  assert.match(decided, /^sluice_autoscaler_replicas\{platform="process"\} 1$/m);
+  assert.match(decided, /^sluice_autoscaler_decisions_total\{platform="process",queue="slow",change="added"\} 1$/m);
+  assert.match(await pageOf(worker), /^messaging_process_duration_seconds_count\{.*"slow".*\} \d+$/m);
+  const taken = new URL(await pageUrlOf(worker)).host;
+  const late = await sluice("worker", "--config", configFile, "--metrics", taken);
+  assert.equal(late.exitCode, 78);
+  assert.match(late.stderr, /port \d+ of 127\.0\.0\.1 is in use: give another/);
+});
+
+async function pageUrlOf(child: Child): Promise<string> {
+  const [, url = ""] = await child.line(/"metricsUrl":"([^"]+)".*"msg":"started"/);
+  return url;
+}
+
+async function pageOf(child: Child): Promise<string> {
+  const answer = await fetch(await pageUrlOf(child));
+  assert.equal(answer.status, 200);
+  const page = await answer.text();
+  assert.deepEqual(await runPromtool(["check", "metrics"], page), { exitCode: 0, output: "" });
+  return page;
+}
+
 test("a dry run tells what it would do, and does nothing", async () => {
   await using gateway = await startGateway();
   await using autoscaler = await startAutoscaler("--dry-run");
@@ -141,6 +178,7 @@ for (const [args, exitCode, message] of [
   [["--platform", "kubernetes"], 64, /needs one of --deployment NAME and --statefulset NAME/],
   [["--platform", "swarm", "--service", "a", "--deployment", "b"], 64, /--deployment goes with --platform kubernetes/],
   [["--platform", "process", "--every", "1ms"], 64, /--every must be from 100ms to 10m/],
+  [["--platform", "process", "--metrics", "http"], 64, /a port to 65535 such as 9464, or 0\.0\.0\.0:9464, got "http"/],
   [["--platform", "process"], 78, /no queue: give --queue NAME/],
   [["--platform", "process", "--queue", "a"], 78, /queues\.a needs one of handle/],
   [

@@ -7,12 +7,16 @@ import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../core/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
+import type { MetricsAddress, MetricsListener } from "../telemetry/metrics-listener.ts";
 import { usageError } from "./failure.ts";
 import { openPlatform, scaledOf, scopeOf, type PlatformOptions, type Scaled } from "./open-platform.ts";
+import { orPortTaken } from "./port-taken.ts";
 import { whenReachable } from "./reach.ts";
 import {
   addConfigFlag,
   addLogFlags,
+  addMetricsFlag,
   addRetentionFlag,
   addServersFlags,
   addWaitForServersFlag,
@@ -21,6 +25,7 @@ import {
   serversHelp,
   sourcesOf,
   type MemberOptions,
+  type MetricsOptions,
 } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
 import type { Server } from "./serve.ts";
@@ -51,7 +56,7 @@ Examples:
   sluice autoscale --platform kubernetes --deployment worker --config sluice.config.ts --dry-run
 `;
 
-interface AutoscaleOptions extends MemberOptions, PlatformOptions {
+interface AutoscaleOptions extends MemberOptions, PlatformOptions, MetricsOptions {
   /** In milliseconds. */
   readonly every: number;
   readonly dryRun?: true;
@@ -81,6 +86,7 @@ export function registerAutoscale(program: Command): void {
   addServersFlags(command);
   addWaitForServersFlag(command);
   addRetentionFlag(command);
+  addMetricsFlag(command);
   addLogFlags(command).addHelpText("after", afterHelp).action(autoscale);
 }
 
@@ -122,6 +128,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   const meter = new Meter();
   const telemetry = { meter, instance: name, version: manifest.version, env: process.env, log };
   opened.use(await openExport(telemetry));
+  const page = options.metrics && opened.use(await openPage(options.metrics, { meter, log }));
   const engine: Engine = opened.use(await openCluster({ servers, queues, name, log, retentionMs }));
   const scope = scopeOf(scaled, names);
   const silentMs = Math.max(30_000, 6 * options.every);
@@ -138,7 +145,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   const loop = openAutoscaler({ engine, platform, leadership, queues: goals, everyMs, isDryRun, clock, log, meter });
   opened.defer(() => loop.close()); // first of all
   const resources = opened.move();
-  log.info({ scope, queues: names, isDryRun }, "started");
+  log.info({ scope, queues: names, isDryRun, metricsUrl: page?.url }, "started");
   return {
     ready: `Sluice autoscales ${scope}`,
     async stop() {
@@ -148,13 +155,20 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   };
 }
 
-/** The flags of `sluice worker` among those that were given; the environment is the copies' as well. */
+async function openPage(at: MetricsAddress, counted: { meter: Meter; log: Logger }): Promise<MetricsListener> {
+  const { openMetricsListener } = await import("../telemetry/metrics-listener.ts");
+  return openMetricsListener(at, counted).catch((error: unknown) => {
+    throw orPortTaken(error);
+  });
+}
+
+/** The flags of `sluice worker` among those that were given, but for the page's; the environment is the copies' as well. */
 function workerArgs(command: Command): readonly string[] {
   const worker = command.parent?.commands.find((other) => other.name() === "worker");
   const known = new Set(worker?.options.map(({ long }) => long));
   return command.options.flatMap((option) => {
     const name = option.attributeName();
-    if (!known.has(option.long) || command.getOptionValueSource(name) !== "cli") return [];
+    if (!known.has(option.long) || name === "metrics" || command.getOptionValueSource(name) !== "cli") return [];
     const value: unknown = command.getOptionValue(name);
     return [`${option.long}=${typeof value === "number" ? `${value}ms` : String(value)}`]; // numbers are durations
   });

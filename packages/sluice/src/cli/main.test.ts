@@ -77,6 +77,8 @@ const wrongUsage: readonly (readonly string[])[] = [
   ["dead", "replay", "id", "--queue", "orders"],
   ["dead", "list", "--limit", "0"],
   ["worker", "--replicas", "0"],
+  ["worker", "--queue", "orders", "--replicas", "2", "--metrics", "9464"],
+  ["worker", "--queue", "orders", "--metrics", "127.0.0.1:70000"],
   ["gateway", "--wait-for-servers", "soon"],
 ];
 

@@ -14,7 +14,7 @@ import { openRoleLog, sourcesOf, type MemberOptions } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
 import type { CallbackWork, Parts, Server } from "./serve.ts";
 
-export interface Member extends Pick<Parts, "intake" | "work"> {
+export interface Member extends Pick<Parts, "intake" | "work" | "metrics"> {
   readonly role: "gateway" | "worker";
   readonly settings: MemberSettings & { readonly queues: readonly QueueSettings[] };
 }

@@ -4,11 +4,16 @@ import type { Overrides } from "../config/overrides.ts";
 import { loadConfigFile } from "../config/load-file.ts";
 import type { Sources } from "../config/read-settings.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { countFlag, durationFlag } from "./server-options.ts";
+import type { MetricsAddress } from "../telemetry/metrics-listener.ts";
+import { addressFlag, countFlag, durationFlag } from "./server-options.ts";
 
 export interface LogOptions {
   readonly logLevel: string;
   readonly logFormat: "auto" | "json" | "pretty";
+}
+
+export interface MetricsOptions {
+  readonly metrics?: MetricsAddress;
 }
 
 export interface RoleOptions extends Overrides, LogOptions {
@@ -116,6 +121,15 @@ export function addWaitForServersFlag(command: Command): Command {
 
 export function addReplicasFlag(command: Command): Command {
   return command.option("--replicas <n>", "run so many copies, and start again one that dies", countFlag, 1);
+}
+
+/** Of a process without a gateway, whose page it is. */
+export function addMetricsFlag(command: Command): Command {
+  return command.option(
+    "--metrics <address>",
+    "GET /metrics for Prometheus on this port of the loopback, or on host:port (default none)",
+    addressFlag,
+  );
 }
 
 export function addLogFlags(command: Command): Command {

@@ -4,7 +4,6 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/settings.ts";
 import { CallbackRelay } from "../callbacks/relay.ts";
-import { SluiceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Leadership } from "../engine/leadership.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
@@ -14,7 +13,9 @@ import { defaultGatewayLimits } from "../gateway/limits.ts";
 import { openExport, type Export } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
+import { openMetricsListener, type MetricsAddress, type MetricsListener } from "../telemetry/metrics-listener.ts";
 import type { Worker } from "../worker/worker.ts";
+import { orPortTaken } from "./port-taken.ts";
 import { tracingBy, workerOf, type Tracing } from "./worker-of.ts";
 
 export interface Parts {
@@ -30,6 +31,8 @@ export interface Parts {
   readonly openWork?: ((engine: Engine) => Promise<Worker>) | undefined;
   /** Makes the callbacks of outcomes, and posts them; absent where this process does not. */
   readonly callbacks?: CallbackWork | undefined;
+  /** A page for what is counted here, where there is no gateway to have it. */
+  readonly metrics?: MetricsAddress | undefined;
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
@@ -51,7 +54,7 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, intake, work, openWork, callbacks, data, log, meter } = parts;
+  const { role, intake, work, openWork, callbacks, metrics, data, log, meter } = parts;
   let engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
   const instance = `${role} ${process.pid} on ${hostname()}`;
@@ -60,6 +63,7 @@ export async function serve(parts: Parts): Promise<Server> {
   let keys: KeyRing | undefined;
   let relay: CallbackRelay | undefined;
   let telemetry: Export | undefined;
+  let page: MetricsListener | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     gateway?.drain();
     await relay?.close();
@@ -68,6 +72,7 @@ export async function serve(parts: Parts): Promise<Server> {
     await callbacks?.leadership?.[Symbol.asyncDispose]();
     keys?.[Symbol.dispose]();
     await engine.close();
+    await page?.[Symbol.asyncDispose]();
     await telemetry?.[Symbol.asyncDispose](); // last, with the last counts
   };
   try {
@@ -84,10 +89,19 @@ export async function serve(parts: Parts): Promise<Server> {
       workers.push(workerOf(queue, { engine, log, meter, tracing }));
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
+    page = metrics && (await openMetricsListener(metrics, { meter, log }));
     const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
     const url = intake && (await gateway?.listen(intake))?.url;
     log.info(
-      { role, url, adminUrl, data, queues, ...(keys && { access: keys.isClosed ? "keys" : "open" }) },
+      {
+        role,
+        url,
+        adminUrl,
+        metricsUrl: page?.url,
+        data,
+        queues,
+        ...(keys && { access: keys.isClosed ? "keys" : "open" }),
+      },
       "started",
     );
     return {
@@ -99,26 +113,13 @@ export async function serve(parts: Parts): Promise<Server> {
     };
   } catch (error) {
     await stop(0);
-    throw isPortTaken(error) ? portTaken(error) : error;
+    throw orPortTaken(error);
   }
 }
 
 async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
   const { traced } = await import("../engine/traced.ts");
   return traced(engine, tracer);
-}
-
-function isPortTaken(error: unknown): error is TakenPort {
-  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-}
-
-interface TakenPort extends Error {
-  readonly port?: number;
-  readonly address?: string;
-}
-
-function portTaken({ port, address }: TakenPort): SluiceError {
-  return new SluiceError("bad-config", `port ${port} of ${address} is in use: give another`);
 }
 
 function gatewayOf(

@@ -80,6 +80,14 @@ export function waitFlag(text: string): number {
   }
 }
 
+/** `9464` on the loopback, or `0.0.0.0:9464`. */
+export function addressFlag(text: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, digits = ""] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits !== "" && port <= 65_535) return { host: bracketed ?? plain ?? "127.0.0.1", port };
+  throw new InvalidArgumentError(`Expected a port to 65535 such as 9464, or 0.0.0.0:9464, got "${text}".`);
+}
+
 export function countFlag(text: string): number {
   const count = Number(text);
   if (Number.isSafeInteger(count) && count > 0) return count;

@@ -181,9 +181,8 @@ function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueu
 
 /** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
 function gaugesOf({ auditRenewal, views, queues, admission, clock, meter }: GatewayContext): DisposableStack {
-  const goals = new Map([...queues].map(([name, { goal }]) => [name, goal]));
   const gauges = new DisposableStack();
-  gauges.use(meter.addObserver(queueGauges({ views, goals, clock })));
+  gauges.use(meter.addObserver(queueGauges({ views, queues, clock })));
   gauges.use(meter.addObserver(() => readinessGauges(admission.readiness())));
   gauges.use(
     meter.addObserver(() => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { runPromtool } from "@sluice/testing";
 import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
 import { metrics, prometheusName, type MetricName } from "../telemetry/metrics.ts";
@@ -37,6 +38,7 @@ test("the page tells each queue as the store has it", async () => {
     'sluice_outcomes{queue="orders",state="cancelled"}': 0,
     'sluice_backlog_size_bytes{queue="orders"}': 6,
     'sluice_oldest_age_goal_seconds{queue="orders"}': 60,
+    'sluice_desired_replicas{queue="orders"}': 1,
     'sluice_paused{queue="orders"}': 0,
     'sluice_paused{queue="mails"}': 1,
     'sluice_workers{queue="orders"}': 0,
@@ -46,6 +48,19 @@ test("the page tells each queue as the store has it", async () => {
   for (const [series, value] of Object.entries(expected)) assert.equal(page.get(series), value, series);
   assert.ok((page.get('sluice_forecast_growth{queue="orders"}') ?? 0) > 0, "it grows: nobody works on it");
   assert.ok((page.get('sluice_oldest_age_seconds{queue="orders"}') ?? -1) >= 0);
+});
+
+test("the replicas that a queue should have are the same on the page and at its /scaling", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const desired = async (): Promise<readonly unknown[]> => {
+    const { json } = await sut.fetch("/v1/queues/mails/scaling");
+    return [(await pageOf(sut)).get('sluice_desired_replicas{queue="mails"}'), json.desiredReplicas];
+  };
+  assert.deepEqual(await desired(), [1, 1]);
+  const workers = Array.from({ length: 3 }, () => sut.engine.attend("mails"));
+  await setTimeout(1_000); // for the next look to be a new one
+  assert.deepEqual(await desired(), [3, 3], "they are let go after the hold only");
+  workers.forEach((worker) => worker[Symbol.dispose]());
 });
 
 test("looks within a second share one reading of the store", async () => {

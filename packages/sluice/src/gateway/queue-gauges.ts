@@ -1,19 +1,20 @@
 // The queues as gauges. Reading them costs the engine a query: looks within a second share one.
 import type { Clock } from "../core/clock.ts";
-import type { ScalingGoal } from "../core/scaling.ts";
+import type { QueueStatus } from "../engine/engine.ts";
 import { observe, type Observation, type Observer } from "../telemetry/meter.ts";
+import type { IntakeQueue } from "./context.ts";
 import type { QueueViews } from "./queue-views.ts";
 import type { QueueView } from "./schemas.ts";
 
 const sharedMs = 1_000;
 
 export interface QueueGaugesOptions {
-  readonly views: Pick<QueueViews, "readAll">;
-  readonly goals: ReadonlyMap<string, ScalingGoal>;
+  readonly views: Pick<QueueViews, "readStatuses" | "viewOf">;
+  readonly queues: ReadonlyMap<string, Pick<IntakeQueue, "goal" | "scaling">>;
   readonly clock: Clock;
 }
 
-export function queueGauges({ views, goals, clock }: QueueGaugesOptions): Observer {
+export function queueGauges({ views, queues, clock }: QueueGaugesOptions): Observer {
   let reading: Promise<readonly Observation[]> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return () => {
@@ -31,11 +32,25 @@ export function queueGauges({ views, goals, clock }: QueueGaugesOptions): Observ
 
   async function read(): Promise<readonly Observation[]> {
     const now = clock.now();
-    return (await views.readAll()).flatMap((view) => gaugesOf(view, now, goals.get(view.name)));
+    return (await views.readStatuses()).flatMap((status) => [
+      ...gaugesOf(views.viewOf(status), now),
+      ...scalingGauges(status, queues.get(status.queue)),
+    ]);
   }
 }
 
-function gaugesOf(view: QueueView, now: number, goal: ScalingGoal | undefined): Observation[] {
+/** The same decision as at /v1/queues/{queue}/scaling. */
+function scalingGauges(status: QueueStatus, configured: Pick<IntakeQueue, "goal" | "scaling"> | undefined) {
+  if (configured === undefined) return [];
+  const { goal, scaling } = configured;
+  const { queue, workers } = status;
+  return [
+    observe("sluice.oldest.age.goal", { queue }, goal.maxWaitMs / 1_000),
+    observe("sluice.desired.replicas", { queue }, scaling.decide(status, workers).replicas),
+  ];
+}
+
+function gaugesOf(view: QueueView, now: number): Observation[] {
   const { name: queue, counts, forecast, oldestWaitingAt } = view;
   const inState = (name: "sluice.backlog" | "sluice.outcomes", state: keyof typeof counts) =>
     observe(name, { queue, state }, counts[state]);
@@ -49,7 +64,6 @@ function gaugesOf(view: QueueView, now: number, goal: ScalingGoal | undefined): 
     inState("sluice.outcomes", "cancelled"),
     observe("sluice.backlog.size", { queue }, view.backlogBytes),
     observe("sluice.oldest.age", { queue }, oldestWaitingAt === null ? 0 : secondsBetween(oldestWaitingAt, now)),
-    ...(goal === undefined ? [] : [observe("sluice.oldest.age.goal", { queue }, goal.maxWaitMs / 1_000)]),
     ...(forecast.kind === "grows" ? [] : [observe("sluice.forecast.drain", { queue }, drainSeconds(forecast, now))]),
     observe("sluice.forecast.growth", { queue }, forecast.kind === "grows" ? forecast.perMinute : 0),
     observe("sluice.paused", { queue }, Number(view.paused)),

@@ -39,9 +39,7 @@ export class QueueViews {
 
   /** Every queue, configured or only known to the store. */
   async readAll(): Promise<readonly QueueView[]> {
-    const statuses = await this.#read();
-    const now = this.#options.clock.now();
-    return statuses.map((status) => viewOfQueue(status, { now, ratePerHour: this.#rateOf(status.queue) }));
+    return (await this.readStatuses()).map((status) => this.viewOf(status));
   }
 
   async readOne(name: string): Promise<QueueView | undefined> {
@@ -49,9 +47,24 @@ export class QueueViews {
     return views.find((view) => view.name === name);
   }
 
-  /** As the engine tells it. */
   async readStatus(name: string): Promise<QueueStatus | undefined> {
-    return (await this.#read()).find(({ queue }) => queue === name);
+    return (await this.readStatuses()).find(({ queue }) => queue === name);
+  }
+
+  /** Every queue, as the engine tells it. */
+  async readStatuses(): Promise<readonly QueueStatus[]> {
+    const { engine, clock, ratesPerHour } = this.#options;
+    const stored = await engine.backlog();
+    const names = new Set(stored.map(({ queue }) => queue));
+    const unused = [...ratesPerHour.keys()].filter((name) => !names.has(name)).map(unusedQueue);
+    const statuses = [...stored, ...unused].sort((a, b) => (a.queue < b.queue ? -1 : 1));
+    this.#expectations = new Map(statuses.map((status) => [status.queue, this.#expectationOf(status)]));
+    this.#readAt = clock.monotonic();
+    return statuses;
+  }
+
+  viewOf(status: QueueStatus): QueueView {
+    return viewOfQueue(status, { now: this.#options.clock.now(), ratePerHour: this.#rateOf(status.queue) });
   }
 
   /** Starts a reading when the last one is old; undefined when it is not, or a new one is under way. Never rejects. */
@@ -79,24 +92,13 @@ export class QueueViews {
 
   async #refresh(): Promise<void> {
     try {
-      await this.#read();
+      await this.readStatuses();
     } catch (error) {
       this.#readAt = this.#options.clock.monotonic();
       this.#options.log.warn({ err: error }, "the queues could not be read: forecasts stay as they were");
     } finally {
       this.#reading = undefined;
     }
-  }
-
-  async #read(): Promise<readonly QueueStatus[]> {
-    const { engine, clock, ratesPerHour } = this.#options;
-    const stored = await engine.backlog();
-    const names = new Set(stored.map(({ queue }) => queue));
-    const unused = [...ratesPerHour.keys()].filter((name) => !names.has(name)).map(unusedQueue);
-    const statuses = [...stored, ...unused].sort((a, b) => (a.queue < b.queue ? -1 : 1));
-    this.#expectations = new Map(statuses.map((status) => [status.queue, this.#expectationOf(status)]));
-    this.#readAt = clock.monotonic();
-    return statuses;
   }
 
   #expectationOf(status: QueueStatus): Expectation {

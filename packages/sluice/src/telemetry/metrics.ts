@@ -60,7 +60,7 @@ export const metrics = {
     labels: [...messaging, "error.type"],
     meaning:
       "Attempts by workers of this process: the run of the handler, or the target's answer. The error is its kind. " +
-      "A process of its own (sluice worker, or those of up --processes) sends them by OTLP: it has no page.",
+      "A sluice worker has them on its own page (--metrics); the processes of up --processes send them by OTLP alone.",
     bounds: longSecondsBounds,
   },
   "sluice.accepted": {
@@ -122,6 +122,14 @@ export const metrics = {
     unit: "{worker}",
     labels: ["queue"],
     meaning: "Workers present for the queue, in all processes.",
+  },
+  "sluice.desired.replicas": {
+    kind: "gauge",
+    unit: "{replica}",
+    labels: ["queue"],
+    meaning:
+      "How many replicas of its worker a queue should have, by its scaling: as at /v1/queues/{queue}/scaling, for an autoscaler " +
+      "that follows Prometheus. Of several gateways the highest goes.",
   },
   "sluice.breaker.open": {
     kind: "gauge",
