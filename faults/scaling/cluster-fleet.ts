@@ -1,10 +1,14 @@
 import { ClusterStage, type ClusterStageOptions } from "../cluster/cluster-stage.ts";
 import type { Member } from "../cluster/member.ts";
+import { whenTrue } from "../cluster/observe.ts";
 import { resultsRead } from "../load/field.ts";
 import { scaling } from "./burst-shape.ts";
 import { burstConfig } from "./embedded-fleet.ts";
 import type { Fleet } from "./fleet.ts";
 import { toldIn } from "./told.ts";
+
+/** A dead leader is given up within half a minute. */
+const ledMsMax = 60_000;
 
 /** Gateways, and two of `sluice autoscale --platform process` that start at once: the workers are theirs. */
 export async function openClusterFleet({
@@ -30,15 +34,24 @@ export async function openClusterFleet({
     async killAutoscaler() {
       const leader = stage.autoscalers.find(leads);
       if (leader === undefined) throw new Error("no autoscaler leads");
-      const others = stage.autoscalers.filter((autoscaler) => autoscaler !== leader);
+      const before = leadsTaken(stage.autoscalers);
       leader.kill("SIGKILL");
-      await Promise.race(others.map((other) => other.line(/"this autoscaler leads"/)));
-      await leader.ready(); // it stands by now
+      // By the other one, or by its own next life, should that ask first.
+      const isLed = (): boolean => leadsTaken(stage.autoscalers) > before;
+      if ((await whenTrue(isLed, ledMsMax)) === undefined)
+        throw new Error(`no autoscaler led within ${ledMsMax} ms of the kill of the one that did`);
+      await leader.ready(); // it stands by now, or leads again
     },
     logs: () => stage.autoscalers.map(({ output }) => output),
     finish: () => stage.finish([], { resultsMax: resultsRead }),
     [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
   };
+}
+
+/** How often any of them has told that it leads from then on. */
+function leadsTaken(autoscalers: readonly Member[]): number {
+  const told = toldIn(autoscalers.map(({ output }) => output));
+  return told.filter((one) => one.kind === "leads" && one.leads).length;
 }
 
 function leads({ output }: Member): boolean {
