@@ -117,7 +117,7 @@ export class CommitLoop {
       const durationMs = performance.now() - startedAt;
       this.#post({ answers, commit: { kind: "all", calls: calls.length, durationMs } }, transfer);
     } catch (error) {
-      this.#fail(calls, problemOf(error));
+      this.#fail(calls, answers, problemOf(error));
     }
     this.#wakeWhenDue(servedAt);
   }
@@ -138,11 +138,11 @@ export class CommitLoop {
     }
   }
 
-  /** Nothing of the group was stored: each of its calls is told so, and every deliver that waits. */
-  #fail(calls: readonly WriterCall[], problem: Problem): void {
-    const failed = new Set(this.#waiters.keys());
+  /** Nothing of the group was stored: each of its calls is told so, and every deliver that waits or was just abandoned. */
+  #fail(calls: readonly WriterCall[], unsaid: readonly Answer[], problem: Problem): void {
+    const failed = new Set([...this.#waiters.keys(), ...unsaid.map(({ call }) => call)]);
     this.#waiters.clear();
-    for (const call of calls) failed.add(call.verb === "abandon" ? call.deliver : call.call);
+    for (const { verb, call } of calls) if (verb !== "abandon") failed.add(call); // which has no answer of its own
     this.#post({ answers: [...failed].map((call) => ({ call, error: problem })) }, []);
     this.#tell(problem);
   }

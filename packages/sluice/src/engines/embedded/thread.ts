@@ -2,6 +2,7 @@
 // loop leaves in one message, and the answers of one commit come back in one.
 import { Worker } from "node:worker_threads";
 import { SluiceError } from "../../core/errors.ts";
+import { Slots } from "../../core/slots.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
 import type { Packed } from "./pack.ts";
@@ -29,11 +30,10 @@ export class Thread<Call extends { readonly call: number }> {
   readonly #wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly #onCommit: OnCommit | undefined;
   readonly #onTold: ((problem: Problem | undefined) => void) | undefined;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Slots<Pending>();
   readonly #opening: Promise<Opening>;
   readonly #exited: Promise<void>;
   #outgoing: Call[] = [];
-  #lastCall = 0;
 
   /** Starts the thread and waits for its first word; rejects with the reason when it refuses. */
   static async open<Call extends { readonly call: number }>(options: ThreadOptions<Call>): Promise<Thread<Call>> {
@@ -73,10 +73,9 @@ export class Thread<Call extends { readonly call: number }> {
 
   /** As `call`, with the number that another call may refer to. */
   numbered<Value>(call: Unnumbered<Call>): { readonly number: number; readonly answer: Promise<Value> } {
-    this.#lastCall += 1;
-    const number = this.#lastCall;
+    let number = 0;
     const answer = new Promise<Value>((resolve, reject) => {
-      this.#pending.set(number, { resolve, reject });
+      number = this.#pending.add({ resolve, reject });
     });
     this.#push({ ...call, call: number } as unknown as Call);
     return { number, answer };
@@ -110,8 +109,7 @@ export class Thread<Call extends { readonly call: number }> {
     if (commit !== undefined) this.#onCommit?.(commit);
     if (told !== undefined) this.#onTold?.(told.problem);
     for (const { call, value, error } of answers) {
-      const pending = this.#pending.get(call);
-      this.#pending.delete(call);
+      const pending = this.#pending.take(call);
       if (error === undefined) pending?.resolve(value);
       else pending?.reject(new SluiceError(error.code, error.message));
     }
