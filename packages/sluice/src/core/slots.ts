@@ -5,7 +5,7 @@
  * anew again and again there, each dead one leads to the next, and once the collector has taken one for long-lived it keeps
  * what all the later ones held, until the next full collection.
  */
-export class Slots<Value> {
+export class Slots<Value extends object> {
   readonly #values: (Value | undefined)[] = [];
   readonly #free: number[] = [];
 
@@ -17,6 +17,10 @@ export class Slots<Value> {
     const slot = this.#free.pop() ?? this.#values.length;
     this.#values[slot] = value;
     return slot;
+  }
+
+  values(): Value[] {
+    return this.#values.filter((value) => value !== undefined);
   }
 
   /** Undefined when the slot is free. */

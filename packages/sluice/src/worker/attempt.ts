@@ -2,6 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import { decideRetry, type RetryPolicy } from "../core/retry.ts";
 import type { Delivery, Outcome } from "../core/request.ts";
+import type { Slots } from "../core/slots.ts";
 import { crashPoint } from "../engine/crash-point.ts";
 import type { RetryOptions, SettleResult } from "../engine/engine.ts";
 import type { AttemptEnd, RunOptions, Runner } from "./runner.ts";
@@ -10,7 +11,7 @@ export interface AttemptOptions extends Omit<RunOptions, "signal"> {
   readonly runner: Runner;
   readonly timeoutMs: number;
   /** The attempts under way: each adds what cuts it off when the worker has to stop now. */
-  readonly cutOffs: Set<() => void>;
+  readonly cutOffs: Slots<() => void>;
 }
 
 /** What the worker has to see to after an attempt. */
@@ -36,8 +37,7 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
   const limit = new AbortController();
   // A handler that ignores its signal must not hold the worker up: the cut ends the wait for it.
   const { promise: isCut, resolve: cut } = Promise.withResolvers<Cut>();
-  const stop = (): void => cut("stop");
-  cutOffs.add(stop);
+  const place = cutOffs.add(() => cut("stop"));
   const timer = setTimeout(cut, timeoutMs, "timeout");
   const run = runner.run(delivery, { signal: limit.signal, progress, sql });
   try {
@@ -49,7 +49,7 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
     return end === "timeout" ? timedOut(timeoutMs) : { kind: "cut-off" };
   } finally {
     clearTimeout(timer);
-    cutOffs.delete(stop);
+    cutOffs.take(place);
   }
 }
 

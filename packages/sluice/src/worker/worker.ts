@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
+import { Slots } from "../core/slots.ts";
 import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
@@ -67,12 +68,13 @@ class QueueWorker implements Worker {
   readonly #times: AttemptTimes | undefined;
   /** Claimed, not begun. */
   readonly #ready: Delivery[] = [];
-  readonly #inFlight = new Set<Promise<void>>();
+  /** Deliveries that run, or whose end is being committed. */
+  #inFlight = 0;
   /** Fires whenever something changed that the claiming waits for. */
   readonly #moved = new Signal();
   readonly #stopClaiming = new AbortController();
   /** Cuts off each attempt under way. */
-  readonly #cutOffs = new Set<() => void>();
+  readonly #cutOffs = new Slots<() => void>();
   #isCutOff = false;
   #running = 0;
   #claiming: Promise<void> | undefined;
@@ -119,7 +121,7 @@ class QueueWorker implements Worker {
     clearTimeout(this.#gateTimer);
     this.#handBackReady();
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
-    await Promise.all(this.#inFlight);
+    while (this.#inFlight > 0) await this.#moved.wait(Number.POSITIVE_INFINITY);
     clearTimeout(graceOver);
     await this.#gate.close();
     await this.#options.runner.close();
@@ -127,7 +129,7 @@ class QueueWorker implements Worker {
 
   #cutOff(): void {
     this.#isCutOff = true;
-    for (const cutOff of this.#cutOffs) cutOff();
+    for (const cutOff of this.#cutOffs.values()) cutOff();
   }
 
   async #claim(): Promise<void> {
@@ -164,7 +166,7 @@ class QueueWorker implements Worker {
   /** Places for deliveries: one for each attempt at a time, and some for those under way to or from the store. */
   #free(): number {
     const ahead = Math.min(aheadMax, this.#pace.within(aheadMs));
-    return this.#options.concurrency + ahead - this.#inFlight.size - this.#ready.length;
+    return this.#options.concurrency + ahead - this.#inFlight - this.#ready.length;
   }
 
   #claimableInMs(): number {
@@ -277,11 +279,11 @@ class QueueWorker implements Worker {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work.finally(() => {
-      this.#inFlight.delete(tracked);
+    this.#inFlight += 1;
+    void work.finally(() => {
+      this.#inFlight -= 1;
       this.#moved.fire();
     });
-    this.#inFlight.add(tracked);
   }
 }
 
