@@ -9,13 +9,24 @@ const found = process.versions.node;
  */
 const heapFlag = "--max-semi-space-size";
 const youngMib = process.argv[2] === "gateway" ? 32 : 16;
-const servers = ["up", "gateway", "worker", "autoscale"];
+/**
+ * Where requests are taken in, what has grown old is collected once there is twice as much of it as was alive; V8 by itself
+ * waits for up to four times as much. With batches at full speed the embedded engine takes 222 to 251 MiB in all instead of 285
+ * to 290, single requests cost it the same, and a cluster's gateway a twentieth less CPU; its worker would take 6 % more.
+ */
+const oldFlag = "--heap-growing-percent=100";
+const intakes = ["up", "gateway"];
+const servers = [...intakes, "worker", "autoscale"];
 
 if (Number(found.split(".")[0]) < needed) {
   process.stderr.write(`sluice: Node.js ${needed} or newer is needed, this is ${found} (${process.execPath})\n`);
   process.exitCode = 78;
 } else {
   if (servers.includes(process.argv[2])) await becomeLean();
+  if (intakes.includes(process.argv[2])) {
+    const { setFlagsFromString } = await import("node:v8");
+    setFlagsFromString(oldFlag);
+  }
   await import("../src/cli/main.ts");
 }
 
