@@ -1,7 +1,7 @@
 // A worker thread as seen from the engine: calls out, promises back. What is called in one turn of the event
 // loop leaves in one message, and the answers of one commit come back in one.
 import { Worker } from "node:worker_threads";
-import { SluiceError } from "../../core/errors.ts";
+import { invariant, SluiceError } from "../../core/errors.ts";
 import { Slots } from "../../core/slots.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
@@ -110,8 +110,9 @@ export class Thread<Call extends { readonly call: number }> {
     if (told !== undefined) this.#onTold?.(told.problem);
     for (const { call, value, error } of answers) {
       const pending = this.#pending.take(call);
-      if (error === undefined) pending?.resolve(value);
-      else pending?.reject(new SluiceError(error.code, error.message));
+      invariant(pending !== undefined, "a call is answered once: its number may be another one's afterwards");
+      if (error === undefined) pending.resolve(value);
+      else pending.reject(new SluiceError(error.code, error.message));
     }
   }
 }
