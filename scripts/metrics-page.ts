@@ -12,7 +12,8 @@ const head = `# Metrics
 Written by \`npm run docs\`, from packages/sluice/src/telemetry/metrics.ts.
 
 A gateway shows them on \`GET /metrics\` for Prometheus, \`sluice worker\` and \`sluice autoscale\` on the port that
-\`--metrics\` gives them. Every process sends them by OTLP over HTTP where \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set: each minute, or as \`OTEL_METRIC_EXPORT_INTERVAL\` says in milliseconds.
+\`--metrics\` gives them. Every process sends them by OTLP over HTTP where \`OTEL_EXPORTER_OTLP_ENDPOINT\` is set: each minute, or
+as \`OTEL_METRIC_EXPORT_INTERVAL\` says in milliseconds.
 OpenTelemetry's other variables for the exporter and the resource hold as well; \`OTEL_SDK_DISABLED=true\` or
 \`OTEL_METRICS_EXPORTER=none\` sends nothing.
 

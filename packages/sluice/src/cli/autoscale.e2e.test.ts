@@ -141,6 +141,8 @@ test("autoscaler and worker have a page for Prometheus, each its own", async () 
   await using worker = await startSluiceWorker({ configFile, env, args: ["--metrics", "127.0.0.1:0"] });
   await send(gateway, 20, 1);
   await allDone(gateway);
+  const present = async () => (await readJson<WireQueue>(gateway, "/v1/queues/slow")).workers;
+  while ((await present()) !== 2); // the autoscaler's own has no page: it would ask for the same port
   const decided = await pageOf(autoscaler);
   assert.match(decided, /^sluice_autoscaler_replicas\{platform="process"\} 1$/m);
   assert.match(decided, /^sluice_autoscaler_decisions_total\{platform="process",queue="slow",change="added"\} 1$/m);

@@ -8,9 +8,11 @@ import type { QueueView } from "./schemas.ts";
 
 const sharedMs = 1_000;
 
+type ScaledQueue = Pick<IntakeQueue, "goal" | "scaling">;
+
 export interface QueueGaugesOptions {
   readonly views: Pick<QueueViews, "readStatuses" | "viewOf">;
-  readonly queues: ReadonlyMap<string, Pick<IntakeQueue, "goal" | "scaling">>;
+  readonly queues: ReadonlyMap<string, ScaledQueue>;
   readonly clock: Clock;
 }
 
@@ -40,9 +42,9 @@ export function queueGauges({ views, queues, clock }: QueueGaugesOptions): Obser
 }
 
 /** The same decision as at /v1/queues/{queue}/scaling. */
-function scalingGauges(status: QueueStatus, configured: Pick<IntakeQueue, "goal" | "scaling"> | undefined) {
-  if (configured === undefined) return [];
-  const { goal, scaling } = configured;
+function scalingGauges(status: QueueStatus, scaled: ScaledQueue | undefined): readonly Observation[] {
+  if (scaled === undefined) return [];
+  const { goal, scaling } = scaled;
   const { queue, workers } = status;
   return [
     observe("sluice.oldest.age.goal", { queue }, goal.maxWaitMs / 1_000),
