@@ -143,6 +143,22 @@ test("an abort ends the pause between two attempts", async () => {
   await assert.rejects(reading, { message: "enough" });
 });
 
+test("a time longer than a timer takes is not over at once", async () => {
+  await using gateway = await openScriptedGateway((_, nth) =>
+    nth === 1 ? accepted : problem(503, "draining", { retryAfter: String(40 * 86_400) }),
+  );
+  const days = 40 * 86_400_000;
+  const client = clientOf(gateway, { attemptTimeoutMs: days, elapsedMaxMs: 2 * days });
+  assert.equal((await client.submit("orders", 1)).id, "id-1");
+  const controller = new AbortController();
+  const reading = client.queues({ signal: controller.signal });
+  await gateway.arrival(2);
+  await new Promise((resolve) => setTimeout(resolve, 50)); // in which a timer that fires at once would send again
+  controller.abort(new Error("enough"));
+  await assert.rejects(reading, { message: "enough" });
+  assert.equal(gateway.seen.length, 2);
+});
+
 test("text, bytes and a Blob are sent as they are, with their types", async () => {
   await using gateway = await openScriptedGateway(() => accepted);
   const client = clientOf(gateway);

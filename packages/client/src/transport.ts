@@ -82,7 +82,10 @@ export class Transport {
     call.signal?.throwIfAborted();
     const timeoutMs = this.#options.policy.attemptTimeoutMs + (call.waitSeconds ?? 0) * 1_000;
     const limit = new AbortController(); // AbortSignal.timeout would hold on to the call until its time is over
-    const timer = setTimeout(() => limit.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => limit.abort(new Error(`no answer within ${timeoutMs} ms`)),
+      Math.min(timeoutMs, timerMsMax),
+    );
     const signal = call.signal === undefined ? limit.signal : AbortSignal.any([call.signal, limit.signal]);
     try {
       const response = await this.#options.fetch(this.#url + call.path, {
@@ -214,6 +217,9 @@ function reasonOf(error: unknown): string {
   return error.message === "" ? error.name : error.message;
 }
 
+/** A timer that is to take longer fires at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 /** Waits, and throws the signal's reason if it aborts first. */
 export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted();
@@ -222,10 +228,13 @@ export async function pause(ms: number, signal: AbortSignal | undefined): Promis
       clearTimeout(timer);
       reject(signal?.reason as Error);
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      },
+      Math.min(ms, timerMsMax),
+    );
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
