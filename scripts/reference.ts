@@ -6,6 +6,14 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { sluiceCommand, startSluice, temporaryFolder } from "@sluice/testing";
 import { parseSync, type TSInterfaceDeclaration, type TSPropertySignature } from "oxc-parser";
+import {
+  callbacksSettings,
+  fileSettings,
+  queueSettings,
+  retrySettings,
+  scalingSettings,
+} from "../packages/sluice/src/config/declared-settings.ts";
+import type { Setting } from "../packages/sluice/src/core/setting.ts";
 import { exitCodes } from "../packages/sluice/src/cli/failure.ts";
 import { errorCodes } from "../packages/sluice/src/core/errors.ts";
 import { metricsPage } from "./metrics-page.ts";
@@ -117,6 +125,14 @@ const configSections: Readonly<Record<string, string>> = {
   ClusterConfig: "`cluster`",
 };
 
+const declared: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
+  SluiceConfig: fileSettings,
+  QueueConfig: queueSettings,
+  RetryConfig: retrySettings,
+  ScalingConfig: scalingSettings,
+  CallbacksConfig: callbacksSettings,
+};
+
 function configurationPage(): string {
   const source = readFileSync(path.join(root, configFile), "utf8");
   const { program, comments } = parseSync(configFile, source);
@@ -135,12 +151,17 @@ function configurationPage(): string {
           .trim()
       : "";
   };
-  const rowsOf = ({ body }: TSInterfaceDeclaration): readonly (readonly string[])[] =>
+  const rangeIn = (type: string, field: string): string => {
+    const setting = declared[type]?.[field];
+    return setting === undefined ? "" : `\`${setting.min}\` to \`${setting.max}\``;
+  };
+  const rowsOf = ({ id, body }: TSInterfaceDeclaration): readonly (readonly string[])[] =>
     body.body
       .filter((member) => member.type === "TSPropertySignature")
       .map((property) => [
         `\`${source.slice(property.key.start, property.key.end)}\``,
         `\`${source.slice((property.typeAnnotation?.typeAnnotation ?? property).start, property.typeAnnotation?.end)}\``,
+        rangeIn(id.name, source.slice(property.key.start, property.key.end)),
         commentBefore(property),
       ]);
   const untold = interfaces.find(({ id }) => !(id.name in configSections));
@@ -148,7 +169,7 @@ function configurationPage(): string {
   const sections = Object.entries(configSections).flatMap(([name, title]) => {
     const found = interfaces.find(({ id }) => id.name === name);
     if (found === undefined) throw new Error(`${configFile} has no interface ${name}`);
-    return [`## ${title}`, table(["member", "type", "meaning; default"], rowsOf(found))];
+    return [`## ${title}`, table(["member", "type", "from, to", "meaning; default"], rowsOf(found))];
   });
   return page(
     "Configuration",
@@ -156,7 +177,9 @@ function configurationPage(): string {
     "`sluice.config.ts` exports `defineConfig({ … })` by default. Flags go before the environment, the environment before the " +
       "file, the file before the defaults; which variable stands for a flag is in the command's help ([commands](commands.md)). " +
       "Every secret can be given as a file, in the variable whose name ends in `_FILE`. Durations are numbers with `ms`, `s`, " +
-      "`m`, `h` or `d`; sizes with `B`, `KiB`, `MiB` or `GiB`; rates are a number by `s`, `m` or `h`.",
+      "`m`, `h` or `d`; sizes with `B`, `KiB`, `MiB`, `GiB` or `TiB`; rates are a number by `s`, `m`, `h` or `d`. Every value is " +
+      "checked at the start: one that is out of its range ends the command with exit code 78 and a sentence that names it, and " +
+      "so does a field that does not exist. An empty variable counts as not set.",
     ...sections,
   );
 }

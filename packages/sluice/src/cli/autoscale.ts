@@ -1,6 +1,7 @@
 // `sluice autoscale`: as many workers as the forecast wait asks for.
 import { hostname } from "node:os";
 import { Option, type Command } from "commander";
+import { scalingSettings } from "../config/declared-settings.ts";
 import type { AutoscalerSettings } from "../config/settings.ts";
 import { readAutoscaler, readWorker } from "../config/read-settings.ts";
 import manifest from "../../package.json" with { type: "json" };
@@ -9,7 +10,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { MetricsAddress, MetricsListener } from "../telemetry/metrics-listener.ts";
-import { usageError } from "./failure.ts";
+import { memberSettings, overrideOption, settingOption } from "./flag-settings.ts";
 import { openPlatform, scaledOf, scopeOf, type PlatformOptions, type Scaled } from "./open-platform.ts";
 import { orPortTaken } from "./port-taken.ts";
 import { whenReachable } from "./reach.ts";
@@ -29,7 +30,6 @@ import {
 } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
 import type { Server } from "./serve.ts";
-import { durationFlag } from "./server-options.ts";
 
 const afterHelp = `${serversHelp}
 How many workers there should be follows from the wait that is forecast, not from the length of the queue:
@@ -71,11 +71,19 @@ export function registerAutoscale(program: Command): void {
         .choices(["process", "swarm", "kubernetes"])
         .makeOptionMandatory(),
     )
-    .option("--min <n>", "at least so many workers (default 1)")
-    .option("--max <n>", "at most so many (default 8)")
-    .option("--max-wait <duration>", "no request is to wait longer for its turn (default 5m)")
-    .option("--hold <duration>", "let workers go only after fewer were enough for this long (default 5m)")
-    .option("--every <duration>", "how often to look", durationFlag, 5_000)
+    .addOption(overrideOption("--min <n>", "at least so many workers", scalingSettings.min))
+    .addOption(overrideOption("--max <n>", "at most so many", scalingSettings.max))
+    .addOption(
+      overrideOption("--max-wait <duration>", "no request is to wait longer for its turn", scalingSettings.maxWait),
+    )
+    .addOption(
+      overrideOption(
+        "--hold <duration>",
+        "let workers go only after fewer were enough for this long",
+        scalingSettings.hold,
+      ),
+    )
+    .addOption(settingOption("--every <duration>", "how often to look", memberSettings.every))
     .option("--dry-run", "decide and tell, but change nothing; does not lead")
     .option("--service <name>", "swarm: the service to scale")
     .option("--deployment <name>", "kubernetes: the Deployment to scale")
@@ -92,7 +100,6 @@ export function registerAutoscale(program: Command): void {
 
 async function autoscale(options: AutoscaleOptions, command: Command): Promise<void> {
   const scaled = scaledOf(options);
-  if (options.every < 100 || options.every > 600_000) throw usageError("--every must be from 100ms to 10m");
   const log = await openRoleLog(options);
   const sources = await sourcesOf(options);
   const settings = readAutoscaler(sources);

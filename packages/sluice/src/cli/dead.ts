@@ -2,8 +2,9 @@ import type { WireRequest } from "@sluice/client";
 import type { Command } from "commander";
 import { failureText, requestFields } from "./describe.ts";
 import { usageError } from "./failure.ts";
+import { clientSettings, settingOption } from "./flag-settings.ts";
 import { formatCount, printFields, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, clientOf, countFlag, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
 
 interface ListOptions extends ServerOptions {
   readonly queue?: string;
@@ -41,7 +42,7 @@ function registerList(dead: Command): void {
     .command("list")
     .description("Lists dead requests, the newest first.")
     .option("-q, --queue <name>", "only those of one queue")
-    .option("--limit <count>", "at most so many, up to 1000", countFlag, 20)
+    .addOption(settingOption("--limit <count>", "at most so many", clientSettings.listLimit))
     .action(list);
   addServerOptions(command);
 }
@@ -86,7 +87,7 @@ function registerReplay(dead: Command): void {
     .argument("[id]", "one request")
     .option("-q, --queue <name>", "the dead requests of this queue")
     .option("--error <code>", "only those whose last error has this code")
-    .option("--limit <count>", "at most so many (default: the server's, 1000)", countFlag)
+    .addOption(settingOption("--limit <count>", "at most so many; 1000 unless given", clientSettings.replayLimit))
     .option("--dry-run", "count them and change nothing")
     .action(replay);
   addServerOptions(command);

@@ -1,6 +1,8 @@
 // `sluice gateway`: takes requests into a cluster, and answers for them.
 import type { Command } from "commander";
+import { queueSettings } from "../config/declared-settings.ts";
 import { readGateway } from "../config/read-settings.ts";
+import { overrideOption } from "./flag-settings.ts";
 import { runMember } from "./member.ts";
 import {
   addConfigFlag,
@@ -31,7 +33,9 @@ export function registerGateway(program: Command): void {
   addIntakeFlags(command);
   command
     .option("--queue <name>", "a queue to take requests for, without a file or beside those of the file")
-    .option("--rate <rate>", "with --queue: the rate of its workers, for the forecast");
+    .addOption(
+      overrideOption("--rate <rate>", "with --queue: the rate of its workers, for the forecast", queueSettings.rate),
+    );
   addServersFlags(command);
   addReplicasFlag(command);
   addWaitForServersFlag(command);

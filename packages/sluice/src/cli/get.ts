@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import { requestFields } from "./describe.ts";
 import { usageError } from "./failure.ts";
+import { waitOption } from "./flag-settings.ts";
 import { catchInterrupts } from "./interrupt.ts";
 import { printBytes, printFields, printJson } from "./print.ts";
-import { addServerOptions, clientOf, waitFlag, waitMs, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, clientOf, waitMs, type ServerOptions } from "./server-options.ts";
 
 interface GetOptions extends ServerOptions {
   readonly result?: true;
@@ -28,7 +29,7 @@ export function registerGet(program: Command): void {
     .argument("<id>", "the request's id")
     .option("--result", "print the result's bytes")
     .option("--body", "print the bytes that were sent")
-    .option("-w, --wait [duration]", "wait for the outcome first (seconds, or 5m; without it no limit)", waitFlag)
+    .addOption(waitOption("wait for the outcome first"))
     .addHelpText("after", afterHelp)
     .action(get);
   addServerOptions(command);

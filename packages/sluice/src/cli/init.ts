@@ -1,7 +1,8 @@
-import { link, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, rename, rm, stat, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { makeNamedFolder } from "../files/make-folder.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { printJson, printLine } from "./print.ts";
 import { starterFiles } from "./starter-files.ts";
@@ -63,7 +64,7 @@ async function writeAll(files: readonly NewFile[], { isForced }: { readonly isFo
   const drafts = files.map(({ path, text }) => ({ path, text, draft: `${path}.${process.pid}.tmp` }));
   try {
     for (const { path, text, draft } of drafts) {
-      const firstFolder = await mkdir(dirname(path), { recursive: true });
+      const firstFolder = await makeNamedFolder("the folder", dirname(path));
       if (firstFolder !== undefined) undo.push(firstFolder);
       if (await isFolder(path)) throw new Error(`${path} is a folder`);
       await writeFile(draft, text, { flag: "wx" });

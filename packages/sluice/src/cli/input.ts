@@ -1,7 +1,9 @@
-// What `sluice send` reads: a file or standard input.
-import { open } from "node:fs/promises";
+// What commands read that may be large, or a pipe: a file or standard input.
+import { createReadStream, fstatSync, openSync } from "node:fs";
+import { Socket } from "node:net";
 import { extname, resolve } from "node:path";
-import { messageOf } from "../core/errors.ts";
+import type { Readable } from "node:stream";
+import { pathText, reasonOf } from "../files/refusal.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
 
 /** A single body is held in memory; a server's own limit is far lower. */
@@ -16,43 +18,46 @@ export interface Input extends AsyncDisposable {
   readonly bytesTotal: number | undefined;
   readonly bytesRead: number;
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Ends the input early, as if it had no more. */
+  end(): void;
 }
 
-/** `-` or nothing is standard input. The signal ends the input early, as if it had no more. */
-export async function openInput(name: string | undefined, signal: AbortSignal): Promise<Input> {
-  if (name !== undefined && name !== "-") return openFile(resolve(name), signal);
+/** `-` or nothing is standard input. */
+export function openInput(name: string | undefined): Input {
+  if (name !== undefined && name !== "-") return openFile(resolve(name));
   if (process.stdin.isTTY && name === undefined)
     throw usageError("nothing to send: name a FILE, or - for standard input");
-  return inputOf(process.stdin, { path: undefined, bytesTotal: undefined, signal });
+  return inputOf(process.stdin, { path: undefined, bytesTotal: undefined });
 }
 
-async function openFile(path: string, signal: AbortSignal): Promise<Input> {
+/**
+ * A pipe waits here for its writer, as in cat. That must not happen in another thread, where nothing could interrupt it; here
+ * a signal ends the process, unless it is caught: open the input before you catch any.
+ */
+export function openFile(path: string): Input {
   try {
-    const file = await open(path);
-    const stat = await file.stat();
+    const fd = openSync(path, "r");
+    const stat = fstatSync(fd);
     if (stat.isDirectory()) throw new Error("it is a folder");
-    return inputOf(file.createReadStream(), { path, bytesTotal: stat.isFile() ? stat.size : undefined, signal });
+    const stream = stat.isFIFO() ? new Socket({ fd, writable: false }) : createReadStream("", { fd });
+    return inputOf(stream, { path, bytesTotal: stat.isFile() ? stat.size : undefined });
   } catch (cause) {
-    throw new CommandError(`cannot read ${path}: ${messageOf(cause)}`, {
-      code: "unreadable",
-      exitCode: exitCodes.failed,
-      cause,
-    });
+    throw unreadable(path, cause);
   }
+}
+
+function unreadable(path: string, cause: unknown): CommandError {
+  const details = { code: "unreadable", exitCode: exitCodes.failed, cause };
+  return new CommandError(`cannot read ${pathText(path)}: ${reasonOf(cause)}`, details);
 }
 
 interface InputDetails {
   readonly path: string | undefined;
   readonly bytesTotal: number | undefined;
-  readonly signal: AbortSignal;
 }
 
-function inputOf(
-  stream: NodeJS.ReadStream | import("node:fs").ReadStream,
-  { path, bytesTotal, signal }: InputDetails,
-): Input {
-  const end = () => stream.destroy();
-  signal.addEventListener("abort", end, { once: true });
+function inputOf(stream: Readable, { path, bytesTotal }: InputDetails): Input {
+  let isEnded = false;
   let bytesRead = 0;
 
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -62,7 +67,7 @@ function inputOf(
         yield chunk;
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!isEnded) throw error;
     }
   }
 
@@ -74,8 +79,11 @@ function inputOf(
       return bytesRead;
     },
     chunks: chunks(),
+    end() {
+      isEnded = true;
+      stream.destroy();
+    },
     async [Symbol.asyncDispose]() {
-      signal.removeEventListener("abort", end);
       stream.destroy();
     },
   };

@@ -6,9 +6,9 @@ import { parseQuota } from "../core/quota.ts";
 import { readKeysPlace } from "../config/read-settings.ts";
 import { changeKeyFile, readKeyFile } from "../gateway/access/key-file.ts";
 import { CommandError, exitCodes } from "./failure.ts";
+import { clientSettings, parsedFlag, settingOption } from "./flag-settings.ts";
 import { printJson, printLine, printTable, type Column } from "./print.ts";
 import { addConfigFlag, addKeysFlag, sourcesOf } from "./role-flags.ts";
-import { durationFlag, parsedFlag } from "./server-options.ts";
 
 interface PlaceOptions {
   readonly config?: string;
@@ -74,7 +74,9 @@ function registerCreate(keys: Command): void {
     .option("--scope <scopes>", "what it may do: send, read, admin, with commas between", scopesFlag, ["send", "read"])
     .option("-q, --queue <names>", "the queues that it knows, with commas between (default all)", namesFlag)
     .option("--rate <rate>", "requests it may hand in, as 100000/h or 600/m (default unlimited)", rateText)
-    .option("--expires <duration>", "ends after this time, as 90d (default never)", durationFlag);
+    .addOption(
+      settingOption("--expires <duration>", "ends after this time, as 90d; never unless given", clientSettings.expires),
+    );
   addPlaceFlags(command).action(create);
 }
 

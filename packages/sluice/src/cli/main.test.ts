@@ -147,5 +147,5 @@ test("the API key comes from the environment or a file, and a file that is not t
     env: { SLUICE_API_KEY_FILE: "/none" },
   });
   assert.equal(exitCode, 78);
-  assert.match(stderr, /SLUICE_API_KEY_FILE cannot be read/);
+  assert.match(stderr, /SLUICE_API_KEY_FILE .* cannot be used: no such file or directory/);
 });

@@ -110,10 +110,10 @@ const refusals: ReadonlyArray<readonly [args: readonly string[], message: RegExp
   [["--service", "1/s"], /give one of --arrivals, --csv, --access-log and --history, got 0 of them/],
   [["--arrivals", "many", "--service", "1/s"], /each phase must read like "200000\/h for 10h", got "many"/],
   [["--arrivals", "1/s for 1h"], /required option '--service <rate>' not specified/],
-  [["--arrivals", "1/s for 1h", "--service", "fast"], /expected a rate above zero .* got "fast"/],
-  [["--arrivals", "1/s for 1h", "--service", "1/s", "--replicas", "0"], /whole number from 1, got "0"/],
+  [["--arrivals", "1/s for 1h", "--service", "fast"], /must be a rate from 1\/d to 1000000\/s, got "fast"/],
+  [["--arrivals", "1/s for 1h", "--service", "1/s", "--replicas", "0"], /an integer from 1 to 1000, got "0"/],
   [["--arrivals", "1/s for 1h", "--service", "1/s", "--min", "9"], /--min must be at most --replicas, got 9 and 4/],
-  [["--arrivals", "1/s for 1h", "--service", "1/s", "--max-wait", "0"], /duration above zero such as 5m, got "0"/],
+  [["--arrivals", "1/s for 1h", "--service", "1/s", "--max-wait", "0"], /a duration from 1ms to 30d, got "0s"/],
 ];
 
 for (const [args, message] of refusals) {

@@ -1,6 +1,6 @@
 // `sluice plan`: what a day will cost, before it comes.
-import { InvalidArgumentError, Option, type Command } from "commander";
-import { formatDuration, parseSize } from "../core/duration.ts";
+import { InvalidArgumentError, type Command } from "commander";
+import { formatDuration } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
@@ -10,18 +10,13 @@ import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arr
 import { seriesOf, type Point } from "../planner/series.ts";
 import type { Sample } from "../planner/simulate.ts";
 import { CommandError, usageError } from "./failure.ts";
+import { planSettings, settingOption } from "./flag-settings.ts";
+import { openFile } from "./input.ts";
 import { catchInterrupts } from "./interrupt.ts";
+import { linesOf } from "./lines.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
-import {
-  addServerOptions,
-  clientOf,
-  countFlag,
-  durationFlag,
-  parsedFlag,
-  rateFlag,
-  type ServerOptions,
-} from "./server-options.ts";
-import { readText, writeText } from "./text-file.ts";
+import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
+import { writeText } from "./text-file.ts";
 
 interface PlanFlags extends ServerOptions {
   readonly arrivals?: string;
@@ -46,7 +41,6 @@ const bars = " ▁▂▃▄▅▆▇█";
 const pageSize = 1_000;
 /** What is read of a history: newest first, as far as memory stays small. */
 const historyMax = 2_000_000;
-const replicasMax = 1_000;
 /** Less of the longest wait that is wanted is not worth a line. */
 const tellingShare = 0.01;
 
@@ -78,30 +72,36 @@ export function registerPlan(program: Command): void {
     .option("--csv <file>", "arrivals as rows of time,count")
     .option("--access-log <file>", "arrivals from an access log in common or combined format")
     .option("--history <queue>", "arrivals as a running Sluice had them")
-    .requiredOption("--service <rate>", "what one replica finishes, such as 100000/h", rateFlag)
-    .option("--rate <rate>", "the queue's own rate, which no number of replicas exceeds", rateFlag)
-    .option("--replicas <n>", "the most replicas to look at", replicasFlag, 4)
+    .addOption(
+      settingOption(
+        "--service <rate>",
+        "what one replica finishes, such as 100000/h",
+        planSettings.service,
+      ).makeOptionMandatory(),
+    )
+    .addOption(
+      settingOption("--rate <rate>", "the queue's own rate, which no number of replicas exceeds", planSettings.rate),
+    )
+    .addOption(settingOption("--replicas <n>", "the most replicas to look at", planSettings.replicas))
     .option("--autoscale", "let the scaling policy choose, up to --replicas")
-    .option("--min <n>", "the fewest replicas under --autoscale", replicasFlag, 1)
+    .addOption(settingOption("--min <n>", "the fewest replicas under --autoscale", planSettings.min))
+    .addOption(settingOption("--max-wait <duration>", "the longest wait that is wanted", planSettings.maxWait))
     .addOption(
-      new Option("--max-wait <duration>", "the longest wait that is wanted")
-        .argParser(positiveDurationFlag)
-        .default(300_000, "5m"),
+      settingOption(
+        "--hold <duration>",
+        "how long fewer must be enough before one goes, under --autoscale",
+        planSettings.hold,
+      ),
     )
-    .addOption(
-      new Option("--hold <duration>", "how long fewer must be enough before one goes, under --autoscale")
-        .argParser(durationFlag)
-        .default(300_000, "5m"),
-    )
-    .addOption(
-      new Option("--disk <size>", "disk per request, with its result").argParser(sizeFlag).default(2_048, "2KiB"),
-    )
+    .addOption(settingOption("--disk <size>", "disk per request, with its result", planSettings.disk))
     .option("--start <time>", "when a phrase begins, in ISO 8601; now unless given", timeFlag)
     .option("--svg <file>", "write the drawing of one run as SVG")
-    .option(
-      "--draw <n>",
-      "which run is drawn; the smallest that keeps the wait unless given, or the last",
-      replicasFlag,
+    .addOption(
+      settingOption(
+        "--draw <n>",
+        "which run is drawn; the smallest that keeps the wait unless given, or the last",
+        planSettings.draw,
+      ),
     )
     .addHelpText("after", afterHelp)
     .action(planDay);
@@ -149,8 +149,8 @@ async function readArrivals(flags: PlanFlags): Promise<Arrivals> {
   if (given !== 1) throw usageError(`give one of --arrivals, --csv, --access-log and --history, got ${given} of them`);
   if (history !== undefined) return countByMinute(await readHistory(history, flags));
   const parse = async (): Promise<Arrivals> => {
-    if (csv !== undefined) return parseCsv(await readText(csv));
-    if (accessLog !== undefined) return parseAccessLog(await readText(accessLog));
+    if (csv !== undefined) return parseCsv(linesOf(openFile(csv).chunks));
+    if (accessLog !== undefined) return parseAccessLog(linesOf(openFile(accessLog).chunks));
     return parseArrivals(arrivals ?? "", flags.start ?? Date.now());
   };
   return parse().catch((error: unknown) => {
@@ -252,22 +252,6 @@ function chartLine(name: string, points: readonly Point[], text: (most: number) 
 
 function replicasText(replicas: number): string {
   return replicas === 1 ? "1 replica" : `${replicas} replicas`;
-}
-
-function sizeFlag(text: string): number {
-  return parsedFlag(() => parseSize(text));
-}
-
-function positiveDurationFlag(text: string): number {
-  const ms = durationFlag(text);
-  if (ms > 0) return ms;
-  throw new InvalidArgumentError(`Expected a duration above zero such as 5m, got "${text}".`);
-}
-
-function replicasFlag(text: string): number {
-  const replicas = countFlag(text);
-  if (replicas <= replicasMax) return replicas;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${replicasMax}, got "${text}".`);
 }
 
 function timeFlag(text: string): number {

@@ -214,9 +214,9 @@ test("a kill that cannot be done fails the rehearsal", { timeout: 60_000 }, asyn
 });
 
 const bad: ReadonlyArray<readonly [args: readonly string[], exitCode: number, message: RegExp]> = [
-  [["--speed", "fast"], 64, /Expected a factor such as 60x, got "fast"/],
-  [["--speed", "0x"], 64, /Expected a factor/],
-  [["--requests", "0"], 64, /Expected a whole number from 1/],
+  [["--speed", "fast"], 64, /must be a factor from 0.001x to 100000x, got "fast"/],
+  [["--speed", "0x"], 64, /must be a factor/],
+  [["--requests", "0"], 64, /must be an integer from 1 to 5000000, got "0"/],
   [["--requests", "6000000"], 64, /from 1 to 5000000/],
   [["--profile", "lots for ever"], 64, /rate/],
   [["--profile", "no-such-file.csv"], 1, /cannot read no-such-file.csv/],
@@ -224,7 +224,7 @@ const bad: ReadonlyArray<readonly [args: readonly string[], exitCode: number, me
   [["--kill", "gateway"], 64, /needs --pids FILE, or a command/],
   [["--kill", "a=true", "--kill", "a=false"], 64, /each victim once, got a twice/],
   [["--kills", "3"], 64, /--kills needs --kill/],
-  [["--seed", "-1"], 64, /Expected a whole number from 0/],
+  [["--seed", "-1"], 64, /must be an integer from 0/],
   [["--service", "quick"], 64, /rate/],
   [["--report", "report.txt"], 64, /must end in \.md/],
   [["--url", "ftp://example"], 64, /Expected a URL/],

@@ -1,8 +1,7 @@
 // `sluice rehearse`: a day against a deployment in less time, with processes killed on the way.
 import { randomInt, randomUUID } from "node:crypto";
 import { basename, extname } from "node:path";
-import { readFile } from "node:fs/promises";
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 import { systemClock } from "../core/clock.ts";
 import { formatDuration, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
@@ -15,12 +14,14 @@ import { givenPayloads, madeUpPayloads, type Payloads } from "../rehearsal/paylo
 import { rehearse, type Progress, type Rehearsed } from "../rehearsal/rehearse.ts";
 import { rehearsalMarkdown, rehearsalText, rehearsalView, type Setting } from "../rehearsal/report.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
-import { guessContentType } from "./input.ts";
+import { rehearseSettings, settingOption } from "./flag-settings.ts";
+import { guessContentType, openFile, readWhole } from "./input.ts";
 import { catchInterrupts, type Interrupts } from "./interrupt.ts";
+import { linesOf } from "./lines.ts";
 import { formatCount, printJson, printLine } from "./print.ts";
 import { showStatus } from "./progress.ts";
-import { clientOf, countFlag, durationFlag, parseUrl, rateFlag } from "./server-options.ts";
-import { readText, writeText } from "./text-file.ts";
+import { clientOf, parseUrl } from "./server-options.ts";
+import { writeText } from "./text-file.ts";
 import { victimsOf } from "./victims.ts";
 
 interface RehearseFlags {
@@ -45,8 +46,7 @@ interface RehearseFlags {
 
 const defaultUrls: readonly string[] = ["http://127.0.0.1:8080"];
 const answerWithinMs = 10_000;
-/** Their ids stay in memory. */
-const requestsMax = 5_000_000;
+const requestsMax = Number(rehearseSettings.requests.max);
 
 const afterHelp = `
 It sends real requests, and the queue's handler really runs for each of them: rehearse on a deployment that is there for
@@ -96,25 +96,33 @@ export function registerRehearse(program: Command): void {
     )
     .requiredOption("-q, --queue <name>", "the queue to send to")
     .requiredOption("--profile <profile>", "when requests arrive: a phrase, a CSV file, an access log")
-    .addOption(new Option("--speed <factor>", "simulated seconds in a second").argParser(speedFlag).default(60, "60x"))
-    .option("--requests <n>", "scale the day to so many requests", requestsFlag)
+    .addOption(settingOption("--speed <factor>", "simulated seconds in a second", rehearseSettings.speed))
+    .addOption(settingOption("--requests <n>", "scale the day to so many requests", rehearseSettings.requests))
     .option("--payload <file|size>", "a file's bytes, an .ndjson file's lines in turn, or made up in this size", "256B")
     .option("-t, --content-type <type>", "the type of a file's bytes")
     .option("--echo", "each result has to be its request's body")
-    .option("--service <rate>", "what the deployment finishes, such as 100000/h", rateFlag)
+    .addOption(
+      settingOption("--service <rate>", "what the deployment finishes, such as 100000/h", rehearseSettings.service),
+    )
     .addOption(
       new Option("--kill <victim>", "NAME=COMMAND, or names; may be given again")
         .argParser(collect)
         .default([], "nobody"),
     )
-    .option("--kills <n>", "how many kills, in all; one for each victim unless given", countFlag)
+    .addOption(
+      settingOption("--kills <n>", "how many kills, in all; one for each victim unless given", rehearseSettings.kills),
+    )
     .option("--pids <file>", "JSON of names and process ids, for names without a command")
-    .option("--seed <n>", "fixes the moments and the order of the kills; drawn unless given", seedFlag)
+    .addOption(
+      settingOption(
+        "--seed <n>",
+        "fixes the moments and the order of the kills; drawn unless given",
+        rehearseSettings.seed,
+      ),
+    )
     .option("--beside-others", "the queue may have other requests")
     .addOption(
-      new Option("--patience <duration>", "how long nothing may move before it gives up")
-        .argParser(durationFlag)
-        .default(120_000, "2m"),
+      settingOption("--patience <duration>", "how long nothing may move before it gives up", rehearseSettings.patience),
     )
     .option("--report <file>", "write a report as Markdown (.md), with the backlog as SVG beside it")
     .option("--json", "print JSON; errors too")
@@ -123,13 +131,14 @@ export function registerRehearse(program: Command): void {
 }
 
 async function rehearseDay(flags: RehearseFlags): Promise<void> {
-  using interrupts = catchInterrupts();
   const { url: urls, queue, profile, speed, report } = flags;
   if (report !== undefined && extname(report) !== ".md") throw usageError(`--report must end in .md, got ${report}`);
   const seed = flags.seed ?? randomInt(2 ** 31);
   const run = `rehearsal-${randomUUID().slice(0, 8)}`;
   const setting: Setting = { queue, urls, profile, speed, seed, run, isEcho: flags.echo === true };
-  const rehearsed = await rehearseWith(flags, setting, interrupts);
+  const given = { arrivals: await readProfile(profile), payloads: await readPayloads(flags, run) };
+  using interrupts = catchInterrupts(); // not before: the files may be pipes
+  const rehearsed = await rehearseWith(flags, { setting, ...given }, interrupts);
   if (report !== undefined) await writeReport(report, setting, rehearsed);
   if (flags.json) printJson(rehearsalView(setting, rehearsed));
   else printLine(rehearsalText(setting, rehearsed));
@@ -137,13 +146,22 @@ async function rehearseDay(flags: RehearseFlags): Promise<void> {
   else if (rehearsed.isInterrupted) process.exitCode = exitCodes.tryAgain;
 }
 
-async function rehearseWith(flags: RehearseFlags, setting: Setting, { stop, abort }: Interrupts): Promise<Rehearsed> {
+interface Given {
+  readonly setting: Setting;
+  readonly arrivals: Arrivals;
+  readonly payloads: Payloads;
+}
+
+async function rehearseWith(
+  flags: RehearseFlags,
+  { setting, arrivals, payloads }: Given,
+  { stop, abort }: Interrupts,
+): Promise<Rehearsed> {
   const { kill, pids: pidsFile, requests, besideOthers, patience: patienceMs } = flags;
   const { seed, run, speed } = setting;
   const victims = victimsOf(kill, { pidsFile, random: seededRandom(seed, "copies") });
   if (victims.length === 0 && flags.kills !== undefined) throw usageError("--kills needs --kill: whom?");
-  const day = compressed(await readProfile(flags.profile), { speed, requests });
-  const payloads = await readPayloads(flags, run);
+  const day = compressed(arrivals, { speed, requests });
   const clientsWith = (retryForMs: number) => {
     const [first, ...others] = setting.urls.map((url) => clientOf({ url }, { retryForMs, answerWithinMs }));
     if (first === undefined) throw usageError("--url must be given");
@@ -195,8 +213,8 @@ function compressed(arrivals: Arrivals, options: { speed: number; requests: numb
 async function readProfile(profile: string): Promise<Arrivals> {
   const parse = async (): Promise<Arrivals> => {
     if (/\sfor\s/.test(profile)) return parseArrivals(profile, 0);
-    const text = await readText(profile);
-    return extname(profile) === ".csv" ? parseCsv(text) : parseAccessLog(text);
+    const lines = linesOf(openFile(profile).chunks);
+    return extname(profile) === ".csv" ? parseCsv(lines) : parseAccessLog(lines);
   };
   return parse().catch((error: unknown) => {
     throw error instanceof CommandError ? error : usageError(messageOf(error));
@@ -206,7 +224,7 @@ async function readProfile(profile: string): Promise<Arrivals> {
 async function readPayloads({ payload, contentType }: RehearseFlags, run: string): Promise<Payloads> {
   const size = sizeOf(payload);
   if (size !== undefined) return madeUpPayloads(run, size);
-  const bytes = new Uint8Array(Buffer.from(await readBytes(payload)));
+  const bytes = new Uint8Array(await readWhole(openFile(payload)));
   const extension = extname(payload);
   if (extension !== ".ndjson" && extension !== ".jsonl")
     return givenPayloads([bytes], contentType ?? guessContentType(extension, bytes));
@@ -227,13 +245,6 @@ function sizeOf(text: string): number | undefined {
   }
 }
 
-async function readBytes(file: string): Promise<Uint8Array> {
-  return readFile(file).catch((cause: unknown) => {
-    const details = { code: "unreadable", exitCode: exitCodes.failed, cause };
-    throw new CommandError(`cannot read ${file}: ${messageOf(cause)}`, details);
-  });
-}
-
 async function writeReport(file: string, setting: Setting, rehearsed: Rehearsed): Promise<void> {
   const curveFile = `${file.slice(0, -".md".length)}.svg`;
   await writeText(file, rehearsalMarkdown(setting, rehearsed, basename(curveFile)));
@@ -248,22 +259,4 @@ function urlsFlag(text: string, before: readonly string[]): readonly string[] {
 
 function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
-}
-
-function speedFlag(text: string): number {
-  const speed = Number(text.replace(/x$/, ""));
-  if (speed > 0 && speed <= 100_000 && text !== "") return speed;
-  throw new InvalidArgumentError(`Expected a factor such as 60x, got "${text}".`);
-}
-
-function seedFlag(text: string): number {
-  const seed = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(seed)) return seed;
-  throw new InvalidArgumentError(`Expected a whole number from 0, got "${text}".`);
-}
-
-function requestsFlag(text: string): number {
-  const requests = countFlag(text);
-  if (requests <= requestsMax) return requests;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${requestsMax}, got "${text}".`);
 }

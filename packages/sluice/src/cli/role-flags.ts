@@ -1,11 +1,13 @@
 // The flags that the servers share, and what they were set to.
 import { Option, type Command } from "commander";
+import { fileSettings, queueSettings } from "../config/declared-settings.ts";
 import type { Overrides } from "../config/overrides.ts";
 import { loadConfigFile } from "../config/load-file.ts";
 import type { Sources } from "../config/read-settings.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { MetricsAddress } from "../telemetry/metrics-listener.ts";
-import { addressFlag, countFlag, durationFlag } from "./server-options.ts";
+import { memberSettings, overrideOption, settingOption } from "./flag-settings.ts";
+import { addressFlag } from "./server-options.ts";
 
 export interface LogOptions {
   readonly logLevel: string;
@@ -44,7 +46,7 @@ export function addConfigFlag(command: Command): Command {
 
 export function addIntakeFlags(command: Command): Command {
   return command
-    .addOption(new Option("--port <port>", "where to listen; 0 takes a free one (default 8080)").env("PORT"))
+    .addOption(overrideOption("--port <port>", "where to listen; 0 takes a free one", fileSettings.port).env("PORT"))
     .addOption(
       new Option("--host <host>", "where to listen; without API keys a loopback address (default 127.0.0.1)").env(
         "HOST",
@@ -59,12 +61,14 @@ export function addIntakeFlags(command: Command): Command {
     .addOption(new Option("--tls-cert <file>", "speak TLS with this certificate (PEM)").env("SLUICE_TLS_CERT_FILE"))
     .addOption(new Option("--tls-key <file>", "its private key (PEM)").env("SLUICE_TLS_KEY_FILE"))
     .addOption(
-      new Option("--admin-port <port>", "a port of their own for the admin routes (default none)").env(
-        "SLUICE_ADMIN_PORT",
-      ),
+      overrideOption(
+        "--admin-port <port>",
+        "a port of their own for the admin routes; none unless given",
+        fileSettings.adminPort,
+      ).env("SLUICE_ADMIN_PORT"),
     )
     .addOption(new Option("--admin-host <host>", "where that port is (default 127.0.0.1)").env("SLUICE_ADMIN_HOST"))
-    .addOption(new Option("--body-max <size>", "the largest body (default 1MiB)").env("SLUICE_BODY_MAX"));
+    .addOption(overrideOption("--body-max <size>", "the largest body", fileSettings.bodyMax).env("SLUICE_BODY_MAX"));
 }
 
 export function addKeysFlag(command: Command): Command {
@@ -79,23 +83,37 @@ export function addWorkFlags(command: Command): Command {
   return command
     .option("--queue <name>", "a queue to serve, without a file or changing what the file says")
     .option("--target <url>", "with --queue: post each request to this URL")
-    .option("--rate <rate>", "with --queue: attempts started at most, as 100000/h (default unlimited)")
-    .option("--concurrency <n>", "with --queue: attempts that run at once (default 16)")
+    .addOption(
+      overrideOption(
+        "--rate <rate>",
+        "with --queue: attempts started at most, as 100000/h; unlimited unless given",
+        queueSettings.rate,
+      ),
+    )
+    .addOption(
+      overrideOption("--concurrency <n>", "with --queue: attempts that run at once", queueSettings.concurrency),
+    )
     .addOption(
       new Option(
         "--target-allow <list>",
         "private hosts or networks that may be called, as b,10.0.0.0/8 (or private)",
       ).env("SLUICE_TARGET_ALLOW"),
     )
-    .option("--timeout <duration>", "with --queue: how long an attempt may take (default 30s)")
     .addOption(
-      new Option("--grace <duration>", "how long a stop waits for what runs (default 25s)").env("SLUICE_GRACE"),
+      overrideOption("--timeout <duration>", "with --queue: how long an attempt may take", queueSettings.timeout),
+    )
+    .addOption(
+      overrideOption("--grace <duration>", "how long a stop waits for what runs", fileSettings.grace).env(
+        "SLUICE_GRACE",
+      ),
     );
 }
 
 export function addRetentionFlag(command: Command): Command {
   return command.addOption(
-    new Option("--retention <duration>", "keep finished requests this long (default 7d)").env("SLUICE_RETENTION"),
+    overrideOption("--retention <duration>", "keep finished requests this long", fileSettings.retention).env(
+      "SLUICE_RETENTION",
+    ),
   );
 }
 
@@ -112,15 +130,18 @@ export function addServersFlags(command: Command): Command {
 
 export function addWaitForServersFlag(command: Command): Command {
   return command.addOption(
-    new Option("--wait-for-servers <duration>", "how long to try again when a server is unreachable at the start")
-      .env("SLUICE_WAIT_FOR_SERVERS")
-      .argParser(durationFlag)
-      .default(0, "0s"),
+    settingOption(
+      "--wait-for-servers <duration>",
+      "how long to try again when a server is unreachable at the start",
+      memberSettings.waitForServers,
+    ).env("SLUICE_WAIT_FOR_SERVERS"),
   );
 }
 
 export function addReplicasFlag(command: Command): Command {
-  return command.option("--replicas <n>", "run so many copies, and start again one that dies", countFlag, 1);
+  return command.addOption(
+    settingOption("--replicas <n>", "run so many copies, and start again one that dies", memberSettings.replicas),
+  );
 }
 
 /** Of a process without a gateway, whose page it is. */
@@ -135,7 +156,10 @@ export function addMetricsFlag(command: Command): Command {
 export function addLogFlags(command: Command): Command {
   return command
     .addOption(
-      new Option("--log-level <level>", "debug, info, warn, error or silent").env("SLUICE_LOG_LEVEL").default("info"),
+      new Option("--log-level <level>", "what is logged")
+        .env("SLUICE_LOG_LEVEL")
+        .choices(["debug", "info", "warn", "error", "silent"])
+        .default("info"),
     )
     .addOption(
       new Option("--log-format <format>", "pretty on a terminal, json elsewhere")

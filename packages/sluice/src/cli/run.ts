@@ -17,8 +17,10 @@ export async function run(program: Command, argv: readonly string[]): Promise<vo
   }
 }
 
-/** Makes commander throw instead of exit and print, in every command. */
+/** In every command: commander throws instead of exit and print, and an empty variable counts as not set. */
 function prepare(command: Command): void {
+  for (const { envVar } of command.options)
+    if (envVar !== undefined && process.env[envVar] === "") delete process.env[envVar];
   command.exitOverride().configureOutput({ outputError: () => {} });
   for (const child of command.commands) prepare(child);
 }

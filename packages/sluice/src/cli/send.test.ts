@@ -244,5 +244,5 @@ test("a file that is not there is named", async () => {
     url: "http://127.0.0.1:1",
   });
   assert.equal(exitCode, 1);
-  assert.match(stderr, /^sluice: cannot read .*none\.json: ENOENT/);
+  assert.match(stderr, /^sluice: cannot read .*none\.json: no such file or directory/);
 });

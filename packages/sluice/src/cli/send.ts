@@ -1,11 +1,12 @@
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { SluiceClientError } from "@sluice/client";
 import { catchInterrupts } from "./interrupt.ts";
 import { guessContentType, openInput, readWhole, type Input } from "./input.ts";
 import { printBytes, printJson, printLine } from "./print.ts";
 import { sendLines } from "./send-lines.ts";
-import { addServerOptions, clientOf, durationFlag, waitFlag, waitMs, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, clientOf, waitMs, type ServerOptions } from "./server-options.ts";
 import { usageError } from "./failure.ts";
+import { clientSettings, settingOption, waitOption } from "./flag-settings.ts";
 
 export interface SendOptions extends ServerOptions {
   readonly queue: string;
@@ -52,15 +53,13 @@ export function registerSend(program: Command): void {
     .option("--callback <url>", "post the outcome to this URL; of many requests: where their line names none")
     .option("--ndjson", "each line is a request with its key and body")
     .option("--raw-lines", "each line is a JSON body")
-    .option(
-      "-w, --wait [duration]",
-      "wait for the outcome and print the result (seconds, or 5m; without it no limit)",
-      waitFlag,
-    )
+    .addOption(waitOption("wait for the outcome and print the result"))
     .addOption(
-      new Option("--retry-for <duration>", "how long to try again when the server is unreachable or busy")
-        .argParser(durationFlag)
-        .default(10_000, "10s"),
+      settingOption(
+        "--retry-for <duration>",
+        "how long to try again when the server is unreachable or busy",
+        clientSettings.retryFor,
+      ),
     )
     .addHelpText("after", afterHelp)
     .action(send);
@@ -68,8 +67,9 @@ export function registerSend(program: Command): void {
 }
 
 async function send(file: string | undefined, options: SendOptions): Promise<void> {
+  await using input = openInput(file);
   using interrupts = catchInterrupts();
-  await using input = await openInput(file, interrupts.stop);
+  interrupts.stop.addEventListener("abort", () => input.end());
   if (!isMany(input, options)) return await sendOne(input, options, interrupts.stop);
   if (options.wait !== undefined) throw usageError("--wait takes a single request");
   if (options.contentType !== undefined) throw usageError("--content-type takes a single request");

@@ -2,8 +2,6 @@
 import { SluiceClient } from "@sluice/client";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { readSecret } from "../config/secret.ts";
-import { messageOf } from "../core/errors.ts";
-import { parseDuration, parseRate } from "../core/duration.ts";
 
 export interface ServerOptions {
   readonly url: string;
@@ -50,48 +48,12 @@ export function parseUrl(text: string): string {
   throw new InvalidArgumentError(`Expected a URL such as http://127.0.0.1:8080, got "${text}".`);
 }
 
-/** A flag's duration in milliseconds; a bare number is seconds. */
-export function durationFlag(text: string): number {
-  return parsedFlag(() => parseDuration(/^\d+(\.\d+)?$/.test(text) ? `${text}s` : text));
-}
-
-/** A flag's rate, an hour. */
-export function rateFlag(text: string): number {
-  return parsedFlag(() => parseRate(text));
-}
-
-/** What a flag parses to; commander is told why it does not. */
-export function parsedFlag<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new InvalidArgumentError(`${messageOf(error)}.`);
-  }
-}
-
-/** The optional duration of `--wait`, which may have swallowed the argument after it. */
-export function waitFlag(text: string): number {
-  try {
-    return durationFlag(text);
-  } catch {
-    throw new InvalidArgumentError(
-      `Expected seconds or a duration such as 30s, got "${text}"; write --wait last, or --wait=30s.`,
-    );
-  }
-}
-
 /** `9464` on the loopback, or `0.0.0.0:9464`. */
 export function addressFlag(text: string): { readonly host: string; readonly port: number } {
   const [, bracketed, plain, digits = ""] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits !== "" && port <= 65_535) return { host: bracketed ?? plain ?? "127.0.0.1", port };
   throw new InvalidArgumentError(`Expected a port to 65535 such as 9464, or 0.0.0.0:9464, got "${text}".`);
-}
-
-export function countFlag(text: string): number {
-  const count = Number(text);
-  if (Number.isSafeInteger(count) && count > 0) return count;
-  throw new InvalidArgumentError(`Expected a whole number from 1, got "${text}".`);
 }
 
 /** `--wait` alone waits until the outcome comes. */

@@ -1,11 +1,13 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
 import { InvalidArgumentError, Option, type Command } from "commander";
+import { fileSettings } from "../config/declared-settings.ts";
 import { servedQueues, type WorkSettings } from "../config/settings.ts";
 import { readUp } from "../config/read-settings.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
+import { overrideOption } from "./flag-settings.ts";
 import type { ProcessRange } from "./processes.ts";
 import {
   addConfigFlag,
@@ -57,9 +59,11 @@ export function registerUp(program: Command): void {
   );
   addRetentionFlag(command);
   command.addOption(
-    new Option("--disk-free-min <size>", "refuse intake below this free space (default 256MiB)").env(
-      "SLUICE_DISK_FREE_MIN",
-    ),
+    overrideOption(
+      "--disk-free-min <size>",
+      "refuse intake below this free space; 256MiB or a tenth of the disk unless given",
+      fileSettings.diskFreeMin,
+    ).env("SLUICE_DISK_FREE_MIN"),
   );
   addLogFlags(command).addHelpText("after", afterHelp).addHelpText("after", callbacksHelp).action(up);
 }

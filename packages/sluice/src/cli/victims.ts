@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import { messageOf } from "../core/errors.ts";
 import type { Random } from "../core/seeded-random.ts";
 import type { Victim } from "../rehearsal/killer.ts";
+import { readNamedFile } from "../files/read-file.ts";
 import { usageError } from "./failure.ts";
 
 export interface VictimOptions {
@@ -17,6 +18,7 @@ export interface VictimOptions {
 
 const commandMsMax = 60_000;
 const stderrCharsMax = 200;
+const pidsBytesMax = 1024 ** 2;
 
 /** `NAME=COMMAND`, or names alone with commas between. */
 export function victimsOf(flags: readonly string[], options: VictimOptions): readonly Victim[] {
@@ -64,7 +66,8 @@ function copyVictim(name: string, { pidsFile, random }: VictimOptions): Victim {
 
 /** Read anew each time: it may have been started again. */
 async function pidOf(name: string, file: string): Promise<number> {
-  const pids = JSON.parse(await readFile(file, "utf8")) as Readonly<Record<string, unknown>>;
+  const text = await readNamedFile({ what: "the file of process ids", path: file, bytesMax: pidsBytesMax });
+  const pids = JSON.parse(text.toString("utf8")) as Readonly<Record<string, unknown>>;
   const pid = pids[name];
   if (typeof pid === "number" && Number.isSafeInteger(pid) && pid > 1) return pid;
   throw new Error(`${file} names no process id for ${name}`);

@@ -109,7 +109,10 @@ test("what is wrong is named with its place and its rule, and no secret is shown
   wrong(orders({ url, secret: "whsec_c2hvcnQ=" }), /^queues\.orders\.callback\.secret: .*24 to 64 random bytes/);
   wrong(orders({ url, secret: [] }), /^queues\.orders\.callback\.secret is a secret or a list of secrets/);
   wrong(orders({ to: url }), /^queues\.orders\.callback knows the fields url, secret, got "to"/);
-  wrong(orders({}, { secret: forAll, timeout: "soon" }), /^callbacks\.timeout: expected a duration/);
+  wrong(
+    orders({}, { secret: forAll, timeout: "soon" }),
+    /^callbacks\.timeout must be a duration from 1ms to 24h, got "soon"$/,
+  );
   wrong(orders({}, { secret: forAll, retry: { most: 1 } }), /^callbacks\.retry knows the fields attempts/);
   wrong(
     orders({}, { sign: forAll }),

@@ -1,12 +1,14 @@
 // Callbacks of a configuration: who signs them, and the queue that makes them.
 import { callbackQueue, parseCallbackUrl } from "../core/callback.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
 import { parseWebhookSecret, type WebhookSecret } from "../core/webhook-signature.ts";
 import { addressRule, refusalOfUrl, type AddressOptions } from "../outbound/address-rule.ts";
 import type { CallbackConfig, CallbacksConfig, QueueConfig } from "./config.ts";
 import type { CallbackSettings, QueueSettings, WorkedQueue } from "./settings.ts";
+import { callbacksRetrySettings, callbacksSettings } from "./declared-settings.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
-import { assertObject, wrong } from "./read-value.ts";
+import { assertObject } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";
 
 const callbacksFields = ["secret", "rate", "concurrency", "timeout", "retry"];
@@ -14,11 +16,10 @@ const callbackFields = ["url", "secret"];
 const secretVariable = "SLUICE_CALLBACK_SECRET";
 
 const defaults = {
-  concurrency: 32,
-  timeout: "15s",
+  concurrency: Number(callbacksSettings.concurrency.default),
+  timeout: callbacksSettings.timeout.default,
   resultMax: "64KiB",
 } as const satisfies QueueConfig;
-const retryDefaults = { attempts: 20, backoff: "5s", backoffMax: "12h" } as const;
 
 export interface CallbackSources {
   readonly file: CallbacksConfig | undefined;
@@ -65,9 +66,9 @@ export function readCallbackQueue(
   if (queues.every(({ callback }) => callback === undefined)) return undefined;
   const secretsByQueue = new Map(queues.map(({ name, callback }) => [name, callback?.secrets ?? []]));
   const { secret: _, ...fields } = file;
-  const config: QueueConfig = { ...defaults, ...fields, retry: { ...retryDefaults, ...fields.retry } };
+  const config: QueueConfig = { ...defaults, ...fields };
   return {
-    ...readQueueFields(callbackQueue, config, (field) => `callbacks.${field}`),
+    ...readQueueFields(callbackQueue, config, { at: (field) => `callbacks.${field}`, retry: callbacksRetrySettings }),
     schema: undefined,
     isTransactional: false,
     callback: undefined,

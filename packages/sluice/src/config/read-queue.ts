@@ -1,6 +1,7 @@
 // One queue of a configuration: what a user wrote, with every default filled in.
 import { callbackQueue } from "../core/callback.ts";
 import { SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
 import type { WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressOptions } from "../outbound/address-rule.ts";
 import type { QueueConfig } from "./config.ts";
@@ -8,7 +9,7 @@ import type { QueueSettings, RunSettings, WorkedQueue } from "./settings.ts";
 import { readCallback } from "./read-callbacks.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
 import { readTarget } from "./read-target.ts";
-import { assertObject, wrong } from "./read-value.ts";
+import { assertObject } from "./read-value.ts";
 
 const queueFields = [
   "rate",
@@ -44,12 +45,19 @@ export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings 
   if (name === callbackQueue) throw wrong("a queue's name", "is not that of the callbacks' own queue", name);
   assertObject(`queues.${name}`, queue, queueFields);
   return {
-    ...readQueueFields(name, queue, at),
-    schema: queue.schema,
+    ...readQueueFields(name, queue, { at }),
+    schema: readSchema(at("schema"), queue.schema),
     isTransactional: readTransactional(place, queue),
     callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, targets }),
     run: runSettings(place, queue),
   };
+}
+
+function readSchema(place: string, schema: unknown): object | undefined {
+  if (schema === undefined) return undefined;
+  if (typeof schema !== "object" || schema === null || Array.isArray(schema))
+    throw wrong(place, "must be a JSON Schema, an object", schema);
+  return schema;
 }
 
 /** A queue that is to be worked on says what runs its requests. */

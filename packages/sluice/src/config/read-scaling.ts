@@ -1,18 +1,18 @@
 // How many replicas a queue's worker should have: what a user wrote, with every default filled in.
-import { parseDuration } from "../core/duration.ts";
+import { readSetting, wrong } from "../core/setting.ts";
 import type { ScalingConfig } from "./config.ts";
+import { scalingSettings } from "./declared-settings.ts";
 import type { ScalingSettings } from "./settings.ts";
-import { assertObject, read, readInteger, wrong } from "./read-value.ts";
+import { assertObject } from "./read-value.ts";
 
-const scalingFields = ["min", "max", "maxWait", "hold"];
-const replicasMax = 10_000;
+const scalingFields = Object.keys(scalingSettings);
 
-export function readScaling(place: string, scaling: ScalingConfig): ScalingSettings {
+export function readScaling(place: string, scaling: ScalingConfig = {}): ScalingSettings {
   assertObject(place, scaling, scalingFields);
-  const min = readInteger(`${place}.min`, scaling.min ?? 1, { least: 1, most: replicasMax });
-  const max = readInteger(`${place}.max`, scaling.max ?? Math.max(8, min), { least: 1, most: replicasMax });
+  const setting = (field: keyof ScalingConfig): number =>
+    readSetting(`${place}.${field}`, scalingSettings[field], scaling[field]);
+  const min = setting("min");
+  const max = scaling.max === undefined ? Math.max(setting("max"), min) : setting("max");
   if (max < min) throw wrong(`${place}.max`, `must be at least min, which is ${min}`, max);
-  const maxWaitMs = read(`${place}.maxWait`, parseDuration, scaling.maxWait ?? "5m");
-  if (maxWaitMs === 0) throw wrong(`${place}.maxWait`, "must be above zero", scaling.maxWait);
-  return { min, max, maxWaitMs, holdMs: read(`${place}.hold`, parseDuration, scaling.hold ?? "5m") };
+  return { min, max, maxWaitMs: setting("maxWait"), holdMs: setting("hold") };
 }

@@ -1,9 +1,10 @@
 // Where a cluster's servers are. The addresses hold passwords: no error shows more of them than the scheme.
 import { SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
 import type { ClusterConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type { ServerSettings } from "./settings.ts";
-import { assertObject, wrong } from "./read-value.ts";
+import { assertObject } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";
 
 interface Place {
@@ -53,8 +54,9 @@ export function readServers(sources: ServerSources): ServerSettings {
   const missing = urls.filter(({ url }) => url === undefined).map(({ place }) => place);
   if (missing.length > 0) throw untold(missing);
   const [databaseUrl, amqpUrl, redisUrl] = urls.map(({ url }) => url as string) as [string, string, string];
-  const prefix = overrides.prefix ?? file.prefix ?? "sluice";
-  if (!prefixRule.test(prefix)) throw wrong("prefix", "is 1 to 32 of a to z, 0 to 9 and dashes", prefix);
+  const prefix: unknown = overrides.prefix ?? file.prefix ?? "sluice";
+  if (typeof prefix !== "string" || !prefixRule.test(prefix))
+    throw wrong("prefix", "is 1 to 32 of a to z, 0 to 9 and dashes", prefix);
   return { databaseUrl, amqpUrl, redisUrl, prefix };
 }
 

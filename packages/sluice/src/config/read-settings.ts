@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { join } from "node:path";
-import { parseDuration, parseSize } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
+import { readSetting, wrong } from "../core/setting.ts";
 import { servedQueues } from "./settings.ts";
 import type { QueueConfig, SluiceConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
@@ -22,7 +22,8 @@ import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
 import { readTargets } from "./read-target.ts";
-import { assertObject, read, readInteger, readOptional, wrong } from "./read-value.ts";
+import { fileSettings, queueSettings, scalingSettings } from "./declared-settings.ts";
+import { assertObject, readText } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
 const fileFields = [
@@ -44,6 +45,8 @@ const fileFields = [
   "cluster",
 ];
 
+const tlsFields = ["cert", "key"];
+
 /** What was given. Errors of every reading: `bad-config`, naming the setting, the rule and the value found. */
 export interface Sources {
   readonly file: SluiceConfig | undefined;
@@ -52,14 +55,13 @@ export interface Sources {
 }
 
 export function readUp(sources: Sources): UpSettings {
-  const { file, overrides } = sources;
   const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
   return {
     ...intakeOf(sources),
     data: dataFolder(sources),
-    retentionMs: retentionMs(sources),
-    diskFreeMin: readOptional("diskFreeMin", parseSize, overrides.diskFreeMin ?? file?.diskFreeMin),
-    graceMs: graceMs(sources),
+    retentionMs: readField("retention", sources),
+    diskFreeMin: readField("diskFreeMin", sources),
+    graceMs: readField("grace", sources),
     queues: queues.map(workedQueue),
     callbacks,
   };
@@ -72,13 +74,13 @@ export function readGateway(sources: Sources): GatewaySettings {
 
 export function readWorker(sources: Sources): WorkerSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues: queues.map(workedQueue), callbacks };
+  return { ...memberOf(sources), graceMs: readField("grace", sources), queues: queues.map(workedQueue), callbacks };
 }
 
 /** What runs the requests is known to the workers: here a queue's name is enough. */
 export function readAutoscaler(sources: Sources): AutoscalerSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...memberOf(sources), graceMs: graceMs(sources), queues, callbacks };
+  return { ...memberOf(sources), graceMs: readField("grace", sources), queues, callbacks };
 }
 
 /** For the commands that look after a cluster's servers; there may be no queue. */
@@ -89,12 +91,12 @@ export function readCluster(sources: Sources): ClusterSettings {
 
 /** The file of the API keys, whether it exists or not. */
 export function readKeysPlace({ file, overrides }: Sources): string {
-  return overrides.keys ?? file?.keys ?? join(dataFolder({ file, overrides }), "keys.json");
+  return readText("keys", overrides.keys ?? file?.keys) ?? join(dataFolder({ file, overrides }), "keys.json");
 }
 
 function intakeOf(sources: Sources): IntakeSettings {
   const { file, overrides } = sources;
-  const host = overrides.host ?? file?.host ?? "127.0.0.1";
+  const host = readText("host", overrides.host ?? file?.host) ?? "127.0.0.1";
   const admin = readAdmin(sources);
   const keys = readKeysPlace(sources);
   for (const open of [host, admin?.host ?? host])
@@ -105,29 +107,25 @@ function intakeOf(sources: Sources): IntakeSettings {
     tls: readTls(sources),
     keys,
     cors: readCors(sources),
-    port: readInteger("port", overrides.port ?? file?.port ?? 8080, { least: 0, most: 65_535 }),
-    bodyBytesMax: read("bodyMax", parseSize, overrides.bodyMax ?? file?.bodyMax ?? "1MiB"),
+    port: readField("port", sources),
+    bodyBytesMax: readField("bodyMax", sources),
   };
 }
 
 function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): string {
-  return overrides.data ?? file?.data ?? "./data";
+  return readText("data", overrides.data ?? file?.data) ?? "./data";
 }
 
 function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
-  return { servers: serversOf(sources), retentionMs: retentionMs(sources) };
+  return { servers: serversOf(sources), retentionMs: readField("retention", sources) };
 }
 
 function serversOf({ file, overrides, env }: Sources): ClusterSettings["servers"] {
   return readServers({ file: file?.cluster, overrides, env });
 }
 
-function retentionMs({ file, overrides }: Sources): number {
-  return read("retention", parseDuration, overrides.retention ?? file?.retention ?? "7d");
-}
-
-function graceMs({ file, overrides }: Sources): number {
-  return read("grace", parseDuration, overrides.grace ?? file?.grace ?? "25s");
+function readField<Field extends keyof typeof fileSettings>(field: Field, { file, overrides }: Sources) {
+  return readSetting(field, fileSettings[field], overrides[field] ?? file?.[field]);
 }
 
 interface QueueNeeds {
@@ -149,12 +147,20 @@ function someQueues(sources: Sources, { engine, example }: QueueNeeds): Queues {
 function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"]): Queues {
   if (file !== undefined) assertObject("the configuration", file, fileFields);
   const targets = readTargets(file?.targets, overrides);
+  if (file?.queues !== undefined) assertQueues(file.queues);
   const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
   const sources = { file: file?.callbacks, env };
   const callbackSecrets = readCallbackSecrets(sources);
   const place = { engine, targets, callbackSecrets };
   const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, ...place }, queue));
   return { queues, callbacks: readCallbackQueue(sources, queues, { secretsForAll: callbackSecrets, targets }) };
+}
+
+function assertQueues(queues: unknown): void {
+  const isObject = typeof queues === "object" && queues !== null && !Array.isArray(queues);
+  if (!isObject) throw wrong("queues", "must be an object of queues by their names", queues);
+  for (const [name, queue] of Object.entries(queues))
+    if (typeof queue !== "object" || queue === null) throw wrong(`queues.${name}`, "must be an object", queue);
 }
 
 /** The file's queues, and the one that the flags add or change. */
@@ -171,7 +177,9 @@ function withFlags(
     ...(target !== undefined && { target }),
     ...(rate !== undefined && { rate }),
     ...(timeout !== undefined && { timeout }),
-    ...(concurrency !== undefined && { concurrency: Number(concurrency) }),
+    ...(concurrency !== undefined && {
+      concurrency: readSetting("--concurrency", queueSettings.concurrency, concurrency),
+    }),
   };
   return { ...queues, [queue]: { ...queues[queue], ...changes } };
 }
@@ -182,8 +190,8 @@ function withScalingFlags(
   { min, max, maxWait, hold }: Overrides,
 ): Readonly<Record<string, QueueConfig>> {
   const changes = {
-    ...(min !== undefined && { min: Number(min) }),
-    ...(max !== undefined && { max: Number(max) }),
+    ...(min !== undefined && { min: readSetting("--min", scalingSettings.min, min) }),
+    ...(max !== undefined && { max: readSetting("--max", scalingSettings.max, max) }),
     ...(maxWait !== undefined && { maxWait }),
     ...(hold !== undefined && { hold }),
   };
@@ -193,20 +201,20 @@ function withScalingFlags(
   );
 }
 
-function readAdmin({ file, overrides }: Sources): IntakeSettings["admin"] {
-  const port = overrides.adminPort ?? file?.adminPort;
-  const host = overrides.adminHost ?? file?.adminHost;
-  if (port !== undefined)
-    return { host: host ?? "127.0.0.1", port: readInteger("adminPort", port, { least: 0, most: 65_535 }) };
+function readAdmin(sources: Sources): IntakeSettings["admin"] {
+  const port = readField("adminPort", sources);
+  const host = readText("adminHost", sources.overrides.adminHost ?? sources.file?.adminHost);
+  if (port !== undefined) return { host: host ?? "127.0.0.1", port };
   if (host !== undefined) throw wrong("adminHost", "goes with adminPort", host);
   return undefined;
 }
 
 function readTls({ file, overrides }: Sources): IntakeSettings["tls"] {
-  const cert = overrides.tlsCert ?? file?.tls?.cert;
-  const key = overrides.tlsKey ?? file?.tls?.key;
+  if (file?.tls !== undefined) assertObject("tls", file.tls, tlsFields);
+  const cert = readText("tls.cert", overrides.tlsCert ?? file?.tls?.cert);
+  const key = readText("tls.key", overrides.tlsKey ?? file?.tls?.key);
   if (cert === undefined && key === undefined) return undefined;
-  if (typeof cert === "string" && typeof key === "string") return { cert, key };
+  if (cert !== undefined && key !== undefined) return { cert, key };
   const rule = "TLS needs a certificate and its key: tls: { cert, key }, or --tls-cert and --tls-key";
   throw new SluiceError("bad-config", rule);
 }

@@ -1,11 +1,12 @@
 // A queue's target, and whether it may be called.
 import { isIP } from "node:net";
 import { SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
 import { addressRule, hostOf, refusalOfUrl, type AddressOptions } from "../outbound/address-rule.ts";
 import type { TargetsConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type { RunSettings } from "./settings.ts";
-import { assertObject, wrong } from "./read-value.ts";
+import { assertObject } from "./read-value.ts";
 
 const targetsFields = ["schemes", "hosts", "allow"];
 

@@ -1,30 +1,45 @@
 // Single values of a configuration. Every wrong one is named with its place and its rule.
-import { messageOf, SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
+
+/** A file's path or a host; longer than any that works. */
+const textCharsMax = 4_096;
 
 export function assertObject(place: string, value: unknown, fields: readonly string[]): void {
-  if (typeof value !== "object" || value === null) throw wrong(place, "must be an object", value);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw wrong(place, "must be an object", value);
   const unknown = Object.keys(value).find((field) => !fields.includes(field));
-  if (unknown !== undefined) throw wrong(place, `knows the fields ${fields.join(", ")}`, unknown);
+  if (unknown === undefined) return;
+  const meant = nearest(unknown, fields);
+  const advice = meant === undefined ? "" : `; did you mean ${meant}?`;
+  throw wrong(place, `knows the fields ${fields.join(", ")}`, unknown, advice);
 }
 
-export function readInteger(place: string, value: unknown, { least, most }: { least: number; most: number }): number {
-  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
-  if (typeof number === "number" && Number.isInteger(number) && number >= least && number <= most) return number;
-  throw wrong(place, `must be an integer from ${least} to ${most}`, value);
+/** Undefined where nothing was given. */
+export function readText(place: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const isText = typeof value === "string" && value !== "" && value.length <= textCharsMax && !value.includes("\0");
+  if (!isText) throw wrong(place, `must be a text of 1 to ${textCharsMax} characters`, value);
+  return value;
 }
 
-export function readOptional(place: string, parse: (text: string) => number, value: unknown): number | undefined {
-  return value === undefined ? undefined : read(place, parse, value);
+/** The field that a mistyped one stands for: at most a third of its letters are others. */
+function nearest(typed: string, fields: readonly string[]): string | undefined {
+  const near = fields
+    .map((field) => ({ field, distance: distanceOf(typed.slice(0, 40).toLowerCase(), field.toLowerCase()) }))
+    .filter(({ field, distance }) => distance <= Math.ceil(field.length / 3));
+  return near.toSorted((a, b) => a.distance - b.distance)[0]?.field;
 }
 
-export function read(place: string, parse: (text: string) => number, value: unknown): number {
-  try {
-    return parse(String(value));
-  } catch (cause) {
-    throw new SluiceError("bad-config", `${place}: ${messageOf(cause)}`, { cause });
+/** Letters to add, leave out or change (Levenshtein). */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (const [i, letter] of [...a].entries()) {
+    const above = row;
+    row = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      const changed = (above[j] as number) + (letter === other ? 0 : 1);
+      row.push(Math.min(changed, (above[j + 1] as number) + 1, (row[j] as number) + 1));
+    }
   }
-}
-
-export function wrong(place: string, rule: string, value: unknown): SluiceError {
-  return new SluiceError("bad-config", `${place} ${rule}, got ${JSON.stringify(value) ?? String(value)}`);
+  return row.at(-1) as number;
 }

@@ -1,6 +1,8 @@
 // Secrets from the environment: the value itself, or the file that holds it.
-import { readFileSync } from "node:fs";
-import { messageOf, SluiceError } from "../core/errors.ts";
+import { SluiceError } from "../core/errors.ts";
+import { readNamedFileSync } from "../files/read-file.ts";
+
+const bytesMax = 64 * 1024;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -14,15 +16,7 @@ export function readSecret(name: string, env: Environment): string | undefined {
   const file = env[fileName] || undefined;
   if (file === undefined) return value;
   if (value !== undefined) throw new SluiceError("bad-config", `${name} and ${fileName} are both set: set one of them`);
-  const text = readText(fileName, file).trim();
+  const text = readNamedFileSync({ what: fileName, path: file, bytesMax }).toString("utf8").trim();
   if (text === "") throw new SluiceError("bad-config", `${fileName}: ${file} is empty`);
   return text;
-}
-
-function readText(fileName: string, file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new SluiceError("bad-config", `${fileName} cannot be read: ${messageOf(cause)}`, { cause });
-  }
 }

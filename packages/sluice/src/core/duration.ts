@@ -41,6 +41,14 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)}h ${pad(minutes % 60)}m`;
 }
 
+/** A size for people, in the largest unit that leaves no fraction: `"64MiB"`, `"1000B"`. */
+export function formatSize(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let [value, unit] = [bytes, 0];
+  for (; value > 0 && value % 1024 === 0 && unit < units.length - 1; unit += 1) value /= 1024;
+  return `${value}${units[unit]}`;
+}
+
 function pad(value: number): string {
   return String(value).padStart(2, "0");
 }

@@ -1,9 +1,9 @@
 // The certificate that the gateway shows, read again when it is renewed. It owns the watch over its files.
 import { unwatchFile, watchFile } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import type { Server } from "node:https";
 import { messageOf, SluiceError } from "../core/errors.ts";
+import { readNamedFile } from "../files/read-file.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 export interface TlsFiles {
@@ -19,11 +19,15 @@ export interface Certificate {
 }
 
 const lookEveryMs = 1_000;
+const bytesMax = 1024 * 1024;
 
 /** Errors: `bad-config`, naming the files, when they are not there or do not belong together. */
 export async function readCertificate({ cert, key }: TlsFiles): Promise<Certificate> {
+  const [certificate, privateKey] = await Promise.all([
+    readNamedFile({ what: "the certificate", path: cert, bytesMax }),
+    readNamedFile({ what: "the certificate's key", path: key, bytesMax }),
+  ]);
   try {
-    const [certificate, privateKey] = await Promise.all([readFile(cert), readFile(key)]);
     createSecureContext({ cert: certificate, key: privateKey });
     return { cert: certificate, key: privateKey };
   } catch (cause) {

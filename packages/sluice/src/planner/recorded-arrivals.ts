@@ -1,23 +1,26 @@
 // Arrivals that were recorded: a CSV of times and counts, an access log, the times of stored requests.
 import { arrivalsOf, refused, type Arrivals, type Span } from "./arrivals.ts";
 
+export type Lines = AsyncIterable<string> | Iterable<string>;
+
 const minuteMs = 60_000;
 const spansMax = 366 * 24 * 60;
+const shownCharsMax = 200;
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /**
  * Rows of `time,count` in order, the time as ISO 8601 or in seconds since 1970; a row's count is spread until the
  * next row, the last row's over as long as the one before it (a minute when it is alone). A heading is passed over.
  */
-export function parseCsv(text: string): Arrivals {
+export async function parseCsv(lines: Lines): Promise<Arrivals> {
   const rows: { at: number; count: number }[] = [];
-  for (const [index, line] of linesOf(text)) {
+  for await (const [index, line] of numbered(lines)) {
     const [time = "", number = ""] = line.split(/[,;]/).map((cell) => cell.trim().replaceAll('"', ""));
     const at = timeOf(time);
     const count = number === "" ? Number.NaN : Number(number);
     if (index === 1 && Number.isNaN(at)) continue; // the heading
     const isRow = Number.isFinite(at) && Number.isFinite(count) && count >= 0;
-    if (!isRow) throw refused(`line ${index} must be a time and a count of 0 or more, got "${line}"`);
+    if (!isRow) throw refused(`line ${index} must be a time and a count of 0 or more, got "${shown(line)}"`);
     const before = rows.at(-1);
     if (before && at <= before.at) throw refused(`line ${index} must be later than the line before it, got "${time}"`);
     rows.push({ at, count });
@@ -32,39 +35,50 @@ export function parseCsv(text: string): Arrivals {
 }
 
 /** A web server's access log in the common or combined format: a request per line, counted by the minute. */
-export function parseAccessLog(text: string): Arrivals {
-  const times: number[] = [];
-  for (const [index, line] of linesOf(text)) {
+export async function parseAccessLog(lines: Lines): Promise<Arrivals> {
+  const minutes = new Minutes();
+  for await (const [index, line] of numbered(lines)) {
     const match = /^\S+ \S+ .*?\[(\d{2})\/(\w{3})\/(\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{2})(\d{2})\] "/.exec(line);
     const [, day, name = "", year, time, zoneHours, zoneMinutes] = match ?? [];
     const month = String(months.indexOf(name) / 3 + 1).padStart(2, "0");
     const at = Date.parse(`${year}-${month}-${day}T${time}${zoneHours}:${zoneMinutes}`);
-    if (Number.isNaN(at)) throw refused(`line ${index} is not of the common or combined log format: "${line}"`);
-    times.push(at);
+    if (Number.isNaN(at)) throw refused(`line ${index} is not of the common or combined log format: "${shown(line)}"`);
+    minutes.add(at);
   }
-  return countByMinute(times);
+  return minutes.arrivals();
 }
 
 /** In any order. */
 export function countByMinute(times: readonly number[]): Arrivals {
-  const minutes = new Map<number, number>();
-  let first = Number.POSITIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  for (const at of times) {
+  const minutes = new Minutes();
+  for (const at of times) minutes.add(at);
+  return minutes.arrivals();
+}
+
+/** Counts as it goes: a log may be larger than memory. */
+class Minutes {
+  readonly #counts = new Map<number, number>();
+  #first = Number.POSITIVE_INFINITY;
+  #last = Number.NEGATIVE_INFINITY;
+
+  add(at: number): void {
     const minute = Math.floor(at / minuteMs);
-    minutes.set(minute, (minutes.get(minute) ?? 0) + 1);
-    first = Math.min(first, minute);
-    last = Math.max(last, minute);
+    this.#counts.set(minute, (this.#counts.get(minute) ?? 0) + 1);
+    this.#first = Math.min(this.#first, minute);
+    this.#last = Math.max(this.#last, minute);
+    if (this.#last - this.#first < spansMax) return;
+    throw refused(`arrivals may span 366 days, got ${Math.ceil((this.#last - this.#first) / 1_440)} days`);
   }
-  if (minutes.size === 0) throw refused("arrivals must hold at least one request, got none");
-  if (last - first >= spansMax)
-    throw refused(`arrivals may span 366 days, got ${Math.ceil((last - first) / 1_440)} days`);
-  const spans: Span[] = [];
-  for (let minute = first; minute <= last; minute += 1) {
-    const fromMs = (minute - first) * minuteMs;
-    spans.push({ fromMs, untilMs: fromMs + minuteMs, count: minutes.get(minute) ?? 0 });
+
+  arrivals(): Arrivals {
+    if (this.#counts.size === 0) throw refused("arrivals must hold at least one request, got none");
+    const spans: Span[] = [];
+    for (let minute = this.#first; minute <= this.#last; minute += 1) {
+      const fromMs = (minute - this.#first) * minuteMs;
+      spans.push({ fromMs, untilMs: fromMs + minuteMs, count: this.#counts.get(minute) ?? 0 });
+    }
+    return arrivalsOf(spans, this.#first * minuteMs);
   }
-  return arrivalsOf(spans, first * minuteMs);
 }
 
 function timeOf(text: string): number {
@@ -72,6 +86,15 @@ function timeOf(text: string): number {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text);
 }
 
-function* linesOf(text: string): Generator<readonly [number, string]> {
-  for (const [index, line] of text.split(/\r?\n/).entries()) if (line.trim() !== "") yield [index + 1, line];
+function shown(line: string): string {
+  return line.length <= shownCharsMax ? line : `${line.slice(0, shownCharsMax)}…`;
+}
+
+/** Those with something in them, counted from 1. */
+async function* numbered(lines: Lines): AsyncGenerator<readonly [number, string]> {
+  let number = 0;
+  for await (const line of lines) {
+    number += 1;
+    if (line.trim() !== "") yield [number, line.trimEnd()];
+  }
 }

@@ -4,18 +4,17 @@ import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { messageOf } from "../core/errors.ts";
 import type { ExportOptions } from "./export.ts";
 import { metricProducer } from "./metric-data.ts";
+import { readOtelSetting } from "./otel-settings.ts";
 import { resourceOf } from "./resource.ts";
 import { tellThrough } from "./tell-through.ts";
 
-const intervalMs = 60_000;
-const timeoutMs = 30_000;
 /** A collector that is out must not hold up a stop. */
 const lastTimeoutMs = 3_000;
 
 export function exportMetrics({ meter, instance, version, env, log }: ExportOptions): AsyncDisposable {
   tellThrough(log);
-  const exportIntervalMillis = Number(env["OTEL_METRIC_EXPORT_INTERVAL"]) || intervalMs;
-  const exportTimeoutMillis = Math.min(exportIntervalMillis, Number(env["OTEL_METRIC_EXPORT_TIMEOUT"]) || timeoutMs);
+  const exportIntervalMillis = readOtelSetting("OTEL_METRIC_EXPORT_INTERVAL", env);
+  const exportTimeoutMillis = Math.min(exportIntervalMillis, readOtelSetting("OTEL_METRIC_EXPORT_TIMEOUT", env));
   const reader = new PeriodicExportingMetricReader({
     exporter: new OTLPMetricExporter(),
     exportIntervalMillis,

@@ -12,6 +12,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { messageOf } from "../core/errors.ts";
 import type { ExportOptions } from "./export.ts";
+import { readOtelSetting } from "./otel-settings.ts";
 import { resourceOf } from "./resource.ts";
 import { tellThrough } from "./tell-through.ts";
 
@@ -21,13 +22,12 @@ export interface Traces extends AsyncDisposable {
 
 /** A collector that is out must not hold up a stop. */
 const lastTimeoutMs = 3_000;
-const delayMs = 5_000;
 
 export function exportTraces({ instance, version, env, log }: Omit<ExportOptions, "meter">): Traces {
   tellThrough(log);
   const processor = new BatchSpanProcessor({
     exporter: new OTLPTraceExporter(),
-    scheduledDelayMillis: Number(env["OTEL_BSP_SCHEDULE_DELAY"]) || delayMs,
+    scheduledDelayMillis: readOtelSetting("OTEL_BSP_SCHEDULE_DELAY", env),
     exportTimeoutMillis: lastTimeoutMs,
   });
   const provider = new TracerProvider({

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { Engine, QueueBounds } from "../../engine/engine.ts";
+import { makeNamedFolder } from "../../files/make-folder.ts";
 import { Auditor } from "./auditor.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
@@ -26,12 +26,12 @@ export interface EmbeddedOptions {
 }
 
 /**
- * Opens the engine that keeps its requests in a folder of this machine. Errors: `folder-owned` when another process
- * has it, `schema-newer` when a newer Sluice wrote it, `unsafe-store` when a setting that durability needs does not hold.
+ * Opens the engine that keeps its requests in a folder of this machine. Errors: `bad-config` when it cannot be written,
+ * `folder-owned` when another process has it, `schema-newer` when a newer Sluice wrote it, `unsafe-store` when a setting that durability needs does not hold.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const { folder, queues, clock = systemClock } = options;
-  mkdirSync(folder, { recursive: true });
+  await makeNamedFolder("the data folder", folder);
   const clockOffsetMs = (): number => (clock === systemClock ? 0 : clock.now() - systemClock.now());
   const workerData: WriterSettings = {
     folder,

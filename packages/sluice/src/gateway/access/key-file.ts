@@ -1,16 +1,29 @@
 // The file of API keys: `sluice keys` writes it, gateways read it.
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { formatApiKeys, parseApiKeys, type ApiKey } from "../../core/api-key.ts";
 import { messageOf, SluiceError } from "../../core/errors.ts";
+import { makeNamedFolder } from "../../files/make-folder.ts";
+import { pathText } from "../../files/refusal.ts";
+import { readNamedFile } from "../../files/read-file.ts";
+
+const bytesMax = 16 * 1024 ** 2;
 
 /** The keys, or undefined when there is no such file. Errors: `bad-config`, naming the file. */
 export async function readKeyFile(file: string): Promise<readonly ApiKey[] | undefined> {
+  const text = await readNamedFile({ what: "the file of the API keys", path: file, bytesMax }).catch(
+    (error: unknown) => {
+      if (error instanceof SluiceError && isCode(error.cause, "ENOENT")) return undefined;
+      throw error;
+    },
+  );
+  if (text === undefined) return undefined;
   try {
-    return parseApiKeys(await readFile(file, "utf8"));
+    return parseApiKeys(text.toString("utf8"));
   } catch (cause) {
-    if (isCode(cause, "ENOENT")) return undefined;
-    throw new SluiceError("bad-config", `the API keys in ${file} cannot be read: ${messageOf(cause)}`, { cause });
+    throw new SluiceError("bad-config", `the API keys in ${pathText(file)} cannot be read: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -23,7 +36,7 @@ export async function changeKeyFile(
   change: (keys: readonly ApiKey[]) => readonly ApiKey[],
 ): Promise<void> {
   const next = `${file}.new`;
-  await mkdir(dirname(file), { recursive: true });
+  await makeNamedFolder("the folder of the API keys", dirname(file));
   const handle = await openAlone(next);
   try {
     try {

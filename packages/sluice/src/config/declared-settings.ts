@@ -1,0 +1,54 @@
+// Every setting of the configuration that is a number, a duration, a size or a rate: from where to where, and its default. A
+// timer takes a little under 25 days at most, and fires at once beyond: what is waited for by one stays below.
+import type { Setting } from "../core/setting.ts";
+import type { CallbacksConfig, QueueConfig, RetryConfig, ScalingConfig, SluiceConfig } from "./config.ts";
+
+type Declared<Config> = { readonly [field in keyof Config]?: Setting };
+
+export type WithDefault = Setting & { readonly default: string };
+
+export const fileSettings = {
+  port: { kind: "integer", min: "0", max: "65535", default: "8080" },
+  adminPort: { kind: "integer", min: "0", max: "65535" },
+  retention: { kind: "duration", min: "1s", max: "3650d", default: "7d" },
+  /** No more has room among the bodies that arrive together. */
+  bodyMax: { kind: "size", min: "1B", max: "64MiB", default: "1MiB" },
+  diskFreeMin: { kind: "size", min: "0B", max: "1024TiB" },
+  grace: { kind: "duration", min: "0s", max: "24h", default: "25s" },
+} as const satisfies Declared<SluiceConfig>;
+
+export const queueSettings = {
+  rate: { kind: "rate", min: "1/d", max: "1000000/s" },
+  burst: { kind: "integer", min: "1", max: "1000000" },
+  concurrency: { kind: "integer", min: "1", max: "10000", default: "16" },
+  timeout: { kind: "duration", min: "1ms", max: "24h", default: "30s" },
+  resultMax: { kind: "size", min: "1B", max: "64MiB", default: "10MiB" },
+  backlogMax: { kind: "integer", min: "1", max: "1000000000", default: "10000000" },
+  backlogBytesMax: { kind: "size", min: "1B", max: "1024TiB", default: "100GiB" },
+} as const satisfies Declared<QueueConfig>;
+
+export const retrySettings = {
+  attempts: { kind: "integer", min: "1", max: "1000", default: "20" },
+  backoff: { kind: "duration", min: "1ms", max: "30d", default: "1s" },
+  backoffMax: { kind: "duration", min: "1ms", max: "30d", default: "10m" },
+  ageMax: { kind: "duration", min: "1ms", max: "3650d", default: "30d" },
+} as const satisfies Declared<RetryConfig>;
+
+export const scalingSettings = {
+  min: { kind: "integer", min: "1", max: "10000", default: "1" },
+  max: { kind: "integer", min: "1", max: "10000", default: "8" },
+  maxWait: { kind: "duration", min: "1ms", max: "30d", default: "5m" },
+  hold: { kind: "duration", min: "0s", max: "30d", default: "5m" },
+} as const satisfies Declared<ScalingConfig>;
+
+export const callbacksSettings = {
+  rate: queueSettings.rate,
+  concurrency: { ...queueSettings.concurrency, default: "32" },
+  timeout: { ...queueSettings.timeout, default: "15s" },
+} as const satisfies Declared<CallbacksConfig>;
+
+export const callbacksRetrySettings = {
+  ...retrySettings,
+  backoff: { ...retrySettings.backoff, default: "5s" },
+  backoffMax: { ...retrySettings.backoffMax, default: "12h" },
+} as const satisfies Declared<RetryConfig>;
