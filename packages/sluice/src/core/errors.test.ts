@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SluiceError, errorCodes, invariant, messageOf, type ErrorCode } from "./errors.ts";
+import { messageBytesMax } from "./stored-text.ts";
 
 const codes = Object.keys(errorCodes) as ErrorCode[];
 
@@ -35,6 +36,33 @@ test("whatever was thrown has a message", () => {
   assert.equal(messageOf(new TypeError("")), "TypeError");
   assert.equal(messageOf("plain"), "plain");
   assert.equal(messageOf(undefined), "undefined");
+});
+
+test("whatever was thrown has a message that may be stored", () => {
+  const throwing = { get: () => assert.fail("its getter throws") };
+  const hostile: readonly unknown[] = [
+    null,
+    Symbol("s"),
+    10n,
+    () => 1,
+    [1, [2]],
+    Object.create(null),
+    { message: { deep: true } },
+    Object.assign(new Error("x"), { message: ["a", "b"] }),
+    Object.assign(new Error("x"), { message: Object.create(null) as unknown }),
+    Object.defineProperty(new Error("x"), "message", throwing),
+    new Proxy(new Error("x"), throwing),
+    new Proxy({}, { getPrototypeOf: () => assert.fail("instanceof throws") }),
+    { toString: () => 5 },
+    { toString: () => "a\0\ud800" },
+    new Error("x".repeat(100_000)),
+  ];
+  for (const thrown of hostile) {
+    const message: unknown = messageOf(thrown);
+    assert.ok(typeof message === "string" && message !== "" && message.isWellFormed() && !message.includes("\0"));
+    assert.ok(message.length <= messageBytesMax);
+  }
+  assert.equal(messageOf({ message: "from another realm" }), "from another realm");
 });
 
 test("a broken invariant stops with what does not hold", () => {

@@ -1,4 +1,5 @@
 // Every error code of Sluice, with what it means for whoever sees it. Codes are never reused.
+import { storedText } from "./stored-text.ts";
 
 /** By consequence: the caller's fault; try again later; drop the claim; stop the process. */
 export type Consequence = "caller" | "unavailable" | "lost-claim" | "broken";
@@ -57,6 +58,8 @@ export const errorCodes = {
   "address-refused": { consequence: "caller", status: 502, title: "The address may not be called" },
   "target-status": { consequence: "unavailable", status: 502, title: "The target answered with an error" },
   "result-too-large": { consequence: "caller", status: 502, title: "The result is over the limit" },
+  "bad-result": { consequence: "caller", status: 502, title: "The handler's result cannot be stored" },
+  "value-refused": { consequence: "caller", status: 422, title: "The store cannot hold this value" },
   "handler-threw": { consequence: "unavailable", status: 502, title: "The handler threw" },
   rejected: { consequence: "caller", status: 502, title: "The handler rejected the request" },
   poison: { consequence: "caller", status: 502, title: "The request killed its worker again and again" },
@@ -95,9 +98,24 @@ export class SluiceError extends Error {
   }
 }
 
-/** What was thrown, as text for people. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error);
+/** What was thrown, as text for people that may be stored. Anything can be thrown: no property of it is trusted. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return storedText(textOf(thrown));
+  } catch {
+    return "what was thrown cannot be shown"; // its getters throw, or it has no text at all
+  }
+}
+
+function textOf(thrown: unknown): string {
+  if (typeof thrown !== "object" || thrown === null) return String(thrown);
+  const { message, name } = thrown as { readonly message?: unknown; readonly name?: unknown };
+  if (message !== undefined && message !== "") return typeof message === "string" ? message : shown(message);
+  return typeof name === "string" ? name : shown(thrown);
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value) ?? `a ${typeof value}`;
 }
 
 /** Stops loudly when an invariant does not hold. */

@@ -1,0 +1,37 @@
+// The rule for every text from outside that a store keeps: what handlers throw, what targets respond, the types of results.
+// It is well-formed Unicode without a zero byte, which PostgreSQL cannot store, and it is bounded.
+
+/** Of a failure's message, in UTF-8. */
+export const messageBytesMax = 8 * 1024;
+const contentTypeLengthMax = 255;
+
+const mark = "… (cut)";
+const encoder = new TextEncoder();
+const markBytes = encoder.encode(mark).byteLength;
+
+/** The text as it may be stored; a longer one is cut between two characters, and says so. */
+export function storedText(text: string, bytesMax = messageBytesMax): string {
+  // Each UTF-16 unit has at least one byte: what is beyond need not be looked at.
+  const start = text
+    .slice(0, bytesMax + 1)
+    .toWellFormed()
+    .replaceAll("\0", "\uFFFD");
+  if (start.length * 3 <= bytesMax) return start;
+  const bytes = new Uint8Array(bytesMax);
+  if (start.length <= bytesMax && encoder.encodeInto(start, bytes).read === start.length) return start;
+  const { read } = encoder.encodeInto(start, bytes.subarray(0, bytesMax - markBytes));
+  return start.slice(0, read) + mark;
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const quoted = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\t\\x20-\\x7e])*"';
+const parameter = `${token}=(?:${token}|${quoted})`;
+/** RFC 9110, 8.3.1. Empty parameters are common, and mean nothing. */
+const mediaType = new RegExp(`^${token}/${token}[ \\t]*(?:;[ \\t]*(?:${parameter}[ \\t]*)?)*$`);
+
+/** Whether it names one media type, such as `text/html; charset=utf-8`, and is short enough to be kept. */
+export function isMediaType(text: string): boolean {
+  if (text.length > contentTypeLengthMax || !mediaType.test(text)) return false;
+  const [essence = ""] = text.split(";", 1);
+  return !essence.includes("*"); // a range, which is for Accept
+}
