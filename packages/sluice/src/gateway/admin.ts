@@ -7,6 +7,7 @@ import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
 import { discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
+import { parameterError } from "./problem.ts";
 import { knownId, readKnown, unknownRequest } from "./read.ts";
 import { viewOfRequest } from "./request-view.ts";
 import { answers, IdParams, QueueParams, QueueView, ReplayAnswer, ReplayOrder, RequestView } from "./schemas.ts";
@@ -101,10 +102,17 @@ function parseOrder(queue: string, bytes: Buffer): ReplayFilter {
   const parsed = bytes.length === 0 ? ({ kind: "json", value: {} } as const) : parseJson(bytes);
   if (parsed.kind === "unreadable") throw new SluiceError("bad-request", `the body must be JSON: ${parsed.message}`);
   const { value } = parsed;
-  if (!replayOrder.Check(value)) {
-    const [first] = replayOrder.Errors(value);
-    throw new SluiceError("bad-request", `the body${first?.instancePath ?? ""} ${first?.message ?? "does not fit"}`);
-  }
+  if (!replayOrder.Check(value)) throw orderError(value);
   const { error, limit = replayLimitDefault, dryRun = false } = value;
   return { queue, errorCode: error, limit, isDryRun: dryRun };
+}
+
+function orderError(value: unknown): SluiceError {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return new SluiceError("bad-request", "the body must be a JSON object");
+  const unknown = Object.keys(value).find((name) => !Object.hasOwn(ReplayOrder.properties, name));
+  if (unknown !== undefined) return parameterError(unknown, `${unknown} is not a parameter of this route`);
+  const [first] = replayOrder.Errors(value);
+  const name = first?.instancePath.slice(1) ?? "";
+  return parameterError(name, `${name} ${first?.message ?? "does not fit"}`);
 }

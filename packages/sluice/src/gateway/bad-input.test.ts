@@ -88,9 +88,31 @@ describe("bad input", () => {
     ["limit=1001", "limit"],
     ["limit=1.5", "limit"],
     ["limit=", "limit"],
+    ["limit=Infinity", "limit"],
+    ["limit=-Infinity", "limit"],
+    ["limit=1e400", "limit"],
+    ["limit=1e2", "limit"],
+    ["limit=0x10", "limit"],
+    ["limit=010", "limit"],
+    ["limit=%2B1", "limit"],
+    ["limit=%201", "limit"],
+    ["limit=NaN", "limit"],
+    ["limit=true", "limit"],
+    ["limit=null", "limit"],
+    ["limit", "limit"],
+    ["limit=1&limit=1", "limit"],
+    ["limit=1%00", "limit"],
     ["state=unknown", "state"],
+    ["state=", "state"],
+    ["state=dead&state=dead", "state"],
+    ["state=toString", "state"],
     ["cursor=abc", "cursor"],
     ["cursor=", "cursor"],
+    ["cursor=AaIE-XDscACCk5HQzugpww%00", "cursor"],
+    ["cursor=a&cursor=b", "cursor"],
+    ["key=a&key=b", "key"],
+    ["key=%00", "key"],
+    ["__proto__=1", "__proto__"],
     ["key=", "key"],
     ["key=a%20b", "key"],
     ["queue=orders&queue=mails", "queue"],
@@ -174,9 +196,31 @@ describe("bad input", () => {
     assert.equal((await sut.post(intake, "x", { "content-encoding": "identity" })).status, 202);
   });
 
-  for (const body of ["{", "[]", '{"limit":0}', '{"limit":"7"}', '{"dryRun":1}', '{"errors":"x"}']) {
+  for (const body of ["{", "[]", "null", "7"]) {
     test(`a bulk replay that does not parse is 400: ${body}`, async () => {
       assertProblem(await sut.post("/v1/queues/orders/replay", body), 400, "bad-request");
+    });
+  }
+
+  for (const [body, parameter] of [
+    ['{"limit":0}', "limit"],
+    ['{"limit":"7"}', "limit"],
+    ['{"limit":1e400}', "limit"],
+    ['{"limit":-1e400}', "limit"],
+    ['{"limit":1.5}', "limit"],
+    ['{"limit":null}', "limit"],
+    ['{"dryRun":1}', "dryRun"],
+    ['{"error":"\\u0000"}', "error"],
+    ['{"error":"\\ud800"}', "error"],
+    ['{"error":""}', "error"],
+    [`{"error":"${"x".repeat(256)}"}`, "error"],
+    ['{"errors":"x"}', "errors"],
+    ['{"__proto__":{"limit":1}}', "__proto__"],
+  ] as const) {
+    test(`a member of a bulk replay that does not parse is 400 and named: ${body.slice(0, 40)}`, async () => {
+      const answer = await sut.post("/v1/queues/orders/replay", body);
+      assertProblem(answer, 400, "bad-parameter");
+      assert.equal(answer.json.parameter, parameter);
     });
   }
 

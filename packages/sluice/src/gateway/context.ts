@@ -37,8 +37,13 @@ export type App = FastifyInstance<
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** What the API's description says beyond what Fastify validates: POST routes read their bodies themselves. */
-    described?: { readonly consumes?: readonly string[]; readonly body?: object; readonly headers?: object };
+    /** What the API's description says beyond what Fastify validates: routes parse their queries and bodies themselves. */
+    described?: {
+      readonly consumes?: readonly string[];
+      readonly querystring?: object;
+      readonly body?: object;
+      readonly headers?: object;
+    };
   }
 }
 

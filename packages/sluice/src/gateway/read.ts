@@ -2,7 +2,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
-import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import { parseRequestId } from "../core/request-id.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { RequestStatus } from "../core/request.ts";
@@ -11,17 +10,15 @@ import type { Viewer } from "./access/viewer.ts";
 import { sendContent } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
-import { formatCursor, parseCursor } from "./cursor.ts";
+import { formatCursor } from "./cursor.ts";
+import { parseListQuery } from "./list-query.ts";
 import { sendResult, sendResultIfDone } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
-import { parameterError } from "./problem.ts";
 import { viewOfRequest } from "./request-view.ts";
 import { answers, Attempts, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
-import type { ListQuery } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 import { waitForOutcome } from "./wait.ts";
 
-const listLimitDefault = 100;
 const tags = ["requests"];
 const params = IdParams;
 
@@ -116,12 +113,12 @@ function addListRoute(app: App, context: GatewayContext): void {
   const schema = {
     summary: "Requests, newest first, a page at a time",
     tags,
-    querystring: listQuery(context.limits.listLimitMax),
     response: answers({ 200: { description: "A page", schema: RequestList } }),
   };
-  app.get("/v1/requests", { schema }, async (request) => {
-    const { viewer } = request;
-    const filter = await parseFilter(context, viewer, request.query);
+  const described = { querystring: listQuery(context.limits.listLimitMax) };
+  app.get("/v1/requests", { schema, config: { described } }, async ({ viewer, query }) => {
+    const filter = parseListQuery(query, context.limits.listLimitMax);
+    if (filter.queue !== undefined) await checkKnownQueue(context, viewer, filter.queue);
     // One more than the page holds tells whether there is another page.
     const found = await listSeen(context.engine, viewer, { ...filter, limit: filter.limit + 1 });
     const page = found.slice(0, filter.limit);
@@ -140,17 +137,6 @@ async function listSeen(engine: Engine, viewer: Viewer, filter: ListFilter): Pro
   const lists = await Promise.all(viewer.queues.map((queue) => engine.list({ ...filter, queue })));
   const newestFirst = lists.flat().toSorted((a, b) => (a.id < b.id ? 1 : -1));
   return newestFirst.slice(0, filter.limit);
-}
-
-async function parseFilter(context: GatewayContext, viewer: Viewer, query: ListQuery): Promise<ListFilter> {
-  const { queue, state, key, cursor, limit = Math.min(listLimitDefault, context.limits.listLimitMax) } = query;
-  if (key !== undefined && !isIdempotencyKey(key))
-    throw parameterError("key", "key must be 1 to 255 visible ASCII characters");
-  const before = cursor === undefined ? undefined : parseCursor(cursor);
-  if (cursor !== undefined && before === undefined)
-    throw parameterError("cursor", "cursor must be the nextCursor of a page");
-  if (queue !== undefined) await checkKnownQueue(context, viewer, queue);
-  return { queue, state, key, limit, before };
 }
 
 async function checkKnownQueue({ queues, views }: GatewayContext, viewer: Viewer, name: string): Promise<void> {

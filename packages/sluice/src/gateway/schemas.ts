@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import type { Static, TProperties, TSchema } from "typebox";
 import { states } from "../core/request.ts";
+import { listLimitDefault } from "./list-query.ts";
 
 const Time = Type.String({ format: "date-time" });
 const Count = Type.Integer({ minimum: 0 });
@@ -91,7 +92,9 @@ export const ScalingView = Type.Object({
 });
 
 export const ReplayOrder = closed({
-  error: Type.Optional(Type.String({ description: "Only those whose last error has this code" })),
+  error: Type.Optional(
+    Type.String({ pattern: "^[ -~]{1,255}$", description: "Only those whose last error has this code" }),
+  ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1_000 })),
   dryRun: Type.Optional(Type.Boolean({ description: "Counts, and changes nothing" })),
 });
@@ -209,12 +212,15 @@ export const Problem = Type.Object(
 export const QueueParams = Type.Object({ queue: Type.String() });
 export const IdParams = Type.Object({ id: Type.String() });
 
+/** For the API's description: list-query.ts parses it. */
 export function listQuery(limitMax: number) {
   return closed({
     queue: Type.Optional(Type.String()),
     state: Type.Optional(State),
     key: Type.Optional(Type.String()),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: limitMax, default: Math.min(100, limitMax) })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: limitMax, default: Math.min(listLimitDefault, limitMax) }),
+    ),
     cursor: Type.Optional(Type.String({ description: "nextCursor of the page before" })),
   });
 }
@@ -226,7 +232,6 @@ export type HistoryEvent = Static<typeof HistoryEvent>;
 export type AuditEvent = Static<typeof AuditEvent>;
 export type Forecast = Static<typeof Forecast>;
 export type ReplayOrder = Static<typeof ReplayOrder>;
-export type ListQuery = Static<ReturnType<typeof listQuery>>;
 
 interface Described {
   readonly description: string;

@@ -28,8 +28,8 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionTimeout: silenceTimeoutMs,
     return503OnClosing: false, // admission answers while the server closes
-    // Off: "removeAdditional" would drop the unknown parameters that are to be refused.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: false } },
+    // All off: what comes in is parsed by the routes, and a coerced value is not a parsed one.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
     clientErrorHandler: answerSocketError,
     frameworkErrors: (_error, request, reply) =>
       void sendProblem(reply as FastifyReply, notFound(request as FastifyRequest)),

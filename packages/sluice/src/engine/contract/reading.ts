@@ -53,6 +53,15 @@ export function readingCases(check: Check): void {
     deepEqual(listed, newestFirst);
   });
 
+  check("a list that cannot be read fails alone: the calls beside it and after it are answered", async (rig) => {
+    const id = await rig.acceptOne();
+    const broken = rig.engine.list({ queue: orders, limit: Number.NaN });
+    const [refused, status] = await Promise.allSettled([broken, rig.engine.read(id)]);
+    equal(refused.status, "rejected");
+    equal(status.status === "fulfilled" && status.value?.state, "waiting");
+    equal((await rig.engine.list({ queue: orders, limit: 10 })).length, 1);
+  });
+
   check("a list filters by state, each request under one", async (rig) => {
     const expected = await oneInEachState(rig);
     for (const state of states) {

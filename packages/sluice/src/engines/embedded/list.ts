@@ -47,8 +47,8 @@ export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number)
       before: before === undefined ? Number.MAX_SAFE_INTEGER : seqOf(before),
     };
     if (key !== undefined) return seqsOf(SELECT_BY_KEY, { ...values, key });
-    const select = candidates[state ?? "any"];
-    return seqsOf(`${select} LIMIT ${limit}`, select.includes(":now") ? { ...values, now } : values);
+    const select = `${candidates[state ?? "any"]} LIMIT :limit`;
+    return seqsOf(select, select.includes(":now") ? { ...values, limit, now } : { ...values, limit });
   }
 
   function seqsOf(sql: string, values: Record<string, SQLInputValue>): number[] {

@@ -1,11 +1,11 @@
 // The reader's thread: a connection of its own that can only read. Its snapshots never hold up the writer.
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { invariant } from "../../core/errors.ts";
+import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
-import type { Answer, FromThread, Opening, ReaderCall } from "./calls.ts";
+import type { Answer, FromThread, Opening, Problem, ReaderCall } from "./calls.ts";
 import { openForReading } from "./database.ts";
 import { prepareDeadByError } from "./dead-by-error.ts";
 import { prepareList } from "./list.ts";
@@ -23,12 +23,25 @@ const callbacksDue = prepareCallbacksDue(db);
 const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
-  const answers: Answer[] = calls.map((call) => ({ call: call.call, value: answer(call) }));
+  const answers = calls.map(answerOf);
   port.postMessage({ answers } satisfies FromThread);
   if (calls.some(({ verb }) => verb === "close")) port.close();
 });
 port.postMessage({ kind: "opened" } satisfies Opening);
 flushCompileCache(); // a thread that is killed with its process writes it no more
+
+/** I10: a call that throws fails alone. It changed nothing, so the thread can go on. */
+function answerOf(call: ReaderCall): Answer {
+  try {
+    return { call: call.call, value: answer(call) };
+  } catch (error) {
+    return { call: call.call, error: problemOf(error) };
+  }
+}
+
+function problemOf(error: unknown): Problem {
+  return { code: error instanceof SluiceError ? error.code : "internal", message: messageOf(error) };
+}
 
 function answer(call: ReaderCall): unknown {
   switch (call.verb) {
