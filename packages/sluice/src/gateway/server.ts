@@ -8,6 +8,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
+import { addFramingCheck } from "./framing.ts";
 import { boundsOf, type TransportBounds, type TransportOptions } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
@@ -39,6 +40,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
   app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });
   // The types are checked at compile time; the shapes need no second pass.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  addFramingCheck(app, ({ socket }, fault) => refuseSocket(socket, new SluiceError("bad-request", fault)));
   app.setErrorHandler(answerError(log));
   app.setNotFoundHandler((request, reply) => answerNoRoute(app, request, reply));
   return app;
@@ -67,9 +69,15 @@ const socketErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 
 /** Answers what never became a request: malformed HTTP, headers over the limit, senders that are too slow. */
 export function answerSocketError(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (socket.writable && error.code !== "ECONNRESET") {
-    const [code, message] = socketErrors[error.code ?? ""] ?? ["bad-request", "this is not valid HTTP/1.1"];
-    const { status, document } = problemOf(new SluiceError(code, message));
+  const [code, message] = socketErrors[error.code ?? ""] ?? ["bad-request", "this is not valid HTTP/1.1"];
+  if (error.code === "ECONNRESET") socket.destroy();
+  else refuseSocket(socket, new SluiceError(code, message));
+}
+
+/** Answers past Fastify, and ends the connection: what follows on it cannot be told apart. */
+function refuseSocket(socket: Socket, error: SluiceError): void {
+  if (socket.writable) {
+    const { status, document } = problemOf(error);
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       "content-type: application/problem+json",

@@ -15,6 +15,8 @@ export interface TransportBounds {
   readonly headersTimeout: number;
   readonly maxHeaderSize: number;
   readonly connectionsCheckingInterval: number;
+  readonly joinDuplicateHeaders: boolean;
+  readonly requireHostHeader: boolean;
 }
 
 export function boundsOf({ headersTimeoutMs, requestTimeoutMs, headersBytesMax }: GatewayLimits): TransportBounds {
@@ -22,6 +24,8 @@ export function boundsOf({ headersTimeoutMs, requestTimeoutMs, headersBytesMax }
     headersTimeout: headersTimeoutMs,
     maxHeaderSize: headersBytesMax,
     connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs, requestTimeoutMs),
+    joinDuplicateHeaders: true, // or Node drops the second Host or Content-Type, and nobody could refuse the two
+    requireHostHeader: false, // framing.ts asks for it: Node would go on with what follows on the connection
   };
 }
 
