@@ -1,19 +1,31 @@
 import { createHash } from "node:crypto";
 
+export const keyLengthMax = 255;
+
+// RFC 9651: a string, and the parameters that may follow an item. Each character has one way to match.
+const quoted = /^"((?:[ !\x23-\x5b\x5d-\x7e]|\\["\\])*)"/;
+const string = String.raw`"(?:[ !\x23-\x5b\x5d-\x7e]|\\["\\])*"`;
+const token = "[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*";
+const number = String.raw`-?\d{1,12}\.\d{1,3}|-?\d{1,15}`;
+const others = String.raw`@-?\d{1,15}|:[A-Za-z0-9+/=]*:|\?[01]|%"(?:[ !\x23\x24\x26-\x7e]|%[0-9a-f]{2})*"`;
+const parameters = new RegExp(`^(?:; *[a-z*][a-z0-9_.*-]*(?:=(?:${string}|${token}|${number}|${others}))?)*$`);
+
 /**
- * Reads an Idempotency-Key header: quoted or bare, 1 to 255 visible ASCII characters.
- * Undefined when it is malformed.
+ * Reads an Idempotency-Key header: a structured-field string, whose parameters are ignored, or the bare key. `"abc"` and `abc`
+ * are the same key. Undefined when it is malformed.
  */
 export function parseIdempotencyKey(header: string): string | undefined {
   const text = header.trim();
-  const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(text)?.[1];
-  if (quoted === undefined && text.startsWith('"')) return undefined;
-  const key = quoted === undefined ? text : quoted.replaceAll(/\\(["\\])/g, "$1");
+  if (!text.startsWith('"')) return /^[\x21-\x7e]{1,255}$/.test(text) ? text : undefined;
+  const match = quoted.exec(text);
+  if (match === null || !parameters.test(text.slice(match[0].length))) return undefined;
+  const key = (match[1] as string).replaceAll(/\\(["\\])/g, "$1");
   return isIdempotencyKey(key) ? key : undefined;
 }
 
+/** 1 to 255 printable ASCII characters. */
 export function isIdempotencyKey(key: string): boolean {
-  return /^[\x21-\x7e]{1,255}$/.test(key);
+  return /^[\x20-\x7e]{1,255}$/.test(key);
 }
 
 /** What tells one body from another under the same key. */

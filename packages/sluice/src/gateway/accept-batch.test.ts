@@ -52,6 +52,38 @@ describe("a batch", () => {
     ]);
   });
 
+  test("of CloudEvents becomes a request for each, with its key, and all or none", async () => {
+    const events = [
+      '{"specversion":"1.0","type":"t","source":"/s","id":"1","data":{"n":12345678901234567890}}',
+      '{ "specversion":"1.0","type":"t","source":"/s","id":"2","data":"]" }',
+    ];
+    const type = { "content-type": "application/cloudevents-batch+json; charset=utf-8" };
+    const { status, json } = await sut.post(route, `[${events.join(" ,\n")}]`, type);
+    assert.equal(status, 202);
+    const found = await Promise.all(
+      json.receipts.map(async ({ id }: { id: string }) => [
+        (await sut.fetch(`/v1/requests/${id}`)).json.key,
+        (await sut.fetch(`/v1/requests/${id}/body`)).text,
+      ]),
+    );
+    assert.deepEqual(found, [
+      ["ce:%2Fs|1", events[0]],
+      ["ce:%2Fs|2", events[1]],
+    ]);
+    const alone = await sut.post("/v1/queues/orders/requests", events[1], {
+      "content-type": "application/cloudevents+json",
+    });
+    assert.equal(alone.json.id, json.receipts[1].id);
+    assert.equal(alone.headers.get("idempotent-replayed"), "true");
+
+    const broken = await sut.post(route, `[{"source":"/s","id":"3"},7]`, type);
+    assert.equal(broken.status, 400);
+    assert.equal(broken.json.line, 2);
+    assert.deepEqual((await sut.fetch(`/v1/requests?key=${encodeURIComponent("ce:%2Fs|3")}`)).json.requests, []);
+    for (const text of ["{}", "", "[", "[1,]"]) assert.equal((await sut.post(route, text, type)).status, 400);
+    assert.equal((await sut.post(route, "[]", type)).status, 400);
+  });
+
   test("knows its repeats, inside itself and from before", async () => {
     const { json: before } = await sut.post(route, '{"key":"r1","body":1}');
     const { json } = await sut.post(route, '{"key":"r1","body":1}\n{"key":"r2","body":2}\n{"key":"r2","body":2}');

@@ -10,10 +10,11 @@ import { checkIntake, receiptsOf } from "./accept.ts";
 import { takeQuota, takeRest } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
-import { traceHeaders } from "./intake-headers.ts";
+import { isEventBatch } from "./cloud-event.ts";
+import { contentTypeOf, traceHeaders } from "./intake-headers.ts";
 import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
-import { parseBatchLine, splitLines } from "./ndjson.ts";
+import { parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
 import { batchReceiptsText } from "./receipt.ts";
 import { answers, BatchAnswer, QueueParams } from "./schemas.ts";
@@ -29,7 +30,7 @@ export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
     response: answers({ 202: { description: "All are durable", schema: BatchAnswer } }),
   };
   const described = {
-    consumes: ["application/x-ndjson"],
+    consumes: ["application/x-ndjson", "application/cloudevents-batch+json"],
     body: Type.String({
       description: '{"key"?,"body"} or {"key"?,"bodyBase64","contentType"} on each line, with "callback"?',
     }),
@@ -52,6 +53,7 @@ interface BatchCall {
 
 interface Batch {
   readonly queue: IntakeQueue;
+  readonly contentType: string;
   /** For lines that name none. */
   readonly callback: string | undefined;
   readonly headers: Record<string, string> | undefined;
@@ -60,10 +62,12 @@ interface Batch {
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
   const { headers } = request.raw;
   checkIntake(context, headers);
+  const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const reading = context.views.freshen();
-  const receipts = await readAndStore(context, { queue, callback, headers: traceHeaders(headers) }, request.raw);
+  const batch = { queue, contentType, callback, headers: traceHeaders(headers) };
+  const receipts = await readAndStore(context, batch, request.raw);
   takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
@@ -95,16 +99,17 @@ async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer):
 
 async function parseLines(
   { limits }: GatewayContext,
-  { queue, callback }: Batch,
+  { queue, contentType, callback }: Batch,
   bytes: Buffer,
 ): Promise<readonly BatchLine[]> {
+  const [split, parse] = isEventBatch(contentType) ? [splitEvents, parseBatchEvent] : [splitLines, parseBatchLine];
   const lines: BatchLine[] = [];
   let slice = 0;
-  for (const raw of splitLines(bytes)) {
+  for (const raw of split(bytes)) {
     if (lines.length === limits.batchLinesMax) {
       throw new SluiceError("batch-too-large", `a batch may have up to ${limits.batchLinesMax} lines`);
     }
-    const line = parseBatchLine(raw, limits.bodyBytesMax);
+    const line = parse(raw, limits.bodyBytesMax);
     withLine(line, () => queue.checkSchema?.(line.body));
     const own = line.callback === undefined ? callback : withLine(line, () => callbackOf(queue, line.callback));
     lines.push(own === line.callback ? line : { ...line, callback: own });

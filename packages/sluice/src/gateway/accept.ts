@@ -10,9 +10,10 @@ import { logAccepted } from "./accept-log.ts";
 import { takeQuota } from "./access/quota.ts";
 import { readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
+import { bodyEventKey } from "./cloud-event.ts";
 import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue } from "./context.ts";
-import { keyOf, travellingHeaders } from "./intake-headers.ts";
+import { contentTypeOf, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
@@ -22,7 +23,7 @@ import { waitForOutcome } from "./wait.ts";
 
 export function addAcceptRoute(app: App, context: GatewayContext): void {
   const schema = {
-    summary: "Accept a request; any content type, stored byte for byte",
+    summary: "Accept a request; any media type, stored byte for byte",
     tags: ["intake"],
     params: QueueParams,
     response: {
@@ -34,7 +35,9 @@ export function addAcceptRoute(app: App, context: GatewayContext): void {
     consumes: ["*/*"],
     body: Type.String({ format: "binary" }),
     headers: Type.Object({
-      "idempotency-key": Type.Optional(Type.String({ description: "1 to 255 visible characters, quoted or bare" })),
+      "idempotency-key": Type.Optional(
+        Type.String({ description: "1 to 255 characters: a structured-field string, or bare" }),
+      ),
       [callbackHeader]: Type.Optional(
         Type.String({ format: "uri", description: "The URL that the outcome is posted to, signed" }),
       ),
@@ -56,6 +59,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const { raw } = request;
   const { headers } = raw;
   checkIntake(context, headers);
+  const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const key = keyOf(headers);
@@ -65,9 +69,15 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
     code: "body-too-large",
   });
   queue.checkSchema?.(body);
-  const contentType = headers["content-type"] || "application/octet-stream";
   const result = await context.engine.accept([
-    { queue: queue.name, key, contentType, headers: travellingHeaders(headers), body, callback },
+    {
+      queue: queue.name,
+      key: key ?? bodyEventKey(contentType, body),
+      contentType,
+      headers: travellingHeaders(headers),
+      body,
+      callback,
+    },
   ]);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
   const receipts = receiptsOf(context, result, queue);

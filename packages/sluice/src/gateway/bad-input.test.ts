@@ -114,7 +114,7 @@ describe("bad input", () => {
     ["key=%00", "key"],
     ["__proto__=1", "__proto__"],
     ["key=", "key"],
-    ["key=a%20b", "key"],
+    ["key=%C3%A4", "key"],
     ["queue=orders&queue=mails", "queue"],
     ["sort=asc", "sort"],
   ] as const) {
@@ -133,12 +133,17 @@ describe("bad input", () => {
     ['{"body":1,"more":2}', "bad-batch-line"],
     ['{"bodyBase64":"?","contentType":"a/b"}', "bad-batch-line"],
     ['{"bodyBase64":"YQ=="}', "bad-batch-line"],
-    ['{"key":"a b","body":1}', "bad-key"],
+    ['{"key":"\\u0000","body":1}', "bad-key"],
+    ['{"key":"ä","body":1}', "bad-key"],
+    ['{"bodyBase64":"YQ==","contentType":"*/*"}', "type-not-accepted"],
+    ['{"bodyBase64":"YQ==","contentType":""}', "type-not-accepted"],
+    ['{"bodyBase64":"YQ==","contentType":"text/plain\\u0000"}', "type-not-accepted"],
+    ['{"bodyBase64":"YQ==","contentType":"text/\\u0100"}', "type-not-accepted"],
     ['{"key":7,"body":1}', "bad-key"],
   ] as const) {
     test(`a batch line that does not parse is 400 and named: ${line}`, async () => {
       const answer = await sut.post(batches, `{"key":"not-stored","body":1}\n${line}\n`);
-      assertProblem(answer, 400, code);
+      assertProblem(answer, code === "type-not-accepted" ? 415 : 400, code);
       assert.equal(answer.json.line, 2);
       assert.deepEqual((await sut.fetch("/v1/requests?key=not-stored")).json.requests, []);
     });
@@ -160,6 +165,62 @@ describe("bad input", () => {
   for (const key of ['""', "a b", "x".repeat(256), "ä"]) {
     test(`a malformed key is 400: ${key.slice(0, 20)}`, async () => {
       assertProblem(await sut.post(intake, "{}", { "idempotency-key": key }), 400, "bad-key");
+    });
+  }
+
+  for (const [contentType, what] of [
+    ["*/*"],
+    ["application/*"],
+    ["garbage"],
+    [""],
+    ["application/json; charset"],
+    ["application/json, text/plain"],
+    ["application/json\r\ncontent-type: application/json", "two"],
+    [`text/${"x".repeat(2_000)}`, "a long one"],
+    ["text/\u00e9"],
+  ] as const) {
+    test(`what is not a media type is 415, and nothing is stored: ${what ?? JSON.stringify(contentType)}`, async () => {
+      for (const path of [intake, batches]) {
+        const head = `POST ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nidempotency-key: no-type\r\n`;
+        const answer = await sut.raw(`${head}content-type: ${contentType}\r\ncontent-length: 1\r\n\r\n1`);
+        assert.match(answer, /^HTTP\/1.1 415 [^]*"type-not-accepted"/);
+      }
+      assert.deepEqual((await sut.fetch("/v1/requests?key=no-type")).json.requests, []);
+    });
+  }
+
+  const http = (head: string, body = "1\r\nx\r\n0\r\n\r\n"): string =>
+    `POST ${intake} HTTP/1.1\r\nidempotency-key: framed\r\n${head}\r\n\r\n${body}`;
+  for (const [what, message] of [
+    ["two Host headers", http("host: a\r\nhost: b\r\ncontent-length: 1", "x")],
+    ["two equal Host headers", http("host: a\r\nhost: a\r\ncontent-length: 1", "x")],
+    ["no Host", http("content-length: 1", "x")],
+    ["a Host that is none", http("host: a/b\r\ncontent-length: 1", "x")],
+    ["a coding before chunked", http("host: a\r\ntransfer-encoding: gzip, chunked")],
+    [
+      "a coding before chunked, on a line of its own",
+      http("host: a\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked"),
+    ],
+    ["chunked twice", http("host: a\r\ntransfer-encoding: chunked, chunked")],
+    ["chunked not at the end", http("host: a\r\ntransfer-encoding: chunked, gzip")],
+    ["an unknown coding", http("host: a\r\ntransfer-encoding: identity", "x")],
+    ["HTTP/1.0 with chunked", http("host: a\r\ntransfer-encoding: chunked").replace("HTTP/1.1", "HTTP/1.0")],
+    ["a length and chunked", http("host: a\r\ntransfer-encoding: chunked\r\ncontent-length: 1")],
+    ["two lengths", http("host: a\r\ncontent-length: 1\r\ncontent-length: 1", "x")],
+    ["a list of lengths", http("host: a\r\ncontent-length: 1, 1", "x")],
+    ["a length with a sign", http("host: a\r\ncontent-length: +1", "x")],
+    ["a length beyond all", http("host: a\r\ncontent-length: 99999999999999999999", "x")],
+    ["a length of a fraction", http("host: a\r\ncontent-length: 1.0", "x")],
+    ["a chunk size that is none", http("host: a\r\ntransfer-encoding: chunked", "g\r\nx\r\n0\r\n\r\n")],
+    ["space before the colon", http("host: a\r\ncontent-length : 1", "x")],
+    ["a folded line", http("host: a\r\nx: a\r\n b\r\ncontent-length: 1", "x")],
+  ] as const) {
+    test(`faulty framing is 400, ends the connection, and nothing is stored: ${what}`, async () => {
+      const smuggled = `POST ${intake} HTTP/1.1\r\nhost: a\r\nidempotency-key: framed\r\ncontent-length: 1\r\n\r\ny`;
+      const answer = await sut.raw(message + smuggled); // ends when the server hangs up
+      assert.match(answer, /^HTTP\/1.1 400 [^]*connection: close/i);
+      assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1, answer);
+      assert.deepEqual((await sut.fetch("/v1/requests?key=framed")).json.requests, []);
     });
   }
 

@@ -1,31 +1,37 @@
-// What is read off the headers of a request: its key, and what travels on to the handler.
-import { createHash } from "node:crypto";
+// What is read off the headers of a request: its key, its type, and what travels on to the handler.
 import type { IncomingHttpHeaders } from "node:http";
 import { SluiceError } from "../core/errors.ts";
-import { parseIdempotencyKey } from "../core/idempotency-key.ts";
+import { keyLengthMax, parseIdempotencyKey } from "../core/idempotency-key.ts";
+import { isMediaType } from "../core/media-type.ts";
+import { binaryEventKey } from "./cloud-event.ts";
 
-const keyLengthMax = 255;
-
-/** The Idempotency-Key; for a CloudEvent without one, its source and id. */
+/** The Idempotency-Key; for a CloudEvent in binary mode without one, its source and id. */
 export function keyOf(headers: IncomingHttpHeaders): string | undefined {
   const header = headers["idempotency-key"];
-  if (header === undefined) return cloudEventKey(headers["ce-source"], headers["ce-id"]);
+  if (header === undefined) return binaryEventKey(headers["ce-source"], headers["ce-id"]);
   const key = parseIdempotencyKey(String(header));
   if (key === undefined) {
     throw new SluiceError(
       "bad-key",
-      `an Idempotency-Key is 1 to ${keyLengthMax} visible ASCII characters, quoted or bare`,
+      `an Idempotency-Key is 1 to ${keyLengthMax} ASCII characters: visible ones, or a string in double quotes with spaces`,
     );
   }
   return key;
 }
 
-/** No two pairs share a key: neither part can contain the bar, and the hash alone begins with `ce:sha256:`. */
-function cloudEventKey(source: string | string[] | undefined, id: string | string[] | undefined): string | undefined {
-  if (!source || !id) return undefined;
-  const pair = `${encodeURIComponent(String(source))}|${encodeURIComponent(String(id))}`;
-  const key = `ce:${pair}`;
-  return key.length <= keyLengthMax ? key : `ce:sha256:${createHash("sha256").update(pair).digest("hex")}`;
+/** What a request without a Content-Type is stored as. */
+const anyBytes = "application/octet-stream";
+
+/** The media type of the body. A target would refuse what is none, and the request would end dead. */
+export function contentTypeOf({ "content-type": contentType }: IncomingHttpHeaders): string {
+  if (contentType === undefined) return anyBytes;
+  if (isMediaType(contentType)) return contentType;
+  throw typeNotAccepted(contentType);
+}
+
+export function typeNotAccepted(contentType: string): SluiceError {
+  const shown = JSON.stringify(contentType.slice(0, 80));
+  return new SluiceError("type-not-accepted", `a content type is a media type such as application/json, got ${shown}`);
 }
 
 /** Of the headers of a batch, what travels with each of its requests: the trace that it belongs to. */

@@ -1,12 +1,23 @@
-// Cuts a member's value out of JSON as it was sent: parsing and writing it again would lose the digits that a double
-// cannot hold. Works on bytes, since all that structures JSON is ASCII, and copies none. They must be one valid JSON
-// object, checked by JSON.parse.
+// Cuts a value out of JSON as it was sent: parsing and writing it again would lose the digits that a double
+// cannot hold. Works on bytes, since all that structures JSON is ASCII, and copies none. They must be valid
+// JSON, checked by JSON.parse.
 
 const quote = 0x22;
 const comma = 0x2c;
 const backslash = 0x5c;
 const openers: ReadonlySet<number | undefined> = new Set([0x5b, 0x7b]); // [ {
 const closers: ReadonlySet<number | undefined> = new Set([0x5d, 0x7d]); // ] }
+
+/** The bytes of each element of an array, not copied. */
+export function* elementBytes(json: Buffer): Generator<Buffer> {
+  let at = skipSpace(json, json.indexOf("[") + 1);
+  while (json[at] !== undefined && !closers.has(json[at])) {
+    const end = valueEnd(json, at);
+    yield json.subarray(at, end);
+    at = skipSpace(json, end);
+    if (json[at] === comma) at = skipSpace(json, at + 1);
+  }
+}
 
 /** The bytes of the member's value, not copied; of several of that name the last, as JSON.parse has it. */
 export function memberBytes(json: Buffer, name: string): Buffer | undefined {

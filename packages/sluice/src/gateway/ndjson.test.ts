@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SluiceError } from "../core/errors.ts";
-import { memberBytes } from "./json-member.ts";
+import { elementBytes, memberBytes } from "./json-member.ts";
 import { parseBatchLine, splitLines } from "./ndjson.ts";
 
 function parse(text: string, bodyBytesMax = 1_000): ReturnType<typeof parseBatchLine> {
@@ -42,7 +42,7 @@ describe("the lines of a batch", () => {
       "{}",
       '{"body":1,"x":1}',
       '{"bodyBase64":"a","contentType":"a/b"}',
-      '{"bodyBase64":"","contentType":"a\\nb"}',
+      '{"bodyBase64":"","contentType":7}',
     ]) {
       assert.throws(
         () => parse(text),
@@ -76,6 +76,16 @@ test("a member's text is what JSON.parse reads, for any JSON and any spacing", (
         assert.deepEqual(JSON.parse(String(memberBytes(Buffer.from(text), "body"))), JSON.parse(JSON.stringify(body)));
       },
     ),
+  );
+});
+
+test("the elements of an array are what JSON.parse reads, for any JSON and any spacing", () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue()), fc.constantFrom(0, 1, "\t"), (values, space) => {
+      const json = Buffer.from(JSON.stringify(values, null, space));
+      const elements = [...elementBytes(json)].map((bytes) => JSON.parse(String(bytes)));
+      assert.deepEqual(elements, JSON.parse(JSON.stringify(values)));
+    }),
   );
 });
 
