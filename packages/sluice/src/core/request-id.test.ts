@@ -108,6 +108,16 @@ test("sequence numbers only grow, under a clock that jumps both ways and over re
   );
 });
 
+test("a clock beyond all bounds gives numbers that can be read back, and leaves room for more", () => {
+  for (const nowMs of [Date.UTC(2200, 0), 8.64e15, Number.POSITIVE_INFINITY]) {
+    const source = new SeqSource(-1);
+    const first = source.next(nowMs);
+    assert.ok(Number.isSafeInteger(first + 2 ** 40));
+    assert.equal(source.next(nowMs), first + 1);
+    assert.ok(source.next(Date.UTC(2026, 6)) > first);
+  }
+});
+
 test("more than 4,096 ids in a millisecond borrow from the next one", () => {
   const source = new SeqSource(-1);
   const nowMs = Date.UTC(2026, 6, 1);

@@ -9,6 +9,8 @@ export type RequestId = string & { readonly __brand: "RequestId" };
 const epochMs = 1_767_225_600_000;
 const idsPerMs = 4096;
 const seqMax = Number.MAX_SAFE_INTEGER;
+/** Whatever the clock shows: above it there is room for half a year of requests whose numbers can still be read back. */
+const clockSeqMax = seqMax - 2 ** 46;
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Reads an id as people send it; undefined when it is none of ours. */
@@ -27,7 +29,7 @@ export function seqOf(id: RequestId): number {
 
 /** The lowest sequence number a request accepted at this time can have. */
 export function firstSeqAt(timeMs: number): number {
-  return Math.max(0, (Math.floor(timeMs) - epochMs) * idsPerMs);
+  return Math.min(clockSeqMax, Math.max(0, (Math.floor(timeMs) - epochMs) * idsPerMs));
 }
 
 /** The time of acceptance that a sequence number carries. */

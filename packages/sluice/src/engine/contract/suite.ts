@@ -4,6 +4,7 @@ import { acceptingCases } from "./accepting.ts";
 import { auditingCases } from "./auditing.ts";
 import { boundsCases } from "./bounds.ts";
 import { callingBackCases } from "./calling-back.ts";
+import { clocksCases, dueTimesCases } from "./clocks.ts";
 import { closingCases } from "./closing.ts";
 import { crashingCases } from "./crashing.ts";
 import { deliveringCases } from "./delivering.ts";
@@ -23,6 +24,8 @@ export type Check = (behaviour: string, show: (rig: Rig) => Promise<void>, optio
 export interface EngineUnderTest {
   readonly name: string;
   readonly newStore: NewStore;
+  /** Whether a due time that a clock ahead has set is pulled in once the clock is set right. */
+  readonly pullsDueTimesIn: boolean;
   /** Whether it has `crashed`: its workers may be processes that die while it goes on. */
   readonly isToldOfCrashes: boolean;
   /** How many random histories are run, and the seed they come from. */
@@ -31,7 +34,7 @@ export interface EngineUnderTest {
 
 const caseMsMax = 30_000;
 
-export function describeEngine({ name, newStore, isToldOfCrashes, histories }: EngineUnderTest): void {
+export function describeEngine({ name, newStore, pullsDueTimesIn, isToldOfCrashes, histories }: EngineUnderTest): void {
   const check: Check = (behaviour, show, options) => {
     test(behaviour, { timeout: caseMsMax }, async () => {
       await using rig = await Rig.open(newStore, options);
@@ -50,6 +53,8 @@ export function describeEngine({ name, newStore, isToldOfCrashes, histories }: E
     watching: watchingCases,
     restarts: restartsCases,
     poison: poisonCases,
+    clocks: clocksCases,
+    ...(pullsDueTimesIn && { "due times": dueTimesCases }),
     ...(isToldOfCrashes && { crashing: crashingCases }),
     "calling back": callingBackCases,
     auditing: auditingCases,

@@ -43,6 +43,7 @@ after(async () => {
 describeEngine({
   name: "cluster",
   newStore,
+  pullsDueTimesIn: false,
   isToldOfCrashes: false,
   histories: { runs: Number(runs), seed: Number(seed) },
 });

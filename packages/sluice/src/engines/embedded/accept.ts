@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { invariant } from "../../core/errors.ts";
 import { fingerprintOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
@@ -10,7 +11,10 @@ import { STATE_OF_SEQ } from "./state.ts";
 
 const FIND_KEY = `
   SELECT k.seq, k.fingerprint, r.random FROM keys k JOIN requests r ON r.seq = k.seq WHERE k.queue = ? AND k.key = ?`;
-const INSERT_KEY = "INSERT INTO keys (queue, key, seq, fingerprint) VALUES (?, ?, ?, ?)";
+/** A key whose request has vanished from the store is no longer that request's: the audit names the request. */
+const INSERT_KEY = `
+  INSERT INTO keys (queue, key, seq, fingerprint) VALUES (?, ?, ?, ?)
+  ON CONFLICT (queue, key) DO UPDATE SET seq = excluded.seq, fingerprint = excluded.fingerprint`;
 const INSERT_REQUEST = `
   INSERT INTO requests (seq, random, queue, key, content_type, headers, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
@@ -96,6 +100,7 @@ export function prepareAccept({
 
   function insert({ request, queue, fingerprint }: Entry): Receipt {
     const seq = seqs.next(now());
+    invariant(seq > queue.cursor, "a request is accepted after its queue's cursor, or nobody would deliver it");
     const random = randomBytes();
     const { key, contentType, headers, body, callback } = request;
     const headersJson = headers === undefined ? null : JSON.stringify(headers);

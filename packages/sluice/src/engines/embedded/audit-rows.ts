@@ -57,7 +57,7 @@ export function prepareRowAudit(
     }
     const stuck = ({ seq }: Since, what: string): void =>
       findings.add({ kind: "stuck", queue: name, id: idOf(seq), what });
-    for (const row of overtakenRows(queue)) stuck(row, overtaken(row.at));
+    for (const row of overtakenRows(queue, now)) stuck(row, overtaken(row.at));
     if (timeoutMs === undefined) return;
     const before = now - timeoutMs - overdueMs;
     for (const row of selectStartedBefore.all(no, before) as unknown as readonly Since[])
@@ -65,9 +65,9 @@ export function prepareRowAudit(
   };
 
   /** What never went lies behind the cursor, in order: only what came back can be overtaken. */
-  function overtakenRows({ no, is_paused }: QueueRow): readonly Since[] {
+  function overtakenRows({ no, is_paused }: QueueRow, now: number): readonly Since[] {
     const seq = lastBegun.get({ queue: no })?.["seq"] as number | null;
     if (seq === null || is_paused !== 0) return [];
-    return selectDueBefore.all(no, timeOfSeq(seq) - overtakenMs) as unknown as readonly Since[];
+    return selectDueBefore.all(no, Math.min(timeOfSeq(seq), now) - overtakenMs) as unknown as readonly Since[];
   }
 }

@@ -35,7 +35,7 @@ export function prepareBacklog(db: DatabaseSync): (now: number) => readonly Stor
       accepted,
       backlog,
       backlogBytes: row.backlog_bytes,
-      oldestWaitingAt: oldest === undefined || oldest === null ? undefined : timeOfSeq(oldest),
+      oldestWaitingAt: oldest === undefined || oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
       counts: { waiting, scheduled, running, done, dead, cancelled },
     };
   }

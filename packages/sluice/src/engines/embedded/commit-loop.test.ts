@@ -14,6 +14,8 @@ import { openForWriting } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { QueueLedger } from "./queue-ledger.ts";
 
+const hourMs = 3_600_000;
+
 const acceptOne: Extract<WriterCall, { verb: "accept" }> = {
   verb: "accept",
   call: 2,
@@ -72,6 +74,41 @@ describe("a commit that fails for want of room", () => {
     const values = answers.map(({ value }) => value) as [AcceptResult, readonly Delivery[]];
     assert.equal(values[0].kind, "accepted");
     assert.equal(values[1].length, 1, "what failed left nothing behind");
+    db.close();
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe("a request that fell due while timers stood still", () => {
+  it("is delivered without another call", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "sluice-commit-"));
+    const db = openForWriting(join(folder, "sluice.db"));
+    migrate(db);
+    const queues = new QueueLedger(db, [{ name: "q", backlogMax: 10, backlogBytesMax: 1_000 }]);
+    const posted = new EventEmitter();
+    const messages = on(posted, "message") as AsyncIterableIterator<[FromThread]>;
+    let sleptMs = 0;
+    const now = (): number => Date.now() + sleptMs;
+    const loop = new CommitLoop({
+      store: { db, queues, chains: new Chains(db), seqs: new SeqSource(-1), now },
+      nextToken: () => 1,
+      post: (message) => posted.emit("message", message),
+      crashesMax: 5,
+      accepting: () => undefined,
+    });
+    const deliver = { verb: "deliver", call: 3, queue: "q", max: 1 } as const;
+    loop.take([acceptOne, deliver]);
+    const delivered = (await nextAnswers(messages)).find(({ call }) => call === 3)?.value as readonly Delivery[];
+    const { claim } = delivered[0] as Delivery;
+    loop.take([{ verb: "retry", call: 4, claim, options: { dueAt: now() + hourMs, isCounted: true } }, deliver]);
+    assert.deepEqual(
+      (await nextAnswers(messages)).map(({ value }) => value),
+      ["settled"],
+    );
+    sleptMs = hourMs; // as a suspended machine wakes up: the clock has gone on, the timers have not
+    const [answer] = (await nextAnswers(messages)) as [Answer];
+    assert.equal((answer.value as readonly Delivery[])[0]?.claim.id, claim.id);
+    loop.stopDelivering();
     db.close();
     await rm(folder, { recursive: true });
   });

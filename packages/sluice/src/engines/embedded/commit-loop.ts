@@ -33,7 +33,8 @@ interface Serving {
 }
 
 const PROBE = "UPDATE meta SET value = value WHERE name = 'generation'";
-const timerMaxMs = 2_000_000_000;
+/** Timers stop while the machine sleeps, and know nothing of a clock that steps: the time is looked at this often. */
+const timerMaxMs = 1_000;
 
 export class CommitLoop {
   readonly #store: Store;
@@ -82,6 +83,11 @@ export class CommitLoop {
     } catch (error) {
       this.#tell(problemOf(error));
     }
+  }
+
+  /** Something other than a call may have made requests deliverable. */
+  lookAgain(): void {
+    this.#turnSoon();
   }
 
   /** Answers every waiting deliver with nothing. */
@@ -220,7 +226,9 @@ export class CommitLoop {
       if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);
     }
     if (wakeAt === Number.POSITIVE_INFINITY) return;
-    this.#wakeUp = setTimeout(() => this.#turnSoon(), Math.min(Math.ceil(wakeAt - this.#store.now()), timerMaxMs));
+    const waitMs = Math.ceil(wakeAt - this.#store.now());
+    if (waitMs <= 0) this.#turnSoon();
+    else this.#wakeUp = setTimeout(() => this.#wakeWhenDue(servedAt), Math.min(waitMs, timerMaxMs));
   }
 
   #crashPoints(calls: readonly WriterCall[]): void {

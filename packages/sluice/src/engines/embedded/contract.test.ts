@@ -13,6 +13,7 @@ const { SLUICE_TEST_SEED: seed = Date.now() % 2 ** 31, SLUICE_TEST_RUNS: runs = 
 describeEngine({
   name: "embedded",
   newStore,
+  pullsDueTimesIn: true,
   isToldOfCrashes: true,
   histories: { runs: Number(runs), seed: Number(seed) },
 });

@@ -24,7 +24,7 @@ export function prepareCrash(
     row.running -= 1;
     const crashes = before + 1;
     if (crashes < crashesMax) {
-      schedule.run(seq, queue, 0, attempts, crashes, started_at);
+      schedule.run(seq, queue, 0, attempts, crashes, started_at, now());
       row.scheduled += 1;
       return "waiting";
     }

@@ -2,13 +2,15 @@ import { firstSeqAt } from "../../core/request-id.ts";
 import type { FinalState } from "../../core/request.ts";
 import type { Store } from "./store.ts";
 
-/** A request is accepted before it is finished, so none after the cut-off's sequence number can have expired. */
 const SELECT_OLD = `
   SELECT first_seq, last_seq, queue, length(ids) / 16 AS count FROM links
   WHERE first_seq > ? AND first_seq < ? ORDER BY first_seq LIMIT ?`;
 const COUNT_OUTCOMES = `
   SELECT state, count(*) AS count FROM outcomes
   WHERE seq BETWEEN :first AND :last AND queue = :queue AND finished_at < :cutoff GROUP BY state`;
+/** Finished by a clock that was ahead: its age counts from the day when that shows. */
+const BOUND_FINISHED = `
+  UPDATE outcomes SET finished_at = :now WHERE seq BETWEEN :first AND :last AND queue = :queue AND finished_at > :now`;
 const DELETE_KEYS = `
   DELETE FROM keys WHERE (queue, key) IN (
     SELECT queue, key FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last AND key IS NOT NULL
@@ -22,8 +24,14 @@ const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :la
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
 const DELETE_LINK = "DELETE FROM links WHERE first_seq = ?";
+/** Sequence numbers only grow: a clock that stepped back does not hand these out again. */
+const NOTE_EXPIRED = "UPDATE meta SET value = max(value, ?) WHERE name = 'expired_seq'";
 /** Small steps: what arrives meanwhile waits for one of them at most. */
 const linksPerStep = 4;
+/** So many are looked at in a step while the ids do not tell which are old. */
+const looksPerStep = 64;
+/** Within one millisecond sequence numbers may run a little ahead by themselves. */
+const aheadMs = 60_000;
 
 interface OldLink {
   readonly first_seq: number;
@@ -35,8 +43,11 @@ interface OldLink {
 /**
  * Looks at the next few links, and deletes those whose requests all have an outcome older than the retention, with bodies,
  * results and keys. Gives back whether there may be more to delete right away.
+ *
+ * The age of a request is that of its outcome. The time in its id says only that it cannot be older, and not even that
+ * once sequence numbers run ahead of the clock: then every link is looked at, in turn.
  */
-export function prepareExpire({ db, queues, now }: Store, retentionMs: number): () => boolean {
+export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: number): () => boolean {
   const selectOld = db.prepare(SELECT_OLD);
   const countOutcomes = db.prepare(COUNT_OUTCOMES);
   // In this order: keys and failures are found through the requests.
@@ -45,24 +56,38 @@ export function prepareExpire({ db, queues, now }: Store, retentionMs: number): 
   );
   const selectUntold = db.prepare(SELECT_UNTOLD);
   const deleteLink = db.prepare(DELETE_LINK);
+  const boundFinished = db.prepare(BOUND_FINISHED);
+  const noteExpired = db.prepare(NOTE_EXPIRED);
   let passed = -1;
 
   return () => {
-    const cutoff = now() - retentionMs;
-    const links = selectOld.all(passed, firstSeqAt(cutoff), linksPerStep) as unknown as readonly OldLink[];
-    const expired = links.filter((link) => expire(link, cutoff));
-    passed = links.at(-1)?.first_seq ?? -1;
-    if (links.length < linksPerStep) passed = -1; // the next round starts over: others may have come of age
-    return expired.length > 0;
+    const at = now();
+    const isAhead = seqs.last > firstSeqAt(at + aheadMs);
+    const [before, looks] = isAhead
+      ? [Number.MAX_SAFE_INTEGER, looksPerStep]
+      : [firstSeqAt(at - retentionMs), linksPerStep];
+    const links = selectOld.all(passed, before, looks) as unknown as readonly OldLink[];
+    let expired = 0;
+    for (const link of links) {
+      passed = link.first_seq;
+      if (expire(link, at)) expired += 1;
+      if (expired === linksPerStep) return true;
+    }
+    if (links.length < looks) passed = -1; // the next round starts over: others may have come of age
+    return expired > 0;
   };
 
-  function expire({ first_seq, last_seq, queue, count }: OldLink, cutoff: number): boolean {
+  function expire({ first_seq, last_seq, queue, count }: OldLink, at: number): boolean {
     const range = { first: first_seq, last: last_seq, queue };
-    const finished = countOutcomes.all({ ...range, cutoff });
-    if (finished.reduce((sum, row) => sum + (row["count"] as number), 0) < count) return false;
+    const finished = countOutcomes.all({ ...range, cutoff: at - retentionMs });
+    if (finished.reduce((sum, row) => sum + (row["count"] as number), 0) < count) {
+      boundFinished.run({ ...range, now: at });
+      return false;
+    }
     if (selectUntold.get(range) !== undefined) return false;
     for (const statement of deletes) statement.run(range);
     deleteLink.run(first_seq);
+    noteExpired.run(last_seq);
     const row = queues.change(queues.numbered(queue));
     for (const { state, count: of } of finished) row[`expired_${state as FinalState}`] += of as number;
     return true;

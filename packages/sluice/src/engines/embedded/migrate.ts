@@ -3,9 +3,10 @@ import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { requests } from "./migrations/0001-requests.ts";
 import { callbacks } from "./migrations/0002-callbacks.ts";
+import { clocks } from "./migrations/0003-clocks.ts";
 
 /** In order; what is released is never edited, only added to. The store's `user_version` counts those applied. */
-const migrations: readonly string[] = [requests, callbacks];
+const migrations: readonly string[] = [requests, callbacks, clocks];
 
 /** Brings the store up to this version, each step in a transaction of its own. Refuses a newer store. */
 export function migrate(db: DatabaseSync): void {

@@ -69,7 +69,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
     forgetOutcome.run(seq);
     forgetFailures.run(seq);
     beginRound.run(seq);
-    schedule.run(seq, queue.no, now(), 0, 0, null);
+    schedule.run(seq, queue.no, now(), 0, 0, null, now());
     queues.change(queue).dead -= 1;
     queue.scheduled += 1;
     queue.backlog_bytes += bytesOf.get(seq)?.["bytes"] as number;

@@ -122,6 +122,72 @@ describe("retention", () => {
   });
 });
 
+describe("a clock that steps", () => {
+  it("back, after retention emptied the folder: what is accepted then is delivered", async () => {
+    clock.moveMs = 10 * dayMs;
+    const engine = await open({ retentionMs: dayMs, clock });
+    const [gone] = await accept(engine);
+    await finishAll(engine, 1);
+    clock.moveMs = 12 * dayMs;
+    await engine.pause("q", false); // tells the writer the time
+    await untilGone(engine, gone as RequestId);
+    await engine.close();
+    clock.moveMs = 0;
+    await using again = await open({ retentionMs: dayMs, clock });
+    const [later] = await accept(again);
+    assert.ok((later as RequestId) > (gone as RequestId));
+    await finishAll(again, 1);
+    assert.equal((await again.audit()).holds, true);
+  });
+
+  it("back, when only a cancelled request had been there: no sequence number is handed out twice", async () => {
+    clock.moveMs = 10 * dayMs;
+    const engine = await open({ retentionMs: dayMs, clock });
+    const [gone] = await accept(engine);
+    await engine.cancel(gone as RequestId);
+    clock.moveMs = 12 * dayMs;
+    await engine.pause("q", false);
+    await untilGone(engine, gone as RequestId);
+    await engine.close();
+    clock.moveMs = 0;
+    await using again = await open({ retentionMs: dayMs, clock });
+    assert.ok(((await accept(again))[0] as RequestId) > (gone as RequestId));
+  });
+
+  it("heals a folder in which an earlier version stored requests behind the queue's cursor", async () => {
+    const old = new DatabaseSync(join(folder, "sluice.db"));
+    old.exec(requests);
+    old.exec(`PRAGMA user_version = 1;
+      INSERT INTO queues (name, accepted, cursor) VALUES ('q', 2, 1000000);
+      INSERT INTO requests VALUES (1, x'8000000000000000', 1, NULL, 'text/plain', NULL, 1, x'78');
+      INSERT INTO requests VALUES (1000001, x'8000000000000001', 1, NULL, 'text/plain', NULL, 1, x'78')`);
+    old.close();
+    await using engine = await open();
+    await finishAll(engine, 2);
+    assert.equal((await engine.audit()).queues[0]?.missing, 0);
+  });
+
+  it("back, after it was ahead: retention goes on, and counts from the outcome", async () => {
+    clock.moveMs = 365 * dayMs;
+    await using engine = await open({ retentionMs: dayMs, clock });
+    const [finishedAhead] = await accept(engine);
+    await finishAll(engine, 1);
+    const [acceptedAhead] = await accept(engine);
+    clock.moveMs = 0;
+    await finishAll(engine, 1);
+    clock.moveMs = 1.5 * dayMs;
+    const [young] = await accept(engine);
+    await finishAll(engine, 1);
+    await untilGone(engine, acceptedAhead as RequestId);
+    assert.ok(await engine.read(young as RequestId), "its outcome is not a day old");
+    clock.moveMs = 3 * dayMs;
+    await engine.pause("q", false); // tells the writer the time
+    await untilGone(engine, young as RequestId);
+    await untilGone(engine, finishedAhead as RequestId);
+    assert.equal((await engine.audit()).holds, true);
+  });
+});
+
 describe("retention and callbacks", () => {
   it("a request is kept until its callback has been made, and then goes with all that belongs to it", async () => {
     clock.moveMs = 0;

@@ -21,7 +21,7 @@ export function handBackRunning(store: Unchained): void {
     const row = store.queues.change(store.queues.numbered(queue));
     row.running -= 1;
     row.scheduled += 1;
-    schedule.run(seq, queue, 0, attempts, crashes, started_at);
+    schedule.run(seq, queue, 0, attempts, crashes, started_at, store.now());
   }
 }
 

@@ -5,7 +5,7 @@ import { RELEASE_CLAIM, type Held } from "./settle.ts";
 import type { Store } from "./store.ts";
 
 export const SCHEDULE = `
-  INSERT INTO scheduled (seq, queue, due_at, attempts, crashes, started_at) VALUES (?, ?, ?, ?, ?, ?)`;
+  INSERT INTO scheduled (seq, queue, due_at, attempts, crashes, started_at, scheduled_at) VALUES (?, ?, ?, ?, ?, ?, ?)`;
 /** An attempt that did not count is told again under the same number: the rows stay bounded by the attempts. */
 const RECORD_FAILURE = `
   INSERT INTO failures (seq, attempt, failed_at, code, message) VALUES (?, ?, ?, ?, ?)
@@ -23,7 +23,7 @@ export function prepareRetry({ db, queues, now }: Store): (claim: Claim, options
     const attempts = held.attempts + (isCounted ? 1 : 0);
     // Whoever lived to tell of a failure did not kill its worker.
     const crashes = failure === undefined ? held.crashes : 0;
-    schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at);
+    schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now());
     if (failure !== undefined) recordFailure.run(seq, held.attempts + 1, now(), failure.code, failure.message);
     const row = queues.change(queues.numbered(held.queue));
     row.running -= 1;

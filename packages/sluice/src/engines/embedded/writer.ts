@@ -7,9 +7,11 @@ import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { FromThread, Opening, ToWriter, WriterSettings } from "./calls.ts";
 import { Chains } from "./chains.ts";
+import { preparePullIn, SteppingClock } from "./clock-steps.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
 import { prepareExpire } from "./expire.ts";
+import { lastSeqOf } from "./last-seq.ts";
 import { migrate } from "./migrate.ts";
 import { takeOwnership } from "./owner.ts";
 import { QueueLedger } from "./queue-ledger.ts";
@@ -23,7 +25,6 @@ const diskReserveBytes = 256 * 1024 * 1024;
 const tokensPerGeneration = 2 ** 32;
 
 const NEXT_GENERATION = "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value";
-const LAST_SEQ = "SELECT max(seq) AS seq FROM requests";
 
 invariant(parentPort !== null, "the writer runs on a thread of its own");
 const port = parentPort;
@@ -46,19 +47,21 @@ function start(): void {
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
   const ledger = new QueueLedger(db, queues);
-  const lastSeq = (db.prepare(LAST_SEQ).get()?.["seq"] as number | null) ?? -1;
+  const clock = new SteppingClock(() => Date.now() + clockOffsetMs);
   const store: Store = {
     db,
     queues: ledger,
     chains: new Chains(db),
-    seqs: new SeqSource(lastSeq),
-    now: () => Date.now() + clockOffsetMs,
+    seqs: new SeqSource(lastSeqOf(db)),
+    now: () => clock.now(),
   };
   const disk = watchDisk(folder, settings.diskFreeMin);
 
   db.exec("BEGIN IMMEDIATE");
   const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
   recoverRunning(store, crashesMax);
+  const pullIn = preparePullIn(db, clock);
+  pullIn();
   ledger.flush();
   db.exec("COMMIT");
 
@@ -73,7 +76,10 @@ function start(): void {
   const expire = prepareExpire(store, retentionMs);
   const upkeep = setInterval(() => {
     disk.look();
-    loop.upkeep(() => expireStep());
+    loop.upkeep(() => {
+      if (pullIn()) loop.lookAgain();
+      expireStep();
+    });
   }, upkeepEveryMs);
 
   /** One step at a time, so that calls get their turn in between. */
