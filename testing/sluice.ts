@@ -67,7 +67,7 @@ async function startRole(
   const child = await startChild({
     command: process.execPath,
     args: [...nodeArgs, sluiceCommand, ...words, ...config, ...args],
-    env,
+    env: { SLUICE_LINGER: "0s", ...env }, // a test that stops one waits for no proxy
   });
   try {
     return { child, line: await child.line(ready) };

@@ -155,6 +155,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   log.info({ scope, queues: names, isDryRun, metricsUrl: page?.url }, "started");
   return {
     ready: `Sluice autoscales ${scope}`,
+    linger: () => Promise.resolve(), // nobody connects to it
     async stop() {
       await resources.disposeAsync();
       log.info({ scope }, "stopped");

@@ -5,30 +5,46 @@ export interface Parent {
   /** Tells the line that the parent prints once all copies are ready. */
   ready(line: string): void;
   /** Aborts when the parent asks this copy to stop, or has died. */
-  readonly gone: AbortSignal;
+  readonly stop: AbortSignal;
+  /** Aborts when this copy should linger no longer. */
+  readonly hurry: AbortSignal;
+  /** Tells whether this copy lingers: the parent's next signal ends that first. */
+  lingering(isLingering: boolean): void;
   /** Lets go of the parent, so that this process can end. */
   leave(): void;
 }
 
 /** What a copy tells its parent. */
-export interface Ready {
-  readonly ready: string;
+export interface Told {
+  readonly ready?: string;
+  readonly isLingering?: boolean;
 }
+
+/** What a parent asks of its copy. */
+export type Asked = "stop" | "hurry";
 
 /** Undefined when this process is no copy. */
 export function findParent(): Parent | undefined {
   const { worker } = cluster;
   if (worker === undefined) return undefined;
-  const gone = new AbortController();
-  process.on("SIGINT", () => {}); // the parent has it too
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => {}); // the parent has it too
   worker.on("error", () => {}); // a message to a parent that has just gone: "disconnect" follows
+  worker.on("message", (asked: Asked) => (asked === "stop" ? stop : hurry).abort());
   worker.once("disconnect", () => {
     worker.exitedAfterDisconnect = true; // or Node ends this process here and now
-    gone.abort();
+    hurry.abort(); // with its parent the port is gone
+    stop.abort();
   });
+  const tell = (told: Told): void => {
+    if (worker.isConnected()) worker.send(told);
+  };
   return {
-    ready: (line) => void worker.send({ ready: line } satisfies Ready),
-    gone: gone.signal,
+    ready: (ready) => tell({ ready }),
+    stop: stop.signal,
+    hurry: hurry.signal,
+    lingering: (isLingering) => tell({ isLingering }),
     leave: () => {
       if (worker.isConnected()) process.disconnect();
     },

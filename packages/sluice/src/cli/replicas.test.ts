@@ -33,6 +33,12 @@ async function start() {
   console.error("runs " + process.pid);
   return {
     ready,
+    async linger(hurry) {
+      if (process.env.LINGERS && !hurry.aborted) {
+        console.error("lingers " + process.pid);
+        await once(hurry, "abort");
+      }
+    },
     async stop() {
       server.close();
       server.closeAllConnections();
@@ -47,6 +53,8 @@ interface Start {
   readonly replicas?: number;
   readonly onStart?: string;
   readonly onStop?: string;
+  /** Until it is asked to hurry. */
+  readonly lingers?: boolean;
 }
 
 let folder: TemporaryFolder;
@@ -57,10 +65,14 @@ before(async () => {
 });
 after(() => folder[Symbol.asyncDispose]());
 
-function start({ replicas = 2, onStart, onStop }: Start = {}): Promise<Child> {
+function start({ replicas = 2, onStart, onStop, lingers = false }: Start = {}): Promise<Child> {
   startCount += 1;
   const args = [join(folder.path, "role.mjs"), String(replicas), join(folder.path, `starts-${startCount}`)];
-  return startChild({ command: process.execPath, args, env: { ON_START: onStart, ON_STOP: onStop } });
+  return startChild({
+    command: process.execPath,
+    args,
+    env: { ON_START: onStart, ON_STOP: onStop, LINGERS: lingers ? "1" : "" },
+  });
 }
 
 async function urlOf(parent: Child): Promise<string> {
@@ -154,6 +166,38 @@ describe("copies", () => {
     await parent.line(/hangs/);
     parent.kill("SIGINT");
     assert.deepEqual(await parent.exited, { code: 1, signal: null });
+  });
+
+  test("linger on SIGTERM, still on their port; a second signal ends that, and all end well", async () => {
+    await using parent = await start({ lingers: true });
+    const url = await urlOf(parent);
+    const pids = await answeringPids(url, 2);
+    parent.kill("SIGTERM");
+    for (const pid of pids) await parent.line(new RegExp(`^lingers ${pid}$`));
+    assert.deepEqual(new Set(await answeringPids(url, 2)), new Set(pids));
+    parent.kill("SIGTERM");
+    assert.deepEqual(await parent.exited, { code: 0, signal: null });
+    assert.deepEqual(new Set(pidsIn(parent, "stopped")), new Set(pids));
+  });
+
+  test("do not linger on SIGINT, nor when their parent is killed", async () => {
+    for (const signal of ["SIGINT", "SIGKILL"] as const) {
+      await using parent = await start({ lingers: true });
+      const pids = await answeringPids(await urlOf(parent), 2);
+      parent.kill(signal);
+      await parent.exited;
+      assert.deepEqual(new Set(pidsIn(parent, "stopped")), new Set(pids));
+      assert.doesNotMatch(parent.output(), /^lingers/m);
+    }
+  });
+
+  test("without a terminal, SIGHUP is logged and stops nobody", async () => {
+    await using parent = await start();
+    const url = await urlOf(parent);
+    const pids = await answeringPids(url, 2);
+    for (const pid of [parent.pid, ...pids]) process.kill(pid, "SIGHUP");
+    await parent.line(/SIGHUP changes nothing/);
+    assert.deepEqual(new Set(await answeringPids(url, 2)), new Set(pids));
   });
 
   test("are none when the first cannot start: its exit code is the parent's", async () => {

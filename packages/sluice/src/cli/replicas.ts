@@ -5,8 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { CommandError, exitCodes } from "./failure.ts";
-import { catchInterrupts, type Interrupts } from "./interrupt.ts";
-import type { Ready } from "./parent.ts";
+import { stopSignals } from "./hang-up.ts";
+import { catchInterrupts, causeOf, type Interrupts } from "./interrupt.ts";
+import type { Asked, Told } from "./parent.ts";
 import { printLine } from "./print.ts";
 
 const restartMinMs = 1_000;
@@ -22,9 +23,19 @@ export function isParent(replicas: number): boolean {
  * starting would keep the others too, and is told once.
  */
 export async function runReplicas(count: number, log: Logger): Promise<void> {
-  using interrupts = catchInterrupts();
-  const { stop, abort } = interrupts;
-  stop.addEventListener("abort", () => log.info({ replicas: count }, "stopping"));
+  const hurry = new AbortController();
+  const onAgain = (): boolean => {
+    hurry.abort();
+    return lingering.size > 0;
+  };
+  using caught = catchInterrupts({ signals: stopSignals(log), onAgain });
+  const { stop, abort } = caught;
+  const lingering = new Set<Copy>();
+  const interrupts = { stop, abort, hurry: hurry.signal, lingering };
+  stop.addEventListener("abort", () => {
+    log.info({ replicas: count }, "stopping");
+    if (causeOf(stop) !== "SIGTERM") hurry.abort();
+  });
   const first = startCopy(interrupts);
   if ((await first.ready) === undefined && !stop.aborted) return leaveLike(await first.ended);
   let unready = count;
@@ -43,6 +54,13 @@ interface End {
   readonly signal: string | null;
 }
 
+interface Asking extends Omit<Interrupts, keyof Disposable> {
+  /** Aborts when copies should linger no longer. */
+  readonly hurry: AbortSignal;
+  /** The copies that linger. */
+  readonly lingering: Set<Copy>;
+}
+
 interface Running {
   readonly pid: number | undefined;
   readonly startedAt: number;
@@ -51,20 +69,26 @@ interface Running {
   readonly ended: Promise<End>;
 }
 
-function startCopy({ stop, abort }: Interrupts): Running {
+function startCopy({ stop, hurry, abort, lingering }: Asking): Running {
   const copy = cluster.fork();
-  const disconnect = (): void => {
-    if (copy.isConnected()) copy.process.disconnect(); // what asks a copy to stop
+  copy.on("error", () => {}); // a question to a copy that has just gone
+  const ask = (asked: Asked): void => {
+    if (copy.isConnected()) copy.send(asked);
   };
-  const kill = (): void => void copy.process.kill("SIGKILL");
-  stop.addEventListener("abort", disconnect);
-  abort.addEventListener("abort", kill);
+  const ending = new AbortController();
+  const once = { once: true, signal: ending.signal };
+  stop.addEventListener("abort", () => ask("stop"), once);
+  hurry.addEventListener("abort", () => ask("hurry"), once);
+  abort.addEventListener("abort", () => void copy.process.kill("SIGKILL"), once);
   const ended = endOf(copy).finally(() => {
-    stop.removeEventListener("abort", disconnect);
-    abort.removeEventListener("abort", kill);
+    ending.abort();
+    lingering.delete(copy);
   });
   const ready = new Promise<string>((resolve) => {
-    copy.once("message", (told: Ready) => resolve(told.ready));
+    copy.on("message", ({ ready: line, isLingering }: Told) => {
+      if (line !== undefined) resolve(line);
+      if (isLingering !== undefined) lingering[isLingering ? "add" : "delete"](copy);
+    });
   });
   return {
     pid: copy.process.pid,
@@ -92,7 +116,7 @@ function leaveLike({ code, signal }: End): void {
 }
 
 interface Keeping {
-  readonly interrupts: Interrupts;
+  readonly interrupts: Asking;
   readonly log: Logger;
   /** Called once. */
   readonly onReady: (line: string) => void;

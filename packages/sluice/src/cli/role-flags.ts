@@ -68,7 +68,14 @@ export function addIntakeFlags(command: Command): Command {
       ).env("SLUICE_ADMIN_PORT"),
     )
     .addOption(new Option("--admin-host <host>", "where that port is (default 127.0.0.1)").env("SLUICE_ADMIN_HOST"))
-    .addOption(overrideOption("--body-max <size>", "the largest body", fileSettings.bodyMax).env("SLUICE_BODY_MAX"));
+    .addOption(overrideOption("--body-max <size>", "the largest body", fileSettings.bodyMax).env("SLUICE_BODY_MAX"))
+    .addOption(
+      overrideOption(
+        "--linger <duration>",
+        "how long SIGTERM lets it serve on, so that proxies in front notice",
+        fileSettings.linger,
+      ).env("SLUICE_LINGER"),
+    );
 }
 
 export function addKeysFlag(command: Command): Command {

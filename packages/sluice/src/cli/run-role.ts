@@ -3,18 +3,30 @@ import { once } from "node:events";
 import { flushCompileCache } from "node:module";
 import type { Logger } from "../telemetry/log.ts";
 import { exitCodes } from "./failure.ts";
-import { catchInterrupts } from "./interrupt.ts";
+import { stopSignals } from "./hang-up.ts";
+import { catchInterrupts, causeOf } from "./interrupt.ts";
 import { findParent } from "./parent.ts";
 import { printLine } from "./print.ts";
 import type { Server } from "./serve.ts";
 
-/** Starts the server, tells that it is ready, and stops it when asked to; a second signal ends the process at once. */
+/**
+ * Starts the server, tells that it is ready, and stops it when asked to. SIGTERM lets it linger first, for the proxies in front;
+ * SIGINT does not, and any signal ends the lingering. One more signal ends the process at once.
+ */
 export async function runRole(start: () => Promise<Server>, log: Logger): Promise<void> {
   const parent = findParent();
-  // The terminal's SIGINT reaches every copy, and the parent, which passes it on.
-  using interrupts = catchInterrupts(parent === undefined ? ["SIGINT", "SIGTERM"] : ["SIGTERM"]);
+  const hurry = new AbortController();
+  let isLingering = false;
+  using interrupts = catchInterrupts({
+    // The terminal's signals reach every copy, and the parent, which passes them on.
+    signals: parent === undefined ? stopSignals(log) : ["SIGTERM"],
+    onAgain: () => {
+      hurry.abort();
+      return isLingering;
+    },
+  });
   interrupts.abort.addEventListener("abort", leaveNow);
-  const asked = parent === undefined ? interrupts.stop : AbortSignal.any([interrupts.stop, parent.gone]);
+  const asked = parent === undefined ? interrupts.stop : AbortSignal.any([interrupts.stop, parent.stop]);
 
   const leaveEarly = (): never => process.exit(exitCodes.ok); // loses what a crash loses: nothing
   asked.addEventListener("abort", leaveEarly);
@@ -25,13 +37,16 @@ export async function runRole(start: () => Promise<Server>, log: Logger): Promis
   else parent.ready(server.ready);
   flushCompileCache(); // one that is killed writes it no more
   if (!asked.aborted) await once(asked, "abort");
-  log.info({ signal: interrupts.stop.aborted ? causeOf(interrupts.stop) : undefined }, "stopping");
+  const signal = interrupts.stop.aborted ? causeOf(interrupts.stop) : undefined;
+  log.info({ signal }, "stopping");
+  if (parent === undefined && signal !== "SIGTERM") hurry.abort();
+  isLingering = true;
+  parent?.lingering(true);
+  await server.linger(parent === undefined ? hurry.signal : AbortSignal.any([hurry.signal, parent.hurry]));
+  isLingering = false;
+  parent?.lingering(false);
   await server.stop();
   parent?.leave();
-}
-
-function causeOf({ reason }: AbortSignal): unknown {
-  return reason instanceof Error ? reason.cause : undefined;
 }
 
 /** What runs is found again by the next start, or by the other members of a cluster. */

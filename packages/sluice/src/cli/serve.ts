@@ -49,7 +49,9 @@ export interface CallbackWork {
 export interface Server {
   /** The line that tells people and programs that it is ready. */
   readonly ready: string;
-  /** Ends intake, drains the workers within the grace, then lets go of the store. */
+  /** The first step of a stop: proxies are told, everything is still served; at its end, or once `hurry` aborts, it resolves. */
+  linger(hurry: AbortSignal): Promise<void>;
+  /** The second: ends intake, drains the workers within the grace, then lets go of the store. */
   stop(): Promise<void>;
 }
 
@@ -65,7 +67,7 @@ export async function serve(parts: Parts): Promise<Server> {
   let telemetry: Export | undefined;
   let page: MetricsListener | undefined;
   const stop = async (graceMs: number): Promise<void> => {
-    gateway?.drain();
+    await gateway?.drain();
     await relay?.close();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
@@ -106,6 +108,9 @@ export async function serve(parts: Parts): Promise<Server> {
     );
     return {
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
+      async linger(hurry) {
+        if (gateway !== undefined && intake !== undefined) await gateway.linger(intake.lingerMs, hurry);
+      },
       async stop() {
         await stop(work?.graceMs ?? 0);
         log.info({ role, queues }, "stopped");

@@ -18,8 +18,9 @@ import { processFds } from "./worker-process-mark.ts";
 
 /** Works until it is asked to go; what it runs then may finish within the grace, the rest is handed back. */
 export async function runWorkerProcess({ queues, graceMs }: UpSettings, log: Logger): Promise<void> {
-  using interrupts = catchInterrupts(["SIGTERM"]);
-  process.on("SIGINT", () => {}); // the terminal's reaches the parent too, which passes it on
+  using interrupts = catchInterrupts({ signals: ["SIGTERM"] });
+  // The terminal's reach the parent too, which passes them on.
+  for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => {});
   process.once("disconnect", leaveNow);
   holdLifeline();
   const engine = new RemoteEngine({

@@ -26,6 +26,8 @@ export interface SluiceConfig {
   readonly bodyMax?: string;
   /** Room that must stay free on the disk for intake to go on; `"256MiB"`, or a tenth of a small disk. */
   readonly diskFreeMin?: string;
+  /** How long SIGTERM lets a gateway serve on, so that the proxies in front notice before it stops; `"5s"`. */
+  readonly linger?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
   /** How callbacks are signed and made. */

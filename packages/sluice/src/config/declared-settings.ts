@@ -14,6 +14,7 @@ export const fileSettings = {
   /** No more has room among the bodies that arrive together. */
   bodyMax: { kind: "size", min: "1B", max: "64MiB", default: "1MiB" },
   diskFreeMin: { kind: "size", min: "0B", max: "1024TiB" },
+  linger: { kind: "duration", min: "0s", max: "10m", default: "5s" },
   grace: { kind: "duration", min: "0s", max: "24h", default: "25s" },
 } as const satisfies Declared<SluiceConfig>;
 

@@ -14,6 +14,7 @@ export interface Overrides {
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;
   readonly diskFreeMin?: string | undefined;
+  readonly linger?: string | undefined;
   readonly grace?: string | undefined;
   /** One queue without a file. */
   readonly queue?: string | undefined;

@@ -39,6 +39,7 @@ const fileFields = [
   "retention",
   "bodyMax",
   "diskFreeMin",
+  "linger",
   "grace",
   "callbacks",
   "targets",
@@ -109,6 +110,7 @@ function intakeOf(sources: Sources): IntakeSettings {
     cors: readCors(sources),
     port: readField("port", sources),
     bodyBytesMax: readField("bodyMax", sources),
+    lingerMs: readField("linger", sources),
   };
 }
 

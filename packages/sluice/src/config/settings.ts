@@ -16,6 +16,8 @@ export interface IntakeSettings {
   readonly keys: string;
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
+  /** How long a stop goes on serving everything, so that proxies notice. */
+  readonly lingerMs: number;
 }
 
 /** What runs them. */

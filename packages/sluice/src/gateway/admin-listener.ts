@@ -4,11 +4,13 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { once } from "node:events";
 import { Connections } from "./connections.ts";
 import type { App } from "./context.ts";
+import type { GatewayLimits } from "./limits.ts";
 
 export class AdminListener {
   readonly #calls = new WeakSet<IncomingMessage>();
   #server: Server | undefined;
   #connections: Connections | undefined;
+  #ending: Disposable | undefined;
 
   /** Whether an admin call may come the way that this one came. */
   takes(call: IncomingMessage): boolean {
@@ -28,20 +30,27 @@ export class AdminListener {
     return typeof bound === "object" && bound !== null ? bound.port : at.port;
   }
 
-  drain(onRequest: (call: IncomingMessage, answer: ServerResponse) => void): void {
+  linger(onRequest: (call: IncomingMessage, answer: ServerResponse) => void): void {
     this.#server?.prependListener("request", onRequest);
   }
 
+  /** Takes no more connections. */
+  drain(): void {
+    this.#ending = this.#connections?.endAsTheyFinish();
+    this.#server?.close();
+  }
+
   /** Resolves once what is under way is answered, or the grace is over. */
-  async close(graceMs: number): Promise<void> {
+  async close({ silentGraceMs, closeGraceMs }: Pick<GatewayLimits, "silentGraceMs" | "closeGraceMs">): Promise<void> {
     const server = this.#server;
-    if (server === undefined || !server.listening) return;
-    using _ending = this.#connections?.endAsTheyFinish();
-    const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    if (server === undefined) return;
+    using _ending = this.#ending;
     const closed = once(server, "close");
-    server.close();
-    server.closeIdleConnections();
+    server.close(); // tells of its end once more, should that have come already
+    const hush = setTimeout(() => this.#connections?.endSilent(), silentGraceMs);
+    const force = setTimeout(() => server.closeAllConnections(), closeGraceMs);
     await closed;
+    clearTimeout(hush);
     clearTimeout(force);
   }
 }

@@ -13,14 +13,21 @@ export interface Readiness {
 export class Admission {
   readonly #engine: Engine;
   #isDraining = false;
+  #isClosed = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
   }
 
-  /** From now on nothing new is let in. */
+  /** From now on this server should get no new work. What comes is let in all the same: proxies need a moment to notice. */
   drain(): void {
     this.#isDraining = true;
+  }
+
+  /** From now on nothing new is let in. */
+  close(): void {
+    this.#isDraining = true;
+    this.#isClosed = true;
   }
 
   /** Whether this server should get new work, and what is out: first what keeps it from that, then what does not. */
@@ -33,13 +40,13 @@ export class Admission {
 
   /** Throws the reason when nothing can be stored now (I7). */
   check(): void {
-    if (this.#isDraining) throw new SluiceError("draining", drainingMessage, { retryAfterSeconds });
+    if (this.#isClosed) throw new SluiceError("draining", drainingMessage, { retryAfterSeconds });
     const { problems } = this.#engine.health();
     if (problems.length > 0) refuse(problems);
   }
 }
 
-const drainingMessage = "the server is shutting down and takes no new requests";
+const drainingMessage = "the server is shutting down";
 
 function refuse(problems: readonly Failure[]): void {
   for (const { code, message } of problems) {

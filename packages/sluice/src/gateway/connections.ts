@@ -1,5 +1,5 @@
 // Ends the server's connections when it closes. Node ends those that are idle at that moment, and would wait for
-// two kinds more: those whose answer is under way, and those on which no request was ever begun.
+// two kinds more: those whose answer is under way, and those on which no request has begun.
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
@@ -19,9 +19,13 @@ export class Connections {
     });
   }
 
-  /** From now on, until disposed, each connection ends with its last answer; the silent ones end at once. */
-  endAsTheyFinish(): Disposable {
+  /** Ends those on which nothing was sent. A proxy may just have connected: its request deserves a moment. */
+  endSilent(): void {
     for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  /** From now on, until disposed, each connection ends with its last answer. */
+  endAsTheyFinish(): Disposable {
     const onFinish = (message: unknown): void => {
       const { server } = message as { readonly server: Server };
       if (server === this.#server) setImmediate(() => server.closeIdleConnections());

@@ -3,6 +3,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "../core/clock.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
@@ -95,9 +96,14 @@ export interface Gateway extends AsyncDisposable {
   listen(options: ListenOptions): Promise<{ readonly url: string }>;
   /** Takes every call on a port of its own; from then on the other one knows no admin routes. */
   listenForAdmin(options: ListenOptions): Promise<{ readonly url: string }>;
-  /** The first step of shutdown: new work is refused, connections close after their answer, reads go on. */
-  drain(): void;
-  /** The second: ends waits and event streams, finishes what is under way, closes. Closing twice is safe. */
+  /**
+   * The first step of shutdown: /readyz reports it, connections close after their answer, everything is still served. Resolves
+   * after this time, or once `hurry` aborts.
+   */
+  linger(ms: number, hurry: AbortSignal): Promise<void>;
+  /** The second: takes no more connections. What comes on those that are open is still served. */
+  drain(): Promise<void>;
+  /** The third: ends waits and event streams, finishes what is under way, closes. Closing twice is safe. */
   close(): Promise<void>;
 }
 
@@ -201,7 +207,9 @@ class HttpGateway implements Gateway {
   readonly #servers: Server[];
   readonly #renewal: Disposable | undefined;
   readonly #gauges: DisposableStack;
-  #isDraining = false;
+  #isLingering = false;
+  #draining: Promise<void> | undefined;
+  #ending: Disposable | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(app: App, context: GatewayContext, tls: TlsFiles | undefined) {
@@ -237,12 +245,32 @@ class HttpGateway implements Gateway {
     return `${this.#tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
-  drain(): void {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
+  async linger(ms: number, hurry: AbortSignal): Promise<void> {
+    this.#announceEnd();
+    if (ms > 0) await sleep(ms, undefined, { signal: hurry }).catch(() => {}); // aborted: at once
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    this.#announceEnd();
+    // Just after the system was asked for connections: those that wait to be taken would be reset.
+    await setImmediate();
+    const { server } = this.#app;
+    this.#ending = this.#connections.endAsTheyFinish();
+    if (server.listening) server.close();
+    this.#context.adminListener.drain();
+  }
+
+  #announceEnd(): void {
+    if (this.#isLingering) return;
+    this.#isLingering = true;
     this.#context.admission.drain();
     this.#app.server.prependListener("request", closeAfterAnswer);
-    this.#context.adminListener.drain(closeAfterAnswer);
+    this.#context.adminListener.linger(closeAfterAnswer);
   }
 
   close(): Promise<void> {
@@ -251,20 +279,27 @@ class HttpGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    this.drain();
-    this.#context.held.endAll();
+    const { admission, held, adminListener, limits, auditRenewal, overview, views } = this.#context;
+    await this.drain();
+    held.endAll();
     this.#renewal?.[Symbol.dispose]();
-    const adminClosed = this.#context.adminListener.close(this.#context.limits.closeGraceMs);
+    const adminClosed = adminListener.close(limits);
     const { server } = this.#app;
-    using _ending = this.#connections.endAsTheyFinish();
-    const force = setTimeout(() => server.closeAllConnections(), this.#context.limits.closeGraceMs);
+    using _ending = this.#ending;
+    const hush = setTimeout(() => {
+      admission.close();
+      this.#connections.endSilent();
+    }, limits.silentGraceMs);
+    const force = setTimeout(() => server.closeAllConnections(), limits.closeGraceMs);
     await this.#app.close();
+    clearTimeout(hush);
     clearTimeout(force);
     await adminClosed;
-    this.#context.auditRenewal.close();
-    await this.#context.overview.close();
+    admission.close();
+    auditRenewal.close();
+    await overview.close();
     this.#gauges[Symbol.dispose]();
-    await this.#context.views.close();
+    await views.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

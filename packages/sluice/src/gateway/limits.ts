@@ -24,6 +24,8 @@ export interface GatewayLimits {
   readonly heartbeatMs: number;
   /** What an event stream may hold back for a client that does not read. */
   readonly streamBytesMax: number;
+  /** How long closing waits for a connection on which nothing was sent. */
+  readonly silentGraceMs: number;
   /** How long closing waits for answers under way. */
   readonly closeGraceMs: number;
 }
@@ -47,5 +49,6 @@ export const defaultGatewayLimits: GatewayLimits = {
   listLimitMax: 1_000,
   heartbeatMs: 15_000,
   streamBytesMax: 64 * KiB,
+  silentGraceMs: 500,
   closeGraceMs: 10_000,
 };

@@ -102,12 +102,12 @@ describe("a listener for the admin routes", () => {
     await accepted.arrayBuffer();
   });
 
-  test("drains and closes with the gateway", async () => {
+  test("lingers and closes with the gateway", async () => {
     await using sut = await GatewayUnderTest.open();
     const { url: adminUrl } = await sut.gateway.listenForAdmin({ host: "127.0.0.1", port: 0 });
     const id = await sut.accepted();
     const stream = await fetch(`${adminUrl}/v1/requests/${id}/events`);
-    sut.gateway.drain();
+    await sut.gateway.linger(0, AbortSignal.abort());
     assert.equal((await fetch(`${adminUrl}/livez`)).headers.get("connection"), "close");
     await sut.gateway.close();
     assert.match(await stream.text(), /waiting/);
