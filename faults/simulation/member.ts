@@ -13,7 +13,13 @@ const graceMs = 2_000;
 const concurrency = 3;
 const timeoutMs = 5_000;
 const mailsPerHour = 72_000;
-const retryPolicy = { attemptsMax: 4, backoffMs: 200, backoffMaxMs: 2_000, ageMaxMs: 86_400_000 };
+const retryPolicy = {
+  attemptsMax: 4,
+  backoffMs: 200,
+  backoffMaxMs: 2_000,
+  retryAfterMaxMs: 2_000,
+  ageMaxMs: 86_400_000,
+};
 export const crashesMax = 5;
 
 export class Member {

@@ -33,18 +33,13 @@ export interface RepeatInput {
 
 export type RepeatDecision = { readonly kind: "repeat"; readonly afterMs: number } | { readonly kind: "give-up" };
 
+/** A timer that is set for longer fires at once. */
+const timerMaxMs = 2 ** 31 - 1;
+
 /** Exponential backoff with full jitter; Retry-After is the least wait. */
 export function decideRepeat({ attempt, elapsedMs, retryAfterMs = 0, policy, random }: RepeatInput): RepeatDecision {
   if (attempt >= policy.attemptsMax) return { kind: "give-up" };
   const ceilingMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempt - 1, 50));
-  const afterMs = Math.max(Math.ceil(random * ceilingMs), retryAfterMs);
+  const afterMs = Math.min(Math.max(Math.ceil(random * ceilingMs), retryAfterMs), timerMaxMs);
   return elapsedMs + afterMs > policy.elapsedMaxMs ? { kind: "give-up" } : { kind: "repeat", afterMs };
-}
-
-/** Reads a Retry-After header: seconds or a date. Undefined when there is none that parses. */
-export function parseRetryAfterMs(header: string | null, nowMs: number): number | undefined {
-  if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1_000;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }

@@ -1,7 +1,8 @@
 // One call of the API over fetch: attempts it again where that is safe, and sorts what went wrong.
-import { decideRepeat, parseRetryAfterMs, type RepeatDecision, type RepeatPolicy } from "./backoff.ts";
+import { decideRepeat, type RepeatDecision, type RepeatPolicy } from "./backoff.ts";
 import { SluiceClientError } from "./errors.ts";
 import { Result } from "./result.ts";
+import { parseRetryAfter } from "./retry-after.ts";
 import type { WireProblem } from "./wire.ts";
 
 export interface TransportOptions {
@@ -201,11 +202,11 @@ function describe({ status }: Answer, problem: WireProblem | undefined): string 
 
 function retryAfterMsOf(failed: FailedAttempt): number | undefined {
   if (failed.kind === "no-answer") return undefined;
-  return parseRetryAfterMs(failed.answer.headers.get("retry-after"), Date.now());
+  return parseRetryAfter(failed.answer.headers.get("retry-after"), Date.now());
 }
 
 function retryAfterSecondsOf({ headers }: Answer): number | undefined {
-  const ms = parseRetryAfterMs(headers.get("retry-after"), Date.now());
+  const ms = parseRetryAfter(headers.get("retry-after"), Date.now());
   return ms === undefined ? undefined : Math.ceil(ms / 1_000);
 }
 

@@ -140,6 +140,8 @@ export interface RetryConfig {
   readonly backoff?: string;
   /** `"10m"`. */
   readonly backoffMax?: string;
+  /** The longest wait that a target gets which asks for one with Retry-After; `backoffMax` unless set. */
+  readonly retryAfterMax?: string;
   /** Age at which a failure is final; `"30d"`. */
   readonly ageMax?: string;
 }

@@ -32,6 +32,8 @@ export const retrySettings = {
   attempts: { kind: "integer", min: "1", max: "1000", default: "20" },
   backoff: { kind: "duration", min: "1ms", max: "30d", default: "1s" },
   backoffMax: { kind: "duration", min: "1ms", max: "30d", default: "10m" },
+  /** `backoffMax` unless set. */
+  retryAfterMax: { kind: "duration", min: "0s", max: "30d" },
   ageMax: { kind: "duration", min: "1ms", max: "3650d", default: "30d" },
 } as const satisfies Declared<RetryConfig>;
 

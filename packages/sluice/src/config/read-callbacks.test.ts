@@ -84,6 +84,7 @@ test("the callbacks' queue has defaults of its own, and is one of those that a c
     attemptsMax: 3,
     backoffMs: 5_000,
     backoffMaxMs: 43_200_000,
+    retryAfterMaxMs: 43_200_000,
     ageMaxMs: 30 * 86_400_000,
   });
   assert.deepEqual(readCluster(sources(file, env)).queues, ["orders", "sluice-callbacks"]);

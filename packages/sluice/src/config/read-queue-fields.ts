@@ -17,7 +17,7 @@ export interface QueueFieldOptions {
   readonly retry?: RetrySettings;
 }
 
-type RetrySettings = { readonly [field in keyof RetryConfig]-?: WithDefault };
+type RetrySettings = { readonly [field in Exclude<keyof RetryConfig, "retryAfterMax">]-?: WithDefault };
 
 export function readQueueFields(
   name: string,
@@ -41,11 +41,14 @@ export function readQueueFields(
 
 function retryPolicy(place: string, retry: RetryConfig = {}, declared: RetrySettings): RetryPolicy {
   assertObject(place, retry, retryFields);
-  const setting = (field: keyof RetryConfig): number => readSetting(`${place}.${field}`, declared[field], retry[field]);
+  const setting = (field: keyof RetrySettings): number =>
+    readSetting(`${place}.${field}`, declared[field], retry[field]);
   const backoffMs = setting("backoff");
   const backoffMaxMs =
     retry.backoffMax === undefined ? Math.max(setting("backoffMax"), backoffMs) : setting("backoffMax");
   if (backoffMaxMs < backoffMs)
     throw wrong(`${place}.backoffMax`, `must be at least backoff, which is ${retry.backoff}`, retry.backoffMax);
-  return { attemptsMax: setting("attempts"), backoffMs, backoffMaxMs, ageMaxMs: setting("ageMax") };
+  const retryAfterMaxMs =
+    readSetting(`${place}.retryAfterMax`, retrySettings.retryAfterMax, retry.retryAfterMax) ?? backoffMaxMs;
+  return { attemptsMax: setting("attempts"), backoffMs, backoffMaxMs, retryAfterMaxMs, ageMaxMs: setting("ageMax") };
 }

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import { refusalOfAddress } from "../outbound/address-rule.ts";
-import type { QueueConfig, SluiceConfig } from "./config.ts";
+import type { QueueConfig, RetryConfig, SluiceConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import {
   readAutoscaler,
@@ -182,6 +182,18 @@ describe("the queues", () => {
     assert.deepEqual([queues[0]?.ratePerHour, queues[0]?.concurrency], [7_200, 2]);
     refused(() => readWorker(sources({ file, overrides: { rate: "2/s" } })), /^--rate goes with --queue NAME/);
   });
+});
+
+test("the longest wait that Retry-After gets is the longest backoff, unless it is set", () => {
+  const waitOf = (retry: RetryConfig): number | undefined =>
+    readUp(sources({ file: withQueue({ handle, retry }) })).queues[0]?.retryPolicy.retryAfterMaxMs;
+  assert.equal(waitOf({}), 600_000);
+  assert.equal(waitOf({ backoffMax: "1h" }), 3_600_000);
+  assert.equal(waitOf({ backoffMax: "1h", retryAfterMax: "1d" }), 86_400_000);
+  refused(
+    () => waitOf({ retryAfterMax: "soon" }),
+    /^queues\.orders\.retry\.retryAfterMax must be a duration from 0s to 30d, got "soon"$/,
+  );
 });
 
 describe("a transactional queue", () => {

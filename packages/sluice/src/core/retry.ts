@@ -7,6 +7,8 @@ export interface RetryPolicy {
   /** The first backoff; it doubles with every failed attempt. */
   readonly backoffMs: number;
   readonly backoffMaxMs: number;
+  /** The longest wait that a target's Retry-After gets. */
+  readonly retryAfterMaxMs: number;
   /** Age since acceptance at which a failure is final. */
   readonly ageMaxMs: number;
 }
@@ -16,6 +18,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   attemptsMax: 20,
   backoffMs: 1_000,
   backoffMaxMs: 600_000,
+  retryAfterMaxMs: 600_000,
   ageMaxMs: 30 * 86_400_000,
 };
 
@@ -45,12 +48,15 @@ export type RetryDecision = { readonly kind: "retry"; readonly dueAt: number } |
 export function decideRetry({ failure, attempt, acceptedAt, now, policy, random }: RetryInput): RetryDecision {
   if (!failure.isRetryable) return { kind: "dead" };
   if (failure.isCounted && attempt >= policy.attemptsMax) return { kind: "dead" };
-  const dueAt = now + backoffMs(attempt, policy, random, failure.retryAfterMs);
-  return dueAt - acceptedAt > policy.ageMaxMs ? { kind: "dead" } : { kind: "retry", dueAt };
+  const ownDueAt = now + backoffMs(attempt, policy, random);
+  const ageEnd = acceptedAt + policy.ageMaxMs;
+  if (ownDueAt > ageEnd) return { kind: "dead" };
+  // However long a wait somebody asks for, it makes no request dead.
+  return { kind: "retry", dueAt: Math.max(ownDueAt, Math.min(now + (failure.retryAfterMs ?? 0), ageEnd)) };
 }
 
-/** Exponential backoff with full jitter, up to the policy's bound; what Retry-After asks is the least. */
-function backoffMs(attempt: number, policy: RetryPolicy, random: number, retryAfterMs = 0): number {
+/** Exponential backoff with full jitter, up to the policy's bound. */
+function backoffMs(attempt: number, policy: RetryPolicy, random: number): number {
   const ceilingMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempt - 1, 50));
-  return Math.max(1, Math.ceil(random * ceilingMs), retryAfterMs);
+  return Math.max(1, Math.ceil(random * ceilingMs));
 }
