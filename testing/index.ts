@@ -21,6 +21,7 @@ export {
   startRabbitmqPeers,
 } from "./rabbitmq.ts";
 export { rabbitmq4 } from "./rabbitmq4.ts";
+export { type RawRequest, type RawTarget, startRawTarget } from "./raw-target.ts";
 export { type Redis, type StartRedisOptions, startRedis } from "./redis.ts";
 export {
   type Sluice,

@@ -59,15 +59,18 @@ interface RunnerNeeds {
   readonly log: Logger;
 }
 
-function runnerOf({ run, concurrency, resultBytesMax }: WorkedQueue, { clock, log }: RunnerNeeds): Runner {
+function runnerOf({ run, resultBytesMax, ...queue }: WorkedQueue, { clock, log }: RunnerNeeds): Runner {
+  const { concurrency: connectionsMax, timeoutMs } = queue;
+  const { retryAfterMaxMs } = queue.retryPolicy;
+  const calls = { connectionsMax, timeoutMs, retryAfterMaxMs };
   switch (run.kind) {
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
-      return targetRunner({ url: run.url, rule: run.rule, connectionsMax: concurrency, resultBytesMax });
+      return targetRunner({ url: run.url, rule: run.rule, resultBytesMax, ...calls });
     case "callbacks": {
       const { secretsOf, rule } = run;
-      return callbackRunner({ secretsOf, rule, connectionsMax: concurrency, answerBytesMax: resultBytesMax, clock });
+      return callbackRunner({ secretsOf, rule, answerBytesMax: resultBytesMax, clock, ...calls });
     }
     default:
       return run satisfies never;

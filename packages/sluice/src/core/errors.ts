@@ -57,6 +57,8 @@ export const errorCodes = {
   timeout: { consequence: "unavailable", status: 504, title: "The handler or target took too long" },
   "address-refused": { consequence: "caller", status: 502, title: "The address may not be called" },
   "target-status": { consequence: "unavailable", status: 502, title: "The target answered with an error" },
+  "target-encoding": { consequence: "unavailable", status: 502, title: "The target's response cannot be decoded" },
+  unsendable: { consequence: "caller", status: 502, title: "The request cannot be sent over HTTP" },
   "result-too-large": { consequence: "caller", status: 502, title: "The result is over the limit" },
   "bad-result": { consequence: "caller", status: 502, title: "The handler's result cannot be stored" },
   "value-refused": { consequence: "caller", status: 422, title: "The store cannot hold this value" },

@@ -4,28 +4,32 @@ import { lookup as lookUp } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { Agent, buildConnector } from "undici";
 import { hostOf, refusalOfAddress, refusalOfUrl, type AddressRule } from "./address-rule.ts";
+import { watch } from "./connection.ts";
 
 export interface GuardedAgentOptions {
   readonly rule: AddressRule;
   /** To one host. */
   readonly connectionsMax: number;
+  /** How long a connection may take to come about, with the name's look-up and TLS; 10 s. */
+  readonly connectTimeoutMs?: number;
+  /** A connection for each request, closed after it. */
+  readonly isFresh?: boolean;
   /** Instead of the system's. */
   readonly lookup?: typeof lookUp;
 }
 
-const connectTimeoutMs = 10_000;
-
 /** A request over it throws the SluiceError `address-refused` when the rule does not let it go there. */
-export function guardedAgent({ rule, connectionsMax, lookup = lookUp }: GuardedAgentOptions): Agent {
+export function guardedAgent(options: GuardedAgentOptions): Agent {
+  const { rule, connectionsMax, connectTimeoutMs = 10_000, isFresh = false, lookup = lookUp } = options;
   const connect = buildConnector({ timeout: connectTimeoutMs, lookup: guardedLookup(rule, lookup) });
   return new Agent({
     connections: connectionsMax,
-    pipelining: 1,
-    connect(options, callback) {
+    pipelining: isFresh ? 0 : 1,
+    connect(place, callback) {
       // An address that stands in the URL itself is not looked up.
-      const refusal = refusalOfUrl(new URL(`${options.protocol}//${bracketed(options.hostname)}`), rule);
-      if (refusal === undefined) connect(options, callback);
-      else callback(refusal, null);
+      const refusal = refusalOfUrl(new URL(`${place.protocol}//${bracketed(place.hostname)}`), rule);
+      if (refusal !== undefined) return callback(refusal, null);
+      connect(place, (...[error, socket]) => (error === null ? callback(null, watch(socket)) : callback(error, null)));
     },
     // Whoever calls bounds the whole of it.
     headersTimeout: 0,

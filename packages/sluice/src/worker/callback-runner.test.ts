@@ -28,6 +28,8 @@ async function post(url: string, allow: readonly string[]): Promise<AttemptEnd> 
     rule: addressRule({ allow }),
     connectionsMax: 1,
     answerBytesMax: 1_000,
+    timeoutMs: 10_000,
+    retryAfterMaxMs: 1_000,
     clock: systemClock,
   });
   try {

@@ -1,14 +1,14 @@
 // Attempts at callbacks: the stored body is posted to the URL that its request named, signed anew for each attempt.
-import { request as httpRequest } from "undici";
 import { callbackOriginHeader, callbackUrlHeader, parseCallbackUrl } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { Content, StoredRequest } from "../core/request.ts";
 import { webhookHeaders, type WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
-import { guardedAgent } from "../outbound/guarded-agent.ts";
+import { isSuccess } from "../outbound/exchange.ts";
+import { openOutbound } from "../outbound/outbound.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
-import { readBounded, refused, unanswered } from "./target-runner.ts";
+import { refused, unanswered } from "./target-runner.ts";
 
 export interface CallbackRunnerOptions {
   /** Those that sign for a queue; none when it has lost them since. */
@@ -19,37 +19,30 @@ export interface CallbackRunnerOptions {
   readonly connectionsMax: number;
   /** Of an answer; what is beyond is not read. */
   readonly answerBytesMax: number;
+  /** What an attempt may take. */
+  readonly timeoutMs: number;
+  /** The longest wait that Retry-After gets. */
+  readonly retryAfterMaxMs: number;
   readonly clock: Clock;
 }
 
 export function callbackRunner(options: CallbackRunnerOptions): Runner {
-  const { secretsOf, rule, connectionsMax, answerBytesMax, clock } = options;
-  const agent = guardedAgent({ rule, connectionsMax });
+  const { secretsOf, rule, connectionsMax, answerBytesMax, timeoutMs, retryAfterMaxMs, clock } = options;
+  const outbound = openOutbound({ rule, connectionsMax, bytesMax: answerBytesMax, timeoutMs });
   return {
     async run({ request }, { signal }): Promise<AttemptEnd> {
       const secrets = secretsOf(request.headers?.[callbackOriginHeader] ?? "");
       if (secrets.length === 0) return failed("bad-config", "its queue has no secret any more that could sign it");
       const url = urlOf(request);
       if (url instanceof SluiceError) return failed(url.code, url.message, { isRetryable: false });
-      try {
-        // Redirects are not followed: an answer of 3xx is a refusal.
-        const answer = await httpRequest(url, {
-          dispatcher: agent,
-          method: "POST",
-          headers: headersOf(request, { secrets, clock }),
-          body: request.body,
-          signal,
-        });
-        const { statusCode, headers } = answer;
-        const bytes = await readBounded(answer.body, answerBytesMax);
-        if (statusCode >= 200 && statusCode <= 299) return { kind: "done", result: resultOf(statusCode) };
-        return ownFault(refused(statusCode, headers, bytes));
-      } catch (error) {
-        signal.throwIfAborted();
-        return ownFault(unanswered(error, url));
-      }
+      // Redirects are not followed: an answer of 3xx is a refusal.
+      const { body } = request;
+      const posted = await outbound.post({ url, headers: headersOf(request, { secrets, clock }), body, signal });
+      if (posted.kind === "no-response") return ownFault(unanswered(posted, url));
+      if (!isSuccess(posted.status)) return ownFault(await refused(posted, retryAfterMaxMs));
+      return { kind: "done", result: resultOf(posted.status) };
     },
-    close: () => agent.destroy(),
+    close: () => outbound.close(),
   };
 }
 
@@ -60,7 +53,12 @@ interface Signing {
 
 function headersOf({ id, contentType, body }: StoredRequest, { secrets, clock }: Signing): Record<string, string> {
   const timestamp = Math.floor(clock.now() / 1_000);
-  return { "content-type": contentType, "user-agent": "Sluice", ...webhookHeaders({ id, timestamp, body }, secrets) };
+  return {
+    "content-type": contentType,
+    "user-agent": "Sluice",
+    "accept-encoding": "identity",
+    ...webhookHeaders({ id, timestamp, body }, secrets),
+  };
 }
 
 function urlOf({ headers }: StoredRequest): URL | SluiceError {
@@ -77,8 +75,12 @@ function resultOf(status: number): Content {
   return { contentType: "application/json", bytes: Buffer.from(JSON.stringify({ status })) };
 }
 
-/** A receiver that is out says nothing of the others: no breaker minds it, and each attempt counts. */
+/**
+ * A receiver that is out says nothing of the others: no breaker minds it, and each attempt counts. That this worker is out of
+ * its own resources says nothing of the receiver.
+ */
 function ownFault(end: Extract<AttemptEnd, { kind: "failed" }>): AttemptEnd {
+  if (end.blame === "worker") return end;
   return { ...end, failure: { ...end.failure, isCounted: true }, blame: "request" };
 }
 

@@ -13,9 +13,10 @@ export type AttemptEnd =
 
 /**
  * What a failure speaks of: this one request; the target, which got it and failed (the breaker minds, the attempt
- * counts); or an outage, which says nothing of the request (the breaker minds, and once it is open nothing counts).
+ * counts); an outage, which says nothing of the request (the breaker minds, and once it is open nothing counts); or this
+ * worker, which is out of a resource of its own such as file descriptors (nothing was sent, nothing counts).
  */
-export type Blame = "request" | "target" | "outage";
+export type Blame = "request" | "target" | "outage" | "worker";
 
 export interface RunOptions {
   readonly signal: AbortSignal;

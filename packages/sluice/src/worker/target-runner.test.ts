@@ -13,7 +13,7 @@ import type { Engine } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { addressRule } from "../outbound/address-rule.ts";
 import { openLog } from "../telemetry/log.ts";
-import { parseRetryAfter, targetRunner } from "./target-runner.ts";
+import { targetRunner } from "./target-runner.ts";
 import { openWorker, type Worker } from "./worker.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
@@ -52,7 +52,14 @@ function work(attemptsMax = 10, allow = ["127.0.0.1"]): Worker {
   return openWorker({
     engine,
     queue,
-    runner: targetRunner({ url, rule: addressRule({ allow }), connectionsMax: 4, resultBytesMax: 100 }),
+    runner: targetRunner({
+      url,
+      rule: addressRule({ allow }),
+      connectionsMax: 4,
+      resultBytesMax: 100,
+      timeoutMs: 2_000,
+      retryAfterMaxMs: 1_000,
+    }),
     concurrency: 4,
     ratePerHour: undefined,
     timeoutMs: 2_000,
@@ -212,16 +219,5 @@ describe("a target", () => {
     assert.ok(statuses.every(({ state }) => state === "done"));
     const burnt = statuses.reduce((sum, { attempts }) => sum + attempts - 1, 0);
     assert.ok(burnt <= 4, `${burnt} attempts were burnt`);
-  });
-});
-
-describe("Retry-After", () => {
-  it("is read as seconds or as a date", () => {
-    const now = Date.parse("2026-01-01T00:00:00Z");
-    assert.equal(parseRetryAfter("120", now), 120_000);
-    assert.equal(parseRetryAfter("Thu, 01 Jan 2026 00:00:30 GMT", now), 30_000);
-    assert.equal(parseRetryAfter("Wed, 31 Dec 2025 00:00:30 GMT", now), 0);
-    assert.equal(parseRetryAfter("soon", now), undefined);
-    assert.equal(parseRetryAfter(undefined, now), undefined);
   });
 });

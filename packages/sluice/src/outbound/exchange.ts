@@ -1,0 +1,142 @@
+// One request to a URL and the response to it, over undici's dispatcher: no stream per response, so nothing is ever paused.
+import type { Agent, Dispatcher } from "undici";
+import type { IncomingHttpHeaders } from "undici/types/header.js";
+import { expectWrite, type Connection, type Starting } from "./connection.ts";
+
+export interface Call {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+export interface ResponseBounds {
+  /** Of a body that is a result. */
+  readonly bytesMax: number;
+  /** How long the body of any other response is waited for, once its status is there. */
+  readonly excerptWaitMs: number;
+}
+
+export type Exchanged = Response | NoResponse;
+
+export interface Response {
+  readonly kind: "response";
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The body as it came over the wire; of a status that is not 2xx the beginning. */
+  readonly bytes: Uint8Array;
+  /** Whether there may have been more: over the bound, or in a body that is no result. */
+  readonly isCut: boolean;
+}
+
+export interface NoResponse {
+  readonly kind: "no-response";
+  readonly error: Error;
+  /** Whether a byte of the request was sent (I4). */
+  readonly isSent: boolean;
+  /** Whether the target seems to have closed the connection before it saw the request. */
+  readonly isStale: boolean;
+}
+
+/** Of the body of an error: kept, and read so that the connection can be used again. */
+const excerptBytes = 4 * 1024;
+const drainBytes = 64 * 1024;
+
+/** Rejects, with the signal's reason, only when that aborts. */
+export function exchange(agent: Agent, call: Call, bounds: ResponseBounds): Promise<Exchanged> {
+  const { url, headers, body, signal } = call;
+  const running = new Exchange(bounds, signal);
+  const path = `${url.pathname}${url.search}`;
+  agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, running);
+  return running.ended;
+}
+
+class Exchange implements Dispatcher.DispatchHandler, Starting {
+  connection: Connection | undefined;
+  readonly ended: Promise<Exchanged>;
+  readonly #bounds: ResponseBounds;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (end: Exchanged) => void;
+  readonly #abort: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #hasEnded = false;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #excerptTimer: NodeJS.Timeout | undefined;
+
+  constructor(bounds: ResponseBounds, signal: AbortSignal) {
+    const { promise, resolve, reject } = Promise.withResolvers<Exchanged>();
+    this.ended = promise;
+    this.#resolve = resolve;
+    this.#bounds = bounds;
+    this.#signal = signal;
+    this.#abort = () => {
+      reject(signal.reason as Error);
+      this.#finish();
+      this.#controller?.abort(signal.reason as Error);
+    };
+    if (signal.aborted) this.#abort();
+    else signal.addEventListener("abort", this.#abort);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#hasEnded) return controller.abort(this.#signal.reason as Error);
+    this.#controller = controller;
+    expectWrite(this);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return; // interim
+    this.#status = status;
+    this.#headers = headers;
+    if (!isSuccess(status)) this.#excerptTimer = setTimeout(() => this.#cut(), this.#bounds.excerptWaitMs);
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#hasEnded) return;
+    const isResult = isSuccess(this.#status);
+    if (isResult || this.#bytes < excerptBytes) this.#chunks.push(chunk);
+    this.#bytes += chunk.byteLength;
+    if (this.#bytes > (isResult ? this.#bounds.bytesMax : drainBytes)) this.#cut();
+  }
+
+  onResponseEnd(): void {
+    this.#respond(false);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
+    // The status of an error is known, whatever becomes of its body; a result is whole or none.
+    if (this.#status !== 0 && !isSuccess(this.#status)) return this.#respond(true);
+    const isSent = this.#controller !== undefined;
+    this.#end({ kind: "no-response", error, isSent, isStale: this.connection?.isStale ?? false });
+  }
+
+  /** Enough was read. */
+  #cut(): void {
+    this.#respond(true);
+    this.#controller?.abort(new Error("the rest of the response is not needed"));
+  }
+
+  #respond(isCut: boolean): void {
+    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    this.#end({ kind: "response", status: this.#status, headers: this.#headers, bytes, isCut });
+  }
+
+  #end(end: Exchanged): void {
+    if (this.#hasEnded) return;
+    this.#finish();
+    this.#resolve(end);
+  }
+
+  #finish(): void {
+    this.#hasEnded = true;
+    clearTimeout(this.#excerptTimer);
+    this.#signal.removeEventListener("abort", this.#abort);
+  }
+}
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
