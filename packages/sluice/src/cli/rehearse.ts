@@ -11,6 +11,8 @@ import { parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
 import { compress, lengthMsOf } from "../rehearsal/compressed-day.ts";
 import { drawBacklog } from "../rehearsal/draw-backlog.ts";
 import { givenPayloads, madeUpPayloads, type Payloads } from "../rehearsal/payloads.ts";
+import { phraseOf } from "../rehearsal/profiles.ts";
+import { isSame } from "../rehearsal/read-back.ts";
 import { rehearse, type Progress, type Rehearsed } from "../rehearsal/rehearse.ts";
 import { rehearsalMarkdown, rehearsalText, rehearsalView, type Setting } from "../rehearsal/report.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
@@ -47,13 +49,19 @@ interface RehearseFlags {
 const defaultUrls: readonly string[] = ["http://127.0.0.1:8080"];
 const answerWithinMs = 10_000;
 const requestsMax = Number(rehearseSettings.requests.max);
+/** Some have clients who send one at a time. */
+const singleShare = 0.02;
 
 const afterHelp = `
 It sends real requests, and the queue's handler really runs for each of them: rehearse on a deployment that is there for
 it. A queue with a backlog is refused unless --beside-others is given; then what only the queue's own count can show
 (more or fewer accepted than the books say) is not checked.
 
-PROFILE is a phrase as in sluice plan --arrivals, a CSV file of time,count (its name ends in .csv), or an access log.
+PROFILE is a phrase as in sluice plan --arrivals, a CSV file of time,count (its name ends in .csv), an access log, or one
+of these names:
+  day    2,000,000: a quiet night, eight hours of 200,000, an evening, and four hours to work off what waits
+  peak   its busiest hour: 200,000
+  burst  20,000 within 90 seconds
 --speed 60x sends an hour in a minute, and so 60 times as many in a second; --requests scales the day down, to a
 sixtieth for the same requests in a second. A phase such as "0 for 4h" adds time in which kills may still come.
 
@@ -78,6 +86,7 @@ Ctrl-C stops sending and killing, and reports what came of it so far; a second o
 is then 75, and 1 if something was wrong already.
 
 Examples:
+  sluice rehearse -q orders --profile day --speed 600x --requests 33000
   sluice rehearse -q orders --profile "200000/h for 10h" --speed 60x --requests 33000
   sluice rehearse -q orders --profile access.log --speed 60x --kill gateway,worker --kills 20 --pids data/cluster/processes.json
   sluice rehearse -q orders --profile "5000/h for 8h, 0 for 2h" --speed 120x --echo --report rehearsal.md
@@ -95,7 +104,10 @@ export function registerRehearse(program: Command): void {
         .argParser(urlsFlag),
     )
     .requiredOption("-q, --queue <name>", "the queue to send to")
-    .requiredOption("--profile <profile>", "when requests arrive: a phrase, a CSV file, an access log")
+    .requiredOption(
+      "--profile <profile>",
+      "when requests arrive: day, peak, burst, a phrase, a CSV file, an access log",
+    )
     .addOption(settingOption("--speed <factor>", "simulated seconds in a second", rehearseSettings.speed))
     .addOption(settingOption("--requests <n>", "scale the day to so many requests", rehearseSettings.requests))
     .option("--payload <file|size>", "a file's bytes, an .ndjson file's lines in turn, or made up in this size", "256B")
@@ -177,7 +189,9 @@ async function rehearseWith(
       payloads,
       keyOf: (number) => `${run}-${number}`,
       seed,
-      isEcho: setting.isEcho,
+      isResultOf: setting.isEcho ? isSame : undefined,
+      singleShare,
+      isHeldUp: false,
       isBesideOthers: besideOthers === true,
       servicePerHour: flags.service,
       victims,
@@ -212,7 +226,8 @@ function compressed(arrivals: Arrivals, options: { speed: number; requests: numb
 
 async function readProfile(profile: string): Promise<Arrivals> {
   const parse = async (): Promise<Arrivals> => {
-    if (/\sfor\s/.test(profile)) return parseArrivals(profile, 0);
+    const phrase = phraseOf(profile);
+    if (/\sfor\s/.test(phrase)) return parseArrivals(phrase, 0);
     const lines = linesOf(openFile(profile).chunks);
     return extname(profile) === ".csv" ? parseCsv(lines) : parseAccessLog(lines);
   };

@@ -7,7 +7,21 @@ export interface Range {
   readonly count: number;
 }
 
+/** What the client did or saw, of a whole range or of one result. */
+export type Sight =
+  | ({ readonly kind: "sent" } & Range)
+  | ({ readonly kind: "accepted"; readonly ids: readonly string[] } & Range)
+  /** A definite no, for now: it is sent again. */
+  | ({ readonly kind: "refused"; readonly status: number | undefined } & Range)
+  /** No answer came: they may have been stored or not. */
+  | ({ readonly kind: "unknown"; readonly reason: string } & Range)
+  | { readonly kind: "result"; readonly number: number; readonly id: string; readonly bytes: Uint8Array };
+
+/** Keeps books too: the client's next step waits until the witness has what it saw. */
+export type Witness = (sight: Sight) => Promise<void>;
+
 export class Books {
+  readonly #witness: Witness | undefined;
   readonly #ids: (string | undefined)[] = [];
   /** Those of which some POST got no answer: they may have been stored before their receipt came. */
   readonly uncertain = new Set<number>();
@@ -18,22 +32,34 @@ export class Books {
   /** Requests of POSTs that were refused for the moment, likewise. */
   refused = 0;
 
+  constructor(witness?: Witness) {
+    this.#witness = witness;
+  }
+
   idOf(number: number): string | undefined {
     return this.#ids[number];
   }
 
-  receive({ from }: Range, ids: readonly string[]): void {
-    for (const [offset, id] of ids.entries()) this.#ids[from + offset] = id;
-    this.accepted += ids.length;
-  }
-
-  noteUnknown({ from, count }: Range): void {
-    this.unknown += count;
-    for (let number = from; number < from + count; number += 1) this.uncertain.add(number);
-  }
-
-  noteRefused({ count }: Range): void {
-    this.refused += count;
+  async note(sight: Sight): Promise<void> {
+    await this.#witness?.(sight);
+    switch (sight.kind) {
+      case "sent":
+      case "result":
+        return;
+      case "accepted":
+        for (const [offset, id] of sight.ids.entries()) this.#ids[sight.from + offset] = id;
+        this.accepted += sight.count;
+        return;
+      case "refused":
+        this.refused += sight.count;
+        return;
+      case "unknown":
+        this.unknown += sight.count;
+        for (let number = sight.from; number < sight.from + sight.count; number += 1) this.uncertain.add(number);
+        return;
+      default:
+        sight satisfies never;
+    }
   }
 
   /** The numbers with a receipt, in order. */

@@ -21,6 +21,16 @@ export function lengthMsOf({ spans }: Arrivals): number {
   return spans.at(-1)?.untilMs ?? 0;
 }
 
+/** When the request of a number arrives, after the start. */
+export function arrivalMsOf({ spans }: Arrivals, number: number): number {
+  let arrived = 0;
+  for (const { fromMs, untilMs, count } of spans) {
+    if (number < arrived + count) return fromMs + ((untilMs - fromMs) * (number - arrived)) / count;
+    arrived += count;
+  }
+  return spans.at(-1)?.untilMs ?? 0;
+}
+
 /** How many have arrived by a moment after the start. */
 export function arrivedBy({ spans, total }: Arrivals, atMs: number): number {
   let arrived = 0;

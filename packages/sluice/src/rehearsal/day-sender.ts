@@ -3,20 +3,27 @@
 import { setInterval as ticks, setTimeout as delay } from "node:timers/promises";
 import { SluiceClientError, type SluiceClient } from "@sluice/client";
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Arrivals } from "../planner/arrivals.ts";
 import type { Books, Range } from "./books.ts";
-import { arrivedBy, lengthMsOf } from "./compressed-day.ts";
+import { arrivalMsOf, arrivedBy, lengthMsOf } from "./compressed-day.ts";
 import type { Payloads } from "./payloads.ts";
 
 export interface DaySenderOptions {
   /** One for each gateway; each of their calls is a single attempt, so that the books see every answer. */
   readonly clients: readonly [SluiceClient, ...SluiceClient[]];
   readonly queue: string;
+  /** As it is sent: compressed already. */
   readonly day: Arrivals;
   readonly payloads: Payloads;
+  /** The Idempotency-Key of a request, by its number. */
   readonly keyOf: (number: number) => string;
   readonly books: Books;
   readonly clock: Clock;
+  /** Of the requests, the share that is sent one in a POST; the others travel in batches. */
+  readonly singleShare: number;
+  /** Whether the day stands still while nothing is accepted; else what came due meanwhile is sent at once afterwards. */
+  readonly isHeldUp: boolean;
   /** How long no receipt may come before it gives up. */
   readonly patienceMs: number;
 }
@@ -24,8 +31,6 @@ export interface DaySenderOptions {
 const connections = 16;
 const batchLinesMax = 500;
 const batchBytesMax = 1024 ** 2;
-/** Of the POSTs, so many carry a single request. */
-const singleEvery = 4;
 const tickMs = 20;
 /** After a refusal or a broken connection. */
 const pauseMs = 100;
@@ -36,10 +41,14 @@ export class DaySender {
   #due = 0;
   #next = 0;
   #underWay = 0;
-  #turn = 0;
+  #singles = 0;
+  #startedAt = 0;
+  #heldUpMs = 0;
   #isOver = false;
   #wake = Promise.withResolvers<void>();
   #failingSince: number | undefined;
+  /** How far receipts came after their requests were due, at most. */
+  behindMsMax = 0;
 
   constructor(options: DaySenderOptions) {
     this.#options = options;
@@ -67,10 +76,14 @@ export class DaySender {
 
   async #pace(stop: AbortSignal): Promise<void> {
     const { day, clock } = this.#options;
-    const startedAt = clock.monotonic();
+    this.#startedAt = clock.monotonic();
+    let tickedAt = this.#startedAt;
     try {
       for await (const _tick of ticks(tickMs, undefined, { signal: stop })) {
-        const elapsedMs = clock.monotonic() - startedAt;
+        const now = clock.monotonic();
+        if (this.#options.isHeldUp && this.#failingSince !== undefined) this.#heldUpMs += now - tickedAt;
+        tickedAt = now;
+        const elapsedMs = this.#elapsedMs;
         this.#due = arrivedBy(day, elapsedMs);
         this.#isOver = elapsedMs >= lengthMsOf(day);
         this.#rouse();
@@ -79,6 +92,10 @@ export class DaySender {
     } catch (error) {
       if (!stop.aborted) throw error;
     }
+  }
+
+  get #elapsedMs(): number {
+    return this.#options.clock.monotonic() - this.#startedAt - this.#heldUpMs;
   }
 
   async #sendInTurn(turn: number, { stop, abort }: { stop: AbortSignal; abort: AbortSignal }): Promise<void> {
@@ -111,9 +128,10 @@ export class DaySender {
     if (returned !== undefined) return returned;
     const free = this.#due - this.#next;
     if (free <= 0) return undefined;
-    this.#turn += 1;
+    const isSingle = this.#singles < this.#options.singleShare * (this.#next + 1);
     const fitting = Math.max(1, Math.floor(batchBytesMax / this.#options.payloads.bytesMax));
-    const count = this.#turn % singleEvery === 0 ? 1 : Math.min(batchLinesMax, fitting, free);
+    const count = isSingle ? 1 : Math.min(batchLinesMax, fitting, free);
+    if (count === 1) this.#singles += 1;
     const range = { from: this.#next, count };
     this.#next += count;
     return range;
@@ -126,18 +144,23 @@ export class DaySender {
 
   /** Whether there are receipts. What is refused for good ends the rehearsal: it throws. */
   async #sendOne(client: SluiceClient, { range, abort }: { range: Range; abort: AbortSignal }): Promise<boolean> {
-    const { books } = this.#options;
+    const { books, day } = this.#options;
+    await books.note({ kind: "sent", ...range });
+    let ids: readonly string[];
     try {
-      books.receive(range, await this.#post(client, { range, abort }));
-      return true;
+      ids = await this.#post(client, { range, abort });
     } catch (error) {
-      if (abort.aborted) books.noteUnknown(range);
+      const reason = messageOf(error);
+      if (abort.aborted) await books.note({ kind: "unknown", ...range, reason });
       if (!(error instanceof SluiceClientError)) throw error;
-      if (error.kind === "unavailable") books.noteRefused(range);
-      else if (error.kind === "unknown") books.noteUnknown(range);
+      if (error.kind === "unavailable") await books.note({ kind: "refused", ...range, status: error.status });
+      else if (error.kind === "unknown") await books.note({ kind: "unknown", ...range, reason });
       else throw error;
       return false;
     }
+    await books.note({ kind: "accepted", ...range, ids });
+    this.behindMsMax = Math.max(this.behindMsMax, this.#elapsedMs - arrivalMsOf(day, range.from));
+    return true;
   }
 
   async #post(client: SluiceClient, { range, abort: signal }: { range: Range; abort: AbortSignal }): Promise<string[]> {

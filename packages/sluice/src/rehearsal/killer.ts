@@ -33,16 +33,24 @@ const lastShare = 0.95;
 
 export async function killOften({ victims, kills, withinMs, random, clock, onKill, signal }: KillOptions) {
   const startedAt = clock.monotonic();
-  for (const { victim, atMs } of killPlan({ victims, kills, withinMs, random })) {
-    await delay(Math.max(0, startedAt + atMs - clock.monotonic()), undefined, { signal }).catch(() => undefined);
+  const under = new Map<Victim, Promise<void>>();
+  const killOne = async (victim: Victim): Promise<void> => {
     if (signal.aborted) return;
     const failure = await victim.kill(signal).then(
       () => undefined,
       (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );
-    if (signal.aborted) return;
-    onKill({ name: victim.name, atMs: clock.monotonic() - startedAt, failure });
+    if (!signal.aborted) onKill({ name: victim.name, atMs: clock.monotonic() - startedAt, failure });
+  };
+  for (const { victim, atMs } of killPlan({ victims, kills, withinMs, random })) {
+    await delay(Math.max(0, startedAt + atMs - clock.monotonic()), undefined, { signal }).catch(() => undefined);
+    // A slow kill holds up the next one of the same victim, and of nobody else.
+    under.set(
+      victim,
+      (under.get(victim) ?? Promise.resolve()).then(() => killOne(victim)),
+    );
   }
+  await Promise.all(under.values());
 }
 
 interface PlannedKill {

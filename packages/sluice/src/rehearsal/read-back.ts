@@ -13,8 +13,8 @@ export interface ReadBackOptions {
   readonly books: Books;
   readonly payloads: Payloads;
   readonly keyOf: (number: number) => string;
-  /** Whether each result has to be its body again. */
-  readonly isEcho: boolean;
+  /** Whether a result is that of a body; undefined takes any, and reads the stored body back. */
+  readonly isResultOf: ((result: Uint8Array, body: Uint8Array) => boolean) | undefined;
   /** What results were before, by request number. */
   readonly seenResults: ReadonlyMap<number, string>;
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export interface Found {
   unfinished: number;
   /** Accepted, and not there. */
   lost: number;
-  /** The stored body, or the result of an echo, is not what was sent. */
+  /** The stored body is not what was sent, or the result is not that of its body. */
   mismatched: number;
   /** The result is not what it was before. */
   changed: number;
@@ -59,7 +59,7 @@ export async function readBack(options: ReadBackOptions): Promise<Found> {
     wrong: [],
   };
   await readAll(options, found);
-  for (const number of options.books.uncertain) await sendAgain(number, options, found);
+  await inTurns(options.books.uncertain, (number) => sendAgain(number, options, found));
   return found;
 }
 
@@ -88,17 +88,21 @@ async function readRound(
   found: Found,
 ): Promise<(readonly [number, string])[]> {
   const unfinished: (readonly [number, string])[] = [];
-  const next = receipts[Symbol.iterator]();
-  const read = async (turn: number): Promise<void> => {
+  await inTurns(receipts, async (receipt, turn) => {
     const client = options.clients[turn % options.clients.length] ?? options.clients[0];
-    for (let step = next.next(); step.done !== true; step = next.next()) {
-      const verdict = await readOne(step.value, { client, options, found });
-      if (verdict === "unfinished") unfinished.push(step.value);
-      else note(found, verdict, step.value[1]);
-    }
-  };
-  await Promise.all(Array.from({ length: readersMax }, (_, turn) => read(turn)));
+    const verdict = await readOne(receipt, { client, options, found });
+    if (verdict === "unfinished") unfinished.push(receipt);
+    else note(found, verdict, receipt[1]);
+  });
   return unfinished;
+}
+
+async function inTurns<Item>(items: Iterable<Item>, act: (item: Item, turn: number) => Promise<void>): Promise<void> {
+  const next = items[Symbol.iterator]();
+  const actInTurn = async (turn: number): Promise<void> => {
+    for (let step = next.next(); step.done !== true; step = next.next()) await act(step.value, turn);
+  };
+  await Promise.all(Array.from({ length: readersMax }, (_, turn) => actInTurn(turn)));
 }
 
 interface Reading {
@@ -109,20 +113,25 @@ interface Reading {
 
 async function readOne([number, id]: readonly [number, string], reading: Reading): Promise<Verdict> {
   const { client, options, found } = reading;
-  const { isEcho, payloads, seenResults, signal } = options;
+  const { books, isResultOf, payloads, seenResults, signal } = options;
   const sent = payloads.of(number);
   try {
     const { bytes } = await client.result(id, { signal });
+    await books.note({ kind: "result", number, id, bytes });
     const before = seenResults.get(number);
     if (before !== undefined && before !== hashOf(bytes)) {
       found.changed += 1;
       name(found, `changed ${id}`);
     }
-    const back = isEcho ? bytes : (await client.body(id, { signal })).bytes;
-    return Buffer.from(back).equals(sent) ? "done" : "mismatched";
+    const isRight = isResultOf?.(bytes, sent) ?? isSame((await client.body(id, { signal })).bytes, sent);
+    return isRight ? "done" : "mismatched";
   } catch (error) {
     return verdictOf(error);
   }
+}
+
+export function isSame(bytes: Uint8Array, others: Uint8Array): boolean {
+  return Buffer.from(bytes).equals(others);
 }
 
 function verdictOf(error: unknown): Verdict {

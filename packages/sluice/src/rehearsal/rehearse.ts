@@ -1,44 +1,32 @@
 // A rehearsal: sends a compressed day to a deployment, has processes of it killed on the way, waits until all is
 // finished, and holds its own books against what the deployment gives back. It sees no more than a client does.
 import type { SluiceClient, WireAudit } from "@sluice/client";
-import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import { seededRandom } from "../core/seeded-random.ts";
 import type { Arrivals } from "../planner/arrivals.ts";
 import { backlogAt } from "../planner/backlog-at.ts";
 import { simulate, type Sample } from "../planner/simulate.ts";
-import { Books } from "./books.ts";
+import { Books, type Witness } from "./books.ts";
 import { lengthMsOf } from "./compressed-day.ts";
-import { DaySender } from "./day-sender.ts";
+import { DaySender, type DaySenderOptions } from "./day-sender.ts";
 import { killOften, type Kill, type Victim } from "./killer.ts";
-import type { Payloads } from "./payloads.ts";
-import { readBack } from "./read-back.ts";
+import { readBack, type ReadBackOptions } from "./read-back.ts";
 import { violationsOf, type Figures } from "./violations.ts";
 import { Watch } from "./watch.ts";
 
 type Clients = readonly [SluiceClient, ...SluiceClient[]];
 
-export interface RehearsalOptions {
-  /** One for each gateway; their calls are single attempts. */
-  readonly clients: Clients;
+export interface RehearsalOptions extends Omit<DaySenderOptions, "books">, Pick<ReadBackOptions, "isResultOf"> {
   /** The same gateways, with calls that outlive the restart of one. */
   readonly patient: Clients;
-  readonly queue: string;
-  /** As it is sent: compressed already. */
-  readonly day: Arrivals;
-  readonly payloads: Payloads;
-  /** The Idempotency-Key of a request, by its number. */
-  readonly keyOf: (number: number) => string;
   readonly seed: number;
-  readonly isEcho: boolean;
+  readonly witness?: Witness;
   /** Whether the queue may have other requests. */
   readonly isBesideOthers: boolean;
   /** What the deployment finishes an hour; undefined takes the queue's own rate, if it has one. */
   readonly servicePerHour: number | undefined;
   readonly victims: readonly Victim[];
   readonly kills: number;
-  readonly patienceMs: number;
-  readonly clock: Clock;
   /** Called once with what can be looked at while it runs. */
   readonly onStart: (progress: () => Progress) => void;
   /** Sends and kills no more, and reports. */
@@ -71,6 +59,8 @@ export interface Rehearsed {
   readonly peakBacklog: number;
   readonly plannedPeak: number | undefined;
   readonly sendingMs: number;
+  /** How far receipts came after their requests were due, at most. */
+  readonly behindMsMax: number;
   /** When nothing of it waited any more. */
   readonly drainedMs: number;
   readonly audit: WireAudit;
@@ -83,7 +73,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
   const { queue, patient, day, seed, abort, stop } = options;
   const before = await lookBefore(options);
   const servicePerHour = options.servicePerHour ?? before.ratePerHour;
-  const books = new Books();
+  const books = new Books(options.witness);
   const random = seededRandom(seed, "results");
   const kills: Kill[] = [];
   const watch = new Watch({ ...options, books, random });
@@ -94,7 +84,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     backlog: watch.backlog,
     kills: kills.length,
   }));
-  await runDay({ options, books, watch, kills });
+  const behindMsMax = await runDay({ options, books, watch, kills });
   const sendingMs = watch.elapsedMs;
   await drain(options, watch);
   const drainedMs = watch.elapsedMs;
@@ -125,6 +115,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     peakBacklog: watch.peak,
     plannedPeak: planned?.reduce((most, { arrived, served }) => Math.max(most, arrived - served), 0),
     sendingMs,
+    behindMsMax,
     drainedMs,
     audit,
     violations: violationsOf({ figures, audit, kills, isInterrupted }),
@@ -166,8 +157,8 @@ interface Running {
   readonly kills: Kill[];
 }
 
-/** Sends, kills and looks, all at once, until the day is sent. */
-async function runDay({ options, books, watch, kills }: Running): Promise<void> {
+/** Sends, kills and looks, all at once, until the day is sent. How far it was behind at most. */
+async function runDay({ options, books, watch, kills }: Running): Promise<number> {
   const { day, seed, stop, abort } = options;
   const sent = new AbortController();
   const ended = AbortSignal.any([sent.signal, stop, abort]);
@@ -183,6 +174,7 @@ async function runDay({ options, books, watch, kills }: Running): Promise<void> 
   try {
     await sender.send({ stop, abort });
     if (!stop.aborted) await killing;
+    return sender.behindMsMax;
   } finally {
     sent.abort();
     await Promise.all([killing, looking]);

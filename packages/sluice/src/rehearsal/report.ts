@@ -14,12 +14,12 @@ export interface Setting {
   readonly isEcho: boolean;
 }
 
-type Row = readonly [name: string, value: string];
+export type Row = readonly [name: string, value: string];
 
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
 
 export function rehearsalText(setting: Setting, rehearsed: Rehearsed): string {
-  const rows: Row[] = [...figureRows(rehearsed), ...courseRows(rehearsed), ["seed", String(setting.seed)]];
+  const rows: Row[] = [...rehearsalRows(rehearsed), ["seed", String(setting.seed)]];
   const width = Math.max(...rows.map(([name]) => name.length));
   return [
     ...rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
@@ -46,7 +46,7 @@ export function rehearsalMarkdown(setting: Setting, rehearsed: Rehearsed, curveF
     isEcho ? "its result, which had to be its body again." : "its result, and its body, which had to be what was sent.",
     `Seed ${seed}; the keys begin with \`${run}\`.`,
     "",
-    ...tableOf(["what", "count"], [...figureRows(rehearsed), ...courseRows(rehearsed)]),
+    ...tableOf(["what", "count"], rehearsalRows(rehearsed)),
     "",
     `![The backlog over the rehearsal](${curveFile})`,
     "",
@@ -56,7 +56,7 @@ export function rehearsalMarkdown(setting: Setting, rehearsed: Rehearsed, curveF
 /** The `rehearsal` shape: what is absent is null. */
 export function rehearsalView(setting: Setting, rehearsed: Rehearsed): object {
   const { figures, kills, curve, audit, violations, wrong, isInterrupted } = rehearsed;
-  const { peakBacklog, plannedPeak, servicePerHour, sendingMs, drainedMs } = rehearsed;
+  const { peakBacklog, plannedPeak, servicePerHour, sendingMs, behindMsMax, drainedMs } = rehearsed;
   const { queue, urls, profile, speed, seed, run } = setting;
   return {
     ok: violations.length === 0 && !isInterrupted,
@@ -69,6 +69,7 @@ export function rehearsalView(setting: Setting, rehearsed: Rehearsed): object {
     kills: kills.map(({ name, atMs, failure }) => ({ name, atSeconds: atMs / 1_000, failure: failure ?? null })),
     peakBacklog: { measured: peakBacklog, planned: plannedPeak ?? null },
     sendingSeconds: sendingMs / 1_000,
+    behindSeconds: behindMsMax / 1_000,
     drainedAfterSeconds: drainedMs / 1_000,
     curve: curve.map(({ atMs, backlog, planned }) => ({
       atSeconds: atMs / 1_000,
@@ -83,6 +84,11 @@ function verdictOf({ violations, isInterrupted, audit }: Rehearsed): string {
   if (isInterrupted)
     return `Interrupted. So far nothing is lost, and the law ${audit.holds ? "holds" : "does not hold"}.`;
   return "Nothing is lost, and the law holds.";
+}
+
+/** All that was counted and measured. */
+export function rehearsalRows(rehearsed: Rehearsed): readonly Row[] {
+  return [...figureRows(rehearsed), ...courseRows(rehearsed)];
 }
 
 function figureRows({ figures }: Rehearsed): readonly Row[] {
@@ -105,12 +111,13 @@ function figureRows({ figures }: Rehearsed): readonly Row[] {
   ];
 }
 
-function courseRows({ kills, peakBacklog, plannedPeak, sendingMs, drainedMs }: Rehearsed): readonly Row[] {
+function courseRows({ kills, peakBacklog, plannedPeak, sendingMs, behindMsMax, drainedMs }: Rehearsed): readonly Row[] {
   return [
     ...killRows(kills),
     ["backlog at its peak", count(peakBacklog)],
     ...(plannedPeak === undefined ? [] : ([["by the planner", count(plannedPeak)]] as const)),
     ["sent after", formatDuration(sendingMs)],
+    ["behind the day at most", formatDuration(Math.round(behindMsMax))],
     ["finished after", formatDuration(drainedMs)],
   ];
 }
@@ -123,6 +130,6 @@ function killRows(kills: readonly Kill[]): readonly Row[] {
   });
 }
 
-function tableOf(heads: Row, rows: readonly Row[]): readonly string[] {
+export function tableOf(heads: Row, rows: readonly Row[]): readonly string[] {
   return [`| ${heads.join(" | ")} |`, "|---|---:|", ...rows.map((cells) => `| ${cells.join(" | ")} |`)];
 }

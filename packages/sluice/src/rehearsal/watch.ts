@@ -91,6 +91,7 @@ export class Watch {
     const id = books.idOf(number);
     if (id === undefined || this.seenResults.has(number)) return;
     const { bytes } = await client.result(id, { signal });
+    await books.note({ kind: "result", number, id, bytes });
     this.seenResults.set(number, hashOf(bytes));
   }
 }
