@@ -1,9 +1,9 @@
 // A checker that cannot go red proves nothing: each figure is shown red on evidence with one seeded fault.
 import { deepEqual, equal } from "node:assert/strict";
 import { describe, test } from "node:test";
-import { check, forbidden, type Evidence, type Figures } from "./checker.ts";
+import { check, forbidden, type Evidence, type Figures, type Reading } from "./checker.ts";
 
-const sound: Evidence = {
+const sound = {
   ledger: [
     { kind: "sent", key: "a", sha256: "1" },
     { kind: "accepted", key: "a", sha256: "1", id: "id-a" },
@@ -27,8 +27,8 @@ const sound: Evidence = {
     { id: "id-a", key: "a", state: "done", isResultRead: true, resultHash: "result-a", resultOf: "1" },
     { id: "id-b", key: "b", state: "done", isResultRead: true, resultHash: "result-b", resultOf: "2" },
   ],
-};
-const [readingA, readingB] = sound.readings as [Evidence["readings"][number], Evidence["readings"][number]];
+} satisfies Evidence;
+const [readingA, readingB] = sound.readings as [Reading, Reading];
 
 interface Seed {
   readonly fault: string;

@@ -1,5 +1,5 @@
 // The checker: holds what the client saw against what B did and what can be read back. Pure, and blind to the
-// product's own store.
+// product's own store. It goes through each kind of evidence once, and keeps little of a request: a day has millions.
 import type { LedgerLine } from "./ledger.ts";
 import type { LogLine } from "./logs.ts";
 
@@ -16,10 +16,10 @@ export interface Reading {
 }
 
 export interface Evidence {
-  readonly ledger: readonly LedgerLine[];
-  readonly starts: readonly LogLine[];
-  readonly effects: readonly LogLine[];
-  readonly readings: readonly Reading[];
+  readonly ledger: Iterable<LedgerLine>;
+  readonly starts: Iterable<LogLine>;
+  readonly effects: Iterable<LogLine>;
+  readonly readings: Iterable<Reading>;
 }
 
 export interface Figures {
@@ -47,68 +47,115 @@ export interface Figures {
 /** The figures that must be zero whatever the fault was; doubled effects are judged by the scenario. */
 export const forbidden = ["lost", "doubledOutcomes", "phantom", "mismatched", "refusedWithEffect"] as const;
 
+/** Of a parcel, which is a key with the hash of a body: bits, since there are millions. */
+const mayHaveCome = 1;
+const wasRefused = 2;
+const hasCome = 4;
+
+/** What is known of an id. */
+interface Request {
+  readonly key: string;
+  isAccepted: boolean;
+  /** At the end; undefined while no reading has it. */
+  state: string | undefined;
+  hasEffect: boolean;
+  /** Of its result, when the client first read it. */
+  resultHash: string | undefined;
+}
+
 export function check({ ledger, starts, effects, readings }: Evidence): Figures {
-  const sent = new Set(ledger.filter(isOf("sent")).map(parcelName));
-  const accepted = ledger.filter(isOf("accepted"));
-  const unknown = ledger.filter(isOf("unknown"));
-  const idsByKey = groupIds([...accepted, ...readings]);
-  const keyById = new Map([...accepted, ...readings].map(({ id, key }) => [id, key]));
-  const told = ledger.filter(isOf("result"));
-  const keysSent = new Set(ledger.filter(isOf("sent")).map(({ key }) => key));
-  const readingById = new Map(readings.map((reading) => [reading.id, reading]));
-  const effectIds = new Set(effects.map(({ id }) => id));
-  const effectKeys = effects.map(({ id }) => keyById.get(id)).filter((key) => key !== undefined);
-  const isEnded = (id: string): boolean => {
-    const state = readingById.get(id)?.state;
-    return state === "dead" || state === "cancelled" || (state === "done" && effectIds.has(id));
+  const parcels = new Map<string, number>();
+  const keysSent = new Set<string>();
+  const keysAccepted = new Set<string>();
+  const keysWithEffect = new Set<string>();
+  const idsByKey = new Map<string, string | Set<string>>();
+  const requests = new Map<string, Request>();
+  const changed = new Set<string>();
+  const counts = { unknown: 0, dead: 0, starts: 0, effects: 0, doubledEffects: 0, phantom: 0, mismatched: 0 };
+
+  const mark = (key: string, sha256: string, bit: number): void => {
+    const name = `${key} ${sha256}`;
+    parcels.set(name, (parcels.get(name) ?? 0) | bit);
   };
-  const isChanged = ({ id, resultHash }: { readonly id: string; readonly resultHash: string }): boolean => {
-    const reading = readingById.get(id);
-    return reading?.isResultRead !== false && reading?.resultHash !== resultHash;
+  const requestOf = (id: string, key: string): Request => {
+    const known = requests.get(id);
+    if (known !== undefined) return known;
+    const request: Request = { key, isAccepted: false, state: undefined, hasEffect: false, resultHash: undefined };
+    requests.set(id, request);
+    const ids = idsByKey.get(key);
+    idsByKey.set(key, ids === undefined ? id : (typeof ids === "string" ? new Set([ids]) : ids).add(id));
+    return request;
   };
-  const mayHaveCome = new Set([...accepted, ...unknown].map(parcelName));
-  const came = new Set(effects.map(({ id, sha256 }) => `${keyById.get(id)} ${sha256}`));
-  const refused = new Set(ledger.filter(isOf("refused")).map(parcelName));
-  return {
-    accepted: new Set(accepted.map(({ key }) => key)).size,
-    unknown: unknown.length,
-    dead: readings.filter(({ state }) => state === "dead").length,
-    starts: starts.length,
-    effects: effects.length,
-    lost: countUnique(accepted.filter(({ id }) => !isEnded(id)).map(({ id }) => id)),
-    doubledOutcomes:
-      sumOf([...idsByKey.values()].map((ids) => ids.size - 1)) +
-      countUnique(told.filter(isChanged).map(({ id }) => id)),
-    doubledEffects: effectKeys.length - countUnique(effectKeys),
-    phantom:
-      readings.filter(({ key }) => !keysSent.has(key)).length + effects.filter(({ id }) => !keyById.has(id)).length,
-    mismatched:
-      effects.filter(({ id, sha256 }) => keyById.has(id) && !sent.has(`${keyById.get(id)} ${sha256}`)).length +
-      readings.filter(
-        ({ state, isResultRead, key, resultOf }) => state === "done" && isResultRead && !sent.has(`${key} ${resultOf}`),
-      ).length,
-    refusedWithEffect: [...refused].filter((name) => !mayHaveCome.has(name) && came.has(name)).length,
+  const seeResult = ({ id, resultHash, resultOf }: Extract<LedgerLine, { kind: "result" }>): void => {
+    const request = requests.get(id);
+    if (request === undefined) {
+      changed.add(id); // of an id that nobody was given
+      return;
+    }
+    if (resultOf !== undefined && !parcels.has(`${request.key} ${resultOf}`)) counts.mismatched += 1;
+    request.resultHash ??= resultHash;
+    if (request.resultHash !== resultHash) changed.add(id);
   };
+
+  for (const line of ledger) {
+    switch (line.kind) {
+      case "sent":
+        keysSent.add(line.key);
+        mark(line.key, line.sha256, 0);
+        break;
+      case "accepted":
+        keysAccepted.add(line.key);
+        mark(line.key, line.sha256, mayHaveCome);
+        requestOf(line.id, line.key).isAccepted = true;
+        break;
+      case "unknown":
+        counts.unknown += 1;
+        mark(line.key, line.sha256, mayHaveCome);
+        break;
+      case "refused":
+        mark(line.key, line.sha256, wasRefused);
+        break;
+      case "result":
+        seeResult(line);
+        break;
+      default:
+        line satisfies never;
+    }
+  }
+  for (const { id, key, state, isResultRead, resultHash, resultOf } of readings) {
+    const request = requestOf(id, key);
+    request.state = state;
+    if (state === "dead") counts.dead += 1;
+    if (!keysSent.has(key)) counts.phantom += 1;
+    if (isResultRead && request.resultHash !== undefined && request.resultHash !== resultHash) changed.add(id);
+    if (isResultRead && state === "done" && !parcels.has(`${key} ${resultOf}`)) counts.mismatched += 1;
+  }
+  for (const { id, sha256 } of effects) {
+    counts.effects += 1;
+    const request = requests.get(id);
+    if (request === undefined) {
+      counts.phantom += 1;
+      continue;
+    }
+    if (!parcels.has(`${request.key} ${sha256}`)) counts.mismatched += 1;
+    else mark(request.key, sha256, hasCome);
+    if (keysWithEffect.has(request.key)) counts.doubledEffects += 1;
+    keysWithEffect.add(request.key);
+    request.hasEffect = true;
+  }
+  for (const _start of starts) counts.starts += 1;
+
+  let [lost, doubledIds, refusedWithEffect] = [0, 0, 0];
+  for (const [id, request] of requests) {
+    if (request.isAccepted && !isEnded(request)) lost += 1;
+    if (request.resultHash !== undefined && request.state === undefined) changed.add(id);
+  }
+  for (const ids of idsByKey.values()) if (typeof ids !== "string") doubledIds += ids.size - 1;
+  for (const marks of parcels.values()) if (marks === (wasRefused | hasCome)) refusedWithEffect += 1;
+  const doubledOutcomes = doubledIds + changed.size;
+  return { ...counts, accepted: keysAccepted.size, lost, doubledOutcomes, refusedWithEffect };
 }
 
-function isOf<Kind extends LedgerLine["kind"]>(kind: Kind) {
-  return (line: LedgerLine): line is Extract<LedgerLine, { kind: Kind }> => line.kind === kind;
-}
-
-function parcelName({ key, sha256 }: { readonly key: string; readonly sha256: string }): string {
-  return `${key} ${sha256}`;
-}
-
-function groupIds(named: readonly { readonly id: string; readonly key: string }[]): Map<string, Set<string>> {
-  const ids = new Map<string, Set<string>>();
-  for (const { id, key } of named) ids.set(key, (ids.get(key) ?? new Set()).add(id));
-  return ids;
-}
-
-function countUnique(values: readonly string[]): number {
-  return new Set(values).size;
-}
-
-function sumOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
+function isEnded({ state, hasEffect }: Request): boolean {
+  return state === "dead" || state === "cancelled" || (state === "done" && hasEffect);
 }

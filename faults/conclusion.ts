@@ -45,5 +45,5 @@ export async function conclude({ urls, senders, resultsMax }: ConcludeOptions): 
 /** Reads B's logs from the folder: only once nothing can be written there any more. */
 export function figuresOf(folder: string, ledger: Ledger, readings: readonly Reading[]): Figures {
   const [starts, effects] = [readLog(folder, "starts"), readLog(folder, "effects")];
-  return check({ ledger: ledger.lines, starts, effects, readings });
+  return check({ ledger: ledger.read(), starts, effects, readings });
 }

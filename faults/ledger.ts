@@ -1,6 +1,7 @@
 // The client's ledger: what was sent and what the client saw, in a file of its own. It owns the file;
 // a line is on disk before the client's next step.
 import { open, type FileHandle } from "node:fs/promises";
+import { readLines } from "./lines.ts";
 
 export type LedgerLine =
   | { readonly kind: "sent"; readonly key: string; readonly sha256: string }
@@ -9,26 +10,42 @@ export type LedgerLine =
   | { readonly kind: "refused"; readonly key: string; readonly sha256: string; readonly status: number }
   /** No answer came: it may have been stored or not. */
   | { readonly kind: "unknown"; readonly key: string; readonly sha256: string; readonly reason: string }
-  /** A result that the client read on the way, by the hash of its bytes. */
-  | { readonly kind: "result"; readonly id: string; readonly resultHash: string };
+  /** A result that the client read, by the hash of its bytes, and by the body's hash in it where that was looked at. */
+  | {
+      readonly kind: "result";
+      readonly id: string;
+      readonly resultHash: string;
+      readonly resultOf?: string | undefined;
+    };
 
 export class Ledger implements AsyncDisposable {
+  /** As far as they are kept in memory. */
   readonly lines: LedgerLine[] = [];
+  readonly #path: string;
   readonly #file: FileHandle;
+  readonly #isKept: boolean;
   #written: Promise<void> = Promise.resolve();
   #next: { readonly lines: string[]; readonly written: Promise<void> } | undefined;
 
-  static async open(path: string): Promise<Ledger> {
-    return new Ledger(await open(path, "a"));
+  /** `isKept`: its lines stay in memory as well, for whoever looks at them on the way. */
+  static async open(path: string, { isKept = true }: { readonly isKept?: boolean | undefined } = {}): Promise<Ledger> {
+    return new Ledger(path, await open(path, "a"), isKept);
   }
 
-  private constructor(file: FileHandle) {
+  private constructor(path: string, file: FileHandle, isKept: boolean) {
+    this.#path = path;
     this.#file = file;
+    this.#isKept = isKept;
+  }
+
+  /** As they are on disk. */
+  read(): Iterable<LedgerLine> {
+    return readLines(this.#path);
   }
 
   /** Resolves once the lines are on disk; those that come together share the fsync. */
   append(...lines: readonly LedgerLine[]): Promise<void> {
-    for (const line of lines) this.lines.push(line);
+    if (this.#isKept) for (const line of lines) this.lines.push(line);
     if (this.#next === undefined) {
       const texts: string[] = [];
       this.#written = this.#written.then(() => this.#write(texts));
@@ -41,7 +58,7 @@ export class Ledger implements AsyncDisposable {
   async #write(lines: readonly string[]): Promise<void> {
     this.#next = undefined;
     await this.#file.appendFile(`${lines.join("\n")}\n`);
-    await this.#file.sync();
+    await this.#file.datasync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

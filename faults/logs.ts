@@ -1,6 +1,7 @@
 // The logs of service B: a line for each time its handler began, and one for each effect. No uniqueness anywhere.
-import { existsSync, openSync, readFileSync, writeSync } from "node:fs";
+import { openSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { readLines } from "./lines.ts";
 
 export interface LogLine {
   /** The request's id. */
@@ -22,13 +23,14 @@ export function appendLog(folder: string, name: LogName, line: LogLine): void {
 /** Open until the process ends. */
 const files = new Map<string, number>();
 
-export function readLog(folder: string, name: LogName): readonly LogLine[] {
-  const file = fileOf(folder, name);
-  if (!existsSync(file)) return [];
-  return readFileSync(file, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as LogLine);
+export function readLog(folder: string, name: LogName): Iterable<LogLine> {
+  return readLines(fileOf(folder, name));
+}
+
+/** How many lines it has, without reading them: all are of one length. */
+export function countLog(folder: string, name: LogName): number {
+  const lineLength = JSON.stringify({ id: "-".repeat(36), sha256: "-".repeat(64) }).length + 1;
+  return (statSync(fileOf(folder, name), { throwIfNoEntry: false })?.size ?? 0) / lineLength;
 }
 
 function fileOf(folder: string, name: LogName): string {

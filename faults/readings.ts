@@ -70,7 +70,7 @@ async function listAll(url: string): Promise<readonly WireRequest[]> {
       readonly requests: readonly WireRequest[];
       readonly nextCursor?: string | null;
     };
-    listed.push(...page.requests);
+    for (const { id, key, state } of page.requests) listed.push({ id, key, state });
     if (page.nextCursor === null || page.nextCursor === undefined) return listed;
     cursor = `&cursor=${encodeURIComponent(page.nextCursor)}`;
   }
@@ -92,9 +92,9 @@ async function readResult(url: string, id: string, state: string): Promise<Pick<
 }
 
 /** The hash that B wrote; what is not B's answer has none. */
-function bodyHashIn(bytes: Buffer): string | undefined {
+export function bodyHashIn(bytes: Uint8Array): string | undefined {
   try {
-    return (JSON.parse(bytes.toString()) as { readonly sha256?: string }).sha256;
+    return (JSON.parse(Buffer.from(bytes).toString()) as { readonly sha256?: string }).sha256;
   } catch {
     return undefined; // shows as a mismatch
   }

@@ -29,12 +29,13 @@ export interface LifeOptions {
 }
 
 export interface FinishOptions {
+  /** They send again what has no receipt. */
+  readonly senders?: readonly Sender[];
   /** Results that are read back; all unless given. */
   readonly resultsMax?: number;
 }
 
 export const ordersConfig = fileURLToPath(new URL("./orders.config.ts", import.meta.url));
-export const poisonConfig = fileURLToPath(new URL("./poison.config.ts", import.meta.url));
 export const graceSeconds = 10;
 
 export class Stage implements AsyncDisposable {
@@ -121,7 +122,7 @@ export class Stage implements AsyncDisposable {
    */
   async finish(
     senders: readonly Sender[],
-    { resultsMax }: FinishOptions = {},
+    { resultsMax }: Pick<FinishOptions, "resultsMax"> = {},
   ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await using sluice = await this.startAlive();
     const { readings, violations } = await conclude({ urls: [this.url], senders, resultsMax });

@@ -21,6 +21,10 @@ export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flaki
   readonly configFile?: string;
   /** SLUICE_CRASH_AT of each life that begins; undefined for one that is to go on. */
   readonly crashAt?: (role: Role) => string | undefined;
+  /** Whether the ledger's lines stay in memory; they do unless given. */
+  readonly isLedgerKept?: boolean | undefined;
+  /** More environment of all. */
+  readonly env?: Readonly<Record<string, string>>;
   /** More arguments of either role, for the life that begins. */
   readonly args?: () => readonly string[];
   /** How many workers there are from the start; three unless given. */
@@ -79,7 +83,7 @@ export class ClusterStage implements AsyncDisposable {
     const databaseUrl = await servers.postgres.now.createDatabase(name);
     const proxy = isBrokerProxied ? resources.use(await startProxy({ port: servers.rabbitmq.now.port })) : undefined;
     const target = resources.use(await startTarget({ ...options, folder }));
-    const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson")));
+    const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson"), { isKept: options.isLedgerKept }));
     const ports = await Promise.all(Array.from({ length: gatewayCount }, () => lastingPort()));
     const stage = new ClusterStage(
       { options, name, folder, databaseUrl, proxy, target, ledger, ports },
@@ -154,7 +158,7 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   log(name: LogName): readonly LogLine[] {
-    return readLog(this.#parts.folder, name);
+    return [...readLog(this.#parts.folder, name)];
   }
 
   sampleResults(ids: readonly string[]): Promise<void> {
@@ -195,7 +199,7 @@ export class ClusterStage implements AsyncDisposable {
    */
   async finish(
     senders: readonly Sender[],
-    { resultsMax }: FinishOptions = {},
+    { resultsMax }: Pick<FinishOptions, "resultsMax"> = {},
   ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await Promise.all(this.members.map(disarm));
     const { readings, violations } = await conclude({ urls: this.urls, senders, resultsMax });
@@ -243,6 +247,7 @@ export class ClusterStage implements AsyncDisposable {
       SLUICE_PREFIX: name,
       FAULTS_TARGET: target.url,
       FAULTS_FOLDER: folder,
+      ...options.env,
     };
   }
 

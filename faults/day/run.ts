@@ -1,40 +1,102 @@
 // npm run day -- [--engine embedded|cluster] [--requests N] [--kills N] [--seed N] [--speed N] [--report FILE]
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
 import { basename } from "node:path";
-import { drawCurve } from "./curve.ts";
-import { playDay } from "./day.ts";
+import { parseArgs } from "node:util";
+import { drawBacklog } from "../../packages/sluice/src/rehearsal/draw-backlog.ts";
+import { openClusterField } from "../cluster/cluster-field.ts";
+import { Servers } from "../cluster/servers.ts";
+import { openEmbeddedField } from "../embedded-field.ts";
+import { engines, type EngineName } from "../engines.ts";
+import type { FieldSetting } from "../field.ts";
+import { playDay, type DayResult } from "./day.ts";
 import { dayMarkdown, dayText } from "./day-report.ts";
-import { help, parseDayFlags, type DayFlags } from "./flags.ts";
-import { describeCommit, describeMachine } from "./machine.ts";
 
-const flags = parseOrRefuse();
-if (flags === undefined) process.exitCode = 64;
-else if (flags.isHelp) console.log(help);
-else process.exitCode = await main(flags);
+const help = `Two million requests in a day's shape, compressed, while every process is killed again and again.
 
-async function main({ reportFile, engine, requests, kills, seed, speed }: DayFlags): Promise<number> {
-  const options = { engine, requests, kills, seed, speed };
+  npm run day -- [flags]
+
+  --engine E      embedded (one process), or cluster: two gateways and three workers on servers of their own (embedded)
+  --requests N    of the whole day (2000000)
+  --kills N       of each process, with SIGKILL (20)
+  --seed N        the same seed sends the same and draws the same moments
+  --speed N       simulated seconds in a second; unless given, so that the peak brings 16,667 requests a second to
+                  embedded and 5,000 to cluster
+  --report FILE   writes the figures there as Markdown, and the backlog's curve beside it
+  --help`;
+
+const peakPerSecond: Readonly<Record<EngineName, number>> = { embedded: 16_667, cluster: 5_000 };
+/** The day's total arrives in ten such hours. */
+const peakSeconds = 10 * 3_600;
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: "string", default: "embedded" },
+    requests: { type: "string", default: "2000000" },
+    kills: { type: "string", default: "20" },
+    seed: { type: "string", default: String(Date.now() % 2 ** 31) },
+    speed: { type: "string" },
+    report: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) console.log(help);
+else process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { report: reportFile } = values;
+  const engine = engines.find((name) => name === values.engine);
+  const [requests, kills, seed] = [values.requests, values.kills, values.seed].map(count) as [number, number, number];
+  const usual = engine === undefined ? 1 : Math.max(1, Math.round((peakPerSecond[engine] * peakSeconds) / requests));
+  const speed = values.speed === undefined ? usual : count(values.speed);
+  if (engine === undefined || [requests, kills, seed, speed].some(Number.isNaN)) {
+    console.error(help);
+    return 64;
+  }
   const command = `npm run day -- --engine ${engine} --requests ${requests} --kills ${kills} --seed ${seed} --speed ${speed}`;
   console.error(command);
   const commit = describeCommit(); // before the report makes the tree dirty
-  const onPhase = ({ name, seconds }: { name: string; seconds: number }): void =>
-    console.error(`  ${name}: ${seconds.toFixed(1)} s`);
-  const result = await playDay({ ...options, onPhase });
+  await using servers = await Servers.open();
+  const open = (setting: FieldSetting) =>
+    engine === "embedded"
+      ? openEmbeddedField(undefined, setting)
+      : openClusterField({ servers, logFolder: undefined }, setting);
+  const result = await playDay({ open, requests, kills, seed, speed });
   console.log(dayText(result));
   if (reportFile !== undefined) {
     const curveFile = reportFile.replace(/(?:\.md)?$/, ".svg");
-    const setting = { ...options, command, machine: describeMachine(), commit };
+    const setting = { engine, requests, seed, speed, command, machine: describeMachine(), commit };
     writeFileSync(reportFile, dayMarkdown(setting, result, basename(curveFile)));
-    writeFileSync(curveFile, drawCurve(result.samples, result.kills, `Backlog, ${engine}: requests that wait`));
+    writeFileSync(curveFile, curveOf(result, `Backlog, ${engine}: requests that wait`));
   }
   return result.violations.length === 0 ? 0 : 1;
 }
 
-function parseOrRefuse(): DayFlags | undefined {
+/** From 1; NaN for what is no such number. */
+function count(text: string): number {
+  return /^[1-9]\d*$/.test(text) ? Number(text) : Number.NaN;
+}
+
+function curveOf({ rehearsed: { curve, kills } }: DayResult, title: string): string {
+  return drawBacklog({ title, points: curve, kills });
+}
+
+function describeMachine(): string {
+  const gib = Math.round(totalmem() / 2 ** 30);
+  return `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "an unknown processor"}, ${gib} GiB, Linux ${release()}`;
+}
+
+/** Of the code; undefined outside of a repository. */
+function describeCommit(): string | undefined {
   try {
-    return parseDayFlags(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
-    return undefined;
+    return execFileSync("git", ["describe", "--always", "--dirty"], {
+      cwd: import.meta.dirname,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+  } catch {
+    return undefined; // no git, or no repository
   }
 }

@@ -4,12 +4,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { order } from "../cluster/observe.ts";
-import { sendBatch, sendBatches } from "../batch-sender.ts";
-import type { Parcel } from "../parcel.ts";
-import type { Played } from "../scenario.ts";
-import { drained, perSecond, type Field, type LoadOptions } from "./field.ts";
-import { jsonParcels } from "./parcels.ts";
-import { Peaks } from "./peaks.ts";
+import { drained, perSecond, residentsOf, type Field, type FieldSetting } from "../field.ts";
+import { Peaks } from "../peaks.ts";
+import { arrivalsOf, sendOn, type Profile } from "../rehearsal.ts";
+import type { Played, PlayOptions } from "../scenario.ts";
 
 export const backlogFault = "a great backlog waits longer than the retention; dead ones are replayed twice";
 
@@ -23,29 +21,33 @@ const retentionMs = 2_000;
 const mibMax = 300;
 const drainMsMax = 240_000;
 
-export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promise<Played> {
+export async function playBacklog(
+  open: (setting: FieldSetting) => Promise<Field>,
+  { isShort, isFull }: PlayOptions,
+): Promise<Played> {
   const total = isShort ? requestsShort : isFull ? requestsFull : requests;
   const retention = `${retentionMs}ms`;
   await using field = await open({ retention });
-  const { urls, ledger } = field;
-  const [url] = urls;
+  const [url] = field.urls;
   const peaks = new Peaks(mibMax);
   const wrong: string[] = [];
   await order(url, "pause");
-  const filling = { urls, ledger, next: jsonParcels({ name: "waiting", hopelessEvery }), linesPerBatch: 1_000 };
-  const { ms: fillMs } = await timed(() => sendBatches({ ...filling, total, connections: 4 }));
-  peaks.note(field.residents());
+  const { ms: fillMs, value: books } = await timed(() => sendOn(field, waiting(total)));
+  peaks.note(residentsOf(field));
   await field.restart(retention); // at its start it looks for what is older, whichever the engine
-  wrong.push(...(await repeatsAfterRetention(field)));
-  peaks.note(field.residents());
+  await delay(2 * retentionMs);
+  const repeated = await sendOn(field, waiting(repeatedKeys));
+  const forgotten = [...repeated.receipts()].filter(([number, id]) => books.idOf(number) !== id).length;
+  if (forgotten > 0) wrong.push(`${forgotten} early keys were forgotten while their requests waited`);
+  peaks.note(residentsOf(field));
   await field.restart("7d"); // what is finished from here on is to be read back
   const { ms: drainMs, value: left } = await timed(async () => {
     await order(url, "resume");
-    return drained(url, total, drainMsMax);
+    return drained(field, total, drainMsMax);
   });
   if (left > 0) wrong.push(`${left} were in the backlog after ${drainMsMax} ms`);
   const replayed = await replayTwice(field, wrong);
-  peaks.note(field.residents());
+  peaks.note(residentsOf(field));
   const { figures, violations } = await field.finish();
   if (figures.dead > 0) violations.push(`${figures.dead} are dead after the replay of all`);
   return {
@@ -58,16 +60,11 @@ export async function playBacklog({ open, isShort, isFull }: LoadOptions): Promi
   };
 }
 
-/** The first keys, sent again after more than twice the retention: each must get the id that it had. */
-async function repeatsAfterRetention({ urls, ledger }: Field): Promise<readonly string[]> {
-  await delay(2 * retentionMs);
-  const early = jsonParcels({ name: "waiting", hopelessEvery });
-  const parcels = Array.from({ length: repeatedKeys }, (): Parcel => early());
-  const idOf = new Map(ledger.lines.flatMap((line) => (line.kind === "accepted" ? [[line.key, line.id]] : [])));
-  const ids = await sendBatch(urls[0], ledger, parcels);
-  if (ids === undefined) return ["the repeats of early keys got no receipts"];
-  const forgotten = parcels.filter(({ key }, index) => idOf.get(key) !== ids[index]).length;
-  return forgotten > 0 ? [`${forgotten} early keys were forgotten while their requests waited`] : [];
+/** The first so many that are to wait: all are due within a second. */
+function waiting(requests: number): Profile {
+  const bodyOf = (number: number): string =>
+    `${number % hopelessEvery === hopelessEvery - 1 ? "hopeless" : "order"} ${number} of those that wait`;
+  return { name: "waiting", arrivals: arrivalsOf("peak", { speed: 3_600, requests }), bodyOf };
 }
 
 /** Each dead one twice at once, in vain; then all in bulk, with mercy. How often a dead one was set off again. */

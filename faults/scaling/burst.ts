@@ -1,40 +1,58 @@
 // A burst that one replica cannot keep up with: B goes from one to as many as the planner says, and back.
+import { sluiceCommand, startChild } from "@sluice/testing";
 import type { Figures } from "../checker.ts";
 import { whenTrue } from "../cluster/observe.ts";
-import { parcelOf, type Parcel } from "../parcel.ts";
+import type { Member } from "../cluster/member.ts";
+import { look, type Field, type FieldSetting } from "../field.ts";
+import { arrivalsOf, rehearseOn } from "../rehearsal.ts";
 import type { Played, PlayOptions } from "../scenario.ts";
-import { scaling, smallBurst, wholeBurst, type BurstShape } from "./burst-shape.ts";
-import { sendEvenly } from "./even-sender.ts";
-import { look, type Fleet } from "./fleet.ts";
-import { plannedReplicas } from "./planned-replicas.ts";
 import { decidedWithoutLead, decisionsOf, toldIn, type Decision } from "./told.ts";
 
 export const burstFault = "none: a burst takes B from one replica to the planner's number, and back";
 export const burstKilledFault = "the autoscaler killed in the middle of a burst, with B at the planner's number";
 
 export interface BurstOptions extends PlayOptions {
-  open(): Promise<Fleet>;
+  open(setting: FieldSetting): Promise<Field>;
   /** Whether the autoscaler is killed on the way. */
   readonly isKilled: boolean;
   /** How many requests may run again because of that: what the killed one ran itself. */
   readonly rerunsMax: number;
 }
 
+interface BurstShape {
+  readonly requests: number;
+  /** They come evenly within this time. */
+  readonly withinSeconds: number;
+  /** How long the handler takes for one, and runs no other meanwhile. */
+  readonly holdMs: number;
+}
+
+const burstSeconds = 90;
+/** Between three and four replicas' work: neither a slow machine nor a young meter makes it another number. */
+const wholeBurst: BurstShape = { requests: 20_000, withinSeconds: burstSeconds, holdMs: 15 };
+/** Between two and three. */
+const smallBurst: BurstShape = { requests: 1_500, withinSeconds: 15, holdMs: 25 };
+
+const scaling = { min: 1, max: 8, maxWait: "1m", hold: "5s" } as const;
+const concurrency = 32;
 const hourMs = 3_600_000;
 /** From the last receipt: the meter forgets the burst within a minute, and each step down is held. */
 const backMsMax = 180_000;
 const reachedMsMax = 60_000;
+/** A dead leader is given up within half a minute. */
+const ledMsMax = 60_000;
 /** What a replica must be seen to do of what it can: less is no starved machine any more, but a wrong measurement. */
 const slowestShare = 0.3;
 
-export async function playBurst({ open, isFull, isKilled, rerunsMax }: BurstOptions): Promise<Played> {
+export async function playBurst({ open, isFull, isKilled, rerunsMax, random }: BurstOptions): Promise<Played> {
   const shape = isFull ? wholeBurst : smallBurst;
   const ideal = hourMs / shape.holdMs;
   const planned = await plannedReplicas(shape, ideal);
-  await using fleet = await open();
-  const course = await runBurst(fleet, { shape, planned, isKilled });
-  const { figures, violations } = await fleet.finish();
-  const told = toldIn(fleet.logs());
+  await using field = await open({ isScaled: true, queue: { scaling, concurrency } });
+  const seed = random.between(0, 2 ** 31);
+  const course = await runBurst(field, { shape, planned, isKilled, seed });
+  const { figures, violations } = await field.finish();
+  const told = toldIn(field.scalers.map(({ output }) => output));
   const decisions = decisionsOf(told);
   const slowest = Math.min(ideal, ...decisions.flatMap(({ perReplicaPerHour }) => perReplicaPerHour ?? []));
   // On a loaded machine each finishes less: the planner is asked again, with what was measured.
@@ -54,13 +72,27 @@ export async function playBurst({ open, isFull, isKilled, rerunsMax }: BurstOpti
       ...(slowest >= ideal * slowestShare
         ? []
         : [`one replica was measured at ${count(slowest)}/h, of ${count(ideal)}`]),
-      ...(fleet.hasLeader ? decidedWithoutLead(told) : []).map(strayText),
+      ...(field.scalers.length > 1 ? decidedWithoutLead(told) : []).map(strayText),
     ],
     notes: [
       `planned ${planned}${atMeasured}, reached ${reached}; all done after ${seconds(course.doneMs)}, back at ${scaling.min} after ${seconds(course.backMs)}`,
       `one replica finished at least ${count(slowest)}/h, of ${count(ideal)}`,
     ],
   };
+}
+
+/** The most replicas at once that `sluice plan` says of the burst, where one finishes so many an hour. */
+async function plannedReplicas({ requests, withinSeconds }: BurstShape, perReplicaPerHour: number): Promise<number> {
+  const arrivals = `${Math.round((requests * 3_600) / withinSeconds)}/h for ${withinSeconds}s`;
+  const { min, max, maxWait, hold } = scaling;
+  const goal = ["--min", String(min), "--replicas", String(max), "--max-wait", maxWait, "--hold", hold];
+  const service = `${Math.round(perReplicaPerHour)}/h`;
+  const args = ["plan", "--arrivals", arrivals, "--service", service, "--autoscale", ...goal, "--json"];
+  await using plan = await startChild({ command: process.execPath, args: [sluiceCommand, ...args] });
+  const { code } = await plan.exited;
+  if (code !== 0) throw new Error(`sluice ${args.join(" ")} ended with ${code}: ${plan.output()}`);
+  const { runs } = JSON.parse(plan.output()) as { readonly runs: readonly { readonly replicas: number }[] };
+  return runs[0]?.replicas ?? 0;
 }
 
 interface Expected {
@@ -102,47 +134,64 @@ interface Run {
   readonly shape: BurstShape;
   readonly planned: number;
   readonly isKilled: boolean;
+  readonly seed: number;
 }
 
-async function runBurst(fleet: Fleet, { shape, planned, isKilled }: Run): Promise<Course> {
-  const { requests, withinSeconds } = shape;
-  const { url, ledger } = fleet;
-  const violations: string[] = [];
-  const giveUp = new AbortController();
+async function runBurst(field: Field, { shape, planned, isKilled, seed }: Run): Promise<Course> {
+  const { requests, withinSeconds, holdMs } = shape;
   const startedAt = performance.now();
-  const [next, withinMs] = [burstParcels(shape), withinSeconds * 1_000];
-  let accepted = 0;
-  const onAccepted = (count: number): void => void (accepted = count);
-  const sending = sendEvenly({ url, ledger, next, total: requests, withinMs, onAccepted, signal: giveUp.signal });
-  sending.catch(() => {}); // told where it is awaited
-  try {
-    const isReached = async (): Promise<boolean> => ((await look(url))?.workers ?? 0) >= planned;
-    if ((await whenTrue(isReached, withinMs + reachedMsMax)) === undefined)
-      violations.push(`B never had the ${planned} replicas that the planner says`);
-    let kills = 0;
-    if (isKilled) {
-      await whenTrue(() => accepted >= requests / 2, withinMs + reachedMsMax);
-      await fleet.killAutoscaler();
-      kills += 1;
-    }
-    await sending;
-    const isDone = async (): Promise<boolean> => (await look(url))?.backlog === 0;
-    if ((await whenTrue(isDone, backMsMax)) === undefined) violations.push("the backlog was never gone");
-    const doneMs = performance.now() - startedAt;
-    const isBack = async (): Promise<boolean> => (await look(url))?.workers === scaling.min;
-    if ((await whenTrue(isBack, backMsMax)) === undefined) violations.push(`B never was at ${scaling.min} again`);
-    return { doneMs, backMs: performance.now() - startedAt, kills, violations };
-  } finally {
-    giveUp.abort();
-  }
+  const autoscaler = {
+    name: "autoscaler",
+    async kill() {
+      const isReached = async (): Promise<boolean> => ((await look(field))?.workers ?? 0) >= planned;
+      if ((await whenTrue(isReached, reachedMsMax)) === undefined)
+        throw new Error(`B never had the ${planned} replicas that the planner says`);
+      await killAutoscaler(field.scalers);
+    },
+  };
+  const { drainedMs, kills, violations } = await rehearseOn(field, {
+    name: "burst",
+    arrivals: arrivalsOf("burst", { speed: burstSeconds / withinSeconds, requests }),
+    bodyOf: (order) => ({ order, holdMs }),
+    isHeldUp: true, // an outage makes it longer, and no steeper
+    victims: isKilled ? [autoscaler] : [],
+    kills: 1,
+    seed,
+  });
+  const isBack = async (): Promise<boolean> => (await look(field))?.workers === scaling.min;
+  const isBackInTime = (await whenTrue(isBack, backMsMax)) !== undefined;
+  return {
+    doneMs: drainedMs,
+    backMs: performance.now() - startedAt,
+    kills: kills.length,
+    violations: [...violations, ...(isBackInTime ? [] : [`B never was at ${scaling.min} again`])],
+  };
 }
 
-function burstParcels({ holdMs }: BurstShape): () => Parcel {
-  let count = 0;
-  return () => {
-    count += 1;
-    return parcelOf(`burst-${count}`, Buffer.from(JSON.stringify({ order: count, holdMs })));
-  };
+/** SIGKILL to the one that decides; resolves once something decides again. */
+async function killAutoscaler(scalers: readonly Member[]): Promise<void> {
+  const leader = scalers.length === 1 ? scalers[0] : scalers.find(leads);
+  if (leader === undefined) throw new Error("no autoscaler leads");
+  const before = leadsTaken(scalers);
+  const ended = new Promise<void>((resolve) => leader.onEnd(resolve));
+  leader.kill("SIGKILL");
+  await ended;
+  // By the other one, or by its own next life, should that ask first.
+  const isLed = (): boolean => scalers.length === 1 || leadsTaken(scalers) > before;
+  if ((await whenTrue(isLed, ledMsMax)) === undefined)
+    throw new Error(`no autoscaler led within ${ledMsMax} ms of the kill of the one that did`);
+  await leader.ready(); // it stands by now, or leads again
+}
+
+/** How often any of them has told that it leads from then on. */
+function leadsTaken(scalers: readonly Member[]): number {
+  const told = toldIn(scalers.map(({ output }) => output));
+  return told.filter((one) => one.kind === "leads" && one.leads).length;
+}
+
+function leads({ output }: Member): boolean {
+  const told = toldIn([output]).filter((one) => one.kind === "leads");
+  return told.at(-1)?.leads === true;
 }
 
 function seconds(ms: number): string {

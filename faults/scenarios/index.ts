@@ -1,28 +1,23 @@
 import type { Scenario } from "../scenario.ts";
 import { diskFull } from "./disk-full.ts";
 import { kills } from "./kill.ts";
-import { load } from "./load.ts";
+import { openEmbeddedField } from "../embedded-field.ts";
+import { scenariosOn } from "./on-both.ts";
 import { migration } from "./migration.ts";
-import { poison } from "./poison.ts";
 import { powerLosses } from "./power-loss.ts";
 import { refusals } from "./refusals.ts";
-import { repeats } from "./repeats.ts";
 import { replays } from "./replays.ts";
-import { scalings } from "./scaling.ts";
 import { sigterm } from "./sigterm.ts";
 
 export const scenarios: readonly Scenario[] = [
   ...kills,
   migration,
   ...replays,
-  poison,
-  repeats,
   sigterm,
   refusals,
   diskFull,
   ...powerLosses,
-  ...load,
-  ...scalings,
+  ...scenariosOn({ open: openEmbeddedField, rerunsMax: 32 }), // the concurrency of the burst's queue
 ];
 
 /** Faults of the list that the embedded engine cannot meet, or that this run cannot make. */

@@ -1,4 +1,4 @@
-import type { ClusterScenario } from "../cluster-scenario.ts";
+import type { ClusterPlayOptions, ClusterScenario } from "../cluster-scenario.ts";
 import { brokerAlarms } from "./broker-alarms.ts";
 import { brokerCluster } from "./broker-cluster.ts";
 import { brokerNetwork } from "./broker-network.ts";
@@ -8,12 +8,10 @@ import { consumerTimeout } from "./consumer-timeout.ts";
 import { kills } from "./kills.ts";
 import { ledgerDisk } from "./ledger-disk.ts";
 import { ledgerOutage } from "./ledger-outage.ts";
-import { load } from "./load.ts";
+import { scenariosOn } from "../../scenarios/on-both.ts";
+import { openClusterField } from "../cluster-field.ts";
 import { ledgerPower } from "./ledger-power.ts";
-import { poison } from "./poison.ts";
 import { refusals } from "./refusals.ts";
-import { repeats } from "./repeats.ts";
-import { scalings } from "./scaling.ts";
 import { sigterm } from "./sigterm.ts";
 import { skewedClocks } from "./skewed-clocks.ts";
 import { stoppedWorker } from "./stopped-worker.ts";
@@ -26,16 +24,13 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...brokerAlarms,
   brokerCluster,
   consumerTimeout,
-  poison,
   ...cacheOutages,
   ledgerOutage,
   ledgerDisk,
   ledgerPower,
   stoppedWorker,
   skewedClocks,
-  repeats,
   sigterm,
   refusals,
-  ...load,
-  ...scalings,
+  ...scenariosOn<ClusterPlayOptions>({ open: openClusterField, rerunsMax: 0 }), // workers outlive their autoscaler until they are through
 ];
