@@ -1,11 +1,11 @@
 // Cuts a stream of items into batches, by count and by bytes, and encodes each as NDJSON.
-import { base64Of, contentOf, isJsonBody, jsonOf } from "./content.ts";
+import { contentOf, jsonOf, rawContentOf } from "./content.ts";
 import type { KeyedItem } from "./errors.ts";
 
 /** A request for `submitMany`. Without a key it gets a generated one. */
 export interface SubmitItem {
   readonly key?: string | undefined;
-  /** A JSON value, or text, bytes or a Blob that are sent as they are. */
+  /** A JSON value, or text, bytes, a Blob or URLSearchParams that are sent as they are. */
   readonly body: unknown;
   readonly contentType?: string | undefined;
   /** The URL that is told of the outcome; the queue's own unless given. */
@@ -56,15 +56,27 @@ export async function* batchesOf<Item extends SubmitItem | EncodedItem>(
 async function lineOf(item: SubmitItem | EncodedItem, key: string): Promise<string> {
   if ("line" in item) return item.line;
   const { body, contentType, callback } = item;
-  const head = JSON.stringify({ key, callback }).slice(0, -1);
-  if (contentType === undefined && isJsonBody(body)) return `${head},"body":${jsonOf(body)}}`;
-  const content = await contentOf(body, contentType);
+  const raw = rawContentOf(body);
+  if (raw === undefined && contentType === undefined) {
+    return `${JSON.stringify({ key, callback }).slice(0, -1)},"body":${jsonOf(body)}}`;
+  }
+  const content = await (raw ?? contentOf(body));
   return JSON.stringify({
     key,
     callback,
     bodyBase64: base64Of(content.bytes),
-    contentType: content.contentType,
+    contentType: contentType ?? content.contentType,
   });
+}
+
+const chunkChars = 0x8000;
+
+function base64Of(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += chunkChars) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + chunkChars));
+  }
+  return btoa(binary);
 }
 
 const encoder = new TextEncoder();

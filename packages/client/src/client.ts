@@ -57,19 +57,19 @@ export class SluiceClient {
   }
 
   /**
-   * Submits one request; resolves once it is durable. The body is a JSON value, or text, bytes or a
-   * Blob that are sent as they are. Attempts without an answer are made again with the same key.
+   * Submits one request; resolves once it is durable. The body is a JSON value, or text, bytes, a Blob or
+   * URLSearchParams that are sent as they are. Attempts without an answer are made again with the same key.
    */
   async submit(queue: string, body: unknown, options: SubmitOptions = {}): Promise<Submitted> {
     const { key = crypto.randomUUID(), contentType, headers, callback, waitSeconds, signal } = options;
-    const content = await contentOf(body, contentType);
+    const content = await contentOf(body);
     const answer = await this.#transport.call({
       method: "POST",
       path: `${queuePath(queue)}/requests`,
       headers: {
         ...headers,
         ...(callback !== undefined && { "sluice-callback": callback }),
-        "content-type": content.contentType,
+        "content-type": contentType ?? content.contentType,
         "idempotency-key": keyHeader(key),
       },
       body: content.bytes,

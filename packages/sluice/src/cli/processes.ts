@@ -10,7 +10,6 @@ import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import { EngineHost } from "../worker/remote/engine-host.ts";
-import type { FromWorker } from "../worker/remote/wire.ts";
 import type { Worker } from "../worker/worker.ts";
 import { sluiceCommand } from "./command-file.ts";
 import { markedEnv, processFds } from "./worker-process-mark.ts";
@@ -89,7 +88,7 @@ function startProcess(host: EngineHost, log: Logger): Copy {
     },
   });
   child.on("error", () => {});
-  child.on("message", (messages) => connection.receive(messages as readonly FromWorker[]));
+  child.on("message", (received) => connection.receive(received));
   const pipes: readonly unknown[] = child.stdio;
   const begins = pipes[processFds.begins] as Readable | undefined; // none if it could not be started
   begins?.on("data", (chunk: Buffer) => connection.receiveBegins(chunk)).on("error", () => {});

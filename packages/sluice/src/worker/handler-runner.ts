@@ -1,8 +1,11 @@
 import { messageOf } from "../core/errors.ts";
+import type { Content } from "../core/request.ts";
 import type { AttemptFailure } from "../core/retry.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { contentOf, handlerRequestOf, isReject, isRetryLater, type Handler } from "./handler.ts";
+import { handlerRequestOf, type Handler } from "./handler.ts";
+import { progressOf, resultOf } from "./result.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
+import { failureOf } from "./thrown.ts";
 
 export interface HandlerRunnerOptions {
   readonly handle: Handler;
@@ -10,34 +13,38 @@ export interface HandlerRunnerOptions {
   readonly log: Logger;
 }
 
-/** Attempts run in this process, by the queue's own function. */
+/** Attempts run in this process, by the queue's own function. It is the edge for what that function throws and returns (I10). */
 export function handlerRunner({ handle, resultBytesMax, log }: HandlerRunnerOptions): Runner {
   return {
     async run({ request, attempt }, { signal, progress, sql }): Promise<AttemptEnd> {
+      const report = (reported: unknown): void => progress(progressOf(reported));
+      let returned: unknown;
       try {
-        const result = contentOf(await handle(handlerRequestOf(request), { signal, attempt, log, progress, sql }));
-        if (result.bytes.byteLength <= resultBytesMax) return { kind: "done", result };
-        const message = `the result may have ${resultBytesMax} bytes, it has ${result.bytes.byteLength}`;
-        return failed({ code: "result-too-large", message, isRetryable: false });
+        returned = await handle(handlerRequestOf(request), { signal, attempt, log, progress: report, sql });
+      } catch (thrown) {
+        return failed(failureOf(thrown));
+      }
+      try {
+        return done(await resultOf(returned), resultBytesMax);
       } catch (error) {
-        return failed(failureOf(error));
+        return failed(final("bad-result", messageOf(error)));
       }
     },
     close: () => Promise.resolve(),
   };
 }
 
-function failureOf(error: unknown): Partial<AttemptFailure> & Pick<AttemptFailure, "code" | "message"> {
-  const message = messageOf(error);
-  if (isReject(error)) return { code: "rejected", message, isRetryable: false };
-  if (isRetryLater(error)) return { code: "retry-later", message, isCounted: false, retryAfterMs: error.delayMs };
-  return { code: "handler-threw", message };
+function done(result: Content, bytesMax: number): AttemptEnd {
+  const { byteLength } = result.bytes;
+  if (byteLength <= bytesMax) return { kind: "done", result };
+  return failed(final("result-too-large", `the result may have ${bytesMax} bytes, it has ${byteLength}`));
 }
 
-function failed(failure: Partial<AttemptFailure> & Pick<AttemptFailure, "code" | "message">): AttemptEnd {
-  return {
-    kind: "failed",
-    failure: { isRetryable: true, isCounted: true, retryAfterMs: undefined, ...failure },
-    blame: "request",
-  };
+/** The handler would return the same again. */
+function final(code: string, message: string): AttemptFailure {
+  return { code, message, isRetryable: false, isCounted: true, retryAfterMs: undefined };
+}
+
+function failed(failure: AttemptFailure): AttemptEnd {
+  return { kind: "failed", failure, blame: "request" };
 }

@@ -1,7 +1,6 @@
 // What a handler gets and what it may answer.
-import { SluiceError } from "../core/errors.ts";
 import { parseDuration } from "../core/duration.ts";
-import type { Content, StoredRequest } from "../core/request.ts";
+import type { StoredRequest } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { Sql } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -16,7 +15,7 @@ export interface HandlerRequest {
   /** The headers that travelled along: `ce-*`, `traceparent`, `tracestate`. */
   readonly headers: Readonly<Record<string, string>>;
   readonly acceptedAt: Date;
-  /** The body, byte for byte as it was sent. */
+  /** The body, byte for byte as it was sent; a copy that the handler may change or give away. */
   readonly bytes: Uint8Array;
   text(): string;
   /** The body parsed as JSON; throws `Reject` when it is none, since trying again cannot help. */
@@ -29,7 +28,7 @@ export interface HandlerContext {
   /** From 1. */
   readonly attempt: number;
   readonly log: Logger;
-  /** Tells how far it got; shown with the request while it runs. */
+  /** Tells how far it got, in up to 8 KiB of JSON; shown with the request while it runs. */
   readonly progress: (value: unknown) => void;
   /**
    * The transaction that commits the outcome: what is written through it takes effect exactly once, with the result,
@@ -38,15 +37,17 @@ export interface HandlerContext {
   readonly sql?: Sql | undefined;
 }
 
-/** Bytes of a type of its own, instead of the type that the value's kind implies. */
+/** Text or bytes of a type of its own, instead of the type that the value's kind implies. */
 export interface TypedResult {
-  readonly body: string | Uint8Array;
+  readonly body: string | ArrayBuffer | ArrayBufferView | Blob | URLSearchParams;
+  /** A media type, such as `text/html; charset=utf-8`. */
   readonly contentType: string;
 }
 
 /**
- * Runs once for each attempt. What it returns is the result: a string as text, bytes as bytes, `{ body, contentType }`
- * as itself, anything else as JSON. What it throws is a failed attempt; `Reject` and `RetryLater` say more.
+ * Runs once for each attempt. What it returns is the result: a string as text, bytes and a Blob as bytes, URLSearchParams as
+ * a form, `{ body, contentType }` as itself, anything else as JSON. A value that JSON would lose (a Map, an Error, a stream, a
+ * promise inside an object) ends the request dead. What it throws is a failed attempt; `Reject` and `RetryLater` say more.
  */
 export type Handler = (request: HandlerRequest, context: HandlerContext) => unknown;
 
@@ -54,7 +55,7 @@ export type Handler = (request: HandlerRequest, context: HandlerContext) => unkn
  * What a handler throws is known by this mark, not by its class: a handler's project and the command that runs it
  * may each have a copy of this package.
  */
-const verdict = Symbol.for("sluice.verdict");
+export const verdict = Symbol.for("sluice.verdict");
 
 /** Thrown by a handler: the request is dead at once, trying again cannot help. */
 export class Reject extends Error {
@@ -78,16 +79,9 @@ export class RetryLater extends Error {
   }
 }
 
-export function isReject(error: unknown): error is Reject {
-  return error instanceof Error && verdict in error && error[verdict] === "reject";
-}
-
-export function isRetryLater(error: unknown): error is RetryLater {
-  return error instanceof Error && verdict in error && error[verdict] === "retry-later";
-}
-
 export function handlerRequestOf(request: StoredRequest): HandlerRequest {
   const { id, queue, key, contentType, headers, acceptedAt, body } = request;
+  let bytes: Uint8Array | undefined;
   const text = (): string => decoder.decode(body);
   return {
     id,
@@ -96,7 +90,10 @@ export function handlerRequestOf(request: StoredRequest): HandlerRequest {
     contentType,
     headers: headers ?? {},
     acceptedAt: new Date(acceptedAt),
-    bytes: body,
+    // The body's memory is shared with the requests that were delivered with it: a handler never gets hold of it.
+    get bytes() {
+      return (bytes ??= new Uint8Array(body));
+    },
     text,
     json() {
       try {
@@ -108,30 +105,4 @@ export function handlerRequestOf(request: StoredRequest): HandlerRequest {
   };
 }
 
-/** A handler's return value as the bytes that are kept. */
-export function contentOf(value: unknown): Content {
-  if (typeof value === "string") return { contentType: "text/plain; charset=utf-8", bytes: encoder.encode(value) };
-  if (value instanceof Uint8Array) return { contentType: "application/octet-stream", bytes: value };
-  if (isTyped(value)) {
-    const { body, contentType } = value;
-    return { contentType, bytes: typeof body === "string" ? encoder.encode(body) : body };
-  }
-  return { contentType: "application/json", bytes: encoder.encode(jsonOf(value)) };
-}
-
-function jsonOf(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? "null";
-  } catch (cause) {
-    throw new SluiceError("rejected", "the handler's result cannot be written as JSON", { cause });
-  }
-}
-
-function isTyped(value: unknown): value is TypedResult {
-  if (typeof value !== "object" || value === null) return false;
-  const { body, contentType } = value as Partial<TypedResult>;
-  return typeof contentType === "string" && (typeof body === "string" || body instanceof Uint8Array);
-}
-
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();

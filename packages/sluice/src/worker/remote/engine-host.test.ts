@@ -16,6 +16,8 @@ const done: Outcome = { kind: "done", result: { contentType: "text/plain", bytes
 
 interface Side {
   readonly remote: RemoteEngine;
+  /** What arrives from the process, whoever said it there. */
+  receive(received: unknown): void;
   /** The process dies: what was said before has arrived. */
   die(): Promise<void>;
   /** The pool had to kill it. */
@@ -61,6 +63,7 @@ async function openRig({ concurrency = 100, ratePerHour, clock = systemClock }: 
       return {
         remote,
         stuck,
+        receive: (received) => connection.receive(received),
         die: () => connection.gone({ isCrash: true }),
         beKilled: () => connection.gone({ isCrash: false }),
       };
@@ -99,6 +102,31 @@ async function countsOf({ engine }: Rig) {
   if (status === undefined) throw new Error("the queue is known");
   return status.counts;
 }
+
+test("what a handler says to the parent process is no message of ours", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  await rig.accept(1);
+  const [delivery] = await take(side, 1);
+  const claim = delivery?.claim;
+  const said: readonly unknown[] = [
+    "ready",
+    null,
+    7,
+    { type: "ready" },
+    [null, "ready", 7, {}, { verb: "toString" }, { verb: "shout", call: 1 }],
+    [{ verb: "settle", call: 7, claim: null, outcome: null }],
+    [{ verb: "settle", call: 7, claim: { id: 1, queue, token: "x" }, outcome: {} }],
+    [
+      { verb: "report", claim },
+      { verb: "report", claim, progress: "{" },
+      { verb: "attend", queue: 5 },
+    ],
+  ];
+  for (const words of said) side.receive(words);
+  assert.equal((await countsOf(rig)).running, 1);
+  assert.equal(claim && (await side.remote.settle(claim, done)), "settled");
+});
 
 test("bodies and results cross byte for byte", async () => {
   await using rig = await openRig();

@@ -6,11 +6,12 @@ import type { Claim, Delivery } from "../../core/request.ts";
 import type { Engine, Presence, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
 import type { Dealer, Holder } from "./dealer.ts";
 import { Outbox } from "./outbox.ts";
-import { BeginReader, type Answer, type FromWorker } from "./wire.ts";
+import { BeginReader, messagesIn, progressIn, type Answer, type FromWorker } from "./wire.ts";
 
 /** One worker process. */
 export interface Connection {
-  receive(messages: readonly FromWorker[]): void;
+  /** Takes what the process sent; what is no message of ours is left out. */
+  receive(received: unknown): void;
   receiveBegins(chunk: Buffer): void;
   /** The process is gone, and all that it said has been received. Resolves once what it held is put back. */
   gone(options: GoneOptions): Promise<void>;
@@ -71,8 +72,8 @@ export class ProcessConnection implements Connection, Holder {
     this.#counts.set(claim.queue, this.heldOf(claim.queue) + 1);
   }
 
-  receive(messages: readonly FromWorker[]): void {
-    for (const message of messages) this.#take(message);
+  receive(received: unknown): void {
+    for (const message of messagesIn(received)) this.#take(message);
   }
 
   receiveBegins(chunk: Buffer): void {
@@ -132,7 +133,7 @@ export class ProcessConnection implements Connection, Holder {
       case "starts":
         return this.#answer(message.call, this.#starts(message.ask));
       case "report":
-        return engine.report(message.claim, message.progress === undefined ? undefined : JSON.parse(message.progress));
+        return engine.report(message.claim, progressIn(message.progress));
       case "attend":
         return this.#attend(message.queue);
       case "breakerOpen":

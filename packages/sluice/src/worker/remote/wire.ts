@@ -16,6 +16,54 @@ export type FromWorker =
   | { readonly verb: "attend" | "leave"; readonly queue: string }
   | { readonly verb: "breakerOpen"; readonly queue: string; readonly isOpen: boolean };
 
+type Shape = readonly (readonly [member: string, type: "number" | "string" | "boolean" | "object"])[];
+
+const call = ["call", "number"] as const;
+const queue = ["queue", "string"] as const;
+const claim = ["claim", "object"] as const;
+const shapes: ReadonlyMap<unknown, Shape> = new Map<FromWorker["verb"], Shape>([
+  ["deliver", [call, queue, ["max", "number"]]],
+  ["abandon", [["deliver", "number"]]],
+  ["settle", [call, claim, ["outcome", "object"]]],
+  ["retry", [call, claim, ["options", "object"]]],
+  ["starts", [call, ["ask", "object"]]],
+  ["report", [claim]],
+  ["attend", [queue]],
+  ["leave", [queue]],
+  ["breakerOpen", [queue, ["isOpen", "boolean"]]],
+]);
+const claimShape: Shape = [["id", "string"], queue, ["token", "number"]];
+
+/** What the worker process said. A handler can speak through the same channel, as with `process.send("ready")`: not to us. */
+export function messagesIn(received: unknown): readonly FromWorker[] {
+  return Array.isArray(received) ? received.filter(isMessage) : [];
+}
+
+function isMessage(candidate: unknown): candidate is FromWorker {
+  if (typeof candidate !== "object" || candidate === null || !("verb" in candidate)) return false;
+  const shape = shapes.get(candidate.verb);
+  if (shape === undefined || !hasShape(candidate, shape)) return false;
+  return !("claim" in candidate) || hasShape(candidate.claim as object, claimShape);
+}
+
+function hasShape(value: object, shape: Shape): boolean {
+  const members = value as Readonly<Record<string, unknown>>;
+  for (const [name, type] of shape) {
+    const member = members[name];
+    if (typeof member !== type || member === null) return false;
+  }
+  return true;
+}
+
+/** As `report` wrote it. */
+export function progressIn(json: unknown): unknown {
+  try {
+    return typeof json === "string" ? JSON.parse(json) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export interface Answer {
   readonly call: number;
   readonly value?: unknown;
