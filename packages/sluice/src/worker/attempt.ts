@@ -1,5 +1,6 @@
 // One attempt at a delivery, and what its end means. Decides only; the worker commits.
 import type { Clock } from "../core/clock.ts";
+import { SluiceError } from "../core/errors.ts";
 import { decideRetry, type RetryPolicy } from "../core/retry.ts";
 import type { Delivery, Outcome } from "../core/request.ts";
 import type { Slots } from "../core/slots.ts";
@@ -98,4 +99,11 @@ export function decideVerdict(
   });
   if (decision.kind === "dead") return { kind: "settle", outcome: { kind: "dead", failure: { code, message } } };
   return { kind: "retry", options: { dueAt: decision.dueAt, failure: { code, message }, isCounted } };
+}
+
+/** What to commit instead of a verdict that the store cannot hold, in our words alone: the request must end (I10). */
+export function deadByRefusal(error: unknown): Verdict | undefined {
+  if (!(error instanceof SluiceError) || error.code !== "value-refused") return undefined;
+  const failure = { code: error.code, message: error.message };
+  return { kind: "settle", outcome: { kind: "dead", failure } };
 }

@@ -285,6 +285,28 @@ describe("a transactional attempt", () => {
     });
   }
 
+  it("ends dead at once when the store cannot hold its outcome: no other attempt could help", async () => {
+    ledger.beforeCommit = () => Promise.reject(new SluiceError("value-refused", "a zero byte"));
+    const { state, attempts, lastError } = await outcomeOf((_request, { sql }) => insert(sql, "paid"));
+    assert.deepEqual([state, attempts], ["dead", 1]);
+    assert.deepEqual(lastError, { code: "value-refused", message: "a zero byte" });
+    assert.deepEqual(ledger.effects, []);
+  });
+
+  it("passes on no statement that is not text, nor one with a zero byte", async () => {
+    const statements: readonly unknown[] = [
+      undefined,
+      { submit: () => assert.fail("ran") },
+      ["SELECT 1"],
+      "SELECT 1\0",
+    ];
+    const { state } = await outcomeOf(async (_request, { sql }) => {
+      for (const statement of statements) await assert.rejects(async () => sql?.query(statement as string), TypeError);
+      await assert.rejects(async () => sql?.query("SELECT 1", "x" as unknown as unknown[]), TypeError);
+    });
+    assert.equal(state, "done");
+  });
+
   it("ends as it did when its rollback fails", async () => {
     ledger.onRollback = () => Promise.reject(new Error("no such savepoint"));
     const { state, lastError } = await outcomeOf(async () => {

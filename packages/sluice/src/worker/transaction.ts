@@ -28,6 +28,8 @@ export async function transactedAttempt(delivery: Delivery, options: TransactedO
   } catch (error) {
     if (error instanceof SluiceError && error.isRetryable) return { kind: "unknown", message: error.message };
     if (run.end === undefined) throw error;
+    // I10: what the store cannot hold of the outcome it will not hold of the next attempt's.
+    if (error instanceof SluiceError && error.code === "value-refused") return refused(error.message);
     // A commit is refused for what the handler did: a constraint that is checked there, a statement that had failed.
     return run.end.kind === "done" ? undone(messageOf(error)) : run.end;
   }
@@ -40,6 +42,10 @@ function lend(sql: Sql): { readonly sql: Sql; takeBack(): void } {
     sql: {
       async query(text, values) {
         if (isOver) throw new Error("the attempt is over, and its transaction with it");
+        // Anything else would reach the connection as half a message, or as an order of the driver's own.
+        if (typeof text !== "string" || text.includes("\0"))
+          throw new TypeError("a statement is text without zero bytes");
+        if (values !== undefined && !Array.isArray(values)) throw new TypeError("a statement's values are an array");
         return sql.query(text, values);
       },
     },
@@ -49,5 +55,10 @@ function lend(sql: Sql): { readonly sql: Sql; takeBack(): void } {
 
 function undone(message: string): AttemptEnd {
   const failure = { code: "handler-threw", message, isRetryable: true, isCounted: true, retryAfterMs: undefined };
+  return { kind: "failed", failure, blame: "request" };
+}
+
+function refused(message: string): AttemptEnd {
+  const failure = { code: "value-refused", message, isRetryable: false, isCounted: true, retryAfterMs: undefined };
   return { kind: "failed", failure, blame: "request" };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../core/clock.ts";
-import { defaultRetryPolicy } from "../core/retry.ts";
+import { defaultRetryPolicy, type AttemptFailure } from "../core/retry.ts";
 import { isFinal, type RequestStatus, type State } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { Engine, StartsAsk, StartsGrant } from "../engine/engine.ts";
@@ -12,6 +12,7 @@ import { openEmbedded } from "../engines/embedded/open.ts";
 import { openLog } from "../telemetry/log.ts";
 import { handlerRunner } from "./handler-runner.ts";
 import { Reject, RetryLater, type Handler } from "./handler.ts";
+import type { AttemptEnd, Runner } from "./runner.ts";
 import { openWorker, type Worker, type WorkerOptions } from "./worker.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
@@ -362,3 +363,36 @@ describe("workers that share a rate", () => {
     assert.deepEqual(warnings, [], "of a timer without an end, perhaps");
   });
 });
+
+describe("outcomes that the store refuses", () => {
+  const noText = ["a", "list"] as unknown as string;
+  const refused: readonly AttemptEnd[] = [
+    { kind: "done", result: { contentType: noText, bytes: Buffer.from("x") } },
+    failedFor({ code: "boom", message: noText, retryAfterMs: undefined }),
+    failedFor({ code: "boom", message: "boom", retryAfterMs: Number.NaN }),
+  ];
+
+  it("end their own requests dead, with a sentence", async () => {
+    const queue = nextQueue();
+    const runner: Runner = {
+      run: async ({ request }) =>
+        refused[JSON.parse(Buffer.from(request.body).toString()) as number] ?? { kind: "done", result: fine },
+      close: () => Promise.resolve(),
+    };
+    const ids = await Promise.all([0, 1, 2, 3].map((n) => send(queue, n)));
+    const worker = work(queue, () => undefined, { runner });
+    const [good, ...bad] = (await Promise.all(ids.map(finished))).toReversed();
+    assert.equal(good?.state, "done");
+    for (const { state, lastError } of bad) {
+      assert.deepEqual([state, lastError?.code], ["dead", "value-refused"]);
+      assert.match(lastError?.message ?? "", /^the store cannot hold a value of this call: /);
+    }
+    await worker.drain({ graceMs: 1_000 });
+  });
+});
+
+const fine = { contentType: "text/plain", bytes: Buffer.from("fine") };
+
+function failedFor(failure: Pick<AttemptFailure, "code" | "message" | "retryAfterMs">): AttemptEnd {
+  return { kind: "failed", failure: { ...failure, isRetryable: true, isCounted: true }, blame: "request" };
+}

@@ -8,7 +8,7 @@ import { Slots } from "../core/slots.ts";
 import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
-import { attempt, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
+import { attempt, deadByRefusal, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
 import { logAttempt } from "./attempt-log.ts";
 import { AttemptTimes } from "./attempt-times.ts";
 import { Breaker } from "./breaker.ts";
@@ -259,8 +259,9 @@ class QueueWorker implements Worker {
   }
 
   /** Commits a verdict, again and again while the store is unavailable: what was done must not be lost. */
-  async #commit({ claim }: Delivery, verdict: Verdict): Promise<void> {
+  async #commit({ claim }: Delivery, decided: Verdict): Promise<void> {
     const { engine, queue, log } = this.#options;
+    let verdict = decided;
     for (let retryMs = commitRetryMinMs; ; retryMs = Math.min(retryMs * 2, commitRetryMaxMs)) {
       try {
         const result =
@@ -270,8 +271,10 @@ class QueueWorker implements Worker {
         if (result === "superseded") log.warn({ queue, id: claim.id }, "a late outcome was refused");
         return;
       } catch (error) {
-        if (!isUnavailable(error)) throw error;
+        const dead = verdict === decided ? deadByRefusal(error) : undefined;
+        if (dead === undefined && !isUnavailable(error)) throw error;
         log.warn({ queue, id: claim.id, err: messageOf(error) }, "cannot commit an outcome");
+        verdict = dead ?? verdict;
         if (this.#isCutOff) return; // the next start finds the claim and runs it again
         await new Promise((resolve) => setTimeout(resolve, retryMs));
       }

@@ -15,6 +15,7 @@ import { readingCases } from "./reading.ts";
 import { restartsCases } from "./restarts.ts";
 import { retryingCases } from "./retrying.ts";
 import { Rig, type NewStore, type RigOptions } from "./rig.ts";
+import { refusingCases } from "./refusing.ts";
 import { settlingCases } from "./settling.ts";
 import { watchingCases } from "./watching.ts";
 
@@ -48,6 +49,7 @@ export function describeEngine({ name, newStore, pullsDueTimesIn, isToldOfCrashe
     delivering: deliveringCases,
     settling: settlingCases,
     retrying: retryingCases,
+    refusing: refusingCases,
     moves: movesCases,
     reading: readingCases,
     watching: watchingCases,

@@ -6,6 +6,7 @@ import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-
 import { storeCallbacks } from "./callbacks.ts";
 import { Chains, linkValues, storeLinks } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./database.ts";
+import { committedWithoutRefused } from "./lane.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./resolve.ts";
 
@@ -75,6 +76,10 @@ export class Accepter {
   }
 
   async commit(entries: readonly AcceptEntry[]): Promise<void> {
+    await committedWithoutRefused(entries, (group) => this.#commit(group));
+  }
+
+  async #commit(entries: readonly AcceptEntry[]): Promise<void> {
     const named = entries.flatMap(({ call }) => call.map(({ queue }) => queue));
     await this.#options.room.know(new Set(named));
     for (let round = 1; ; round += 1) {

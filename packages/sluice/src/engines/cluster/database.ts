@@ -205,6 +205,17 @@ export class ConflictError extends Error {
   override readonly name = "ConflictError";
 }
 
+/** Another transaction in the way is no reason to give up. */
+export async function again<Value>(work: () => Promise<Value>): Promise<Value> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ConflictError) || round === 20) throw error;
+    }
+  }
+}
+
 /** A unique constraint refused a row. */
 export class UniqueError extends Error {
   override readonly name = "UniqueError";
@@ -223,6 +234,23 @@ function failureOf(error: unknown): SluiceError | ConflictError | UniqueError {
     return new SluiceError("store-unavailable", `PostgreSQL cannot be used now: ${message}`, { cause: error });
   }
   return new SluiceError("internal", `PostgreSQL refused a statement: ${message} (${code})`, { cause: error });
+}
+
+/** A data exception, a NULL where none may be, a value beyond the server's limits: the statement fails for what it carries. */
+const valueErrors = /^(22|23502|54)/;
+const writingErrors: ReadonlySet<unknown> = new Set(["ERR_INVALID_ARG_TYPE", "ERR_OUT_OF_RANGE"]);
+
+/** What a statement was refused for, if that is a value of it which the ledger will never hold (I10). */
+export function refusalOf(error: unknown): SluiceError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const isRefused =
+    error instanceof SluiceError
+      ? error.code === "internal" && valueErrors.test(sqlState(error.cause) ?? "")
+      : "code" in error && writingErrors.has(error.code);
+  if (!isRefused) return undefined;
+  return new SluiceError("value-refused", `the store cannot hold a value of this call: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** Undefined when the failure is not the server's answer to the statement but the connection's end. */

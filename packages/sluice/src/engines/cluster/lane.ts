@@ -1,6 +1,7 @@
 // Shares commits: all calls that arrive while one statement is under way go with the next one. That next one is on its
 // way before the last one's answers are given, so that the server works while they are.
 import { invariant } from "../../core/errors.ts";
+import { refusalOf } from "./database.ts";
 
 export interface LaneOptions<Call> {
   /** Commits the calls and answers each; what it throws is the answer of all that have none yet. */
@@ -68,6 +69,33 @@ export class Lane<Call> {
       count += 1;
     }
     return this.#waiting.splice(0, count);
+  }
+}
+
+/**
+ * Commits a group; when the ledger refuses a value of it, each half for itself, until the one call that brought it fails alone
+ * (I10). Gives back the others.
+ */
+export async function committedWithoutRefused<One extends Entry<unknown>>(
+  entries: readonly One[],
+  commit: (group: readonly One[]) => Promise<void>,
+): Promise<readonly One[]> {
+  try {
+    await commit(entries);
+    return entries;
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal === undefined) throw error;
+    const [first] = entries;
+    if (entries.length === 1) {
+      first?.fail(refusal);
+      return [];
+    }
+    const half = entries.length >> 1;
+    return [
+      ...(await committedWithoutRefused(entries.slice(0, half), commit)),
+      ...(await committedWithoutRefused(entries.slice(half), commit)),
+    ];
   }
 }
 

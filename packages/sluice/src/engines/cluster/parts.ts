@@ -7,7 +7,7 @@ import { Accepter } from "./accept.ts";
 import { BacklogReader } from "./backlog.ts";
 import { Broker } from "./broker.ts";
 import { Cache } from "./cache.ts";
-import { ConflictError, Connection } from "./database.ts";
+import { again, Connection } from "./database.ts";
 import { Deliverer } from "./deliver.ts";
 import { Lane, type Entry } from "./lane.ts";
 import { Leader } from "./leader.ts";
@@ -218,24 +218,13 @@ async function commitSettling(
 ): Promise<void> {
   const settles = entries.filter((entry): entry is Entry<SettleCall> => entry.call.kind === "settle");
   const retries = entries.filter((entry): entry is Entry<RetryCall> => entry.call.kind === "retry");
-  if (settles.length > 0) await again(() => commitOutcomes(settles, options));
-  if (retries.length > 0) await again(() => commitRetries(retries, options));
+  if (settles.length > 0) await commitOutcomes(settles, options);
+  if (retries.length > 0) await commitRetries(retries, options);
 }
 
 /** Each has its connection to itself. */
 async function oneByOne(entries: readonly Entry<() => Promise<unknown>>[]): Promise<void> {
   for (const entry of entries) entry.answer(await again(entry.call));
-}
-
-/** Another transaction in the way is no reason to give up. */
-async function again<Value>(work: () => Promise<Value>): Promise<Value> {
-  for (let round = 1; ; round += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof ConflictError) || round === 20) throw error;
-    }
-  }
 }
 
 function resultBytesOf(call: SettleCall | RetryCall): number {

@@ -3,8 +3,9 @@
 import type { Claim } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { RetryOptions, SettleResult } from "../../engine/engine.ts";
-import type { Connected, Statement } from "./database.ts";
-import type { Entry } from "./lane.ts";
+import { textArray } from "./binary-array.ts";
+import { again, type Connected, type Statement } from "./database.ts";
+import { committedWithoutRefused, type Entry } from "./lane.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { nameOf } from "./settle.ts";
 import type { StoreClock } from "./store-clock.ts";
@@ -80,10 +81,13 @@ export async function commitRetries(
   entries: readonly Entry<RetryCall>[],
   options: CommitRetriesOptions,
 ): Promise<void> {
-  const scheduled = await retryThrough(RETRY, entries, options);
-  const late = entries.filter(({ call }) => !scheduled.has(nameOf(call.claim)));
-  if (late.length > 0) for (const name of await retryThrough(RETRY_FORGOTTEN, late, options)) scheduled.add(name);
-  for (const entry of entries) {
+  const scheduled = new Set<string>();
+  const through = (statement: Statement, some: readonly Entry<RetryCall>[]): Promise<readonly Entry<RetryCall>[]> =>
+    committedWithoutRefused(some, (group) => again(() => retryThrough(statement, group, { ...options, scheduled })));
+  const sent = await through(RETRY, entries);
+  const late = sent.filter(({ call }) => !scheduled.has(nameOf(call.claim)));
+  if (late.length > 0) await through(RETRY_FORGOTTEN, late);
+  for (const entry of sent) {
     const result: SettleResult = scheduled.delete(nameOf(entry.call.claim)) ? "settled" : "superseded";
     entry.answer(result);
   }
@@ -92,18 +96,18 @@ export async function commitRetries(
 async function retryThrough(
   statement: Statement,
   entries: readonly Entry<RetryCall>[],
-  { connection, clock, outbox }: CommitRetriesOptions,
-): Promise<Set<string>> {
+  { connection, clock, outbox, scheduled }: CommitRetriesOptions & { readonly scheduled: Set<string> },
+): Promise<void> {
   const calls = [...new Map(entries.toReversed().map(({ call }) => [nameOf(call.claim), call])).values()];
   const rows = await connection.rows<RetryRow>(statement, [
     calls.map(({ claim }) => claim.id),
     calls.map(({ claim }) => claim.token),
     calls.map(({ options }) => Math.round(options.dueAt)),
     calls.map(({ options }) => options.isCounted),
-    calls.map(({ options }) => options.failure?.code ?? null),
-    calls.map(({ options }) => options.failure?.message ?? null),
+    textArray(calls.map(({ options }) => options.failure?.code)),
+    textArray(calls.map(({ options }) => options.failure?.message)),
     clock.now(),
   ]);
   outbox.tell(rows.filter((row) => row.what === "listed"));
-  return new Set(rows.flatMap((row) => (row.what === "scheduled" ? [nameOf(row)] : [])));
+  for (const row of rows) if (row.what === "scheduled") scheduled.add(nameOf(row));
 }

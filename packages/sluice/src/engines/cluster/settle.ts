@@ -4,8 +4,8 @@ import type { Claim, Outcome } from "../../core/request.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { SettleResult } from "../../engine/engine.ts";
 import { int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
-import type { Connected, Statement } from "./database.ts";
-import type { Entry } from "./lane.ts";
+import { again, refusalOf, type Connected, type Statement } from "./database.ts";
+import { committedWithoutRefused, type Entry } from "./lane.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 /** Inputs of a settle: $1 ids, $2 tokens, $3 states, $4 content types, $5 where the result begins, $6 its bytes, $7 all
@@ -81,15 +81,17 @@ export interface SettleOptions {
 
 export async function commitOutcomes(entries: readonly Entry<SettleCall>[], options: SettleOptions): Promise<void> {
   const settled = new Set<string>();
-  await settleThrough(SETTLE, entries, { ...options, settled });
-  const late = entries.filter(({ call }) => !settled.has(nameOf(call.claim)));
+  const through = (statement: Statement, some: readonly Entry<SettleCall>[]): Promise<readonly Entry<SettleCall>[]> =>
+    committedWithoutRefused(some, (group) => again(() => settleThrough(statement, group, { ...options, settled })));
+  const sent = await through(SETTLE, entries);
+  const late = sent.filter(({ call }) => !settled.has(nameOf(call.claim)));
   if (late.length > 0) {
-    await settleThrough(SETTLE_FORGOTTEN, late, { ...options, settled });
-    const again = late.filter(({ call }) => call.isAgain);
-    if (again.length > 0) noteNames(settled, await ownOutcomes(again, options.connection));
+    await through(SETTLE_FORGOTTEN, late);
+    const repeated = late.filter(({ call }) => call.isAgain);
+    if (repeated.length > 0) noteNames(settled, await ownOutcomes(repeated, options.connection));
   }
   crashPoint("outcome-committed");
-  for (const entry of entries) {
+  for (const entry of sent) {
     const result: SettleResult = settled.delete(nameOf(entry.call.claim)) ? "settled" : "superseded"; // of two the first wins
     entry.answer(result);
   }
@@ -102,10 +104,14 @@ export async function settleInside(
   { clock, member }: Omit<SettleOptions, "connection">,
 ): Promise<boolean> {
   const call: SettleCall = { kind: "settle", claim, outcome, isAgain: false };
-  const values = valuesOf([call], clock.now(), member());
-  for (const statement of [SETTLE, SETTLE_FORGOTTEN])
-    if ((await inside.rows(statement, values)).length > 0) return true;
-  return false;
+  try {
+    const values = valuesOf([call], clock.now(), member());
+    for (const statement of [SETTLE, SETTLE_FORGOTTEN])
+      if ((await inside.rows(statement, values)).length > 0) return true;
+    return false;
+  } catch (error) {
+    throw refusalOf(error) ?? error;
+  }
 }
 
 interface Settled {

@@ -1,5 +1,5 @@
 // Group commit: all calls that arrived while the last commit was under way share the next one, and its fsync.
-// An answer is given only after the commit that holds it (I1, I2).
+// An answer is given only after the commit that holds it (I1, I2). A value that cannot be stored fails its own call (I10).
 import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
@@ -11,6 +11,7 @@ import { packDeliveries } from "./pack.ts";
 import { prepareMoves } from "./moves.ts";
 import { prepareRetry } from "./retry.ts";
 import { prepareSettle } from "./settle.ts";
+import { RefusedValue } from "./refused-value.ts";
 import type { Store } from "./store.ts";
 
 export type Post = (message: FromThread, transfer: readonly ArrayBuffer[]) => void;
@@ -113,10 +114,8 @@ export class CommitLoop {
     const servedAt = this.#store.now();
     const startedAt = performance.now();
     try {
-      this.#transact(() => {
-        for (const call of calls) this.#answer(call, answers);
-        this.#serveWaiters({ answers, transfer, served });
-      });
+      for (const call of calls) this.#noteWaiter(call, answers);
+      this.#transactAll(calls, { answers, transfer, served });
       for (const { call } of served) this.#waiters.delete(call);
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
@@ -126,6 +125,41 @@ export class CommitLoop {
       this.#fail(calls, answers, problemOf(error));
     }
     this.#wakeWhenDue(servedAt);
+  }
+
+  /** All calls in one transaction; once more, each in a savepoint, when it meets a value that cannot be stored. */
+  #transactAll(calls: readonly WriterCall[], serving: Serving): void {
+    const said = serving.answers.length;
+    try {
+      this.#transact(() => {
+        for (const call of calls) this.#answer(call, serving.answers);
+        this.#serveWaiters(serving);
+      });
+    } catch (error) {
+      if (!(error instanceof RefusedValue)) throw error;
+      serving.answers.length = said;
+      this.#transact(() => {
+        for (const call of calls) this.#answerAlone(call, serving.answers);
+        this.#serveWaiters(serving);
+      });
+    }
+  }
+
+  #answerAlone(call: WriterCall, answers: Answer[]): void {
+    const { db, queues, chains } = this.#store;
+    db.exec("SAVEPOINT alone");
+    try {
+      this.#answer(call, answers);
+      queues.flush();
+      chains.flush();
+    } catch (error) {
+      if (!(error instanceof RefusedValue)) throw error;
+      db.exec("ROLLBACK TO alone");
+      queues.reload();
+      chains.reset();
+      answers.push({ call: call.call, error: { code: "value-refused", message: error.message } });
+    }
+    db.exec("RELEASE alone");
   }
 
   #transact(work: () => void): void {
@@ -159,7 +193,22 @@ export class CommitLoop {
     this.#post({ answers: [], told: { problem: this.#problem } }, []);
   }
 
+  /** These change nothing in the store, and take effect though their group fails. */
+  #noteWaiter(call: WriterCall, answers: Answer[]): void {
+    if (call.verb === "deliver") this.#waiters.set(call.call, call);
+    else if (call.verb === "abandon" && this.#waiters.delete(call.deliver))
+      answers.push({ call: call.deliver, value: [] });
+  }
+
   #answer(call: WriterCall, answers: Answer[]): void {
+    try {
+      this.#run(call, answers);
+    } catch (error) {
+      throw RefusedValue.of(error) ?? error;
+    }
+  }
+
+  #run(call: WriterCall, answers: Answer[]): void {
     switch (call.verb) {
       case "accept": {
         const refusal = this.#accepting();
@@ -168,11 +217,8 @@ export class CommitLoop {
         break;
       }
       case "deliver":
-        this.#waiters.set(call.call, call);
-        break;
       case "abandon":
-        if (this.#waiters.delete(call.deliver)) answers.push({ call: call.deliver, value: [] });
-        break;
+        break; // noted already
       case "settle":
         answers.push({ call: call.call, value: this.#settle(call.claim, call.outcome) });
         break;

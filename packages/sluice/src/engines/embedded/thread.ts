@@ -1,7 +1,7 @@
 // A worker thread as seen from the engine: calls out, promises back. What is called in one turn of the event
 // loop leaves in one message, and the answers of one commit come back in one.
 import { Worker } from "node:worker_threads";
-import { invariant, SluiceError } from "../../core/errors.ts";
+import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { Slots } from "../../core/slots.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
@@ -101,8 +101,26 @@ export class Thread<Call extends { readonly call: number }> {
     if (this.#outgoing.length === 0) return;
     const calls = this.#outgoing;
     this.#outgoing = [];
-    const { value, transfer } = this.#wrap(calls);
-    this.#worker.postMessage(value, transfer);
+    try {
+      const { value, transfer } = this.#wrap(calls);
+      this.#worker.postMessage(value, transfer);
+    } catch (error) {
+      this.#sendAlone(calls, error);
+    }
+  }
+
+  /** One of the calls has a value that cannot cross: it fails alone (I10). */
+  #sendAlone(calls: readonly Call[], cause: unknown): void {
+    const [call] = calls;
+    if (calls.length === 1 && call !== undefined) {
+      const message = `a value of this call cannot be handed to the store: ${messageOf(cause)}`;
+      this.#pending.take(call.call)?.reject(new SluiceError("value-refused", message, { cause }));
+      return;
+    }
+    for (const one of calls) {
+      this.#outgoing = [one];
+      this.#send();
+    }
   }
 
   #receive({ answers, commit, told }: FromThread): void {
