@@ -1,6 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { states } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import { messageBytesMax } from "../../core/stored-text.ts";
 import { boom, dead, done, hourMs, orders, queue, request, unknownId, type Rig } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
@@ -60,6 +61,26 @@ export function readingCases(check: Check): void {
     equal(refused.status, "rejected");
     equal(status.status === "fulfilled" && status.value?.state, "waiting");
     equal((await rig.engine.list({ queue: orders, limit: 10 })).length, 1);
+  });
+
+  check("messages from before they were bounded are shown cut, wherever they are read", async (rig) => {
+    const failure = { code: "boom", message: "é".repeat(1_000_000) };
+    await rig.accept(...Array.from({ length: 8 }, () => request()));
+    for (const { claim } of await rig.take(4)) await rig.engine.settle(claim, { kind: "dead", failure });
+    for (const { claim } of await rig.take(4))
+      await rig.engine.retry(claim, { dueAt: rig.now() + hourMs, failure, isCounted: true });
+    const listed = await rig.engine.list({ limit: 10 });
+    const [scheduled] = listed;
+    const failures = await rig.engine.readFailures(scheduled?.id ?? unknownId);
+    const [group] = await rig.engine.deadByError(orders);
+    const shown = [
+      ...listed.map(({ lastError }) => lastError?.message),
+      (await rig.engine.read(scheduled?.id ?? unknownId))?.lastError?.message,
+      ...failures.map(({ failure: { message } }) => message),
+      group?.newest.message,
+    ];
+    equal(shown.length, 11);
+    for (const message of shown) equal(message?.length, messageBytesMax);
   });
 
   check("a list filters by state, each request under one", async (rig) => {

@@ -2,6 +2,7 @@
 import type { RequestId } from "../../core/request-id.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
 import type { Connected, Statement } from "./database.ts";
+import { shownChars } from "./read.ts";
 
 const GROUP_DEAD: Statement = {
   name: "group-dead",
@@ -12,7 +13,7 @@ const GROUP_DEAD: Statement = {
     ), grouped AS (
       SELECT (array_agg(id ORDER BY id DESC))[1] AS id, count(*)::float8 AS count FROM looked_at GROUP BY error_code
     )
-    SELECT g.id, g.count, o.error_code, o.error_message, o.finished_at::float8 AS finished_at
+    SELECT g.id, g.count, o.error_code, left(o.error_message, ${shownChars}) AS error_message, o.finished_at::float8 AS finished_at
     FROM grouped g JOIN sluice.outcomes o ON o.id = g.id ORDER BY g.count DESC, g.id DESC LIMIT ${deadGroupsMax}`,
 };
 

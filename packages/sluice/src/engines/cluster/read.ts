@@ -1,8 +1,12 @@
 import type { Content, RequestStatus, State } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import { messageBytesMax } from "../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import type { Connected, Statement } from "./database.ts";
 import { ROWS_OF_ID, stateAt } from "./state.ts";
+
+/** A ledger may hold messages from before they were bounded: no read takes one whole. */
+export const shownChars = messageBytesMax;
 
 /** For `i` with ids; see STATUS_ROWS. */
 export function statusColumns(now: `$${number}`): string {
@@ -10,7 +14,7 @@ export function statusColumns(now: `$${number}`): string {
     ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
     coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
     s.due_at::float8 AS due_at, coalesce(o.error_code, f.code) AS error_code,
-    CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END AS error_message`;
+    left(CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END, ${shownChars}) AS error_message`;
 }
 export const STATUS_ROWS = `${ROWS_OF_ID}
   LEFT JOIN LATERAL (SELECT code, message FROM sluice.failures WHERE id = i.id ORDER BY attempt DESC LIMIT 1) f ON true`;
@@ -33,7 +37,7 @@ const SELECT_RESULT: Statement = {
 };
 const SELECT_FAILURES: Statement = {
   name: "read-failures",
-  text: `SELECT attempt, failed_at::float8 AS failed_at, code, message FROM sluice.failures
+  text: `SELECT attempt, failed_at::float8 AS failed_at, code, left(message, ${shownChars}) AS message FROM sluice.failures
     WHERE id = $1 ORDER BY attempt DESC LIMIT ${failuresMax}`,
 };
 
