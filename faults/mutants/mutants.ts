@@ -1,7 +1,8 @@
 // All bugs that the suite must see.
 import { clusterMutants } from "./cluster.ts";
 import { embeddedMutants } from "./embedded.ts";
+import { handlersMutants } from "./handlers.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
 
-export const mutants: readonly Mutant[] = [...embeddedMutants, ...clusterMutants, ...powerMutants];
+export const mutants: readonly Mutant[] = [...embeddedMutants, ...clusterMutants, ...powerMutants, ...handlersMutants];
