@@ -4,5 +4,12 @@ import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
+import { targetMutants } from "./targets.ts";
 
-export const mutants: readonly Mutant[] = [...embeddedMutants, ...clusterMutants, ...powerMutants, ...handlersMutants];
+export const mutants: readonly Mutant[] = [
+  ...embeddedMutants,
+  ...clusterMutants,
+  ...powerMutants,
+  ...handlersMutants,
+  ...targetMutants,
+];

@@ -11,7 +11,7 @@ export interface Call {
 }
 
 export interface ResponseBounds {
-  /** Of a body that is a result. */
+  /** Of a body that is a result; one that is coded may have a little more, as codings add to what they cannot make smaller. */
   readonly bytesMax: number;
   /** How long the body of any other response is waited for, once its status is there. */
   readonly excerptWaitMs: number;
@@ -64,6 +64,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   #headers: IncomingHttpHeaders = {};
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
+  #bytesMax = drainBytes;
   #excerptTimer: NodeJS.Timeout | undefined;
 
   constructor(bounds: ResponseBounds, signal: AbortSignal) {
@@ -91,15 +92,16 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     if (status < 200) return; // interim
     this.#status = status;
     this.#headers = headers;
-    if (!isSuccess(status)) this.#excerptTimer = setTimeout(() => this.#cut(), this.#bounds.excerptWaitMs);
+    const { bytesMax, excerptWaitMs } = this.#bounds;
+    if (isSuccess(status)) this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
+    else this.#excerptTimer = setTimeout(() => this.#cut(), excerptWaitMs);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) return;
-    const isResult = isSuccess(this.#status);
-    if (isResult || this.#bytes < excerptBytes) this.#chunks.push(chunk);
+    if (isSuccess(this.#status) || this.#bytes < excerptBytes) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > (isResult ? this.#bounds.bytesMax : drainBytes)) this.#cut();
+    if (this.#bytes > this.#bytesMax) this.#cut();
   }
 
   onResponseEnd(): void {
@@ -139,4 +141,8 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
 
 export function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
+}
+
+function codedMax(bytesMax: number): number {
+  return Math.ceil(bytesMax * 1.01) + 4 * 1024;
 }

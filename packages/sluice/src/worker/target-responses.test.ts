@@ -1,5 +1,6 @@
 // What a target may say or do at the other end of its connection, and what an attempt makes of it.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { describe, test } from "node:test";
@@ -288,6 +289,13 @@ describe("a coded body", () => {
       assert.deepEqual([failure.code, failure.isRetryable, failure.isCounted], ["target-encoding", true, true]);
       assert.match(failure.message, /^the target responded 200 with a body that is no gzip: /);
     }
+  });
+
+  test("may be a little larger with its coding than the bound of the result", async () => {
+    const bytes = randomBytes(1_000);
+    assert.ok(gzipSync(bytes).length > 1_000);
+    const end = await oneAttempt(says(whole(200, gzipSync(bytes), "content-encoding: gzip\r\n")));
+    assert.deepEqual(end.kind === "done" && Buffer.from(end.result.bytes), bytes);
   });
 
   test("of a kilobyte that grows to a gigabyte ends at the result's bound", async () => {
