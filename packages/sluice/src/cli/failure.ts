@@ -80,6 +80,7 @@ function sluiceExitCode({ code, isRetryable }: SluiceError): ExitCode {
   switch (code) {
     case "bad-config":
     case "unsafe-store":
+    case "store-damaged":
     case "schema-missing":
     case "schema-newer":
     case "schema-older":

@@ -47,6 +47,11 @@ export const errorCodes = {
   "lost-claim": { consequence: "lost-claim", status: 409, title: "The request was handed to somebody else" },
   "bad-config": { consequence: "caller", status: 400, title: "The configuration is wrong" },
   "unsafe-store": { consequence: "broken", status: 500, title: "The store's settings are unsafe" },
+  "store-damaged": {
+    consequence: "broken",
+    status: 500,
+    title: "The store is damaged, incomplete or older than it was",
+  },
   "schema-newer": { consequence: "caller", status: 500, title: "The store was written by a newer Sluice" },
   "schema-older": { consequence: "caller", status: 500, title: "The store was written by an older Sluice" },
   "schema-missing": { consequence: "caller", status: 500, title: "The database has no Sluice in it" },

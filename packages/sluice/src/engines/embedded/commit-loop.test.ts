@@ -3,6 +3,7 @@ import { EventEmitter, on } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import type { Delivery } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
@@ -11,8 +12,11 @@ import type { Answer, FromThread, WriterCall } from "./calls.ts";
 import { Chains } from "./chains.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
+import { Mark } from "./mark.ts";
 import { migrate } from "./migrate.ts";
+import { OpenFiles } from "./open-files.ts";
 import { QueueLedger } from "./queue-ledger.ts";
+import type { Store } from "./store.ts";
 
 const hourMs = 3_600_000;
 
@@ -24,6 +28,18 @@ const acceptOne: Extract<WriterCall, { verb: "accept" }> = {
   ],
 };
 
+function storeOf(folder: string, db: DatabaseSync, queues: QueueLedger): Store {
+  return {
+    db,
+    queues,
+    chains: new Chains(db),
+    seqs: new SeqSource(-1),
+    files: new OpenFiles(folder),
+    mark: new Mark(folder, { store: 1, cookie: 0, position: 0 }),
+    now: Date.now,
+  };
+}
+
 describe("a commit that fails for want of room", () => {
   it("tells every caller that it would have served, those that wait for deliveries too", async () => {
     const folder = await mkdtemp(join(tmpdir(), "sluice-commit-"));
@@ -34,7 +50,7 @@ describe("a commit that fails for want of room", () => {
     const messages = on(posted, "message") as AsyncIterableIterator<[FromThread]>;
     let token = 0;
     const loop = new CommitLoop({
-      store: { db, queues, chains: new Chains(db), seqs: new SeqSource(-1), now: Date.now },
+      store: storeOf(folder, db, queues),
       nextToken: () => (token += 1),
       post: (message) => posted.emit("message", message),
       crashesMax: 5,
@@ -90,7 +106,7 @@ describe("a request that fell due while timers stood still", () => {
     let sleptMs = 0;
     const now = (): number => Date.now() + sleptMs;
     const loop = new CommitLoop({
-      store: { db, queues, chains: new Chains(db), seqs: new SeqSource(-1), now },
+      store: { ...storeOf(folder, db, queues), now },
       nextToken: () => 1,
       post: (message) => posted.emit("message", message),
       crashesMax: 5,

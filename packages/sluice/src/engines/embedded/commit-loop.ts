@@ -1,11 +1,12 @@
 // Group commit: all calls that arrived while the last commit was under way share the next one, and its fsync.
 // An answer is given only after the commit that holds it (I1, I2). A value that cannot be stored fails its own call (I10).
-import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
+import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
 import { prepareCallbacksTold } from "./callbacks.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
 import { prepareCrashed } from "./crash.ts";
+import { storeProblemOf } from "./database.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
 import { prepareMoves } from "./moves.ts";
@@ -54,6 +55,10 @@ export class CommitLoop {
   #isTurnDue = false;
   #wakeUp: NodeJS.Timeout | undefined;
   #problem: Problem | undefined;
+  /** The file is damaged: nothing is accepted any more. */
+  #damage: Problem | undefined;
+  /** A rollback may have failed half way: what is in memory is read again before the next transaction. */
+  #isStale = false;
 
   constructor({ store, nextToken, post, crashesMax, accepting }: CommitLoopOptions) {
     this.#store = store;
@@ -82,7 +87,7 @@ export class CommitLoop {
       });
       this.#tell(this.#accepting());
     } catch (error) {
-      this.#tell(problemOf(error));
+      this.#tell(this.#problemOf(error));
     }
   }
 
@@ -122,7 +127,7 @@ export class CommitLoop {
       const durationMs = performance.now() - startedAt;
       this.#post({ answers, commit: { kind: "all", calls: calls.length, durationMs } }, transfer);
     } catch (error) {
-      this.#fail(calls, answers, problemOf(error));
+      this.#fail(calls, answers, this.#problemOf(error));
     }
     this.#wakeWhenDue(servedAt);
   }
@@ -163,19 +168,37 @@ export class CommitLoop {
   }
 
   #transact(work: () => void): void {
-    const { db, queues, chains } = this.#store;
+    const { db, queues, chains, files, mark } = this.#store;
+    if (this.#isStale) this.#readAgain();
     db.exec("BEGIN IMMEDIATE");
     try {
       work();
       queues.flush();
       chains.flush();
+      files.assertInPlace(); // I1: nothing is durable in a file that no path leads to
       db.exec("COMMIT");
     } catch (error) {
+      this.#isStale = true;
       if (db.isTransaction) db.exec("ROLLBACK");
-      queues.reload();
-      chains.reset();
+      this.#readAgain();
       throw error;
     }
+    mark.note(queues.position);
+  }
+
+  #readAgain(): void {
+    this.#store.queues.reload();
+    this.#store.chains.reset();
+    this.#isStale = false;
+  }
+
+  /** Only what the disk or its file says is a problem of the store; anything else is a defect and stops the process. */
+  #problemOf(error: unknown): Problem {
+    const found = storeProblemOf(error, this.#store.db);
+    if (found === undefined) throw error;
+    const problem = { code: found.code, message: found.message };
+    if (found.isLasting) this.#damage ??= problem;
+    return problem;
   }
 
   /** Nothing of the group was stored: each of its calls is told so, and every deliver that waits or was just abandoned. */
@@ -187,8 +210,9 @@ export class CommitLoop {
     this.#tell(problem);
   }
 
-  #tell(problem: Problem | undefined): void {
-    if (problem?.code === this.#problem?.code) return;
+  #tell(found: Problem | undefined): void {
+    const problem = this.#damage ?? found;
+    if (problem?.code === this.#problem?.code && problem?.message === this.#problem?.message) return;
     this.#problem = problem && { code: problem.code, message: problem.message };
     this.#post({ answers: [], told: { problem: this.#problem } }, []);
   }
@@ -211,7 +235,7 @@ export class CommitLoop {
   #run(call: WriterCall, answers: Answer[]): void {
     switch (call.verb) {
       case "accept": {
-        const refusal = this.#accepting();
+        const refusal = this.#damage ?? this.#accepting();
         if (refusal === undefined) answers.push({ call: call.call, value: this.#accept(call.requests) });
         else answers.push({ call: call.call, error: { code: refusal.code, message: refusal.message } });
         break;
@@ -266,10 +290,14 @@ export class CommitLoop {
     if (this.#waiters.size === 0) return;
     const queues = new Set([...this.#waiters.values()].map(({ queue }) => queue));
     let wakeAt = Number.POSITIVE_INFINITY;
-    for (const queue of queues) {
-      const dueAt = this.#deliverer.nextDueAt(queue) ?? wakeAt;
-      // What was due already waits for something else, a pause or a suspect that runs alone: its end is a call.
-      if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);
+    try {
+      for (const queue of queues) {
+        const dueAt = this.#deliverer.nextDueAt(queue) ?? wakeAt;
+        // What was due already waits for something else, a pause or a suspect that runs alone: its end is a call.
+        if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);
+      }
+    } catch (error) {
+      this.#tell(this.#problemOf(error));
     }
     if (wakeAt === Number.POSITIVE_INFINITY) return;
     const waitMs = Math.ceil(wakeAt - this.#store.now());
@@ -283,19 +311,4 @@ export class CommitLoop {
       if (verb === "settle") crashPoint("outcome-committed");
     }
   }
-}
-
-function problemOf(error: unknown): Problem {
-  const code: ErrorCode = isFull(error) ? "disk-full" : "store-unavailable";
-  return { code, message: `the store refused a commit: ${messageOf(error)}` };
-}
-
-const sqliteFull = 13;
-const sqliteErrors: ReadonlySet<number> = new Set([5, 6, 8, 10, 13, 14]); // busy, locked, readonly, io, full, cannot open
-
-/** Only what the disk or its file says is a problem of the store; anything else is a defect and stops the process. */
-function isFull(error: unknown): boolean {
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
-  if (code === undefined || !sqliteErrors.has(code)) throw error;
-  return code === sqliteFull;
 }

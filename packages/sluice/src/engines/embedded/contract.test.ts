@@ -48,7 +48,7 @@ async function newStore(): Promise<Store> {
  */
 function copyAsKilled(from: string, to: string): void {
   mkdirSync(to);
-  for (const file of ["sluice.db-wal", "sluice.db"]) {
+  for (const file of ["sluice.mark", "sluice.db-wal", "sluice.db"]) {
     if (existsSync(join(from, file))) copyFileSync(join(from, file), join(to, file));
   }
 }

@@ -13,7 +13,7 @@ export type Crashed = "waiting" | "dead" | "superseded";
 
 /** For rows that were taken out of `running`. */
 export function prepareCrash(
-  { db, queues, now }: Omit<Store, "chains">,
+  { db, queues, now }: Pick<Store, "db" | "queues" | "now">,
   crashesMax: number,
 ): (lost: Lost) => Exclude<Crashed, "superseded"> {
   const schedule = db.prepare(SCHEDULE);

@@ -31,6 +31,7 @@ import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { Replayed } from "./moves.ts";
+import type { OpenFiles } from "./open-files.ts";
 import type { Thread } from "./thread.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -42,6 +43,9 @@ export interface EmbeddedEngineOptions {
   readonly queues: readonly string[];
   readonly clock: Clock;
   readonly problem: () => Problem | undefined;
+  /** What a read has met that cannot be read: other reads go on, and so does intake. */
+  readonly damage: () => Problem | undefined;
+  readonly files: OpenFiles;
 }
 
 /** What may wait for its commit: beyond it the caller is told to come again. */
@@ -62,19 +66,23 @@ export class EmbeddedEngine implements Engine {
   readonly #auditor: Auditor;
   readonly clock: Clock;
   readonly #problem: () => Problem | undefined;
+  readonly #damage: () => Problem | undefined;
+  readonly #files: OpenFiles;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
   readonly #watchers = new Watchers();
   readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ writer, reader, auditor, queues, clock, problem }: EmbeddedEngineOptions) {
+  constructor({ writer, reader, auditor, queues, clock, problem, damage, files }: EmbeddedEngineOptions) {
     this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
     this.#writer = writer;
     this.#reader = reader;
     this.#auditor = auditor;
     this.clock = clock;
     this.#problem = problem;
+    this.#damage = damage;
+    this.#files = files;
   }
 
   async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {
@@ -228,11 +236,13 @@ export class EmbeddedEngine implements Engine {
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
+    this.#files.assertInPlace(); // or it would prove what the next start does not find
     return this.#auditor.audit(this.clock.now(), { timeoutMsOf });
   }
 
   async prove(id: RequestId): Promise<Proof> {
     this.#assertOpen();
+    this.#files.assertInPlace();
     return this.#reader.call({ verb: "prove", id });
   }
 
@@ -246,8 +256,8 @@ export class EmbeddedEngine implements Engine {
   }
 
   health(): EngineHealth {
-    const problem = this.#problem();
-    return { problems: problem === undefined ? [] : [problem], degradations: [] };
+    const [problem, damage] = [this.#problem(), this.#damage()];
+    return { problems: problem ? [problem] : [], degradations: damage ? [damage] : [] };
   }
 
   close(): Promise<void> {

@@ -1,11 +1,10 @@
 // Reads a data folder out, page by page, for a move into a cluster. It owns the folder meanwhile, so that nothing in it
 // changes, and marks it before the first page leaves: from then on nobody may run its requests here.
-import { randomInt } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import type { FinalState, State } from "../../core/request.ts";
-import { requestIdOf, SeqSource } from "../../core/request-id.ts";
+import { requestIdOf } from "../../core/request-id.ts";
 import type { AuditReport } from "../../engine/audit.ts";
 import type {
   ComparedRequest,
@@ -19,6 +18,7 @@ import type {
 } from "../../engine/moved.ts";
 import { prepareAudit } from "./audit.ts";
 import { openForWriting } from "./database.ts";
+import { examine, refuseOlder, setIdentity } from "./examine.ts";
 import { migrate } from "./migrate.ts";
 import { lockFolder, movedMarkIn, readMovedMark } from "./owner.ts";
 import { QueueLedger, type QueueRow } from "./queue-ledger.ts";
@@ -26,8 +26,6 @@ import { recoverRunning } from "./recover.ts";
 import { STATE } from "./state.ts";
 import { storeFileIn } from "./store-file.ts";
 
-/** A number of its own, by which the cluster knows the folder again. */
-const SET_IDENTITY = "INSERT INTO meta (name, value) VALUES ('identity', ?) ON CONFLICT DO NOTHING";
 const SELECT_IDENTITY = "SELECT value FROM meta WHERE name = 'identity'";
 const COUNT = "SELECT count(*) AS n FROM requests WHERE seq <= ?";
 const SELECT_PAGE = `
@@ -100,13 +98,18 @@ export class MoveOut implements Disposable {
   readonly #names: ReadonlyMap<number, string>;
   readonly #resources: DisposableStack;
 
-  /** Errors: `folder-owned` while another process has the folder, `bad-config` where there is no store in it. */
+  /**
+   * Errors: `folder-owned` while another process has the folder, `bad-config` where there is no store in it,
+   * `store-damaged` when the store is not as far as its mark says.
+   */
   static open(folder: string, owner: string): MoveOut {
     if (!existsSync(storeFileIn(folder)))
       throw new SluiceError("bad-config", `${folder} is no data folder: there is no sluice.db in it`);
     using resources = new DisposableStack();
     resources.adopt(lockFolder(folder, owner), (lock) => lock.release());
+    const mark = examine(folder);
     const db = resources.adopt(openForWriting(storeFileIn(folder)), (opened) => opened.close());
+    refuseOlder(db, folder, mark);
     migrate(db);
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });
@@ -227,9 +230,9 @@ interface Opened {
 function takeStock(db: DatabaseSync): readonly QueueRow[] {
   const queues = new QueueLedger(db, []);
   db.exec("BEGIN IMMEDIATE");
-  recoverRunning({ db, queues, seqs: new SeqSource(-1), now: Date.now }, crashesMax);
+  recoverRunning({ db, queues, now: Date.now }, crashesMax);
   queues.flush();
-  db.prepare(SET_IDENTITY).run(randomInt(2 ** 48 - 1));
+  setIdentity(db);
   db.exec("COMMIT");
   return [...queues.all()];
 }

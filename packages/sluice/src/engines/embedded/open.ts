@@ -5,6 +5,7 @@ import { makeNamedFolder } from "../../files/make-folder.ts";
 import { Auditor } from "./auditor.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
+import { OpenFiles } from "./open-files.ts";
 import { packCalls } from "./pack.ts";
 import { Thread } from "./thread.ts";
 
@@ -44,6 +45,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     clockOffsetMs: clockOffsetMs(),
   };
   let problem: Problem | undefined;
+  let damage: Problem | undefined;
   const writer = await Thread.open<WriterCall>({
     file: new URL(`writer${extension}`, import.meta.url),
     workerData,
@@ -61,6 +63,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       file: new URL(`reader${extension}`, import.meta.url),
       workerData: { folder },
       wrap: (calls) => ({ value: calls, transfer: [] }),
+      onTold: (told) => {
+        damage = told;
+      },
     });
   return new EmbeddedEngine({
     writer,
@@ -69,6 +74,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     queues: queues.map(({ name }) => name),
     clock,
     problem: () => problem,
+    damage: () => damage,
+    files: new OpenFiles(folder),
   });
 }
 

@@ -19,13 +19,15 @@ export interface QueueRow {
   expired_dead: number;
   expired_cancelled: number;
   backlog_bytes: number;
+  /** Rises each time that the row is written. */
+  changes: number;
 }
 
 const INSERT = "INSERT INTO queues (name) VALUES (?) ON CONFLICT (name) DO NOTHING";
 const SELECT = "SELECT * FROM queues ORDER BY no";
 const UPDATE = `
   UPDATE queues SET is_paused = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
-    cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?
+    cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?, changes = ?
   WHERE no = ?`;
 
 export class QueueLedger {
@@ -33,6 +35,7 @@ export class QueueLedger {
   readonly #update: StatementSync;
   readonly #bounds: ReadonlyMap<string, QueueBounds>;
   readonly #changed = new Set<QueueRow>();
+  #position = 0;
   #byName = new Map<string, QueueRow>();
   #byNo = new Map<number, QueueRow>();
 
@@ -50,6 +53,12 @@ export class QueueLedger {
     this.#byName = new Map(rows.map((row) => [row.name, row]));
     this.#byNo = new Map(rows.map((row) => [row.no, row]));
     this.#changed.clear();
+    this.#position = rows.reduce((sum, { changes }) => sum + changes, 0);
+  }
+
+  /** How far the store is: the changes of all rows since it began. */
+  get position(): number {
+    return this.#position;
   }
 
   named(name: string): QueueRow | undefined {
@@ -85,6 +94,8 @@ export class QueueLedger {
   /** Writes the changed rows: the last step of a transaction before its commit. */
   flush(): void {
     for (const row of this.#changed) {
+      row.changes += 1;
+      this.#position += 1;
       this.#update.run(
         row.is_paused,
         row.cursor,
@@ -98,6 +109,7 @@ export class QueueLedger {
         row.expired_dead,
         row.expired_cancelled,
         row.backlog_bytes,
+        row.changes,
         row.no,
       );
     }

@@ -1,20 +1,24 @@
 // The reader's thread: a connection of its own that can only read. Its snapshots never hold up the writer.
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import type { AuditReport } from "../../engine/audit.ts";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
 import type { Answer, FromThread, Opening, Problem, ReaderCall } from "./calls.ts";
-import { openForReading } from "./database.ts";
+import { openForReading, storeProblemOf } from "./database.ts";
 import { prepareDeadByError } from "./dead-by-error.ts";
+import { refuseOlder } from "./examine.ts";
 import { prepareList } from "./list.ts";
+import { readMark } from "./mark.ts";
 import { prepareReads } from "./read.ts";
 import { storeFileIn } from "./store-file.ts";
 
 invariant(parentPort !== null, "the reader runs on a thread of its own");
 const port = parentPort;
-const db = openForReading(storeFileIn((workerData as { folder: string }).folder));
+const { folder } = workerData as { folder: string };
+const db = openForReading(storeFileIn(folder));
 const reads = prepareReads(db);
 const list = prepareList(db);
 const deadByError = prepareDeadByError(db);
@@ -40,7 +44,20 @@ function answerOf(call: ReaderCall): Answer {
 }
 
 function problemOf(error: unknown): Problem {
-  return { code: error instanceof SluiceError ? error.code : "internal", message: messageOf(error) };
+  const found = storeProblemOf(error, db);
+  if (found === undefined)
+    return { code: error instanceof SluiceError ? error.code : "internal", message: messageOf(error) };
+  const problem = { code: found.code, message: found.message };
+  if (found.isLasting) port.postMessage({ answers: [], told: { problem } } satisfies FromThread);
+  return problem;
+}
+
+/** An audit of a store that fell behind would prove something else. */
+function audit({ now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>): AuditReport {
+  const mark = readMark(folder);
+  const report = auditor.audit(now, timeoutMsOf);
+  if (mark !== undefined && mark !== "unknown") refuseOlder(db, folder, mark);
+  return report;
 }
 
 function answer(call: ReaderCall): unknown {
@@ -62,7 +79,7 @@ function answer(call: ReaderCall): unknown {
     case "callbacksDue":
       return callbacksDue(call.ask);
     case "audit":
-      return auditor.audit(call.now, call.timeoutMsOf);
+      return audit(call);
     case "prove":
       return auditor.prove(call.id);
     case "close":

@@ -5,8 +5,8 @@ import type { Store } from "./store.ts";
 
 const TAKE_RUNNING = "DELETE FROM running RETURNING seq, queue, attempts, crashes, started_at, bytes";
 
-/** Nothing is accepted here. */
-type Unchained = Omit<Store, "chains">;
+/** Nothing is accepted here, and nothing committed. */
+type Unchained = Pick<Store, "db" | "queues" | "now">;
 
 /** After a crash: all that ran waits again, one crash richer, or is buried (I4). */
 export function recoverRunning(store: Unchained, crashesMax: number): void {

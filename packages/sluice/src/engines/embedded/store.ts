@@ -1,6 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { SeqSource } from "../../core/request-id.ts";
 import type { Chains } from "./chains.ts";
+import type { Mark } from "./mark.ts";
+import type { OpenFiles } from "./open-files.ts";
 import type { QueueLedger } from "./queue-ledger.ts";
 
 /** What the verbs of the writer share: each runs inside the transaction that the commit loop opened. */
@@ -9,5 +11,9 @@ export interface Store {
   readonly queues: QueueLedger;
   readonly chains: Chains;
   readonly seqs: SeqSource;
+  /** Checked before each commit. */
+  readonly files: OpenFiles;
+  /** Told of each commit. */
+  readonly mark: Mark;
   now(): number;
 }

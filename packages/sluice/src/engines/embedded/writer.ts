@@ -2,17 +2,21 @@
 import { closeSync, fsyncSync, openSync, statfsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { dirname, resolve } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
+import { invariant, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
-import type { FromThread, Opening, ToWriter, WriterSettings } from "./calls.ts";
+import type { FromThread, Opening, Problem, ToWriter, WriterSettings } from "./calls.ts";
 import { Chains } from "./chains.ts";
 import { preparePullIn, SteppingClock } from "./clock-steps.ts";
 import { CommitLoop } from "./commit-loop.ts";
-import { openForWriting } from "./database.ts";
+import { openForWriting, storeProblemOf } from "./database.ts";
+import { examine, refuseOlder, setIdentity, whereIs } from "./examine.ts";
 import { prepareExpire } from "./expire.ts";
 import { lastSeqOf } from "./last-seq.ts";
+import { Mark } from "./mark.ts";
 import { migrate } from "./migrate.ts";
+import { OpenFiles } from "./open-files.ts";
 import { takeOwnership } from "./owner.ts";
 import { QueueLedger } from "./queue-ledger.ts";
 import { handBackRunning, recoverRunning } from "./recover.ts";
@@ -24,6 +28,8 @@ const upkeepEveryMs = 1_000;
 const diskReserveBytes = 256 * 1024 * 1024;
 const tokensPerGeneration = 2 ** 32;
 
+/** A change of the schema and back: its cookie tells the database of this start from every other, and from backups. */
+const NEXT_COOKIE = "CREATE VIEW next_cookie AS SELECT 1; DROP VIEW next_cookie;";
 const NEXT_GENERATION = "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value";
 
 invariant(parentPort !== null, "the writer runs on a thread of its own");
@@ -34,36 +40,50 @@ let clockOffsetMs = settings.clockOffsetMs;
 try {
   start();
 } catch (error) {
-  if (!(error instanceof SluiceError)) throw error;
-  port.postMessage({ kind: "refused", code: error.code, message: messageOf(error) } satisfies Opening);
+  port.postMessage({ kind: "refused", ...refusalOf(error) } satisfies Opening);
   port.close();
+}
+
+function refusalOf(error: unknown): Problem {
+  const problem = storeProblemOf(error, storeFileIn(settings.folder));
+  if (problem?.isLasting) return { code: "store-damaged", message: problem.message };
+  if (problem !== undefined) return { code: problem.code, message: problem.message };
+  if (error instanceof SluiceError) return { code: error.code, message: error.message };
+  throw error;
 }
 
 function start(): void {
   const { folder, queues, crashesMax, retentionMs } = settings;
   const ownership = takeOwnership(folder, settings.owner);
+  const marked = examine(folder);
   const db = openForWriting(storeFileIn(folder));
+  refuseOlder(db, folder, marked);
   migrate(db);
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
   const ledger = new QueueLedger(db, queues);
   const clock = new SteppingClock(() => Date.now() + clockOffsetMs);
+  const disk = watchDisk(folder, settings.diskFreeMin);
+
+  db.exec("BEGIN IMMEDIATE");
+  const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
+  recoverRunning({ db, queues: ledger, now: () => clock.now() }, crashesMax);
+  const pullIn = preparePullIn(db, clock);
+  pullIn();
+  ledger.flush();
+  setIdentity(db);
+  db.exec(NEXT_COOKIE);
+  db.exec("COMMIT");
+  const cookie = cookieUnderLog(db); // before the files are looked at: it cuts the log off
   const store: Store = {
     db,
     queues: ledger,
     chains: new Chains(db),
     seqs: new SeqSource(lastSeqOf(db)),
+    files: new OpenFiles(folder),
+    mark: new Mark(folder, { ...whereIs(db), cookie }),
     now: () => clock.now(),
   };
-  const disk = watchDisk(folder, settings.diskFreeMin);
-
-  db.exec("BEGIN IMMEDIATE");
-  const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
-  recoverRunning(store, crashesMax);
-  const pullIn = preparePullIn(db, clock);
-  pullIn();
-  ledger.flush();
-  db.exec("COMMIT");
 
   let token = generation * tokensPerGeneration;
   const loop = new CommitLoop({
@@ -102,10 +122,17 @@ function start(): void {
     loop.stopDelivering();
     loop.upkeep(() => handBackRunning(store));
     db.close();
+    store.mark.close(ledger.position);
     ownership.release();
     port.postMessage({ answers: [{ call }] } satisfies FromThread);
     port.close();
   }
+}
+
+/** The schema's cookie, once the log is empty and the database file has it; 0 while somebody's reading keeps the log. */
+function cookieUnderLog(db: DatabaseSync): number {
+  if (db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] !== 0) return 0;
+  return Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]);
 }
 
 /** A file is durable once its name in the folder is, too. */

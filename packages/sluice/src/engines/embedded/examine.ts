@@ -1,0 +1,109 @@
+// Looks at a data folder before SQLite does: what is missing, cut off, mixed or older than it was is refused with a sentence.
+// SQLite would begin an empty database, or lay one database's log over another, and say nothing.
+import { randomInt } from "node:crypto";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
+import { SluiceError } from "../../core/errors.ts";
+import { readMark, type MarkContent } from "./mark.ts";
+import { logFileIn, markFileIn, storeFileIn } from "./store-file.ts";
+
+const SELECT_IDENTITY = "SELECT value FROM meta WHERE name = 'identity'";
+/** A number of its own, by which its mark and a cluster know the folder again. */
+const SET_IDENTITY = "INSERT INTO meta (name, value) VALUES ('identity', ?) ON CONFLICT DO NOTHING";
+const SELECT_POSITION = "SELECT sum(changes) AS position FROM queues";
+const magic = "SQLite format 3\0";
+const headerBytes = 100;
+/** From this version of the schema on there is a mark beside each store that has been opened. */
+const markedSchema = 3;
+
+interface Header {
+  readonly isDatabase: boolean;
+  readonly bytesNeeded: number;
+  readonly cookie: number;
+  readonly schema: number;
+}
+
+/** What the mark says of the store that is about to be opened; undefined without one. Errors: `store-damaged`. */
+export function examine(folder: string): MarkContent | undefined {
+  const [file, log] = [storeFileIn(folder), logFileIn(folder)];
+  const found = readMark(folder);
+  const mark = found === "unknown" ? undefined : found;
+  const logBytes = sizeOf(log) ?? 0;
+  const fileBytes = sizeOf(file);
+  if (fileBytes === undefined || fileBytes === 0) {
+    const what = fileBytes === 0 ? "is empty" : "is missing";
+    if ((mark?.position ?? 0) > 0) throw behind(folder, what, mark?.position ?? 0);
+    if (logBytes > 0) throw damaged(`${file} ${what}, and its log ${log} is there: put the database back`);
+    return mark;
+  }
+  const { isDatabase, bytesNeeded, cookie, schema } = readHeader(file);
+  if (!isDatabase) throw damaged(`${file} is not an SQLite database: its first bytes are something else. ${restore}`);
+  if (logBytes === 0 && fileBytes < bytesNeeded)
+    throw damaged(`${file} was cut off: it has ${fileBytes} bytes, and needs ${bytesNeeded}. ${restore}`);
+  if (logBytes === 0) return mark;
+  const isMixed = found === undefined ? schema >= markedSchema : mark !== undefined && isOther(mark.cookie, cookie);
+  if (isMixed) {
+    const choice = `To start from this database, delete ${log}, ${file}-shm and ${markFileIn(folder)}`;
+    const copied = `if both were copied from one stopped server, write an empty ${markFileIn(folder)}`;
+    throw damaged(`${file} is not the database that its log ${log} was written for. ${choice}; ${copied}`);
+  }
+  return mark;
+}
+
+/** Before anything is changed. Errors: `store-damaged` when the store is another one, or is not as far as its mark says. */
+export function refuseOlder(db: DatabaseSync, folder: string, mark: MarkContent | undefined): void {
+  if (mark === undefined || mark.position === 0) return;
+  const schema = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+  const { store, position } = schema < markedSchema ? { store: 0, position: 0 } : whereIs(db);
+  if (store !== mark.store) throw behind(folder, "is another store", mark.position);
+  if (position < mark.position) throw behind(folder, `is at change ${position}`, mark.position);
+}
+
+export function setIdentity(db: DatabaseSync): void {
+  db.prepare(SET_IDENTITY).run(randomInt(1, 2 ** 48 - 1));
+}
+
+/** Which store it is, and how far: the changes of all queues' rows. */
+export function whereIs(db: DatabaseSync): Pick<MarkContent, "store" | "position"> {
+  const store = (db.prepare(SELECT_IDENTITY).get()?.["value"] as number | undefined) ?? 0;
+  return { store, position: Number(db.prepare(SELECT_POSITION).get()?.["position"]) };
+}
+
+const restore = "Restore a backup into an empty folder";
+
+function behind(folder: string, what: string, position: number): SluiceError {
+  const [file, mark] = [storeFileIn(folder), markFileIn(folder)];
+  const why = `${file} ${what}, and ${mark} says that it was at change ${position}`;
+  const advice = `an older or another database is in its place, or its log ${logFileIn(folder)} is gone. Put the newer files back`;
+  return damaged(`${why}: ${advice}. To go on from what is here, and give up what came after it, delete ${mark}`);
+}
+
+function damaged(message: string): SluiceError {
+  return new SluiceError("store-damaged", message);
+}
+
+function isOther(marked: number, found: number): boolean {
+  return marked !== 0 && marked !== found;
+}
+
+function sizeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.size;
+}
+
+/** Read without SQLite, which would lay the log over it. Nobody in this process has it open: closing it drops SQLite's locks. */
+function readHeader(file: string): Header {
+  const bytes = Buffer.alloc(headerBytes);
+  const descriptor = openSync(file, "r");
+  try {
+    readSync(descriptor, bytes, 0, headerBytes, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  const pageBytes = bytes.readUInt16BE(16) === 1 ? 65_536 : bytes.readUInt16BE(16);
+  return {
+    isDatabase: bytes.toString("latin1", 0, magic.length) === magic,
+    bytesNeeded: pageBytes * bytes.readUInt32BE(28),
+    cookie: bytes.readUInt32BE(40),
+    schema: bytes.readUInt32BE(60),
+  };
+}

@@ -1,0 +1,72 @@
+// How far the store was, in a file beside it. A database cannot tell that it is an older one, or that its log is gone: the
+// mark can. It is written after each commit, without a sync of its own, so it is never ahead of what is on the disk. After a
+// loss of power it may be behind, by what the system had not written yet: then it refuses less.
+import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { markFileIn } from "./store-file.ts";
+
+export interface MarkContent {
+  /** The number by which the store knows itself; 0 until it has one. */
+  readonly store: number;
+  /** The schema cookie of the database file under its log; 0 when that is not known. Each start changes it. */
+  readonly cookie: number;
+  /** Changes of the store since it began. */
+  readonly position: number;
+}
+
+/** One sector: it is written as a whole or not at all. */
+const bytes = 128;
+
+export class Mark {
+  readonly #descriptor: number;
+  readonly #start: Omit<MarkContent, "position">;
+  #position: number;
+
+  /** Writes it and syncs it. */
+  constructor(folder: string, { position, ...start }: MarkContent) {
+    this.#descriptor = openSync(markFileIn(folder), constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#start = start;
+    this.#position = position;
+    this.#write();
+    fsyncSync(this.#descriptor);
+  }
+
+  /** The store has committed up to here. */
+  note(position: number): void {
+    if (position === this.#position) return;
+    this.#position = position;
+    this.#write();
+  }
+
+  close(position: number): void {
+    this.#position = position;
+    this.#write();
+    fsyncSync(this.#descriptor);
+    closeSync(this.#descriptor);
+  }
+
+  #write(): void {
+    const text = JSON.stringify({ ...this.#start, position: this.#position });
+    try {
+      writeSync(this.#descriptor, `${text.padEnd(bytes - 1)}\n`, 0);
+    } catch {
+      // The commit stands. An old mark refuses less, and the next one is tried.
+    }
+  }
+}
+
+/** `undefined` when there is none; `"unknown"` when there is one that says nothing. */
+export function readMark(folder: string): MarkContent | "unknown" | undefined {
+  let text: string;
+  try {
+    text = readFileSync(markFileIn(folder), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const { store, cookie, position } = JSON.parse(text) as MarkContent;
+    return [store, cookie, position].every(Number.isSafeInteger) ? { store, cookie, position } : "unknown";
+  } catch {
+    return "unknown";
+  }
+}
