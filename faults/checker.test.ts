@@ -28,6 +28,7 @@ const sound = {
     { id: "id-b", key: "b", state: "done", isResultRead: true, resultHash: "result-b", resultOf: "2" },
   ],
 } satisfies Evidence;
+const resultOfB = { kind: "result", id: "id-b", resultHash: "result-b", resultOf: "2" } as const;
 const [readingA, readingB] = sound.readings as [Reading, Reading];
 
 interface Seed {
@@ -47,6 +48,21 @@ const seeds: readonly Seed[] = [
       ],
     },
     red: "mismatched",
+  },
+  {
+    fault: "a result of another body that the client read",
+    evidence: { ...sound, ledger: [...sound.ledger, { ...resultOfB, resultOf: "1" }] },
+    red: "mismatched",
+  },
+  {
+    fault: "a result that was another one when the client read it again",
+    evidence: { ...sound, ledger: [...sound.ledger, resultOfB, { ...resultOfB, resultHash: "other" }] },
+    red: "doubledOutcomes",
+  },
+  {
+    fault: "a result of a request that is not there at the end",
+    evidence: { ...sound, ledger: [...sound.ledger, { ...resultOfB, id: "id-c" }] },
+    red: "doubledOutcomes",
   },
   {
     fault: "an accepted request that the store does not know",

@@ -44,3 +44,28 @@ test("a kill that fails is told with its reason, and the next ones are done all 
     "worker undefined",
   ]);
 });
+
+test("a slow kill holds up the next one of the same victim, and of nobody else", async () => {
+  const order: string[] = [];
+  const quickDone = Promise.withResolvers<void>();
+  const slow = victim("slow", async () => {
+    order.push("slow begins");
+    await quickDone.promise;
+    order.push("slow ends");
+  });
+  let quickKills = 0;
+  const quick = victim("quick", async () => {
+    quickKills += 1;
+    if (quickKills === 2) quickDone.resolve();
+  });
+  await killOften({
+    victims: [slow, quick],
+    kills: 4,
+    withinMs: 20,
+    random: seededRandom(1, "kills"),
+    clock: systemClock,
+    onKill: () => {},
+    signal: new AbortController().signal,
+  });
+  assert.deepEqual(order, ["slow begins", "slow ends", "slow begins", "slow ends"]);
+});
