@@ -1,5 +1,5 @@
 // Owns the three servers and the roles of a cluster on one host: servers first, then the schema, then the roles, and back
-// in the opposite order once the process that asked for them lets go.
+// in the opposite order once the process that asked for them lets go. A server that is killed is started again.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -7,6 +7,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { lastingPort, sluiceCommand, startPostgres, startRabbitmq, startRedis } from "@sluice/testing";
 import { catchErrors, type ClusterFlags } from "./flags.ts";
+import { keepServer } from "./kept-server.ts";
 
 const released = once(process, "disconnect");
 process.exitCode = await catchErrors(() => supervise(JSON.parse(process.argv[2] ?? "{}") as ClusterFlags));
@@ -26,10 +27,18 @@ async function supervise({ data, config, port, gateways, workers }: ClusterFlags
   const roles = [run("gateway", "--port", port, "--replicas", gateways), run("worker", "--replicas", workers)];
   const ends = roles.map(endOf);
   await using _pids = await writePids(join(data, "processes.json"), roles);
-  // A role that ends by itself has said why, and takes the others along.
-  await Promise.race([released, ...ends]);
+  // A role that ends by itself has said why, and takes the others along; so does a server that cannot be started again.
+  const isLost = await Promise.race([released, ...ends, servers.lost]).then(
+    () => false,
+    (error: unknown) => tell(error),
+  );
   for (const role of roles) role.kill("SIGTERM");
-  return Math.max(...(await Promise.all(ends)));
+  return Math.max(isLost ? 1 : 0, ...(await Promise.all(ends)));
+}
+
+function tell(error: unknown): true {
+  console.error(`up:cluster: ${error instanceof Error ? error.message : String(error)}`);
+  return true;
 }
 
 /** For `sluice rehearse --kill gateway,worker --pids …`; the file is there for as long as the processes are. */
@@ -46,6 +55,8 @@ async function endOf(child: ChildProcess): Promise<number> {
 interface Servers extends AsyncDisposable {
   /** What a command of Sluice needs to find them. */
   readonly env: Readonly<Record<string, string>>;
+  /** Rejects when one of them ended and cannot be started again. */
+  readonly lost: Promise<never>;
 }
 
 async function startServers(data: string): Promise<Servers> {
@@ -57,13 +68,14 @@ async function startServers(data: string): Promise<Servers> {
   });
   await mkdir(place("redis").folder, { recursive: true });
   const [postgres, rabbitmq, redis] = [
-    resources.use(await startPostgres(place("postgres"))),
-    resources.use(await startRabbitmq(place("rabbitmq"))),
-    resources.use(await startRedis(place("redis"))),
+    resources.use(await keepServer("PostgreSQL", () => startPostgres(place("postgres")))),
+    resources.use(await keepServer("RabbitMQ", () => startRabbitmq(place("rabbitmq")))),
+    resources.use(await keepServer("Redis", () => startRedis(place("redis")))),
   ];
   const owned = resources.move();
   return {
     env: { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url },
+    lost: Promise.race([postgres.lost, rabbitmq.lost, redis.lost]),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

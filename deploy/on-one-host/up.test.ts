@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { freePort, startChild, temporaryFolder, type Child, type TemporaryFolder } from "@sluice/testing";
 
@@ -55,6 +56,29 @@ test("a cluster on one host works, stops when asked, and goes on with its data",
   );
   await stopped(second, "SIGINT");
 });
+
+test("a server that is killed is started again, and requests go on", async () => {
+  await using folder = await openFolder();
+  await using child = await up(join(folder.path, "cluster"));
+  for (const name of ["PostgreSQL", "RabbitMQ", "Redis"]) {
+    const [, pid = ""] = await child.line(new RegExp(`^${name} is process (\\d+)$`));
+    process.kill(Number(pid), "SIGKILL");
+    await child.line(new RegExp(`${name} \\(process ${pid}\\) ended by itself \\(SIGKILL\\): it is started again$`));
+    await child.line(new RegExp(`^${name} is process (?!${pid}$)\\d+$`));
+    assert.equal((await sendUntilAccepted(child.url, name)).status, 200);
+  }
+  await stopped(child, "SIGTERM");
+});
+
+/** While PostgreSQL starts, intake is refused with 503. */
+async function sendUntilAccepted(url: string, key: string): Promise<Response> {
+  const headers = { "content-type": "application/json", "idempotency-key": key, prefer: "wait=30" };
+  for (;;) {
+    const answer = await fetch(`${url}/v1/queues/github/requests`, { method: "POST", headers, body });
+    if (answer.status !== 503) return answer;
+    await sleep(1_000 * Number(answer.headers.get("retry-after")));
+  }
+}
 
 test("what does not start is told, and leaves nothing running", async () => {
   await using folder = await openFolder();

@@ -17,6 +17,7 @@ workers on them. On Debian, as root, missing servers are installed.
   --gateways N     copies of the gateway (default 2)
   --workers N      copies of the worker (default 2)
 
+A server that is killed is started again on its data; one that does not stay up ends all, with the reason.
 Ctrl-C or SIGTERM stops everything gracefully; a second one at once. Started again on the same folder it goes on.
 `;
 
