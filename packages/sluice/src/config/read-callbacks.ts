@@ -82,10 +82,12 @@ export function readCallbackQueue(
 
 function secretsOf(place: string, given: string | readonly string[]): readonly WebhookSecret[] {
   const texts = typeof given === "string" ? [given] : given;
-  if (!Array.isArray(texts) || texts.length === 0) throw wrong(place, "is a secret or a list of secrets", typeof given);
-  return texts.map((text: unknown) => {
+  const isList =
+    Array.isArray(texts) && texts.length > 0 && Array.from(texts).every((text) => typeof text === "string");
+  if (!isList) throw wrong(place, "is a secret or a list of secrets", typeof given); // and not what it is: it may be one
+  return texts.map((text) => {
     try {
-      return parseWebhookSecret(String(text));
+      return parseWebhookSecret(text);
     } catch (cause) {
       throw new SluiceError("bad-config", `${place}: ${messageOf(cause)}`, { cause });
     }

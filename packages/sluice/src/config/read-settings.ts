@@ -23,7 +23,7 @@ import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
 import { readTargets } from "./read-target.ts";
 import { fileSettings, queueSettings, scalingSettings } from "./declared-settings.ts";
-import { assertObject, readText } from "./read-value.ts";
+import { assertObject, readText, readTexts } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
 const fileFields = [
@@ -222,12 +222,11 @@ function readTls({ file, overrides }: Sources): IntakeSettings["tls"] {
 }
 
 function readCors({ file, overrides }: Sources): readonly string[] {
-  const origins: unknown = overrides.cors?.split(",").map((origin) => origin.trim()) ?? file?.cors ?? [];
-  if (!Array.isArray(origins)) throw wrong("cors", "must be a list of origins", origins);
+  const origins = readTexts("cors", overrides.cors?.split(",").map((origin) => origin.trim()) ?? file?.cors ?? []);
   for (const origin of origins)
-    if (origin !== "*" && URL.parse(String(origin))?.origin !== origin)
+    if (origin !== "*" && URL.parse(origin)?.origin !== origin)
       throw wrong("cors", 'takes origins as "https://app.example", without a path, or "*"', origin);
-  return origins as readonly string[];
+  return origins;
 }
 
 interface KeysPlace {

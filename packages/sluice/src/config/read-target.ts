@@ -6,16 +6,14 @@ import { addressRule, hostOf, refusalOfUrl, type AddressOptions } from "../outbo
 import type { TargetsConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type { RunSettings } from "./settings.ts";
-import { assertObject } from "./read-value.ts";
+import { assertObject, readTexts } from "./read-value.ts";
 
 const targetsFields = ["schemes", "hosts", "allow"];
 
 /** What the file and the flags say of addresses. Errors: `bad-config`. */
 export function readTargets(targets: TargetsConfig = {}, { targetAllow }: Overrides): AddressOptions {
   assertObject("targets", targets, targetsFields);
-  for (const [field, texts] of Object.entries(targets) as [string, unknown][])
-    if (!Array.isArray(texts) || texts.some((text) => typeof text !== "string"))
-      throw wrong(`targets.${field}`, "must be a list of texts", texts);
+  for (const [field, texts] of Object.entries(targets)) readTexts(`targets.${field}`, texts);
   const allow = targetAllow?.split(",").map((entry) => entry.trim()) ?? targets.allow;
   addressRule({ ...targets, allow }); // so that a wrong one is told even where no queue has a target
   return { ...targets, allow };

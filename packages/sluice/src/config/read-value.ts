@@ -3,6 +3,7 @@ import { wrong } from "../core/setting.ts";
 
 /** A file's path or a host; longer than any that works. */
 const textCharsMax = 4_096;
+const textsMax = 1_000;
 
 export function assertObject(place: string, value: unknown, fields: readonly string[]): void {
   if (typeof value !== "object" || value === null || Array.isArray(value))
@@ -20,6 +21,15 @@ export function readText(place: string, value: unknown): string | undefined {
   const isText = typeof value === "string" && value !== "" && value.length <= textCharsMax && !value.includes("\0");
   if (!isText) throw wrong(place, `must be a text of 1 to ${textCharsMax} characters`, value);
   return value;
+}
+
+/** A list without holes, of at most a thousand. */
+export function readTexts(place: string, value: unknown): readonly string[] {
+  const texts: unknown[] =
+    Array.isArray(value) && value.length <= textsMax ? Array.from(value as unknown[]) : [undefined];
+  if (!texts.every((text) => typeof text === "string"))
+    throw wrong(place, `must be a list of up to ${textsMax} texts`, value);
+  return texts;
 }
 
 /** The field that a mistyped one stands for: at most a third of its letters are others. */
