@@ -4,6 +4,7 @@ import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
+import { settingsMutants } from "./settings.ts";
 import { targetMutants } from "./targets.ts";
 
 export const mutants: readonly Mutant[] = [
@@ -11,5 +12,6 @@ export const mutants: readonly Mutant[] = [
   ...clusterMutants,
   ...powerMutants,
   ...handlersMutants,
+  ...settingsMutants,
   ...targetMutants,
 ];
