@@ -10,6 +10,7 @@ const handle: Handler = async (request, { progress, sql }) => {
   await new Promise(setImmediate); // so that good and bad ones end in one turn
   switch (order.act) {
     case "good":
+    case "respond":
       return order;
     case "report":
       progress(madeOrThrown(order.value));
@@ -48,12 +49,13 @@ const queue: QueueConfig = {
   concurrency: 64,
   timeout: "10s",
   retry: { attempts: 2, backoff: "10ms", backoffMax: "20ms" },
-  handle,
 };
+const { DATABASE_URL: databaseUrl, TARGET: target } = process.env;
 
 export default defineConfig({
   queues: {
-    orders: queue,
-    ...(process.env["DATABASE_URL"] !== undefined && { transacted: { ...queue, concurrency: 8, transactional: true } }),
+    orders: { ...queue, handle },
+    ...(databaseUrl !== undefined && { transacted: { ...queue, concurrency: 8, transactional: true, handle } }),
+    ...(target !== undefined && { posted: { ...queue, target } }),
   },
 });

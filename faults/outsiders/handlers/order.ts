@@ -8,5 +8,7 @@ export type Order =
   | { readonly act: "take-body" }
   /** Speaks to the parent process, if there is one. */
   | { readonly act: "send"; readonly value: unknown }
+  /** Only for a target: it responds with these bytes. */
+  | { readonly act: "respond"; readonly status: number; readonly base64: string }
   /** Only in a transaction. */
   | { readonly act: "query"; readonly text: Made; readonly values: Made };

@@ -1,9 +1,8 @@
-// The rule for every text from outside that a store keeps: what handlers throw, what targets respond, the types of results.
+// The rule for every text from outside that a store keeps: what handlers throw, what targets respond.
 // It is well-formed Unicode without a zero byte, which PostgreSQL cannot store, and it is bounded.
 
 /** Of a failure's message, in UTF-8. */
 export const messageBytesMax = 8 * 1024;
-const contentTypeLengthMax = 255;
 
 const mark = "… (cut)";
 const encoder = new TextEncoder();
@@ -21,17 +20,4 @@ export function storedText(text: string, bytesMax = messageBytesMax): string {
   if (start.length <= bytesMax && encoder.encodeInto(start, bytes).read === start.length) return start;
   const { read } = encoder.encodeInto(start, bytes.subarray(0, bytesMax - markBytes));
   return start.slice(0, read) + mark;
-}
-
-const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-const quoted = '"(?:[\\t \\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\t\\x20-\\x7e])*"';
-const parameter = `${token}=(?:${token}|${quoted})`;
-/** RFC 9110, 8.3.1. Empty parameters are common, and mean nothing. */
-const mediaType = new RegExp(`^${token}/${token}[ \\t]*(?:;[ \\t]*(?:${parameter}[ \\t]*)?)*$`);
-
-/** Whether it names one media type, such as `text/html; charset=utf-8`, and is short enough to be kept. */
-export function isMediaType(text: string): boolean {
-  if (text.length > contentTypeLengthMax || !mediaType.test(text)) return false;
-  const [essence = ""] = text.split(";", 1);
-  return !essence.includes("*"); // a range, which is for Accept
 }

@@ -1,14 +1,16 @@
 // What a handler returned or reported, as it is kept. Anything can be returned: what cannot be kept throws, and says why.
 import { messageOf } from "../core/errors.ts";
+import { isMediaType, mediaTypeLengthMax } from "../core/media-type.ts";
 import type { Content } from "../core/request.ts";
-import { isMediaType, messageBytesMax } from "../core/stored-text.ts";
+import { messageBytesMax } from "../core/stored-text.ts";
 import { contentOf, rawContentOf } from "./content.ts";
 
 export async function resultOf(returned: unknown): Promise<Content> {
   const { contentType, bytes } = await contentOfReturned(returned);
   if (typeof contentType === "string" && isMediaType(contentType)) return { contentType, bytes };
   const got = messageOf(contentType).slice(0, 100);
-  throw new TypeError(`a result's content type is a media type such as text/html, up to 255 characters; got "${got}"`);
+  const rule = `a media type such as text/html, of at most ${mediaTypeLengthMax} characters`;
+  throw new TypeError(`the content type of a result is ${rule}, got "${got}"`);
 }
 
 function contentOfReturned(returned: unknown): Content | Promise<Content> {

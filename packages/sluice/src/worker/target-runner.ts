@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "undici/types/header.js";
 import { messageOf } from "../core/errors.ts";
 import type { Delivery } from "../core/request.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
-import { isMediaType } from "../core/stored-text.ts";
+import { isMediaType } from "../core/media-type.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
 import { codingsOf, decodeContent } from "../outbound/content-coding.ts";
 import { isSuccess, type Response } from "../outbound/exchange.ts";
