@@ -40,6 +40,7 @@ export interface RehearsalPlan extends Profile {
 const answerMsMax = 60_000;
 /** A gateway that was killed is back by then. */
 const restartMsMax = 60_000;
+const backoffMaxMs = 2_000;
 const patienceMs = 120_000;
 const peaksEveryMs = 1_000;
 
@@ -108,7 +109,7 @@ function sendingOf(field: Field, profile: Profile): Omit<DaySenderOptions, "book
 }
 
 function clientsOf({ urls: [first, ...others] }: Field, elapsedMaxMs: number): [SluiceClient, ...SluiceClient[]] {
-  const retry = { attemptsMax: Number.POSITIVE_INFINITY, elapsedMaxMs, attemptTimeoutMs: answerMsMax };
+  const retry = { attemptsMax: Number.POSITIVE_INFINITY, elapsedMaxMs, backoffMaxMs, attemptTimeoutMs: answerMsMax };
   const clientOf = (url: string): SluiceClient => new SluiceClient({ url, retry });
   return [clientOf(first), ...others.map(clientOf)];
 }

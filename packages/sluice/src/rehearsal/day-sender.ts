@@ -151,8 +151,10 @@ export class DaySender {
       ids = await this.#post(client, { range, abort });
     } catch (error) {
       const reason = messageOf(error);
-      if (abort.aborted) await books.note({ kind: "unknown", ...range, reason });
-      if (!(error instanceof SluiceClientError)) throw error;
+      if (!(error instanceof SluiceClientError)) {
+        if (abort.aborted) await books.note({ kind: "unknown", ...range, reason });
+        throw error;
+      }
       if (error.kind === "unavailable") await books.note({ kind: "refused", ...range, status: error.status });
       else if (error.kind === "unknown") await books.note({ kind: "unknown", ...range, reason });
       else throw error;
