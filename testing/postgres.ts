@@ -53,9 +53,10 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const isKept = options.folder !== undefined;
   if (!existsSync(join(data, "PG_VERSION")))
     await initialise(join(dirname(program), "initdb"), { folder, data, isSynced: isKept });
+  // Set once the user is changed: a library that is preloaded as root makes files that the server then cannot open.
+  const variables = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
   const child = await startServer({
-    ...asOrdinaryUser(program, ["-D", data, ...settingsOf(port, options.settings)]),
-    env: options.env,
+    ...asOrdinaryUser("env", [...variables, program, "-D", data, ...settingsOf(port, options.settings)]),
     cwd: folder,
     ready: /database system is ready to accept connections/,
     busy: /Address already in use|pre-existing shared memory block|lock file "postmaster.pid" already exists/,

@@ -14,10 +14,11 @@ import type { Recorded } from "./ledger/recording.ts";
 const seeds = [3, 43];
 const queues = ["orders", "mails", "books"];
 /** What they answer is not of the tables, or of no history. */
-const constant = /^(settings-check|migrate-|retention-|read-clock|select-(workers|totals|queues|backlogs))/;
+const constant =
+  /^(settings-check|migrate-|retention-|read-clock|leader-heard|depose|select-(workers|totals|queues|backlogs))/;
 /** What the processes look for all the time, and mostly do not find. */
 const looks =
-  /^(hint-due|select-unconfirmed|any-dead|oldest-hinted|lead|depose|select-audited|first-fresh|is-overtaken)$/;
+  /^(hint-due|select-unconfirmed|members-heard|oldest-hinted|lead|bound-waits|select-audited|first-fresh|is-overtaken)$/;
 
 const wanted =
   "store claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause release-unknown clear-relayed " +
@@ -68,6 +69,7 @@ const clockStatements = [
     AS 'SELECT to_timestamp(ms / 1000) FROM sluice.clock'`,
   "ALTER TABLE sluice.members ALTER seen_at SET DEFAULT sluice.clock()",
   "ALTER TABLE sluice.outbox ALTER stored_at SET DEFAULT sluice.clock()",
+  "ALTER TABLE sluice.schedule ALTER stored_at SET DEFAULT (extract(epoch FROM sluice.clock()) * 1000)::bigint",
 ];
 
 class Replay implements AsyncDisposable {
@@ -184,7 +186,7 @@ function plain(row: Readonly<Record<string, unknown>>): string {
 function isIdle({ name, answer, clockMs }: Extract<Recorded, { kind: "statement" }>): boolean {
   if (!looks.test(name) || !Array.isArray(answer) || Math.floor(clockMs) % 10 === 0) return false;
   const [row] = answer as readonly Readonly<Record<string, unknown>>[];
-  return row === undefined || name === "select-audited" || row["leads"] === false || row["is_any"] === false;
+  return row === undefined || name === "select-audited" || row["leads"] === false || name === "members-heard";
 }
 
 function sorted(rows: readonly string[]): readonly string[] {

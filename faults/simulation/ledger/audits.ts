@@ -29,17 +29,15 @@ export const auditModels: Readonly<Record<string, Model>> = {
   }),
   unhint: racyWrites(({ seen, db, values: [queue, now] }) => {
     for (const row of db.schedule.values()) {
-      if (row.queue !== queue || !row.is_hinted || row.due_at > (now as number) || seen.running.has(row.id)) continue;
-      if (seen.schedule.has(row.id)) db.schedule.put(row.id, { ...row, is_hinted: false });
+      if (row.queue !== queue || !row.is_hinted || seen.running.has(row.id) || !seen.schedule.has(row.id)) continue;
+      db.schedule.put(row.id, { ...row, is_hinted: false, due_at: Math.min(row.due_at, now as number) });
     }
     return [];
   }),
-  "oldest-hinted": reads(({ seen, values: [queue, now] }) =>
+  "oldest-hinted": reads(({ seen, values: [queue] }) =>
     seen.schedule
       .values()
-      .filter(
-        (row) => row.queue === queue && row.is_hinted && row.due_at <= (now as number) && !seen.running.has(row.id),
-      )
+      .filter((row) => row.queue === queue && row.is_hinted && !seen.running.has(row.id))
       .sort((left, right) => left.due_at - right.due_at || (left.id < right.id ? -1 : 1))
       .slice(0, 1)
       .map(({ id }) => ({ id })),

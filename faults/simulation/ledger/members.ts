@@ -1,5 +1,6 @@
 // Models of what a process asks for itself: open.ts, session.ts, migrate.ts, settings-check.ts, store-clock.ts, retention.ts.
 import { reads, writes, type Model, type Row, type Scope } from "./model.ts";
+import { signOf } from "./tables.ts";
 
 export const memberModels: Readonly<Record<string, Model>> = {
   "settings-check": reads(() => [
@@ -14,13 +15,13 @@ export const memberModels: Readonly<Record<string, Model>> = {
     },
   ]),
   "migrate-has-meta": reads(() => [{ has_schema: true, has_meta: true }]),
-  "migrate-version": reads(() => [{ version: 2 }]),
+  "migrate-version": reads(() => [{ version: 3 }]),
   "migrate-missing-queues": reads(({ seen, values: [names] }) => {
     const known = new Set(seen.queues.values().map(({ name }) => name));
     return (names as readonly string[]).filter((name) => !known.has(name)).map((name) => ({ name }));
   }),
   "select-queues": reads(({ seen }) =>
-    seen.queues.values().map(({ no, name, is_paused }) => ({ no, name, is_paused })),
+    seen.queues.values().map(({ no, name, is_paused, fresh_from }) => ({ no, name, is_paused, fresh_from })),
   ),
   "read-clock": reads(({ clockMs }) => [{ now: clockMs }]),
   "begin-tallies": writes(({ db, values: [member] }) => {
@@ -40,7 +41,8 @@ export const memberModels: Readonly<Record<string, Model>> = {
   beat: writes(({ db, values: [no, workers], clockMs }) => {
     const row = db.members.get(no as number);
     if (row === undefined) return [];
-    db.members.put(row.no, { ...row, seen_at: clockMs, workers: workers as string });
+    const seen_at = Math.max(clockMs, row.seen_at + 0.001); // a microsecond later at least
+    db.members.put(row.no, { ...row, seen_at, workers: workers as string });
     return [{ no: row.no }];
   }),
   leave: writes(({ db, values: [no] }) => {
@@ -48,6 +50,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
     return [];
   }),
   lead: writes(({ session, locks }) => [{ leads: locks.tryHold(leaderNo, session) }]),
+  "leader-heard": reads(leaderHeard),
   depose: writes(depose),
   "select-workers": reads(({ seen, values: [own] }) => {
     const sums = new Map<string, number>();
@@ -61,7 +64,8 @@ export const memberModels: Readonly<Record<string, Model>> = {
   // Histories are shorter than a day: the partitions are there, and nothing is old enough to go.
   "retention-has-day": reads(() => [{ is_there: true }]),
   "retention-days": reads(() => []),
-  "retention-drop-rest": writes(() => []),
+  "retention-bound-rest": writes(() => []),
+  "retention-sweep-rest": writes(() => [{ total: 0, looked: 0, last: null }]),
 };
 
 const leaderNo = 0;
@@ -72,14 +76,17 @@ function join({ db, values: [name], clockMs, memberNos, session, locks }: Scope)
   return [{ no, pg_try_advisory_lock: locks.tryHold(no, session) }];
 }
 
-/** Ends the connection of a leader none of whose own numbers has been heard of lately. */
-function depose({ db, values: [leaseMs], clockMs, locks }: Scope): Row[] {
+/** By the session of whoever leads: the beats of the numbers that it holds. */
+function leaderHeard({ seen, locks }: Scope): Row[] {
   const leader = locks.holderOf(leaderNo);
   if (leader === undefined) return [];
-  const isHeard = locks
-    .numbersOf(leader)
-    .some((no) => (db.members.get(no)?.seen_at ?? 0) > clockMs - (leaseMs as number));
-  if (isHeard) return [];
+  const members = locks.numbersOf(leader).flatMap((no) => seen.members.get(no) ?? []);
+  return [{ no: leader.no, sign: members.reduce((sum, row) => sum + signOf(row), 0) }];
+}
+
+function depose({ values: [no], locks }: Scope): Row[] {
+  const leader = locks.holderOf(leaderNo);
+  if (leader === undefined || leader.no !== no) return [];
   locks.terminate(leader);
   return [{ pg_terminate_backend: true }];
 }

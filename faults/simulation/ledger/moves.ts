@@ -50,7 +50,7 @@ export function stateOf(tables: Tables, id: string, now: number): string | undef
 }
 
 function replay(scope: Scope): Row[] {
-  const { db, values, tokens } = scope;
+  const { db, values, tokens, clockMs } = scope;
   const [ids, now, member] = values as [readonly string[], number, number];
   const revived = ids.flatMap((id) => {
     const outcome = db.outcomes.get(id);
@@ -60,7 +60,8 @@ function replay(scope: Scope): Row[] {
   for (const { id, queue } of revived) {
     db.outcomes.remove(id);
     for (const failure of db.failures.values()) if (failure.id === id) db.failures.remove(`${id} ${failure.attempt}`);
-    const rest = { attempts: 0, crashes: 0, started_at: null, token: tokens.next(), is_hinted: true };
+    const token = tokens.next();
+    const rest = { attempts: 0, crashes: 0, started_at: null, token, is_hinted: true, stored_at: clockMs };
     db.schedule.put(id, { id, queue, due_at: now, ...rest });
     count(db, { member, queue }, { dead: -1, backlog_bytes: db.requests.get(id)?.bytes ?? 0 });
   }

@@ -13,7 +13,7 @@ import {
   type Row,
   type Scope,
 } from "./model.ts";
-import type { OutcomeRow, RunningRow, ScheduleRow } from "./tables.ts";
+import { signOf, type OutcomeRow, type RunningRow, type ScheduleRow } from "./tables.ts";
 
 export const outcomeModels: Readonly<Record<string, Model>> = {
   settle: racyWrites((scope) => conclude(scope, releaseSettled(scope))),
@@ -28,9 +28,20 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
   "hint-due": racyWrites(hintDue),
   "hand-back": racyWrites((scope) => giveBack(scope, new Set([scope.values[4] as number]))),
   reap: racyWrites(reap),
-  "any-dead": reads(({ seen, values: [by, silentMs], clockMs }) => [
-    { is_any: seen.members.values().some(({ no, seen_at }) => no !== by && seen_at < clockMs - (silentMs as number)) },
-  ]),
+  "members-heard": reads(({ seen, values: [by] }) =>
+    seen.members
+      .values()
+      .filter(({ no }) => no !== by)
+      .map((row) => ({ no: row.no, sign: signOf(row) })),
+  ),
+  "bound-waits": writes(({ db, values: [now, apartMs] }) => {
+    const [at, most] = [now as number, (now as number) + (apartMs as number)];
+    for (const row of db.schedule.values()) {
+      if (row.is_hinted || row.stored_at <= most) continue;
+      db.schedule.put(row.id, { ...row, due_at: at + Math.max(0, row.due_at - row.stored_at), stored_at: at });
+    }
+    return [];
+  }),
   "fold-tallies": writes(({ db }) => {
     for (const row of db.tallies.values()) {
       if (row.member === 0 || db.members.has(row.member)) continue;
@@ -164,6 +175,7 @@ function putBack(scope: Scope, released: readonly Retried[]): Row[] {
       started_at,
       token,
       is_hinted: due_at <= now,
+      stored_at: now,
     };
     db.schedule.put(id, row);
     return row;
@@ -203,13 +215,13 @@ function hintDue(scope: Scope): Row[] {
 }
 
 function reap(scope: Scope): Row[] {
-  const { seen, db, values, clockMs, session, locks } = scope;
-  const [by, , leaseMs, silentMs] = values.slice(3) as [number, number, number, number];
-  const dead = db.members.values().filter(({ no, seen_at }) => {
-    if (no === by) return false;
-    if (seen_at < clockMs - leaseMs) return true;
+  const { seen, db, values, session, locks } = scope;
+  const silent = unnest<[number, number, boolean]>(values[5], values[6], values[7]);
+  const dead = silent.flatMap(([no, sign, isLong]) => {
+    const row = db.members.get(no);
     const holder = locks.holderOf(no);
-    return seen_at < clockMs - silentMs && (holder === undefined || holder === session);
+    const isDead = isLong || holder === undefined || holder === session;
+    return row !== undefined && signOf(row) === sign && isDead ? [row] : [];
   });
   for (const { no } of dead) db.members.remove(no);
   const claimers = seen.running.values().map(({ member }) => member);
@@ -218,7 +230,7 @@ function reap(scope: Scope): Row[] {
 }
 
 function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
-  const { seen, db, values } = scope;
+  const { seen, db, values, clockMs } = scope;
   const [now, added, crashesMax, by] = values as [number, number, number, number];
   const lost: RunningRow[] = [];
   for (const row of seen.running.values()) {
@@ -236,7 +248,8 @@ function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
       db.outcomes.put(id, outcome);
       count(db, { member: by, queue }, { dead: 1, backlog_bytes: -bytes });
     } else if (!seen.outcomes.has(id)) {
-      const row = { id, queue, due_at: now, attempts, crashes, started_at, token, is_hinted: true };
+      const stored_at = db.schedule.get(id)?.stored_at ?? clockMs;
+      const row = { id, queue, due_at: now, attempts, crashes, started_at, token, is_hinted: true, stored_at };
       db.schedule.put(id, row);
       scheduled.push(row);
     }

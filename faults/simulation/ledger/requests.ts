@@ -30,6 +30,13 @@ export const requestModels: Readonly<Record<string, Model>> = {
       .filter((row) => row.member === member)
       .map(() => ({})),
   ),
+  "lower-mark": writes(({ db, values: [nos, ids] }) => {
+    for (const [no, id] of unnest<[number, string]>(nos, ids)) {
+      const row = db.queues.get(no);
+      if (row !== undefined && row.fresh_from > id) db.queues.put(no, { ...row, fresh_from: id });
+    }
+    return [];
+  }),
   "has-request": reads(({ seen, values: [id] }) => (seen.requests.has(id as string) ? [{}] : [])),
   "select-backlogs": reads(({ seen }) =>
     sumsOf(seen).map(({ name, accepted, finished, bytes }) => ({ name, count: accepted - finished, bytes })),
@@ -49,7 +56,7 @@ export const requestModels: Readonly<Record<string, Model>> = {
   "select-unconfirmed": reads(({ seen, values: [ageMs, most], clockMs }) =>
     seen.outbox
       .values()
-      .filter((row) => row.stored_at < clockMs - (ageMs as number))
+      .filter((row) => row.stored_at < clockMs - (ageMs as number) || row.stored_at > clockMs)
       .sort((left, right) => left.no - right.no)
       .slice(0, most as number)
       .map((row) => ({ ...row })),
@@ -92,7 +99,7 @@ function claim({ seen, db, values, tokens }: Scope): Row[] {
     const request = seen.requests.get(id);
     const back = seen.schedule.get(id);
     if (request === undefined || paused.has(request.queue)) continue;
-    if (back !== undefined && back.due_at > now) continue;
+    if (back !== undefined && !back.is_hinted && back.due_at > now) continue;
     const crashes = back?.crashes ?? 0;
     if (crashes > 1 !== areSuspects || seen.outcomes.has(id)) continue;
     const token = tokens.next();
@@ -132,7 +139,7 @@ function verdictOn(id: string, db: Tables, { member, now, lastBefore, paused }: 
     db.outcomes.has(id) ||
     (back?.attempts ?? 0) !== claimed.attempts ||
     (back?.crashes ?? 0) !== claimed.crashes ||
-    (back !== undefined && back.due_at > now);
+    (back !== undefined && !back.is_hinted && back.due_at > now);
   return { ...rest, verdict: isVoid ? "void" : "claimed" };
 }
 

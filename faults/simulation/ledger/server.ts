@@ -76,7 +76,7 @@ export class Ledger {
   }
 
   get clockMs(): number {
-    return epochMs + this.#world.time.now;
+    return Math.floor(epochMs + this.#world.time.now); // a time that its columns keep to the letter
   }
 
   open(wire: Wire): Session {

@@ -71,6 +71,7 @@ export interface ScheduleRow {
   readonly started_at: number | null;
   readonly token: number;
   readonly is_hinted: boolean;
+  readonly stored_at: number;
 }
 
 export interface FailureRow {
@@ -103,6 +104,11 @@ export interface MemberRow {
   readonly name: string;
   readonly seen_at: number;
   readonly workers: string;
+}
+
+/** What a member's beats change, in microseconds. */
+export function signOf({ seen_at }: MemberRow): number {
+  return Math.round(seen_at * 1_000);
 }
 
 /** A row that was there before, is there after, or both. */

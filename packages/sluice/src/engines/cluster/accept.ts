@@ -1,14 +1,16 @@
 // Takes requests in: one statement stores a group of calls, with their keys, their place in the counts and the row of
 // the outbox that tells the broker of them. A call is stored whole or not at all; the group shares the commit.
 import { SluiceError } from "../../core/errors.ts";
+import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
 import { storeCallbacks } from "./callbacks.ts";
-import { Chains, linkValues, storeLinks } from "./chains.ts";
+import { Chains, linkValues, storeLinks, type LinkedGroup } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./database.ts";
 import { committedWithoutRefused } from "./lane.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./resolve.ts";
+import { highestId } from "./state.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
 const store = (also: string): string => `WITH input AS (
@@ -52,6 +54,13 @@ const AWAIT_TALLY: Statement = {
   text: "SELECT 1 FROM sluice.tallies WHERE member = $1 FOR UPDATE",
 };
 const HAS_REQUEST: Statement = { name: "has-request", text: "SELECT 1 FROM sluice.requests WHERE id = $1" };
+
+/** The clock has stepped back since the mark was made. */
+const LOWER_MARK: Statement = {
+  name: "lower-mark",
+  text: `UPDATE sluice.queues q SET fresh_from = i.id FROM unnest($1::smallint[], $2::uuid[]) AS i (no, id)
+    WHERE q.no = i.no AND q.fresh_from > i.id`,
+};
 
 /** How long a commit whose answer was lost is looked for before the caller is told that nobody knows. */
 const lookMsMax = 8_000;
@@ -103,6 +112,7 @@ export class Accepter {
     const no = member();
     const group = this.#chains.next(fresh);
     try {
+      await this.#lowerMarks(group);
       const values = [...valuesOf(fresh, no, confirmed), int4Array(group.linkNos), ...linkValues(group)];
       const wanting = fresh.filter(({ request }) => request.callback !== undefined);
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
@@ -116,6 +126,15 @@ export class Accepter {
       this.#chains.reset();
       if (!(await this.#wasStored(fresh, no, error))) throw error;
     }
+  }
+
+  /** Before the requests are stored: whoever looks from a mark on must find them. */
+  async #lowerMarks({ links }: LinkedGroup): Promise<void> {
+    const { connection, queues } = this.#options;
+    const lowest = new Map<number, RequestId>();
+    for (const { queue, first } of links)
+      if (queues.isBehindMark(queue, first) && first < (lowest.get(queue) ?? highestId)) lowest.set(queue, first);
+    if (lowest.size > 0) await connection.rows(LOWER_MARK, [[...lowest.keys()], [...lowest.values()]]);
   }
 
   async #isAtIt({ session }: LostError): Promise<boolean> {

@@ -12,7 +12,7 @@ import {
 import { freshWaiting } from "./backlog.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { OutboxRow } from "./outbox.ts";
-import { firstIdAt, hasRow, lowestId, type IdBound } from "./state.ts";
+import { aheadMsMax, firstIdAt, hasRow, lowestId, type IdBound } from "./state.ts";
 
 const ORPHANS = (table: string, what: string): string =>
   `SELECT t.queue, t.id, '${what}' AS what FROM sluice.${table} t
@@ -23,12 +23,13 @@ const SELECT_ORPHANS: Statement = {
   text: `${ORPHANS("outcomes", "outcome")} UNION ALL ${ORPHANS("running", "claim")}
     UNION ALL ${ORPHANS("schedule", "place in the schedule")} UNION ALL ${ORPHANS("keys", "key")} LIMIT 10000`,
 };
-/** The newest that has begun, among those that run and those that ran. */
+/** The newest that has begun, among those that run and those that ran, but for those of a clock that was ahead. */
 const LAST_BEGUN: Statement = {
   name: "audit-last-begun",
   text: `SELECT id FROM (
-      (SELECT id FROM sluice.running WHERE queue = $1 ORDER BY id DESC LIMIT 1) UNION ALL
-      (SELECT id FROM sluice.outcomes WHERE queue = $1 AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1)
+      (SELECT id FROM sluice.running WHERE queue = $1 AND id < $2::uuid ORDER BY id DESC LIMIT 1) UNION ALL
+      (SELECT id FROM sluice.outcomes WHERE queue = $1 AND id < $2::uuid AND started_at IS NOT NULL
+        ORDER BY id DESC LIMIT 1)
     ) b ORDER BY id DESC LIMIT 1`,
 };
 const DUE_BEFORE: Statement = {
@@ -46,9 +47,18 @@ const SELECT_QUEUES: Statement = {
   name: "heal-queues",
   text: "SELECT no, is_paused, fresh_from FROM sluice.queues ORDER BY no",
 };
+/** Hinted, and due by a clock that was ahead only: no time tells how long they have waited. */
+const HINTED_AHEAD: Statement = {
+  name: "heal-hinted-ahead",
+  text: `SELECT s.id, s.due_at::float8 AS at FROM sluice.schedule s
+    WHERE s.queue = $1 AND s.is_hinted AND s.due_at > $2::bigint
+      AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}
+    ORDER BY s.due_at LIMIT 10000`,
+};
 const UNHINT: Statement = {
   name: "heal-unhint",
-  text: "UPDATE sluice.schedule SET is_hinted = false WHERE id = ANY ($1::uuid[]) RETURNING id",
+  text: `UPDATE sluice.schedule SET is_hinted = false, due_at = least(due_at, $2::bigint)
+    WHERE id = ANY ($1::uuid[]) RETURNING id`,
 };
 const LIST: Statement = {
   name: "heal-list",
@@ -85,7 +95,7 @@ export async function auditStuck(
   { now, timeoutMs, findings }: { now: number; timeoutMs: number | undefined; findings: FindingList },
 ): Promise<void> {
   const found = ({ id }: Since, what: string): void => findings.add({ kind: "stuck", queue: queue.name, id, what });
-  const { fresh, due } = await overtakenOf(snapshot, queue);
+  const { fresh, due } = await overtakenOf(snapshot, queue, now);
   for (const row of [...fresh, ...due]) found(row, overtaken(row.at));
   if (timeoutMs === undefined) return;
   const before = Math.floor(now - timeoutMs - overdueMs);
@@ -96,24 +106,32 @@ export async function auditStuck(
 /** Puts what is stuck in the way of the broker again: doubles do no harm. Gives back how many requests, and what to tell. */
 export async function heal(
   inside: Connected,
+  now: number,
 ): Promise<{ readonly healed: number; readonly told: readonly OutboxRow[] }> {
   let healed = 0;
   const told: OutboxRow[] = [];
   for (const queue of await inside.rows<Queue>(SELECT_QUEUES)) {
-    const { fresh, due } = await overtakenOf(inside, queue);
+    const overtakenNow = await overtakenOf(inside, queue, now);
+    const ahead = await aheadOf(inside, queue, now);
+    const [fresh, due] = [
+      [...overtakenNow.fresh, ...ahead.fresh],
+      [...overtakenNow.due, ...ahead.due],
+    ];
     healed += fresh.length + due.length;
-    if (due.length > 0) await inside.rows(UNHINT, [due.map(({ id }) => id)]);
+    if (due.length > 0) await inside.rows(UNHINT, [due.map(({ id }) => id), Math.floor(now)]);
     if (fresh.length > 0)
       told.push(...(await inside.rows<OutboxRow & object>(LIST, [queue.no, fresh.map(({ id }) => id)])));
   }
   return { healed, told };
 }
 
-async function overtakenOf(
-  db: Connected,
-  { no, is_paused, fresh_from }: Queue,
-): Promise<{ readonly fresh: readonly Since[]; readonly due: readonly Since[] }> {
-  const [last] = await db.rows<{ id: RequestId }>(LAST_BEGUN, [no]);
+interface Stuck {
+  readonly fresh: readonly Since[];
+  readonly due: readonly Since[];
+}
+
+async function overtakenOf(db: Connected, { no, is_paused, fresh_from }: Queue, now: number): Promise<Stuck> {
+  const [last] = await db.rows<{ id: RequestId }>(LAST_BEGUN, [no, firstIdAt(now + aheadMsMax)]);
   if (last === undefined || is_paused) return { fresh: [], due: [] };
   const before = timeOfId(last.id) - overtakenMs;
   const waiting = await freshWaiting(db, { queue: no, from: fresh_from ?? lowestId, limit: stuckMax });
@@ -121,5 +139,16 @@ async function overtakenOf(
   return {
     fresh: waiting.filter((id) => id < bound).map((id) => ({ id, at: timeOfId(id) })),
     due: await db.rows<Since>(DUE_BEFORE, [no, before]),
+  };
+}
+
+/** What waits since before the clock stepped back: its place tells nothing, so that all of it is in the way again. */
+async function aheadOf(db: Connected, { no, is_paused }: Queue, now: number): Promise<Stuck> {
+  if (is_paused) return { fresh: [], due: [] };
+  const ahead = Math.floor(now + aheadMsMax);
+  const fresh = await freshWaiting(db, { queue: no, from: firstIdAt(ahead), limit: stuckMax });
+  return {
+    fresh: fresh.map((id) => ({ id, at: timeOfId(id) })),
+    due: await db.rows<Since>(HINTED_AHEAD, [no, ahead]),
   };
 }

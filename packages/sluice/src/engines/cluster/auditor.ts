@@ -6,7 +6,8 @@ import { freshWaiting } from "./backlog.ts";
 import type { Broker } from "./broker.ts";
 import type { Connected, Statement } from "./database.ts";
 import { publishHints } from "./outbox.ts";
-import { firstIdAt } from "./state.ts";
+import { boundWaits } from "./scheduler.ts";
+import { aheadMsMax, firstIdAt, highestId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 const SELECT_QUEUES: Statement = {
@@ -30,17 +31,17 @@ const FRESH_FROM: Statement = {
   name: "fresh-from",
   text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
 };
-/** The scheduler hints them again. */
+/** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
 const UNHINT: Statement = {
   name: "unhint",
-  text: `UPDATE sluice.schedule s SET is_hinted = false
-    WHERE s.queue = $1 AND s.is_hinted AND s.due_at <= $2::bigint
+  text: `UPDATE sluice.schedule s SET is_hinted = false, due_at = least(s.due_at, $2::bigint)
+    WHERE s.queue = $1 AND s.is_hinted
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)`,
 };
 const OLDEST_HINTED: Statement = {
   name: "oldest-hinted",
   text: `SELECT s.id FROM sluice.schedule s
-    WHERE s.queue = $1 AND s.is_hinted AND s.due_at <= $2::bigint
+    WHERE s.queue = $1 AND s.is_hinted
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
     ORDER BY s.due_at, s.id LIMIT 1`,
 };
@@ -67,7 +68,8 @@ interface QueueRow {
 }
 
 interface Head {
-  readonly kind: "fresh" | "again";
+  /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. */
+  readonly kind: "fresh" | "ahead" | "again";
   readonly head: RequestId | undefined;
   readonly ready: number;
 }
@@ -102,8 +104,9 @@ export class Auditor {
 
   /** One look at every queue. */
   async look(): Promise<void> {
-    const { connection } = this.#options;
+    const { connection, clock } = this.#options;
     await connection.rows(WAS_CRASH, [firstId]);
+    await boundWaits(connection, clock.now());
     for (const row of await connection.rows<QueueRow>(SELECT_QUEUES)) await this.#lookAt(row);
   }
 
@@ -118,6 +121,7 @@ export class Auditor {
     const head = await this.#advance(row);
     if (row.is_paused || depth.fresh === "missing" || depth.again === "missing") return;
     await this.#lookAtHead(row, { kind: "fresh", head, ready: depth.fresh.ready });
+    await this.#lookAtHead(row, { kind: "ahead", head: await this.#firstAhead(row), ready: depth.fresh.ready });
     await this.#lookAtHead(row, { kind: "again", head: await this.#oldestHinted(row), ready: depth.again.ready });
   }
 
@@ -158,18 +162,28 @@ export class Auditor {
     const before = this.#still.get(key);
     if (head === undefined) this.#still.delete(key);
     else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now() });
-    else if (performance.now() - before.since >= stillMs && (await this.#isLost(row, ready, head))) {
+    else if (
+      performance.now() - before.since >= stillMs &&
+      (kind === "ahead" || (await this.#isLost(row, ready, head)))
+    ) {
       log.warn({ queue: row.name, id: head }, "the broker has lost hints of this queue: they are put back");
       this.#still.delete(key);
       if (kind === "again") await this.#unhint(row);
-      else await this.#publish(row.name, await this.#page(row));
+      else await this.#publish(row.name, await this.#page(row, head));
     }
   }
 
   async #oldestHinted({ no }: QueueRow): Promise<RequestId | undefined> {
-    const { connection, clock } = this.#options;
-    const [oldest] = await connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no, clock.now()]);
+    const [oldest] = await this.#options.connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no]);
     return oldest?.id;
+  }
+
+  /** The clock has stepped back: until it is there again no mark reaches them. */
+  async #firstAhead({ no }: QueueRow): Promise<RequestId | undefined> {
+    const { connection, clock } = this.#options;
+    const ahead = firstIdAt(clock.now() + aheadMsMax);
+    const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, ahead, highestId]);
+    return first?.id;
   }
 
   async #isLost(row: QueueRow, ready: number, head: RequestId): Promise<boolean> {
@@ -178,8 +192,8 @@ export class Auditor {
     return found?.is_overtaken === true;
   }
 
-  #page({ no, fresh_from }: QueueRow): Promise<readonly RequestId[]> {
-    return freshWaiting(this.#options.connection, { queue: no, from: fresh_from, limit: pageMax });
+  #page({ no }: QueueRow, head: RequestId): Promise<readonly RequestId[]> {
+    return freshWaiting(this.#options.connection, { queue: no, from: head, limit: pageMax });
   }
 
   async #unhint({ no }: QueueRow): Promise<void> {
@@ -191,7 +205,8 @@ export class Auditor {
     const { connection, clock } = this.#options;
     const settled = firstIdAt(clock.now() - settledMs);
     const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, fresh_from, settled]);
-    await connection.rows(FRESH_FROM, [no, first?.id ?? settled]);
+    // After a step ahead some may not have seen it yet: what they accept now lies before `settled`.
+    if (clock.steadyMs > settledMs) await connection.rows(FRESH_FROM, [no, first?.id ?? settled]);
     return first?.id;
   }
 }

@@ -33,8 +33,20 @@ const connectMsMax = 5_000;
 /** Longer than any statement here takes; a server that is silent for longer is taken for gone. */
 const statementMsMax = 15_000;
 
+/** One after the other: a session does one thing at a time, and its client queues nothing. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<Value>(work: () => Promise<Value>): Promise<Value> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined); // told to whoever took the turn
+    return turn;
+  }
+}
+
 export class Connection implements Connected, AsyncDisposable {
   readonly #options: ConnectionOptions;
+  readonly #turns = new Turns();
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
   #isClosed = false;
@@ -45,24 +57,30 @@ export class Connection implements Connected, AsyncDisposable {
 
   async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
     const config: QueryConfig = { ...statement, values: [...values] };
-    const { rows } = await this.#sent((client) => client.query<Row>(config));
+    const { rows } = await this.#turns.take(() => this.#sent((client) => client.query<Row>(config)));
     return rows;
   }
 
   async script(text: string): Promise<void> {
-    await this.#sent((client) => client.query(text));
+    await this.#turns.take(() => this.#sent((client) => client.query(text)));
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
-    const client = this.#client ?? (await this.#connect());
-    return resultOf(await client.query<QueryResultRow>(text, [...values]));
+    return this.#turns.take(async () => {
+      const client = this.#client ?? (await this.#connect());
+      return resultOf(await client.query<QueryResultRow>(text, [...values]));
+    });
   }
 
   /**
-   * Runs the work between BEGIN and COMMIT, on one and the same session; nothing else may use the connection meanwhile.
+   * Runs the work between BEGIN and COMMIT, on one and the same session; all else that is asked of the connection waits.
    * A session that went on the way is told as lost, whatever the work made of it.
    */
-  async transaction<Value>(work: (inside: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
+  transaction<Value>(work: (inside: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
+    return this.#turns.take(() => this.#transact(work, begin));
+  }
+
+  async #transact<Value>(work: (inside: Connected) => Promise<Value>, begin: string): Promise<Value> {
     const client = this.#client ?? (await this.#connect());
     const inside = new Inside(client);
     try {
@@ -143,6 +161,7 @@ function sessionOf(client: Client & { readonly processID?: number | null }): num
 /** One session, for as long as it lasts. */
 class Inside implements Connected {
   readonly #client: Client;
+  readonly #turns = new Turns();
   lost: LostError | undefined;
 
   constructor(client: Client) {
@@ -159,7 +178,7 @@ class Inside implements Connected {
 
   async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
     try {
-      return resultOf(await this.#client.query<QueryResultRow>(text, [...values]));
+      return resultOf(await this.#turns.take(() => this.#client.query<QueryResultRow>(text, [...values])));
     } catch (error) {
       this.#note(failureOf(error));
       throw error;
@@ -168,7 +187,7 @@ class Inside implements Connected {
 
   async #sent<Value>(send: () => Promise<Value>): Promise<Value> {
     try {
-      return await send();
+      return await this.#turns.take(send);
     } catch (error) {
       const failure = failureOf(error);
       this.#note(failure);
@@ -228,12 +247,18 @@ function failureOf(error: unknown): SluiceError | ConflictError | UniqueError {
   const message = messageOf(error);
   if (code === "53100")
     return new SluiceError("disk-full", `PostgreSQL has no room left: ${message}`, { cause: error });
-  if (conflicts.has(code)) return new ConflictError(message, { cause: error });
+  if (conflicts.has(code) || (code === "23514" && !isOfConstraint(error)))
+    return new ConflictError(message, { cause: error });
   if (code === "23505") return new UniqueError(message, { cause: error });
   if (unavailable.test(code)) {
     return new SluiceError("store-unavailable", `PostgreSQL cannot be used now: ${message}`, { cause: error });
   }
   return new SluiceError("internal", `PostgreSQL refused a statement: ${message} (${code})`, { cause: error });
+}
+
+/** Otherwise it is a partition's: the row waited for the default one while its day got one of its own. */
+function isOfConstraint(error: unknown): boolean {
+  return error instanceof Error && "constraint" in error && error.constraint !== undefined;
 }
 
 /** A data exception, a NULL where none may be, a value beyond the server's limits: the statement fails for what it carries. */

@@ -34,6 +34,9 @@ const soonMs = 20_000;
 /** What is not waited for stays in PostgreSQL's memory, and goes with a crash. */
 const settings = { wal_writer_delay: "10s" };
 
+const deprecations: string[] = [];
+process.on("warning", ({ name, message }) => name === "DeprecationWarning" && deprecations.push(message));
+
 const resources = new AsyncDisposableStack();
 let postgres: Postgres;
 let rabbitmq: Rabbitmq;
@@ -201,6 +204,25 @@ describe("a handler whose effect and outcome share a transaction", () => {
     }
   });
 
+  it("may ask for several things at once: they go to its session one after the other", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const id = await acceptOne(life);
+    await Promise.all([1, 2, 3].map(() => life.engine.read(id)));
+    const [delivery] = await take(life, 1);
+    const end = await life.engine.transact?.((delivery as Delivery).claim, async (sql) => {
+      const asked = [1, 2, 3].map((no) => sql.query("SELECT pg_sleep(0.01), $1::int AS no", [no]));
+      deepEqual(
+        (await Promise.all(asked)).map(({ rows }) => rows[0]?.["no"]),
+        [1, 2, 3],
+      );
+      void sql.query("SELECT pg_sleep(0.01)"); // nobody waits for it: the commit does
+      return done("made");
+    });
+    equal(end, "settled");
+    deepEqual(deprecations, []);
+  });
+
   it("has no effect when another outcome was first (I3)", async () => {
     const servers = await newCluster();
     await using life = await join(servers);
@@ -320,6 +342,28 @@ describe("the cluster engine", () => {
     await crashPostgres();
     await using second = await join(servers);
     deepEqual(idsOf(await take(second, 1)), [kept.claim.id]);
+  });
+
+  it("what RabbitMQ has not confirmed is told again though the clock has stepped back since (I6)", async () => {
+    const servers = await newCluster();
+    await using first = await join(servers);
+    await using client = await connected(servers);
+    first.toRabbitmq.freeze();
+    const id = await acceptOne(first);
+    first.cut();
+    await client.query("UPDATE sluice.outbox SET stored_at = stored_at + interval '1 day'");
+    await using second = await join(servers);
+    deepEqual(idsOf(await take(second, 1)), [id]);
+  });
+
+  it("what is accepted behind the auditor's mark lowers it, as the clock has stepped back", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    await using client = await connected(servers);
+    await client.query("UPDATE sluice.queues SET fresh_from = 'ffffffff-0000-7000-8000-000000000000'");
+    await delay(500); // ten beats
+    const id = await acceptOne(life);
+    deepEqual((await client.query("SELECT fresh_from FROM sluice.queues")).rows, [{ fresh_from: id }]);
   });
 
   it("what RabbitMQ has not confirmed is told again when its process has died (I6)", async () => {

@@ -205,7 +205,7 @@ export class ClusterEngine implements Engine {
 
   readonly heal = async (): Promise<number> => {
     const { connection, outbox } = this.#parts.moves;
-    const { healed, told } = await this.#move(() => connection.transaction(heal));
+    const { healed, told } = await this.#move(() => connection.transaction((inside) => heal(inside, this.#now())));
     outbox.tell(told);
     return healed;
   };

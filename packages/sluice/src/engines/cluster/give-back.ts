@@ -5,6 +5,7 @@ import type { RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import type { Session } from "./session.ts";
+import type { Silence } from "./silence.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 /** For `gone` (no): members that are no more; $1 now, $2 crashes to add, $3 crashesMax, $4 who counts the dead. */
@@ -40,19 +41,16 @@ const GIVE_BACK = `
 
 const HAND_BACK: Statement = { name: "hand-back", text: `WITH gone AS (SELECT $5::int AS no), ${GIVE_BACK}` };
 
-const DELETE_DEAD = `
-  DELETE FROM sluice.members m
-  WHERE m.no <> $4::int AND (
-    m.seen_at < clock_timestamp() - make_interval(secs => $6 / 1000.0)
-    OR (m.seen_at < clock_timestamp() - make_interval(secs => $7 / 1000.0) AND pg_try_advisory_xact_lock($5::int, m.no))
-  ) RETURNING no`;
-/** Cheap, and nearly always no. */
-const ANY_DEAD: Statement = {
-  name: "any-dead",
-  text: `SELECT EXISTS (
-    SELECT FROM sluice.members WHERE no <> $1 AND seen_at < clock_timestamp() - make_interval(secs => $2 / 1000.0)
-  ) AS is_any`,
+/** What each member shows: it changes with every beat. */
+const sign = "(extract(epoch FROM seen_at) * 1000000)::float8";
+const MEMBERS_HEARD: Statement = {
+  name: "members-heard",
+  text: `SELECT no, ${sign} AS sign FROM sluice.members WHERE no <> $1`,
 };
+/** Of those that are silent: who has shown nothing new since, and is silent for long or has lost its lock. */
+const DELETE_DEAD = `
+  DELETE FROM sluice.members m USING unnest($6::int[], $7::float8[], $8::boolean[]) AS s (silent, sign, is_long)
+  WHERE m.no = s.silent AND ${sign} = s.sign AND (s.is_long OR pg_try_advisory_xact_lock($5::int, m.no)) RETURNING m.no`;
 /** Also claims of members that have left, or were found dead before: a claim under way may have come after. */
 const REAP: Statement = {
   name: "reap",
@@ -110,25 +108,33 @@ function handBack(connection: Connected, { now, by }: Omit<GiveBackOptions, "cra
   return connection.rows<ListedRow>(HAND_BACK, [now, 0, unreachable, by, by]);
 }
 
+/** Looks at what the other members show. */
+export async function listen(connection: Connected, silence: Silence, by: number): Promise<void> {
+  const rows = await connection.rows<{ no: number; sign: number }>(MEMBERS_HEARD, [by]);
+  silence.look(rows.map((row) => [row.no, row.sign]));
+}
+
 export interface ReapOptions extends GiveBackOptions {
   /** The class of the members' locks. */
   readonly lockClass: number;
   /** Silent for so long, a member is dead. */
   readonly leaseMs: number;
-  /** Silent for so long and without its lock, its connection is gone and so is it. */
-  readonly silentMs: number;
-}
-
-/** Whether somebody has been silent for long enough to be looked at. */
-export async function isAnyoneSilent(connection: Connected, { by, silentMs }: ReapOptions): Promise<boolean> {
-  const [row] = await connection.rows<{ is_any: boolean }>(ANY_DEAD, [by, silentMs]);
-  return row?.is_any === true;
+  /** Those that are silent for long enough: without its lock, a member's connection is gone and so is it. */
+  readonly silent: ReturnType<Silence["silentFor"]>;
 }
 
 export async function reap(connection: Connected, options: ReapOptions): Promise<OutboxRow[]> {
-  const { now, crashesMax, by, lockClass, leaseMs, silentMs } = options;
-  const values = [now, 1, crashesMax, by, lockClass, leaseMs, silentMs];
-  return connection.rows<ListedRow>(REAP, values);
+  const { now, crashesMax, by, lockClass, leaseMs, silent } = options;
+  return connection.rows<ListedRow>(REAP, [
+    now,
+    1,
+    crashesMax,
+    by,
+    lockClass,
+    silent.map((member) => member.no),
+    silent.map((member) => member.sign),
+    silent.map(({ silentMs }) => silentMs >= leaseMs),
+  ]);
 }
 
 export async function foldTallies(connection: Connected): Promise<void> {

@@ -6,13 +6,15 @@ import type { Logger } from "../../telemetry/log.ts";
 import { Auditor } from "./auditor.ts";
 import type { Broker } from "./broker.ts";
 import { ConflictError, Connection } from "./database.ts";
-import { foldTallies, isAnyoneSilent, reap } from "./give-back.ts";
+import { foldTallies, listen, reap } from "./give-back.ts";
 import type { Outbox } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { relay } from "./relay.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { hintDue } from "./scheduler.ts";
 import { lockClass, type Session } from "./session.ts";
+import { Silence } from "./silence.ts";
+import type { IdBound } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 export interface LeaderOptions {
@@ -36,6 +38,8 @@ const tickMs = 100;
 const relayAgeMs = 2_000;
 /** Claims whose member has gone without anybody noticing are looked for this often. */
 const reapAnywayMs = 10_000;
+/** For so long after a step of the store's clock nothing is taken for expired. */
+const steadyMsMin = 3_600_000;
 
 interface Duty {
   readonly name: string;
@@ -51,8 +55,10 @@ export class Leader {
   readonly #keeper: Connection;
   readonly #auditing: Connection;
   #reapedAt = Number.NEGATIVE_INFINITY;
+  #listening: { readonly since: number | undefined; readonly silence: Silence } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
+  readonly #sweptTo = new Map<string, IdBound>();
   /** Duties that go on beside the others, by name. */
   readonly #longer = new Map<string, Promise<void>>();
   #isClosed = false;
@@ -135,11 +141,15 @@ export class Leader {
   /** After an outage of the ledger everybody is silent: a new leader gives them the time to be heard. */
   async #reap(): Promise<void> {
     const { session, clock, outbox, crashesMax, leaseMs, beatMs } = this.#options;
-    if (performance.now() - (session.leadsSince ?? Number.POSITIVE_INFINITY) < 3 * beatMs) return;
-    const silentMs = 2.5 * beatMs;
-    const options = { now: clock.now(), crashesMax, by: session.member, lockClass, leaseMs, silentMs };
+    const since = session.leadsSince;
+    if (this.#listening?.since !== since) this.#listening = { since, silence: new Silence(beatMs) };
+    const { silence } = this.#listening as { readonly silence: Silence };
+    await listen(session.connection, silence, session.member);
+    if (performance.now() - (since ?? Number.POSITIVE_INFINITY) < 3 * beatMs) return;
+    const silent = silence.silentFor(2.5 * beatMs);
     const isDue = performance.now() - this.#reapedAt > reapAnywayMs;
-    if (!isDue && !(await isAnyoneSilent(session.connection, options))) return;
+    if (!isDue && silent.length === 0) return;
+    const options = { now: clock.now(), crashesMax, by: session.member, lockClass, leaseMs, silent };
     outbox.tell(await reap(session.connection, options));
     await foldTallies(session.connection);
     this.#reapedAt = performance.now();
@@ -159,6 +169,8 @@ export class Leader {
   async #keep(): Promise<void> {
     const { clock, retentionMs } = this.#options;
     await keepPartitions(this.#keeper, clock.now());
-    await dropExpired(this.#keeper, { now: clock.now(), retentionMs });
+    // What a clock that jumps ahead makes old is gone for good: it may be set right again.
+    if (clock.steadyMs < steadyMsMin) return;
+    await dropExpired(this.#keeper, { now: clock.now(), retentionMs, sweptTo: this.#sweptTo });
   }
 }

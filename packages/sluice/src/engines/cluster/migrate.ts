@@ -7,12 +7,14 @@ import { Broker } from "./broker.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import { ledger } from "./migrations/0001-ledger.ts";
 import { callbacks } from "./migrations/0002-callbacks.ts";
+import { clocks } from "./migrations/0003-clocks.ts";
 import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "./retention.ts";
+import { StoreClock } from "./store-clock.ts";
 
 /** In order; what is released is never edited, only added to. The row `schema_version` of sluice.meta counts those applied. */
-const migrations: readonly string[] = [ledger, callbacks];
+const migrations: readonly string[] = [ledger, callbacks, clocks];
 const versionKnown = migrations.length;
 
 const HAS_META: Statement = {
@@ -74,7 +76,9 @@ export async function migrateCluster(options: MigrateOptions): Promise<Migrated>
     await inside.rows(LOCK_SCHEMA);
     await inside.rows(ADD_QUEUES, [[...new Set(queues)]]);
   });
-  await keepPartitions(connection, Date.now(), log);
+  const clock = new StoreClock();
+  await clock.read(connection);
+  await keepPartitions(connection, clock.now(), log);
   const queuesDeclared = declare === undefined ? await declareAt(options) : await declareAll(queues, declare);
   return { from, to: versionKnown, queuesDeclared };
 }

@@ -1,11 +1,14 @@
-import { SluiceError } from "../../core/errors.ts";
+import { messageOf, SluiceError } from "../../core/errors.ts";
 import { seqOf, type RequestId } from "../../core/request-id.ts";
+import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Statement } from "./database.ts";
 import { ClusterEngine } from "./engine.ts";
 import { checkSchema } from "./migrate.ts";
 import type { ClusterOptions } from "./options.ts";
 import { partsOf, type Parts } from "./parts.ts";
+import { keepPartitions } from "./retention.ts";
 import { checkSettings } from "./settings-check.ts";
+import { StoreClock } from "./store-clock.ts";
 
 const LAST_ID: Statement = { name: "last-id", text: "SELECT id FROM sluice.requests ORDER BY id DESC LIMIT 1" };
 /** The counts' rows are there from the start: see await-tally in accept.ts. */
@@ -51,13 +54,26 @@ async function join(options: ClusterOptions): Promise<ClusterEngine> {
   }
 }
 
-async function checkLedger({ servers, queues }: ClusterOptions): Promise<void> {
+async function checkLedger({ servers, queues, log }: ClusterOptions): Promise<void> {
   await using connection = new Connection({ databaseUrl: servers.databaseUrl, name: "sluice start" });
   await checkSettings(connection);
   await checkSchema(
     connection,
     queues.map(({ name }) => name),
   );
+  await makePartitions(connection, log);
+}
+
+/** Before anything is taken in: what has no partition of its own day is in everybody's way later. */
+async function makePartitions(connection: Connection, log: Logger): Promise<void> {
+  const clock = new StoreClock();
+  try {
+    await clock.read(connection);
+    await keepPartitions(connection, clock.now(), log);
+  } catch (error) {
+    // Not the owner of the tables, or others hold on to them: the leader tries again.
+    log.warn({ err: messageOf(error) }, "cannot make the partitions of the days to come now");
+  }
 }
 
 /** RabbitMQ may be out while a process starts; it is looked for until it is there. */

@@ -6,10 +6,12 @@ import { publishHints, type OutboxRow } from "./outbox.ts";
 import type { Publisher } from "./publisher.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 
+/** What lies ahead of the clock was stored before it stepped back. */
 const SELECT_UNCONFIRMED: Statement = {
   name: "select-unconfirmed",
   text: `SELECT no::float8, queue, kind, ids::text[] FROM sluice.outbox
-    WHERE stored_at < clock_timestamp() - make_interval(secs => $1 / 1000.0) ORDER BY no LIMIT $2`,
+    WHERE stored_at NOT BETWEEN clock_timestamp() - make_interval(secs => $1 / 1000.0) AND clock_timestamp()
+    ORDER BY no LIMIT $2`,
 };
 const CLEAR: Statement = { name: "clear-relayed", text: "DELETE FROM sluice.outbox WHERE no = ANY ($1::bigint[])" };
 const rowsMax = 200;

@@ -1,10 +1,10 @@
 // Partitions by day: made ahead, so that no request waits for one, and dropped whole once all that is in them has had
-// its outcome for as long as the retention. What was accepted on a day without a partition of its own is in the default
-// one and goes row by row.
+// its outcome for as long as the retention. Where some of a day are kept, the others go link by link; so does what was
+// accepted on a day without a partition of its own, which is in the default one. Age is that of the outcome.
 import type { Logger } from "../../telemetry/log.ts";
 import type { Connected, Connection, Statement } from "./database.ts";
 import { slicesOf } from "./slices.ts";
-import { firstIdAt, hasRow, type IdBound } from "./state.ts";
+import { aheadMsMax, firstIdAt, hasRow, lowestId, type IdBound } from "./state.ts";
 
 /** Of those who change the schema one goes at a time; until the end of the transaction. */
 export const LOCK_SCHEMA: Statement = {
@@ -17,10 +17,11 @@ const HAS_DAY: Statement = {
   text: `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'sluice' AND c.relname = 'requests_' || $1) AS is_there`,
 };
-const HAS_REST: Statement = {
-  name: "retention-has-rest",
-  text: `SELECT EXISTS (SELECT FROM sluice.requests_rest WHERE id >= $1::uuid AND id < $2::uuid)
-    OR EXISTS (SELECT FROM sluice.outcomes_rest WHERE id >= $1::uuid AND id < $2::uuid) AS is_there`,
+/** Whether more of a day are in the default partition than can be moved while everybody waits. */
+const HAS_MANY: Statement = {
+  name: "retention-has-many",
+  text: `SELECT count(*) > $3::int OR coalesce(sum(bytes), 0) > $4::bigint AS is_there
+    FROM (SELECT bytes FROM sluice.requests_rest WHERE id >= $1::uuid AND id < $2::uuid LIMIT $3::int + 1) r`,
 };
 const SELECT_DAYS: Statement = {
   name: "retention-days",
@@ -53,40 +54,64 @@ const COUNT: Statement = {
   name: "retention-count",
   text: `WITH counted AS (SELECT queue, ${COUNTS} FROM sluice.outcomes WHERE ${IN_DAY} GROUP BY queue) ${NOTE_EXPIRED}`,
 };
-const DROP_REST: Statement = {
-  name: "retention-drop-rest",
-  text: `WITH old AS (
+/**
+ * Links of a partition whose requests have all had their outcome for long enough, with all that belongs to those: $1 the
+ * time before which they ended, $2 the link after which to look, $3 how many to look at. A link goes whole or not at all,
+ * so that the chain of what was accepted tells the truth of what is left.
+ */
+const sweepOf = (part: string): Statement => ({
+  name: `retention-sweep-${part}`,
+  text: `WITH looked AS (
+      SELECT id, ids FROM sluice.links_${part} WHERE id > $2::uuid ORDER BY id LIMIT $3::int
+    ), old AS (
       SELECT l.id AS link, cardinality(l.ids) AS count, u.id
       FROM (
-        SELECT id, ids FROM sluice.links_rest r WHERE last < $1::uuid AND cardinality(ids) = (
-          SELECT count(*) FROM sluice.outcomes_rest o WHERE o.id = ANY (r.ids) AND o.finished_at < $2::bigint
+        SELECT id, ids FROM looked r WHERE cardinality(ids) = (
+          SELECT count(*) FROM sluice.outcomes_${part} o WHERE o.id = ANY (r.ids) AND o.finished_at < $1::bigint
         ) AND NOT EXISTS (SELECT FROM sluice.callbacks c WHERE c.id = ANY (r.ids) AND NOT c.is_told)
-        ORDER BY id LIMIT $3::int
       ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
       -- A replay may have taken one back meanwhile.
-      SELECT o.id FROM sluice.outcomes_rest o WHERE o.finished_at < $2::bigint AND o.id IN (SELECT id FROM old)
+      SELECT o.id FROM sluice.outcomes_${part} o WHERE o.finished_at < $1::bigint AND o.id IN (SELECT id FROM old)
       FOR UPDATE SKIP LOCKED
     ), whole AS (
       SELECT o.link FROM old o JOIN locked k ON k.id = o.id
       GROUP BY o.link, o.count HAVING count(*) = o.count
     ), unlinked AS (
-      DELETE FROM sluice.links_rest l USING whole w WHERE l.id = w.link
+      DELETE FROM sluice.links_${part} l USING whole w WHERE l.id = w.link
     ), gone AS (
-      DELETE FROM sluice.outcomes_rest o USING old JOIN whole USING (link) WHERE o.id = old.id
+      DELETE FROM sluice.outcomes_${part} o USING old JOIN whole USING (link) WHERE o.id = old.id
       RETURNING o.id, o.queue, o.state
-    ), of_requests AS (DELETE FROM sluice.requests_rest r USING gone g WHERE r.id = g.id
+    ), of_requests AS (DELETE FROM sluice.requests_${part} r USING gone g WHERE r.id = g.id
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
     ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
     ), of_callbacks AS (DELETE FROM sluice.callbacks c USING gone g WHERE c.id = g.id
     ), of_running AS (DELETE FROM sluice.running n USING gone g WHERE n.id = g.id
-    ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue) ${NOTE_EXPIRED}`,
-};
+    ), counted AS (SELECT queue, ${COUNTS} FROM gone GROUP BY queue
+    ), noted AS (${NOTE_EXPIRED})
+    SELECT coalesce((SELECT sum(total) FROM noted), 0)::float8 AS total, count(*)::int AS looked,
+      (SELECT id FROM looked ORDER BY id DESC LIMIT 1) AS last FROM looked`,
+});
+/** An outcome that a clock has dated ahead of what it is now is taken for as old as it is known to be: from now on. */
+const boundOf = (part: string): Statement => ({
+  name: `retention-bound-${part}`,
+  text: `UPDATE sluice.outcomes_${part} o SET finished_at = $1::bigint
+    FROM (SELECT ids FROM sluice.links_${part} WHERE id > $2::uuid ORDER BY id LIMIT $3::int) l
+    WHERE o.id = ANY (l.ids) AND o.finished_at > $1::bigint + ${aheadMsMax}`,
+});
+/** What is in the default partition already, of a day that gets one of its own. */
+const moveFromRest = (table: string, { name, from, before }: Day): string =>
+  `WITH moved AS (DELETE FROM sluice.${table}_rest WHERE id >= '${from}' AND id < '${before}' RETURNING *)
+    INSERT INTO sluice.${table}_${name} SELECT * FROM moved`;
 
 const dayMs = 86_400_000;
 const daysAhead = 3;
-const restLinksPerStep = 20;
+const linksPerStep = 20;
+/** What one call spends on looking link by link: the next one goes on from there. */
+const sweepMsMax = 10_000;
+const movedMax = 20_000;
+const movedBytesMax = 256 * 1024 * 1024;
 const leftoversPerStep = 5_000;
 /** Whoever waits for a lock that this waits for, waits as long at most. */
 const LIMIT_WAIT = "SET LOCAL lock_timeout = '2s'";
@@ -104,11 +129,15 @@ interface RetentionOptions {
   readonly retentionMs: number;
   /** Requests that one statement looks at. */
   readonly sliceRows?: number | undefined;
+  /** How far each partition has been looked at, link by link: for the next call. */
+  readonly sweptTo?: Map<string, IdBound>;
 }
 
-interface Dropping {
+interface Dropping extends Required<Pick<RetentionOptions, "now" | "sweptTo">> {
   readonly cutoff: number;
   readonly sliceRows: number | undefined;
+  /** By the monotonic clock. */
+  readonly sweepsUntil: number;
 }
 
 /** Makes the partitions of today and the next three days (UTC) where they are missing. */
@@ -117,25 +146,52 @@ export async function keepPartitions(connection: Connection, now: number, log?: 
 }
 
 /**
- * Drops the oldest day whose requests all have an outcome from before the retention, and some of such requests in the
- * default partition. Gives back how many requests went: with 0 there are no more for now. Rejects as unavailable when
- * others hold on to the tables: nothing was dropped then.
+ * Drops the oldest day whose requests all have an outcome from before the retention, and such requests of the default
+ * partition and of days that are kept for others. Gives back how many requests went: with 0 there are no more for now.
+ * Rejects as unavailable when others hold on to the tables of a day that is to go: that one was not dropped then.
  */
 export async function dropExpired(
   connection: Connection,
-  { now, retentionMs, sliceRows }: RetentionOptions,
+  { now, retentionMs, sliceRows, sweptTo = new Map() }: RetentionOptions,
 ): Promise<number> {
   const cutoff = Math.floor(now - retentionMs);
-  const dropping = { cutoff, sliceRows };
-  let dropped = sum(await connection.rows<Total>(DROP_REST, [firstIdAt(cutoff), cutoff, restLinksPerStep]));
+  const sweepsUntil = performance.now() + sweepMsMax;
+  const dropping = { now: Math.floor(now), cutoff, sliceRows, sweptTo, sweepsUntil };
+  let dropped = await sweep(connection, "rest", dropping);
+  let isDayGone = false;
   for (const { name } of await connection.rows<{ name: string }>(SELECT_DAYS)) {
     const day = dayNamed(name);
-    if (day.endsAt > cutoff || (await isKept(connection, day, dropping))) continue;
-    await deleteLeftovers(connection, day);
-    dropped += await dropDay(connection, day, dropping);
-    if (dropped > 0) break;
+    const isOver = day.endsAt <= cutoff;
+    const isAhead = day.endsAt - dayMs > now;
+    if (isOver && isDayGone) continue; // the next call's
+    if (isOver && !(await isKept(connection, day, dropping))) {
+      await deleteLeftovers(connection, day);
+      const ofDay = await dropDay(connection, day, dropping);
+      isDayGone = ofDay > 0;
+      dropped += ofDay;
+    } else if (isOver || isAhead) dropped += await sweep(connection, name, dropping);
   }
   return dropped;
+}
+
+/** Link by link, from where the last call stopped. */
+async function sweep(
+  connection: Connected,
+  part: string,
+  { now, cutoff, sweptTo, sweepsUntil }: Dropping,
+): Promise<number> {
+  const [bound, drop] = [boundOf(part), sweepOf(part)];
+  let total = 0;
+  for (let after = sweptTo.get(part) ?? lowestId; performance.now() < sweepsUntil;) {
+    await connection.rows(bound, [now, after, linksPerStep]);
+    const [swept] = await connection.rows<Swept>(drop, [cutoff, after, linksPerStep]);
+    total += swept?.total ?? 0;
+    const isLast = (swept?.looked ?? 0) < linksPerStep;
+    after = isLast ? lowestId : (swept?.last ?? lowestId);
+    sweptTo.set(part, after);
+    if (isLast) break;
+  }
+  return total;
 }
 
 async function keepDay(connection: Connection, day: Day, log: Logger | undefined): Promise<void> {
@@ -144,18 +200,22 @@ async function keepDay(connection: Connection, day: Day, log: Logger | undefined
     await inside.script(LIMIT_WAIT);
     await inside.rows(LOCK_SCHEMA);
     if (await isTrue(inside, HAS_DAY, [day.name])) return;
-    if (await isTrue(inside, HAS_REST, [day.from, day.before])) {
-      log?.debug({ day: day.name }, "this day is in the default partition already");
+    // Nothing of the day gets into the default partition from here on, where it would be in the way.
+    await inside.script("LOCK TABLE sluice.requests_rest, sluice.outcomes_rest, sluice.links_rest");
+    if (await isTrue(inside, HAS_MANY, [day.from, day.before, movedMax, movedBytesMax])) {
+      log?.debug({ day: day.name }, "too much of this day is in the default partition already");
       return;
     }
     for (const table of ["requests", "outcomes", "links"]) await inside.script(partitionOf(table, day));
   });
 }
 
-/** Made beside the table and then attached: so those who read and write the table need not be held up. */
-function partitionOf(table: string, { name, from, before }: Day): string {
+/** Made beside the table and then attached: so those who read and write the table need not be held up for long. */
+function partitionOf(table: string, day: Day): string {
+  const { name, from, before } = day;
   return `CREATE TABLE sluice.${table}_${name} (LIKE sluice.${table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS
       INCLUDING STORAGE);
+    ${moveFromRest(table, day)};
     ALTER TABLE sluice.${table} ATTACH PARTITION sluice.${table}_${name} FOR VALUES FROM ('${from}') TO ('${before}')`;
 }
 
@@ -206,6 +266,11 @@ function leftovers(table: "keys" | "failures" | "schedule" | "running" | "callba
 
 interface Total {
   readonly total: number;
+}
+
+interface Swept extends Total {
+  readonly looked: number;
+  readonly last: IdBound | null;
 }
 
 function sum(rows: readonly Total[]): number {

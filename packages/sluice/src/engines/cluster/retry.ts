@@ -17,15 +17,16 @@ const INPUT = `
 /** An attempt that did not count is told again under the same number: the rows stay bounded by the attempts. */
 const CONCLUDE = `
   scheduled AS (
-    INSERT INTO sluice.schedule AS s (id, queue, due_at, attempts, crashes, started_at, token, is_hinted)
+    INSERT INTO sluice.schedule AS s (id, queue, due_at, attempts, crashes, started_at, token, is_hinted, stored_at)
     SELECT r.id, r.queue, r.due_at, r.attempts + r.is_counted::int,
       -- Whoever lived to tell of a failure did not kill its worker.
       CASE WHEN r.code IS NULL THEN r.crashes ELSE 0 END,
-      r.started_at, r.token, r.due_at <= $7::bigint
+      r.started_at, r.token, r.due_at <= $7::bigint, $7::bigint
     FROM released r
     WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts, crashes = excluded.crashes,
-      started_at = excluded.started_at, token = excluded.token, is_hinted = excluded.is_hinted
+      started_at = excluded.started_at, token = excluded.token, is_hinted = excluded.is_hinted,
+      stored_at = excluded.stored_at
     RETURNING s.id, s.token, s.queue, s.crashes, s.is_hinted
   ), failed AS (
     INSERT INTO sluice.failures (id, attempt, failed_at, code, message)

@@ -16,7 +16,15 @@ const HINT_DUE: Statement = {
     FROM hinted GROUP BY 1, 2
     RETURNING no::float8, queue, kind, ids::text[]`,
 };
+/** What was asked for by a clock that was ahead, which has stepped back since, waits for as long as it was to. */
+const BOUND_WAITS: Statement = {
+  name: "bound-waits",
+  text: `UPDATE sluice.schedule SET due_at = $1::bigint + greatest(0, due_at - stored_at), stored_at = $1::bigint
+    WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint`,
+};
 const dueMax = 1_000;
+/** The processes' readings of the store's clock are this close, by far. */
+const apartMsMax = 1_000;
 
 /** Commits the rows of the outbox for what is due now. */
 export function hintDue(connection: Connected, now: number): Promise<OutboxRow[]> {
@@ -24,4 +32,8 @@ export function hintDue(connection: Connected, now: number): Promise<OutboxRow[]
     now,
     dueMax,
   ]);
+}
+
+export async function boundWaits(connection: Connected, now: number): Promise<void> {
+  await connection.rows(BOUND_WAITS, [now, apartMsMax]);
 }

@@ -4,6 +4,7 @@ import type { Attendance } from "../../engine/presence.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
+import { Silence } from "./silence.ts";
 import type { StoreClock } from "./store-clock.ts";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 
@@ -19,21 +20,25 @@ const JOIN: Statement = {
 const HOLD: Statement = { name: "hold", text: `SELECT pg_try_advisory_lock(${lockClass}, $1)` };
 const BEAT: Statement = {
   name: "beat",
-  text: "UPDATE sluice.members SET seen_at = clock_timestamp(), workers = $2 WHERE no = $1 RETURNING no",
+  // It changes with each beat, and grows whatever the clock does: a beat is what others see to change.
+  text: `UPDATE sluice.members SET seen_at = greatest(clock_timestamp(), seen_at + interval '1 microsecond'), workers = $2
+    WHERE no = $1 RETURNING no`,
 };
 const LEAVE: Statement = { name: "leave", text: "DELETE FROM sluice.members WHERE no = $1" };
 const LEAD: Statement = { name: "lead", text: `SELECT pg_try_advisory_lock(${lockClass}, ${leaderLock}) AS leads` };
-/** A leader that is silent, stopped or cut off, holds its lock until its connection is ended. */
-const DEPOSE: Statement = {
-  name: "depose",
-  text: `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
-    WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = ${leaderLock} AND l.granted
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND NOT EXISTS (
-        SELECT FROM pg_locks own JOIN sluice.members m ON m.no::bigint = own.objid::bigint
-        WHERE own.pid = l.pid AND own.locktype = 'advisory' AND own.classid = ${lockClass}
-          AND m.seen_at > clock_timestamp() - make_interval(secs => $1 / 1000.0))`,
+const LEADER = `FROM pg_locks l
+  WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = ${leaderLock} AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+/** The beats of the numbers that its session holds. */
+const LEADER_HEARD: Statement = {
+  name: "leader-heard",
+  text: `SELECT l.pid AS no, coalesce((
+      SELECT sum(extract(epoch FROM m.seen_at) * 1000000)
+      FROM pg_locks own JOIN sluice.members m ON m.no::bigint = own.objid::bigint
+      WHERE own.pid = l.pid AND own.locktype = 'advisory' AND own.classid = ${lockClass}), 0)::float8 AS sign ${LEADER}`,
 };
+/** A leader that is silent, stopped or cut off, holds its lock until its connection is ended. */
+const DEPOSE: Statement = { name: "depose", text: `SELECT pg_terminate_backend(l.pid) ${LEADER} AND l.pid = $1` };
 const SELECT_WORKERS: Statement = {
   name: "select-workers",
   text: `SELECT key AS queue, sum(value::int)::int AS workers FROM sluice.members, jsonb_each_text(workers)
@@ -45,6 +50,12 @@ const entryName: Readonly<Record<Attendance, (queue: string) => string>> = {
   workers: (queue) => queue,
   breakersOpen: (queue) => `${queue}!`,
 };
+
+/** What somebody shows of being alive: see silence.ts. */
+interface Sign {
+  readonly no: number;
+  readonly sign: number;
+}
 
 export interface SessionOptions {
   readonly databaseUrl: string;
@@ -63,6 +74,8 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #connection: Connection;
   readonly #attending = new Map<string, number>();
+  /** Of the leader, by its session. */
+  readonly #silence: Silence;
   #elsewhere: ReadonlyMap<string, number> = new Map();
   #no: number | undefined;
   #leadsSince: number | undefined;
@@ -72,6 +85,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#silence = new Silence(2 * options.beatMs);
     this.#connection = new Connection({
       databaseUrl: options.databaseUrl,
       name: `sluice session, ${options.name}`,
@@ -148,7 +162,9 @@ export class Session {
 
   async #beat(): Promise<void> {
     const { clock, log, onBeat } = this.#options;
-    await clock.read(this.#connection);
+    const steppedMs = await clock.read(this.#connection);
+    if (steppedMs !== 0)
+      log.warn({ seconds: Math.round(steppedMs / 100) / 10 }, "the clock of PostgreSQL's host has stepped");
     const workers = JSON.stringify(Object.fromEntries([...this.#attending].filter(([, count]) => count > 0)));
     const [seen] = await this.#connection.rows(BEAT, [this.#no, workers]);
     if (seen === undefined) {
@@ -165,7 +181,8 @@ export class Session {
   async #tryToLead(): Promise<void> {
     const [row] = await this.#connection.rows<{ leads: boolean }>(LEAD);
     if (row?.leads !== true) {
-      await this.#connection.rows(DEPOSE, [this.#options.leaseMs]);
+      this.#silence.look((await this.#connection.rows<Sign>(LEADER_HEARD)).map(({ no, sign }) => [no, sign]));
+      for (const { no } of this.#silence.silentFor(this.#options.leaseMs)) await this.#connection.rows(DEPOSE, [no]);
       return;
     }
     this.#leadsSince = performance.now();

@@ -5,6 +5,9 @@ export type IdBound = string;
 export const lowestId: IdBound = "00000000-0000-0000-0000-000000000000";
 export const highestId: IdBound = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
+/** An id that lies further ahead of the store's clock is of a time before that stepped back. */
+export const aheadMsMax = 60_000;
+
 /** No request accepted at this time or later has a lower id. */
 export function firstIdAt(timeMs: number): IdBound {
   const time = Math.max(0, Math.floor(timeMs)).toString(16).padStart(12, "0");

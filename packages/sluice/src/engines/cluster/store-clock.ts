@@ -14,6 +14,7 @@ export class StoreClock implements Clock {
   #zeroAt = Date.now() - performance.now();
   #roundTripMs = Number.POSITIVE_INFINITY;
   #readAt = 0;
+  #steppedAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -27,17 +28,31 @@ export class StoreClock implements Clock {
     return this.#clock.monotonic();
   }
 
-  /** The reading lies between the sending and the answer: half of the way is the best guess, and a short way a good one. */
-  async read(connection: Connected): Promise<void> {
+  /** For how long the server's clock has gone on without a step, as far as this process has seen. */
+  get steadyMs(): number {
+    return performance.now() - this.#steppedAt;
+  }
+
+  /**
+   * The reading lies between the sending and the answer: half of the way is the best guess, and a short way a good one.
+   * One that no reading before allows for means that the clock has stepped: it is taken at once. Gives back by how much.
+   */
+  async read(connection: Connected): Promise<number> {
     const sentAt = performance.now();
     const [row] = await connection.rows<{ now: number }>(READ_CLOCK);
-    if (row === undefined) return;
+    if (row === undefined) return 0;
     const roundTripMs = performance.now() - sentAt;
+    const zeroAt = row.now - (sentAt + roundTripMs / 2);
+    const apartMs = zeroAt - this.#zeroAt;
+    const hasStepped = Math.abs(apartMs) > (roundTripMs + this.#roundTripMs) / 2 + driftMsMax;
     const isOld = sentAt - this.#readAt > keptMs;
-    if (roundTripMs > this.#roundTripMs && !isOld) return;
-    this.#zeroAt = row.now - (sentAt + roundTripMs / 2);
+    if (roundTripMs > this.#roundTripMs && !isOld && !hasStepped) return 0;
+    this.#zeroAt = zeroAt;
     this.#roundTripMs = roundTripMs;
     this.#readAt = sentAt;
+    if (!hasStepped) return 0;
+    this.#steppedAt = sentAt;
+    return apartMs;
   }
 
   /** A test's clock may be moved; the server's cannot. */
@@ -48,3 +63,5 @@ export class StoreClock implements Clock {
 
 /** Clocks drift: a good reading is kept for so long. */
 const keptMs = 60_000;
+/** No clock that is steered drifts as far in that time. */
+const driftMsMax = 100;
