@@ -1,4 +1,5 @@
 // All bugs that the suite must see.
+import { clusterClocksMutants } from "./cluster-clocks.ts";
 import { clusterMutants } from "./cluster.ts";
 import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
@@ -10,6 +11,7 @@ import { targetMutants } from "./targets.ts";
 export const mutants: readonly Mutant[] = [
   ...embeddedMutants,
   ...clusterMutants,
+  ...clusterClocksMutants,
   ...powerMutants,
   ...handlersMutants,
   ...settingsMutants,

@@ -449,6 +449,21 @@ describe("a broker in distress", { concurrency: false }, () => {
     assert.ok((await Promise.all(results)).every(Boolean), "what was on its way is there");
     assert.deepEqual(rig.outages.list(), []);
   });
+
+  it("says so when a queue takes hints and confirms none, as after a full disk, and when it does again", async () => {
+    await using rig = await openRig(rabbitmq.url);
+    const queue = await newQueue(rig);
+    assert.ok(await publish(rig, queue));
+    const leader = `whereis('%2F_${hintQueues(prefix, queue).fresh}')`;
+    await rabbitmq.ctl("eval", `sys:suspend(${leader}).`);
+    const unconfirmed = publish(rig, queue);
+    await until("it is told", () => codes(rig).includes("broker-blocked"), 60_000);
+    assert.match(rig.outages.list()[0]?.message ?? "", /has not confirmed what it took 30 s ago.*restarted/);
+    assert.equal(await unconfirmed, false);
+    await rabbitmq.ctl("eval", `sys:resume(${leader}).`);
+    await until("it publishes again", () => publish(rig, queue));
+    assert.deepEqual(rig.outages.list(), []);
+  });
 });
 
 /** Hints in the fresh line, with those that are not acknowledged, which a passive declaration does not count. */

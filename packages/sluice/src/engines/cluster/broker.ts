@@ -46,7 +46,7 @@ export class Broker implements AsyncDisposable {
     this.#address = addressOf(url);
     this.#publishing = new BrokerLink({ url, name: `${name} publishing`, onChange });
     this.#consuming = new BrokerLink({ url, name: `${name} consuming`, onChange });
-    this.publisher = new Publisher(this.#publishing, prefix);
+    this.publisher = new Publisher(this.#publishing, prefix, onChange);
   }
 
   /** Rejects as `unreachable` when RabbitMQ is not there, and is closed then; otherwise it is kept up from here on. */
@@ -163,7 +163,7 @@ export class Broker implements AsyncDisposable {
     const down = [this.#publishing, this.#consuming].find(({ downBecause }) => downBecause !== undefined);
     if (down === undefined) outages.end("broker-unavailable");
     else outages.begin("broker-unavailable", `RabbitMQ at ${this.#address} cannot be reached: ${down.downBecause}`);
-    const why = this.#publishing.blockedBecause;
+    const why = this.#publishing.blockedBecause ?? this.publisher.stuckBecause;
     if (why === undefined) outages.end("broker-blocked");
     else outages.begin("broker-blocked", `RabbitMQ at ${this.#address} takes nothing now: ${why}`);
   }

@@ -24,6 +24,9 @@ interface Unconfirmed {
 const unconfirmedMax = 5_000;
 const tickMs = 1_000;
 const ticksMax = 30;
+const unanswered =
+  `it has not confirmed what it took ${(ticksMax * tickMs) / 1_000} s ago; quorum queues that met a full disk stand ` +
+  "still until RabbitMQ is restarted";
 const reopenMs = 200;
 
 export class Publisher implements AsyncDisposable {
@@ -38,10 +41,19 @@ export class Publisher implements AsyncDisposable {
   #ticker: NodeJS.Timeout | undefined;
   #tick = 0;
   #sent = 0;
+  #isUnanswered = false;
+  readonly #onChange: () => void;
 
-  constructor(link: BrokerLink, prefix: string) {
+  /** `onChange` is told whenever `stuckBecause` changes. */
+  constructor(link: BrokerLink, prefix: string, onChange: () => void) {
     this.#link = link;
     this.#prefix = prefix;
+    this.#onChange = onChange;
+  }
+
+  /** Why nothing can be published though RabbitMQ takes it; undefined when it confirms what it takes. */
+  get stuckBecause(): string | undefined {
+    return this.#isUnanswered ? unanswered : undefined;
   }
 
   /** Resolves once something can be published; from then on the channel is kept open. */
@@ -127,6 +139,7 @@ export class Publisher implements AsyncDisposable {
     const hint = this.#unconfirmed.get(messageId);
     if (hint === undefined) return;
     this.#unconfirmed.delete(messageId);
+    if (isConfirmed) this.#answer(true);
     hint.resolve(isConfirmed && !hint.isReturned);
   }
 
@@ -134,7 +147,15 @@ export class Publisher implements AsyncDisposable {
   #passTick(): void {
     this.#tick += 1;
     const [oldest] = this.#unconfirmed.values();
-    if (oldest !== undefined && this.#tick - oldest.sentAtTick > ticksMax) this.#abandon();
+    if (oldest === undefined || this.#tick - oldest.sentAtTick <= ticksMax) return;
+    this.#abandon();
+    this.#answer(false);
+  }
+
+  #answer(isAnswered: boolean): void {
+    if (this.#isUnanswered !== isAnswered) return;
+    this.#isUnanswered = !isAnswered;
+    this.#onChange();
   }
 
   #abandon(channel = this.#channel): void {
