@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { sluiceCommand, startChild } from "@sluice/testing";
 import { parse } from "yaml";
-import { readWorker } from "../packages/sluice/src/config/read-settings.ts";
+import { readGateway, readWorker } from "../packages/sluice/src/config/read-settings.ts";
 import { parseDuration } from "../packages/sluice/src/core/duration.ts";
 import { defaultGatewayLimits } from "../packages/sluice/src/gateway/limits.ts";
 import { composeFindings } from "./checks/compose-findings.ts";
@@ -35,7 +35,8 @@ for (const [name, path] of Object.entries(files)) {
       const graceMs = (service: string) =>
         parseDuration(textAt(file, "services", service, "stop_grace_period") ?? "10s"); // Docker's own
       assert.ok(graceMs("worker") >= readWorker({ file: config, overrides: {}, env: nowhere }).graceMs + 10_000);
-      assert.ok(graceMs("gateway") >= 2 * defaultGatewayLimits.closeGraceMs);
+      const { lingerMs } = readGateway({ file: config, overrides: {}, env: nowhere });
+      assert.ok(graceMs("gateway") >= lingerMs + 2 * defaultGatewayLimits.closeGraceMs);
     });
 
     test("writes to nothing of the image", () => {

@@ -2,6 +2,7 @@ export { type Authority, type CertificateFiles, makeAuthority } from "./certific
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { type Collector, type Export, startCollector } from "./collector.ts";
 export { type FakeClock, openFakeClock } from "./fake-clock.ts";
+export { type FrontProxy, startHaproxy, startNginx } from "./front-proxy.ts";
 export { freePort } from "./free-port.ts";
 export { lastingPort } from "./lasting-port.ts";
 export { type Postgres, type StartPostgresOptions, startPostgres } from "./postgres.ts";

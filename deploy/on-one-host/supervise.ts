@@ -19,7 +19,7 @@ async function supervise({ data, config, port, gateways, workers }: ClusterFlags
   console.log(["\nServers:", ...Object.entries(env).map(([name, url]) => `  export ${name}=${url}`), ""].join("\n"));
   const run = (...args: readonly string[]): ChildProcess =>
     spawn(process.execPath, [sluiceCommand, ...args, "--config", config], {
-      env: { ...process.env, ...env },
+      env: { SLUICE_LINGER: "0s", ...process.env, ...env }, // no proxy needs to notice
       stdio: ["ignore", "inherit", "inherit"],
     });
   const migrated = await endOf(run("migrate"));

@@ -5,7 +5,7 @@ import { temporaryFolder, type TemporaryFolder } from "@sluice/testing";
 import { patched, type Patch } from "./mutant.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const copied = ["package.json", "packages", "testing", "faults"];
+const copied = ["package.json", "packages", "testing", "faults", "docs"];
 /** Ours, by the name they are imported under: they must be found in the copy. */
 const ours: Readonly<Record<string, string>> = {
   sluice: "packages/sluice",

@@ -5,6 +5,7 @@ import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
+import { proxyMutants } from "./proxies.ts";
 import { settingsMutants } from "./settings.ts";
 import { targetMutants } from "./targets.ts";
 
@@ -14,6 +15,7 @@ export const mutants: readonly Mutant[] = [
   ...clusterClocksMutants,
   ...powerMutants,
   ...handlersMutants,
+  ...proxyMutants,
   ...settingsMutants,
   ...targetMutants,
 ];

@@ -25,6 +25,7 @@ Examples:
 A request is committed by PostgreSQL before it is answered with 202. RabbitMQ and Redis may be out: intake goes on.
 Handlers and targets in the file are for the workers: a gateway runs none. Copies share the port.
 SIGTERM and SIGINT stop gracefully; a second signal stops at once, and loses nothing either.
+On SIGTERM it first serves on for the linger, while /readyz says that it stops; SIGINT skips that, and a second signal ends it.
 `;
 
 export function registerGateway(program: Command): void {

@@ -33,6 +33,7 @@ With a file, queues and handlers in TypeScript (sluice init writes one):
 Flags go before the environment, the environment before the file, the file before the defaults.
 A request is on disk before it is answered with 202. SIGTERM and SIGINT stop gracefully: intake ends, what runs
 may finish within the grace, the rest is handed back; a second signal stops at once, and loses nothing either.
+On SIGTERM it first serves on for the linger, while /readyz says that it stops; SIGINT skips that, and a second signal ends it.
 
 With --processes the requests run in processes of their own, so that handlers that compute use every core and one that
 crashes leaves the gateway alone. A queue's rate and concurrency hold over all of them. With a range there are as many
