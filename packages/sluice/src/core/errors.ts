@@ -42,6 +42,7 @@ export const errorCodes = {
   "disk-full": { consequence: "unavailable", status: 503, title: "The store has no room left" },
   "store-unavailable": { consequence: "unavailable", status: 503, title: "The store cannot be written now" },
   draining: { consequence: "unavailable", status: 503, title: "The server is shutting down" },
+  "out-of-descriptors": { consequence: "unavailable", status: 503, title: "No file descriptor is left" },
   overloaded: { consequence: "unavailable", status: 503, title: "Too much is waiting to be stored" },
   internal: { consequence: "broken", status: 500, title: "Something broke inside Sluice" },
   "lost-claim": { consequence: "lost-claim", status: 409, title: "The request was handed to somebody else" },

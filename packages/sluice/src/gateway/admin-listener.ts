@@ -34,10 +34,10 @@ export class AdminListener {
     this.#server?.prependListener("request", onRequest);
   }
 
-  /** Takes no more connections. */
+  /** From now on each connection ends with its last answer, and the idle ones at once. */
   drain(): void {
     this.#ending = this.#connections?.endAsTheyFinish();
-    this.#server?.close();
+    this.#server?.closeIdleConnections();
   }
 
   /** Resolves once what is under way is answered, or the grace is over. */

@@ -12,11 +12,13 @@ export interface Readiness {
 
 export class Admission {
   readonly #engine: Engine;
+  readonly #descriptors: { readonly problem: Failure | undefined };
   #isDraining = false;
   #isClosed = false;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, descriptors: { readonly problem: Failure | undefined }) {
     this.#engine = engine;
+    this.#descriptors = descriptors;
   }
 
   /** From now on this server should get no new work. What comes is let in all the same: proxies need a moment to notice. */
@@ -34,7 +36,8 @@ export class Admission {
   readiness(): Readiness {
     const { problems, degradations } = this.#engine.health();
     const draining = this.#isDraining ? [{ code: "draining", message: drainingMessage }] : [];
-    const reasons = [...draining, ...problems];
+    const { problem } = this.#descriptors;
+    const reasons = [...draining, ...problems, ...(problem === undefined ? [] : [problem])];
     return { isReady: reasons.length === 0, problems: [...reasons, ...degradations] };
   }
 

@@ -20,6 +20,7 @@ import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
 import type { AuditRenewal } from "./audit-renewal.ts";
 import type { BodyRoom } from "./body-room.ts";
+import type { Descriptors } from "./descriptors.ts";
 import type { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Overview } from "./overview.ts";
@@ -72,6 +73,7 @@ export interface GatewayContext {
   /** Undefined: whoever reaches the port is let in. */
   readonly keys: KeyRing | undefined;
   readonly adminListener: AdminListener;
+  readonly descriptors: Descriptors;
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
   readonly overview: Overview;

@@ -3,86 +3,38 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
-import type { Clock } from "../core/clock.ts";
-import type { ScalingGoal } from "../core/scaling.ts";
-import type { AuditReport } from "../engine/audit.ts";
-import type { Engine } from "../engine/engine.ts";
-import { QueueScaling } from "../engine/queue-scaling.ts";
-import type { Logger } from "../telemetry/log.ts";
 import { addGate } from "./access/gate.ts";
-import type { KeyRing } from "./access/key-ring.ts";
-import type { Meter } from "../telemetry/meter.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
-import { AdminListener } from "./admin-listener.ts";
 import { addAdminRoutes } from "./admin.ts";
-import { Admission } from "./admission.ts";
-import { AuditRenewal } from "./audit-renewal.ts";
-import { BodyRoom } from "./body-room.ts";
 import { Connections } from "./connections.ts";
-import type { App, GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
+import type { App, GatewayContext } from "./context.ts";
+import { createContext, type GatewayOptions, type GatewayQueue } from "./create-context.ts";
 import { addCors } from "./cors.ts";
 import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
-import { HeldAnswers } from "./held-answers.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { nameRoutes, timedResponses } from "./measure.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview-events.ts";
-import { Overview } from "./overview.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { queueGauges } from "./queue-gauges.ts";
 import { readinessGauges } from "./readiness-gauges.ts";
-import { QueueViews } from "./queue-views.ts";
 import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { addScalingRoute } from "./scaling.ts";
-import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
 import { answerSocketError, createApp } from "./server.ts";
 import { followCertificate, readCertificate, type TlsFiles } from "./tls.ts";
+import { stopListening } from "./stop-listening.ts";
 import { createListener } from "./transport.ts";
-import { Turns } from "./turns.ts";
 
 export { defaultGatewayLimits };
-export type { GatewayLimits };
-
-/** A queue that takes requests. */
-export interface GatewayQueue {
-  readonly name: string;
-  readonly ratePerHour: number | undefined;
-  /** How long an attempt may take. */
-  readonly timeoutMs: number;
-  /** The JSON Schema that bodies must fit. */
-  readonly schema: object | undefined;
-  /** Given where requests may ask for a callback. */
-  readonly callback?: QueueCallback | undefined;
-  /** How many replicas of its worker there should be. */
-  readonly scaling: Omit<ScalingGoal, "ratePerHour">;
-}
-
-export interface GatewayOptions {
-  readonly engine: Engine;
-  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
-  readonly keys?: KeyRing | undefined;
-  /** Whose pages may call the API from a browser; none unless given. */
-  readonly cors?: readonly string[] | undefined;
-  /** Speaks TLS, with this certificate. */
-  readonly tls?: TlsFiles | undefined;
-  readonly queues: readonly GatewayQueue[];
-  readonly limits: GatewayLimits;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** What is counted here and read for /metrics. */
-  readonly meter: Meter;
-  readonly version: string;
-  /** Where the built dashboard lies; without it `/` says how to build it. */
-  readonly dashboardFolder?: string | undefined;
-}
+export type { GatewayLimits, GatewayQueue };
 
 export interface ListenOptions {
   readonly host: string;
@@ -131,58 +83,6 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addDashboardRoutes(app, context);
   await app.ready();
   return new HttpGateway(app, context, tls);
-}
-
-function createContext(options: GatewayOptions): GatewayContext {
-  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
-  const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
-  const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
-  const views = new QueueViews({ engine, clock, log, ratesPerHour });
-  const admission = new Admission(engine);
-  const audit = async (): Promise<AuditReport> => {
-    const report = await engine.audit({ timeoutMsOf });
-    overview.noteAudit(report);
-    return report;
-  };
-  const auditRenewal = new AuditRenewal({ audit, clock, log });
-  const overview = new Overview({ views, admission, onLook: () => auditRenewal.looked(), clock, version });
-  return {
-    engine,
-    keys,
-    adminListener: new AdminListener(),
-    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock, log)])),
-    views,
-    overview,
-    audit,
-    auditRenewal,
-    admission,
-    held: new HeldAnswers(),
-    batches: new Turns(),
-    bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
-    batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),
-    limits,
-    clock,
-    log,
-    meter,
-    version,
-    dashboardFolder,
-  };
-}
-
-function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueue {
-  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
-  const slow = schema === undefined ? [] : slowPlacesOf(schema);
-  if (slow.length > 0) log.warn({ queue: name, slow }, "the queue's schema lets a large body take long to check");
-  const goal = { ...scaling, ratePerHour };
-  return {
-    name,
-    ratePerHour,
-    timeoutMs,
-    checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
-    callback,
-    goal,
-    scaling: new QueueScaling({ goal, clock }),
-  };
 }
 
 /** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
@@ -257,11 +157,9 @@ class HttpGateway implements Gateway {
 
   async #drain(): Promise<void> {
     this.#announceEnd();
-    // Just after the system was asked for connections: those that wait to be taken would be reset.
-    await setImmediate();
-    const { server } = this.#app;
+    await stopListening(this.#servers);
     this.#ending = this.#connections.endAsTheyFinish();
-    if (server.listening) server.close();
+    this.#app.server.closeIdleConnections();
     this.#context.adminListener.drain();
   }
 
@@ -279,7 +177,7 @@ class HttpGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { admission, held, adminListener, limits, auditRenewal, overview, views } = this.#context;
+    const { admission, held, adminListener, limits, auditRenewal, overview, descriptors, views } = this.#context;
     await this.drain();
     held.endAll();
     this.#renewal?.[Symbol.dispose]();
@@ -299,6 +197,7 @@ class HttpGateway implements Gateway {
     auditRenewal.close();
     await overview.close();
     this.#gauges[Symbol.dispose]();
+    descriptors[Symbol.dispose]();
     await views.close();
   }
 

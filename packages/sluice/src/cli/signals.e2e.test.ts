@@ -1,0 +1,66 @@
+// What the operating system and its terminal do to a server.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { watch } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { sluiceCommand, startChild, temporaryFolder, type Child } from "@sluice/testing";
+
+const started = /Sluice listens on (http:\/\/[\d.:]+)/;
+
+interface Start {
+  readonly dataFolder: string;
+  /** Around the command, as `ulimit -n 80;` */
+  readonly shell: (command: string) => readonly [string, readonly string[]];
+  readonly logFormat?: "json" | "auto";
+}
+
+async function startUp({
+  dataFolder,
+  shell,
+  logFormat = "json",
+}: Start): Promise<{ readonly child: Child; readonly url: string }> {
+  const flags = `up --port 0 --data ${dataFolder} --queue orders --target http://127.0.0.1:9/ --log-format ${logFormat}`;
+  const [command, args] = shell(`exec "${process.execPath}" "${sluiceCommand}" ${flags}`);
+  const child = await startChild({ command, args, env: { SLUICE_LINGER: "60s" } });
+  const [, url = ""] = await child.line(started);
+  return { child, url };
+}
+
+test("a gateway out of file descriptors says so, in its log and in /readyz, until there are some again", async () => {
+  await using folder = await temporaryFolder();
+  const shell = (command: string) => ["sh", ["-c", `ulimit -n 100; ${command}`]] as const;
+  const { child, url } = await startUp({ dataFolder: folder.path, shell });
+  await using _child = child;
+  const { port } = new URL(url);
+  const asking = connect(Number(port), "127.0.0.1");
+  assert.match(await readiness(asking), /"ready":true/);
+  const idle = Array.from({ length: 120 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
+  await child.line(/"code":"out-of-descriptors".*new connections are dropped/);
+  assert.match(await readiness(asking), /^HTTP\/1\.1 503 [^]*"out-of-descriptors"/);
+  for (const socket of idle) socket.destroy();
+  await child.line(/there are file descriptors again/);
+  assert.match(await readiness(asking), /"ready":true/);
+  asking.destroy();
+});
+
+test("closing the terminal stops a server gracefully, without lingering", { timeout: 50_000 }, async () => {
+  await using folder = await temporaryFolder();
+  // script gives it a terminal, which closes when script is killed.
+  const shell = (command: string) => ["script", ["-qfc", command, "/dev/null"]] as const;
+  const { child: terminal } = await startUp({ dataFolder: folder.path, shell, logFormat: "auto" });
+  await using _terminal = terminal;
+  const mark = join(folder.path, "owner.json"); // a server that is killed leaves it
+  assert.ok(existsSync(mark));
+  const changes = watch(folder.path, { signal: AbortSignal.timeout(40_000) });
+  terminal.kill("SIGKILL");
+  for await (const _change of changes) if (!existsSync(mark)) break;
+});
+
+async function readiness(socket: Socket): Promise<string> {
+  socket.write("GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n");
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  return answer.toString();
+}

@@ -1,0 +1,109 @@
+// What the routes work with, made of the options of a gateway.
+import type { Clock } from "../core/clock.ts";
+import type { ScalingGoal } from "../core/scaling.ts";
+import type { AuditReport } from "../engine/audit.ts";
+import type { Engine } from "../engine/engine.ts";
+import { QueueScaling } from "../engine/queue-scaling.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Meter } from "../telemetry/meter.ts";
+import type { KeyRing } from "./access/key-ring.ts";
+import { AdminListener } from "./admin-listener.ts";
+import { Admission } from "./admission.ts";
+import { AuditRenewal } from "./audit-renewal.ts";
+import { BodyRoom } from "./body-room.ts";
+import type { GatewayContext, IntakeQueue, QueueCallback } from "./context.ts";
+import { Descriptors } from "./descriptors.ts";
+import { HeldAnswers } from "./held-answers.ts";
+import type { GatewayLimits } from "./limits.ts";
+import { Overview } from "./overview.ts";
+import { QueueViews } from "./queue-views.ts";
+import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
+import type { TlsFiles } from "./tls.ts";
+import { Turns } from "./turns.ts";
+
+/** A queue that takes requests. */
+export interface GatewayQueue {
+  readonly name: string;
+  readonly ratePerHour: number | undefined;
+  /** How long an attempt may take. */
+  readonly timeoutMs: number;
+  /** The JSON Schema that bodies must fit. */
+  readonly schema: object | undefined;
+  /** Given where requests may ask for a callback. */
+  readonly callback?: QueueCallback | undefined;
+  /** How many replicas of its worker there should be. */
+  readonly scaling: Omit<ScalingGoal, "ratePerHour">;
+}
+
+export interface GatewayOptions {
+  readonly engine: Engine;
+  /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
+  readonly keys?: KeyRing | undefined;
+  /** Whose pages may call the API from a browser; none unless given. */
+  readonly cors?: readonly string[] | undefined;
+  /** Speaks TLS, with this certificate. */
+  readonly tls?: TlsFiles | undefined;
+  readonly queues: readonly GatewayQueue[];
+  readonly limits: GatewayLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What is counted here and read for /metrics. */
+  readonly meter: Meter;
+  readonly version: string;
+  /** Where the built dashboard lies; without it `/` says how to build it. */
+  readonly dashboardFolder?: string | undefined;
+}
+
+export function createContext(options: GatewayOptions): GatewayContext {
+  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
+  const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
+  const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
+  const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const descriptors = new Descriptors(log);
+  const admission = new Admission(engine, descriptors);
+  const audit = async (): Promise<AuditReport> => {
+    const report = await engine.audit({ timeoutMsOf });
+    overview.noteAudit(report);
+    return report;
+  };
+  const auditRenewal = new AuditRenewal({ audit, clock, log });
+  const overview = new Overview({ views, admission, onLook: () => auditRenewal.looked(), clock, version });
+  return {
+    engine,
+    keys,
+    adminListener: new AdminListener(),
+    descriptors,
+    queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock, log)])),
+    views,
+    overview,
+    audit,
+    auditRenewal,
+    admission,
+    held: new HeldAnswers(),
+    batches: new Turns(),
+    bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
+    batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),
+    limits,
+    clock,
+    log,
+    meter,
+    version,
+    dashboardFolder,
+  };
+}
+
+function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueue {
+  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
+  const slow = schema === undefined ? [] : slowPlacesOf(schema);
+  if (slow.length > 0) log.warn({ queue: name, slow }, "the queue's schema lets a large body take long to check");
+  const goal = { ...scaling, ratePerHour };
+  return {
+    name,
+    ratePerHour,
+    timeoutMs,
+    checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
+    callback,
+    goal,
+    scaling: new QueueScaling({ goal, clock }),
+  };
+}
