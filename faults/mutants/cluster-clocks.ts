@@ -8,15 +8,20 @@ export const clusterClocksMutants: readonly Mutant[] = [
   {
     name: "silence-by-wall-clock",
     engine: "cluster",
-    bug: "a member is silent when its last beat lies so far behind the database's clock: a step ahead makes all of them dead",
+    bug: "silence is measured by the database's clock: a step ahead makes all members dead",
     patches: [
       {
-        file: `${cluster}/give-back.ts`,
-        from: "silence.look(rows.map((row) => [row.no, row.sign]));",
-        to: "silence.look(rows.map((row) => [row.no, Math.floor(row.sign / 1e13)]));",
+        file: `${cluster}/leader.ts`,
+        from: "new Silence(beatMs)",
+        to: "new Silence(Number.MAX_VALUE, () => clock.now())",
+      },
+      {
+        file: `${cluster}/silence.ts`,
+        from: "before.silentMs + passedMs : 0",
+        to: "before.silentMs + passedMs : passedMs",
       },
     ],
-    catcher: suite("a step of 31536000 s"),
+    catcher: suite("a step of"),
     sign: /a member that lives was taken for dead/,
   },
   {

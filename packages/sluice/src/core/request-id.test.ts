@@ -127,13 +127,3 @@ test("more than 4,096 ids in a millisecond borrow from the next one", () => {
   assert.equal(timeOfSeq(seqs[4_096] as number), nowMs + 1);
   assert.equal(timeOfSeq(source.next(nowMs + 10)), nowMs + 10);
 });
-
-test("who follows the clock back goes on from it, but not for less than is allowed", () => {
-  const source = new SeqSource(-1);
-  const nowMs = Date.UTC(2026, 6, 1);
-  const last = source.next(nowMs);
-  source.followBack(nowMs - 60_000, 60_000);
-  assert.equal(source.last, last);
-  source.followBack(nowMs - 60_001, 60_000);
-  assert.equal(timeOfSeq(source.next(nowMs - 60_001)), nowMs - 60_001);
-});

@@ -129,11 +129,6 @@ export class SeqSource {
     this.#last = Math.max(this.#last, seq);
   }
 
-  /** For those whose numbers need not grow: what lies this far ahead of the clock was given before it stepped back. */
-  followBack(nowMs: number, aheadMsMax: number): void {
-    if (timeOfSeq(this.#last) > nowMs + aheadMsMax) this.#last = firstSeqAt(nowMs) - 1;
-  }
-
   next(nowMs: number): number {
     this.#last = Math.max(this.#last + 1, firstSeqAt(nowMs));
     return this.#last;

@@ -6,7 +6,6 @@ import { freshWaiting } from "./backlog.ts";
 import type { Broker } from "./broker.ts";
 import type { Connected, Statement } from "./database.ts";
 import { publishHints } from "./outbox.ts";
-import { boundWaits } from "./scheduler.ts";
 import { aheadMsMax, firstIdAt, highestId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
@@ -104,9 +103,8 @@ export class Auditor {
 
   /** One look at every queue. */
   async look(): Promise<void> {
-    const { connection, clock } = this.#options;
+    const { connection } = this.#options;
     await connection.rows(WAS_CRASH, [firstId]);
-    await boundWaits(connection, clock.now());
     for (const row of await connection.rows<QueueRow>(SELECT_QUEUES)) await this.#lookAt(row);
   }
 

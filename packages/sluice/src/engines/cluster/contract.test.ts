@@ -43,7 +43,7 @@ after(async () => {
 describeEngine({
   name: "cluster",
   newStore,
-  pullsDueTimesIn: false,
+  pullsDueTimesIn: true,
   isToldOfCrashes: false,
   histories: { runs: Number(runs), seed: Number(seed) },
 });

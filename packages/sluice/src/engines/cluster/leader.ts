@@ -11,7 +11,7 @@ import type { Outbox } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { relay } from "./relay.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
-import { hintDue } from "./scheduler.ts";
+import { boundWaits, hintDue } from "./scheduler.ts";
 import { lockClass, type Session } from "./session.ts";
 import { Silence } from "./silence.ts";
 import type { IdBound } from "./state.ts";
@@ -78,6 +78,7 @@ export class Leader {
     });
     this.#duties = [
       duty("scheduler", tickMs, () => this.#hintDue()),
+      duty("bounds", 1_000, () => boundWaits(this.#options.session.connection, clock.now())),
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
       duty("relay", 500, () => this.#relay()),
       duty("auditor", 3_000, () => this.#beside("auditor", () => auditor.look())),

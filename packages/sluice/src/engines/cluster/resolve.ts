@@ -11,7 +11,6 @@ import type { Entry } from "./lane.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
 import type { Room } from "./room.ts";
-import { aheadMsMax } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 export const FIND_KEYS: Statement = {
@@ -86,7 +85,6 @@ export class Resolver {
     const fresh: Fresh[] = [];
     const answered: Answered[] = [];
     this.#options.room.begin();
-    this.#options.seqs.followBack(this.#options.clock.now(), aheadMsMax); // not within a group: its ids are in order
     for (const entry of entries) {
       const resolved = this.#resolveCall(entry.call, { known, fresh });
       // Most are resolved already: a turn of the queue of promises for each of them would be felt.
