@@ -62,7 +62,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   #hasEnded = false;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  readonly #chunks: Buffer[] = [];
+  #chunks: Buffer[] = [];
   #bytes = 0;
   #bytesMax = drainBytes;
   #excerptTimer: NodeJS.Timeout | undefined;
@@ -75,8 +75,9 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     this.#signal = signal;
     this.#abort = () => {
       reject(signal.reason as Error);
+      const controller = this.#controller;
       this.#finish();
-      this.#controller?.abort(signal.reason as Error);
+      controller?.abort(signal.reason as Error);
     };
     if (signal.aborted) this.#abort();
     else signal.addEventListener("abort", this.#abort);
@@ -109,6 +110,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#hasEnded) return;
     // The status of an error is known, whatever becomes of its body; a result is whole or none.
     if (this.#status !== 0 && !isSuccess(this.#status)) return this.#respond(true);
     const isSent = this.#controller !== undefined;
@@ -117,8 +119,9 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
 
   /** Enough was read. */
   #cut(): void {
+    const controller = this.#controller;
     this.#respond(true);
-    this.#controller?.abort(new Error("the rest of the response is not needed"));
+    controller?.abort(new Error("the rest of the response is not needed"));
   }
 
   #respond(isCut: boolean): void {
@@ -136,6 +139,11 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     this.#hasEnded = true;
     clearTimeout(this.#excerptTimer);
     this.#signal.removeEventListener("abort", this.#abort);
+    // Many are old to the garbage collector by now: what they hold on to would grow old with them.
+    this.#controller = undefined;
+    this.connection = undefined;
+    this.#headers = {};
+    this.#chunks = [];
   }
 }
 
