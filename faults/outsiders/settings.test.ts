@@ -243,7 +243,7 @@ describe("at its maximum", () => {
     await once(target, "listening");
     const { port } = target.address() as AddressInfo;
     await using folder = await temporaryFolder();
-    const most = ["--timeout", queueSettings.timeout.max, "--grace", fileSettings.grace.max];
+    const most = ["--timeout", queueSettings.timeout.max, "--grace", fileSettings.grace.max, "--linger", "0s"];
     const args = ["--queue", "orders", "--target", `http://127.0.0.1:${port}/`, ...most];
     await using server = await startSluice({ dataFolder: folder.path, args });
     const answer = submit(server.url);

@@ -97,7 +97,7 @@ describe("a data folder that cannot be one", { concurrency: 2 }, () => {
 
   test("may have any name, even one with a line feed", async () => {
     const path = join(folder.path, "a\nb");
-    await using child = await start([...up, "--data", path]);
+    await using child = await start([...up, "--data", path, "--linger", "0s"]);
     await child.line(/^Sluice listens on /);
     child.kill("SIGTERM");
     assert.deepEqual(await child.exited, { code: 0, signal: null });
@@ -173,8 +173,10 @@ describe("an input", { concurrency: 2 }, () => {
   }
 
   test("may be a pipe, which ends with its writer", async () => {
-    await using child = await start(["plan", "--service", "1/s", "--csv", odd.pipe, "--json"]);
-    const writer = await open(odd.pipe, "w");
+    const pipe = join(folder.path, "written"); // of its own: beside this test others open theirs
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    await using child = await start(["plan", "--service", "1/s", "--csv", pipe, "--json"]);
+    const writer = await open(pipe, "w");
     await writer.write("time,count\n0,7200\n");
     await writer.write("3600,0\n");
     await writer.close();
@@ -186,7 +188,7 @@ describe("an input", { concurrency: 2 }, () => {
 test("SIGTERM ends a start at any moment of it", async () => {
   const starts = isFull ? 40 : 4;
   for (let nth = 0; nth < starts; nth += 1) {
-    await using child = await start([...up, "--data", join(folder.path, "data")]);
+    await using child = await start([...up, "--data", join(folder.path, "data"), "--linger", "0s"]);
     await sleep((msMax / 4) * (nth / starts));
     await assertEndsBy("SIGTERM", child);
   }
