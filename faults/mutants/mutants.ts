@@ -1,6 +1,8 @@
 // All bugs that the suite must see.
+import { embeddedClockMutants } from "./clocks.ts";
 import { clusterClocksMutants } from "./cluster-clocks.ts";
 import { clusterMutants } from "./cluster.ts";
+import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
 import type { Mutant } from "./mutant.ts";
@@ -11,6 +13,8 @@ import { targetMutants } from "./targets.ts";
 
 export const mutants: readonly Mutant[] = [
   ...embeddedMutants,
+  ...embeddedClockMutants,
+  ...embeddedDiskMutants,
   ...clusterMutants,
   ...clusterClocksMutants,
   ...powerMutants,

@@ -1,6 +1,6 @@
 // Group commit: all calls that arrived while the last commit was under way share the next one, and its fsync.
 // An answer is given only after the commit that holds it (I1, I2). A value that cannot be stored fails its own call (I10).
-import { messageOf, SluiceError } from "../../core/errors.ts";
+import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import { prepareAccept } from "./accept.ts";
 import { prepareCallbacksTold } from "./callbacks.ts";

@@ -1,7 +1,8 @@
 // Claims what waits: first what is due to come back, then what lies after the queue's cursor.
 import type { StatementSync } from "node:sqlite";
-import type { Delivery } from "../../core/request.ts";
-import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
+import { SluiceError } from "../../core/errors.ts";
+import type { Delivery, NewRequest } from "../../core/request.ts";
+import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 
@@ -143,11 +144,19 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       queue: queue.name,
       key: row.key ?? undefined,
       contentType: row.content_type,
-      headers: row.headers === null ? undefined : JSON.parse(row.headers),
+      headers: row.headers === null ? undefined : headersOf(id, row.headers),
       body: row.body,
       acceptedAt: timeOfSeq(seq),
     };
     return { request, claim: { id, queue: queue.name, token }, attempt: attempts + 1 };
+  }
+}
+
+function headersOf(id: RequestId, text: string): NewRequest["headers"] {
+  try {
+    return JSON.parse(text) as NewRequest["headers"];
+  } catch (cause) {
+    throw new SluiceError("store-unavailable", `the stored headers of ${id} are damaged: restore a backup`, { cause });
   }
 }
 

@@ -37,7 +37,8 @@ export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number)
     const asked = queues.filter(({ name }) => filter.queue === undefined || name === filter.queue);
     const seqs = asked.flatMap(({ no }) => seqsIn(no, filter, now));
     const newest = seqs.sort((left, right) => right - left).slice(0, filter.limit);
-    const rows = newest.map((seq) => selectStatus.get({ seq, now }) as unknown as StatusRow);
+    // An index may still name what a damaged table has lost: the audit tells of it.
+    const rows = newest.flatMap((seq) => selectStatus.all({ seq, now }) as unknown as readonly StatusRow[]);
     return rows.map(statusOf).filter(({ state }) => filter.state === undefined || state === filter.state);
   };
 

@@ -1,10 +1,10 @@
 // The writer's thread: it alone writes to the store. Owns the folder's lock and the one writing connection.
-import { closeSync, fsyncSync, openSync, statfsSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, statfsSync, type StatsFs } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { dirname, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { invariant, SluiceError } from "../../core/errors.ts";
+import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { FromThread, Opening, Problem, ToWriter, WriterSettings } from "./calls.ts";
 import { Chains } from "./chains.ts";
@@ -146,7 +146,14 @@ function syncFolder(folder: string): void {
 function watchDisk(folder: string, freeMin: number | undefined): { look(): void; refusal(): SluiceError | undefined } {
   let refusal: SluiceError | undefined;
   const look = (): void => {
-    const { bavail, blocks, bsize } = statfsSync(folder);
+    let found: StatsFs;
+    try {
+      found = statfsSync(folder);
+    } catch (error) {
+      refusal = new SluiceError("store-unavailable", `${folder} cannot be looked at: ${messageOf(error)}`);
+      return;
+    }
+    const { bavail, blocks, bsize } = found;
     const free = bavail * bsize;
     const needed = freeMin ?? Math.min(diskReserveBytes, (blocks * bsize) / 10);
     const message = `the disk of ${folder} must keep ${needed} bytes free, it has ${free}`;
