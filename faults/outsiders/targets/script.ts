@@ -20,7 +20,7 @@ export interface Script {
   readonly pieces: "one" | "some" | "bytes";
 }
 
-export const codings = {
+const codings = {
   none: (bytes: Uint8Array) => bytes,
   gzip: gzipSync,
   "x-gzip": gzipSync,
