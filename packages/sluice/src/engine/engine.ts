@@ -15,6 +15,7 @@ import type {
   StateCounts,
 } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
+import type { RetryBounds } from "../core/retry-share.ts";
 import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
 import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
@@ -130,11 +131,13 @@ export type AcceptResult =
 export interface DeliverOptions {
   readonly queue: string;
   readonly max: number;
+  /** Bounds those that come back after a failed attempt or a replay. Unless given, they come first. */
+  readonly retries?: RetryBounds | undefined;
   readonly signal: AbortSignal;
 }
 
 export interface Presence extends Disposable {
-  /** Whether the breaker keeps this worker from claiming: it is present, and its target is out. */
+  /** Whether the breaker keeps this worker from claiming: its target is out, or the worker lacks a resource of its own. */
   breakerOpen(isOpen: boolean): void;
 }
 

@@ -23,11 +23,13 @@ export class FindingList {
 
 /** What waits is stuck when others have begun that came so much later. */
 export const overtakenMs = 60_000;
+/** One that failed before gives way to others that wait: so much longer. */
+export const retryOvertakenMs = 3_600_000;
 /** An attempt that was cut off may take so long to come to its end. */
 export const overdueMs = 60_000;
 
 export function overtaken(readyAt: number): string {
-  return `ready since ${new Date(readyAt).toISOString()}, and others that came a minute later have begun`;
+  return `ready since ${new Date(readyAt).toISOString()}, and others that came much later have begun`;
 }
 
 export function overdue(startedAt: number, timeoutMs: number): string {

@@ -135,7 +135,8 @@ export const metrics = {
     kind: "gauge",
     unit: "{worker}",
     labels: ["queue"],
-    meaning: "Workers, in all processes, that hold the queue's target for out and deliver nothing.",
+    meaning:
+      "Workers, in all processes, that deliver nothing of the queue: its target is out, or they lack a resource of their own.",
   },
   "sluice.duplicates.refused": {
     kind: "counter",

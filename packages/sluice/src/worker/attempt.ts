@@ -1,8 +1,10 @@
 // One attempt at a delivery, and what its end means. Decides only; the worker commits.
+import type { Judgement } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import { decideRetry, type RetryPolicy } from "../core/retry.ts";
 import type { Delivery, Outcome } from "../core/request.ts";
+import { isRetry } from "../core/retry-share.ts";
 import type { Slots } from "../core/slots.ts";
 import { crashPoint } from "../engine/crash-point.ts";
 import type { RetryOptions, SettleResult } from "../engine/engine.ts";
@@ -54,9 +56,11 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
   }
 }
 
+export const timeoutCode = "timeout";
+
 function timedOut(timeoutMs: number): AttemptEnd {
   const message = `the attempt may take ${timeoutMs} ms and took longer`;
-  const failure = { code: "timeout", message, isRetryable: true, isCounted: true, retryAfterMs: undefined };
+  const failure = { code: timeoutCode, message, isRetryable: true, isCounted: true, retryAfterMs: undefined };
   return { kind: "failed", failure, blame: "target" };
 }
 
@@ -64,8 +68,8 @@ export interface VerdictOptions {
   readonly policy: RetryPolicy;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Whether the breaker holds the target for out: then an outage is no failed attempt. */
-  readonly isTargetOut: boolean;
+  /** What the breaker makes of the failure; undefined where it has no say. */
+  readonly judgement: Judgement | undefined;
 }
 
 /** What to commit. */
@@ -78,19 +82,25 @@ export const handedBack: Extract<Verdict, { kind: "retry" }> = {
   options: { dueAt: 0, isCounted: false },
 };
 
+/** Hands a delivery back untouched. One that failed before goes on waiting as such: it is due now, not since ever. */
+export function handBack(delivery: Delivery, clock: Clock): Verdict {
+  return isRetry(delivery) ? { kind: "retry", options: { dueAt: clock.now(), isCounted: false } } : handedBack;
+}
+
 export function decideVerdict(
   delivery: Delivery,
   end: Exclude<End, { kind: "committed" }>,
   options: VerdictOptions,
 ): Verdict {
   // Where the end is unknown the claim tells: it is gone if the outcome is stored, and the hand-back refused (I3).
-  if (end.kind === "cut-off" || end.kind === "unknown") return handedBack;
+  const { policy, clock, random, judgement } = options;
+  if (end.kind === "cut-off" || end.kind === "unknown") return handBack(delivery, clock);
   if (end.kind === "done") return { kind: "settle", outcome: end };
-  const { policy, clock, random, isTargetOut } = options;
-  const isCounted = end.failure.isCounted && !(end.blame === "outage" && isTargetOut);
+  const isCounted = end.failure.isCounted && judgement?.isCounted !== false;
+  const retryAfterMs = Math.max(end.failure.retryAfterMs ?? 0, judgement?.leastWaitMs ?? 0);
   const { code, message } = end.failure;
   const decision = decideRetry({
-    failure: { ...end.failure, isCounted },
+    failure: { ...end.failure, isCounted, retryAfterMs },
     attempt: delivery.attempt,
     acceptedAt: delivery.request.acceptedAt,
     now: clock.now(),

@@ -12,9 +12,9 @@ export type AttemptEnd =
     };
 
 /**
- * What a failure speaks of: this one request; the target, which got it and failed (the breaker minds, the attempt
+ * What a failure is to blame on: this one request; the target, which got it and failed (the breaker minds, the attempt
  * counts); an outage, which says nothing of the request (the breaker minds, and once it is open nothing counts); or this
- * worker, which is out of a resource of its own such as file descriptors (nothing was sent, nothing counts).
+ * worker, which lacks a resource of its own, and had sent nothing yet (it pauses, and nothing counts).
  */
 export type Blame = "request" | "target" | "outage" | "worker";
 

@@ -9,7 +9,7 @@ import { isFinal, type RequestStatus, type State } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { Engine, StartsAsk, StartsGrant } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
-import { openLog } from "../telemetry/log.ts";
+import { openLog, type Logger } from "../telemetry/log.ts";
 import { handlerRunner } from "./handler-runner.ts";
 import { Reject, RetryLater, type Handler } from "./handler.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
@@ -22,7 +22,7 @@ let queueCount = 0;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "sluice-worker-"));
-  const names = Array.from({ length: 20 }, (_, index) => `q${index}`);
+  const names = Array.from({ length: 30 }, (_, index) => `q${index}`);
   engine = await openEmbedded({
     folder,
     queues: names.map((name) => ({ name, backlogMax: 1_000, backlogBytesMax: 1_000_000 })),
@@ -212,6 +212,88 @@ describe("a worker", () => {
     await worker.drain({ graceMs: 1_000 });
   });
 });
+
+describe("good requests among bad ones", () => {
+  it("are all done while the bad ones hang, fail and are tried again", async () => {
+    const queue = nextQueue();
+    const handle: Handler = async (request) => {
+      if (request.text() === '"hangs"') await new Promise(() => {});
+      return "ok";
+    };
+    const worker = work(queue, handle, {
+      timeoutMs: 30,
+      retryPolicy: { ...defaultRetryPolicy, attemptsMax: 3, backoffMs: 1 },
+    });
+    const sent = Array.from({ length: 200 }, (_, n) => send(queue, n % 16 === 3 ? "hangs" : n));
+    const ids = await Promise.all(sent);
+    const good = ids.filter((_, n) => n % 16 !== 3);
+    const bad = ids.filter((_, n) => n % 16 === 3);
+    for (const { state, attempts } of await Promise.all(good.map(finished)))
+      assert.deepEqual([state, attempts], ["done", 1]);
+    for (const { state, attempts } of await Promise.all(bad.map(finished)))
+      assert.deepEqual([state, attempts], ["dead", 3]);
+    await worker.drain({ graceMs: 1_000 });
+  });
+
+  it("start at once though requests that hang have filled all places that are theirs", async () => {
+    const queue = nextQueue();
+    const hang = new Set<RequestId>();
+    const areHeld = Promise.withResolvers<void>();
+    let held = 0;
+    const handle: Handler = async ({ id }, { attempt }) => {
+      if (!hang.has(id)) return "ok";
+      if (attempt === 1) throw new Error("not yet");
+      held += 1;
+      if (held === 3) areHeld.resolve();
+      return new Promise<never>(() => {});
+    };
+    await engine.pause(queue, true);
+    const worker = work(queue, handle);
+    for (let n = 0; n < 8; n += 1) hang.add(await send(queue, n));
+    await engine.pause(queue, false);
+    await areHeld.promise;
+    assert.equal((await finished(await send(queue, "good"))).state, "done");
+    assert.equal(held, 3, "of four places");
+    await worker.drain({ graceMs: 0 });
+  });
+});
+
+describe("a worker that runs out of a resource of its own", () => {
+  it("pauses, says so once, counts nothing, and goes on by itself", async () => {
+    const queue = nextQueue();
+    const ends: AttemptEnd[] = [lacking, lacking, lacking];
+    const done: AttemptEnd = { kind: "done", result: { contentType: "text/plain", bytes: Buffer.from("ok") } };
+    const runner: Runner = { run: async () => ends.pop() ?? done, close: () => Promise.resolve() };
+    const errors: unknown[] = [];
+    const told = Object.assign(Object.create(log) as Logger, {
+      error: (line: unknown, words: string) => void errors.push([line, words]),
+    });
+    const worker = work(queue, () => "", { runner, concurrency: 1, log: told });
+    const id = await send(queue, 1);
+    const failed = await reach(id, (state) => state === "scheduled");
+    assert.equal(failed.lastError?.code, "no-resource");
+    const status = (await engine.backlog()).find((row) => row.queue === queue);
+    assert.equal(status?.breakersOpen, 1);
+    ends.length = 1; // one probe fails, the next does not
+    const { state, attempts } = await finished(id);
+    assert.deepEqual([state, attempts], ["done", 1]);
+    assert.equal(errors.length, 1);
+    assert.match(JSON.stringify(errors), /connect EMFILE.*LimitNOFILE.*deliveries pause/);
+    await worker.drain({ graceMs: 1_000 });
+  });
+});
+
+const lacking: AttemptEnd = {
+  kind: "failed",
+  failure: {
+    code: "no-resource",
+    message: "connect EMFILE",
+    isRetryable: true,
+    isCounted: false,
+    retryAfterMs: undefined,
+  },
+  blame: "worker",
+};
 
 describe("a worker that stops", () => {
   it("lets what runs come to its end within the grace", async () => {

@@ -1,23 +1,31 @@
 // The worker of one queue: claims deliveries, lets them through the gates, runs them, commits what came of them.
 // It owns the deliveries it claimed until each is settled, scheduled or handed back.
+import type { Breaker } from "../core/breaker.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
+import { isRetry, RetryShare } from "../core/retry-share.ts";
 import { Slots } from "../core/slots.ts";
-import type { Presence } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
-import { attempt, deadByRefusal, decideVerdict, handedBack, type End, type Verdict } from "./attempt.ts";
+import { attempt, decideVerdict, handBack, type End } from "./attempt.ts";
 import { logAttempt } from "./attempt-log.ts";
 import { AttemptTimes } from "./attempt-times.ts";
-import { Breaker } from "./breaker.ts";
+import {
+  commitRetryMaxMs,
+  commitRetryMinMs,
+  commitVerdict,
+  isUnavailable,
+  type CommitVerdictOptions,
+} from "./commit-verdict.ts";
 import type { Gate } from "./gate.ts";
 import { Pace } from "./pace.ts";
 import { RateGate } from "./rate-gate.ts";
 import type { Runner } from "./runner.ts";
 import { SharedGate } from "./shared-gate.ts";
 import { Signal } from "./signal.ts";
+import { TargetWatch } from "./target-watch.ts";
 import { transactedAttempt } from "./transaction.ts";
 import type { WorkerEngine } from "./worker-engine.ts";
 
@@ -48,8 +56,6 @@ export interface Worker {
 /** How far ahead of the gates deliveries are claimed: enough to hide a commit, too little to hoard. */
 const aheadMs = 50;
 const aheadMax = 512;
-const commitRetryMinMs = 50;
-const commitRetryMaxMs = 2_000;
 
 export function openWorker(options: WorkerOptions): Worker {
   if (options.isTransactional === true && options.engine.transact === undefined) {
@@ -63,33 +69,43 @@ export function openWorker(options: WorkerOptions): Worker {
 class QueueWorker implements Worker {
   readonly #options: WorkerOptions;
   readonly #gate: Gate;
+  readonly #watch: TargetWatch;
   readonly #breaker: Breaker;
+  readonly #share: RetryShare;
   readonly #pace: Pace;
   readonly #times: AttemptTimes | undefined;
+  readonly #committing: CommitVerdictOptions;
   /** Claimed, not begun. */
   readonly #ready: Delivery[] = [];
   /** Deliveries that run, or whose end is being committed. */
   #inFlight = 0;
   /** Fires whenever something changed that the claiming waits for. */
   readonly #moved = new Signal();
-  readonly #stopClaiming = new AbortController();
+  /** Ends the claim under way: its bounds hold no longer, or the worker stops. */
+  #asking: AbortController | undefined;
+  /** Whether that claim may not be of requests that failed before. */
+  #isWithoutRetries = false;
+  #isStopping = false;
   /** Cuts off each attempt under way. */
   readonly #cutOffs = new Slots<() => void>();
   #isCutOff = false;
   #running = 0;
   #claiming: Promise<void> | undefined;
-  #presence: Presence | undefined;
   #gateTimer: NodeJS.Timeout | undefined;
   #isStartDue = false;
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
-    const { clock, queue, meter } = options;
+    const { clock, queue, meter, concurrency, retryPolicy } = options;
     this.#options = options;
     this.#gate = this.#openGate();
-    this.#breaker = new Breaker({ clock });
+    const onOpen = (): void => this.#asking?.abort(); // a probe is claimed within other bounds
+    this.#watch = new TargetWatch({ ...options, retryAfterMaxMs: retryPolicy.backoffMaxMs, onOpen });
+    this.#breaker = this.#watch.breaker;
+    this.#share = new RetryShare({ concurrency, clock });
     this.#pace = new Pace(clock);
     this.#times = meter && new AttemptTimes(meter, queue);
+    this.#committing = { ...options, isCutOff: () => this.#isCutOff };
   }
 
   #openGate(): Gate {
@@ -115,7 +131,8 @@ class QueueWorker implements Worker {
   }
 
   async #drain(graceMs: number): Promise<void> {
-    this.#stopClaiming.abort();
+    this.#isStopping = true;
+    this.#asking?.abort();
     this.#moved.fire();
     await this.#claiming;
     clearTimeout(this.#gateTimer);
@@ -135,17 +152,16 @@ class QueueWorker implements Worker {
   async #claim(): Promise<void> {
     const { engine, queue, log } = this.#options;
     using presence = engine.attend(queue);
-    this.#presence = presence;
-    const { signal } = this.#stopClaiming;
+    this.#watch.showIn(presence);
     let retryMs = commitRetryMinMs;
-    while (!signal.aborted) {
+    while (!this.#isStopping) {
       const max = this.#claimable();
       if (max === 0) {
         await this.#moved.wait(this.#claimableInMs());
         continue;
       }
       try {
-        this.#ready.push(...(await engine.deliver({ queue, max, signal })));
+        await this.#take(max);
         retryMs = commitRetryMinMs;
         this.#startReady();
       } catch (error) {
@@ -154,6 +170,18 @@ class QueueWorker implements Worker {
         await this.#moved.wait(retryMs);
         retryMs = Math.min(retryMs * 2, commitRetryMaxMs);
       }
+    }
+  }
+
+  async #take(max: number): Promise<void> {
+    const { engine, queue } = this.#options;
+    const retries = this.#share.bounds({ isProbe: this.#breaker.state !== "closed" });
+    const asking = new AbortController();
+    this.#asking = asking;
+    this.#isWithoutRetries = retries.most === 0;
+    for (const delivery of await engine.deliver({ queue, max, retries, signal: asking.signal })) {
+      if (isRetry(delivery)) this.#share.claimed();
+      this.#ready.push(delivery);
     }
   }
 
@@ -203,6 +231,8 @@ class QueueWorker implements Worker {
       return false;
     }
     const delivery = this.#ready.shift() as Delivery;
+    this.#share.started({ isRetry: isRetry(delivery) });
+    this.#breaker.started(delivery.claim.id);
     engine.began?.(delivery.claim);
     this.#track(this.#run(delivery));
     return true;
@@ -217,19 +247,19 @@ class QueueWorker implements Worker {
   async #run(delivery: Delivery): Promise<void> {
     const { retryPolicy: policy, clock, random, log } = this.#options;
     this.#running += 1;
-    this.#breaker.started();
     const startedAt = clock.monotonic();
     const end = await this.#attempt(delivery);
     this.#running -= 1;
     this.#pace.finished();
-    this.#heed(end);
-    const isTargetOut = this.#breaker.state !== "closed";
+    const judgement = this.#watch.ended(delivery, end, this.#running);
     const durationMs = clock.monotonic() - startedAt;
+    if (isRetry(delivery)) this.#release(durationMs);
     this.#times?.note(end, durationMs);
     logAttempt(log, { delivery, end, durationMs });
     this.#startReady();
     if (end.kind !== "committed") {
-      await this.#commit(delivery, decideVerdict(delivery, end, { policy, clock, random, isTargetOut }));
+      const verdict = decideVerdict(delivery, end, { policy, clock, random, judgement });
+      await commitVerdict(delivery.claim, verdict, this.#committing);
     }
   }
 
@@ -242,43 +272,17 @@ class QueueWorker implements Worker {
     return transactedAttempt(delivery, { ...options, transact, isCutOff: () => this.#isCutOff });
   }
 
-  #heed(end: End): void {
-    const before = this.#breaker.state;
-    if (end.kind === "cut-off") this.#breaker.unknown();
-    else if (end.kind === "unknown" || (end.kind === "failed" && end.blame !== "request")) this.#breaker.failed();
-    else this.#breaker.answered();
-    const { queue, log } = this.#options;
-    const { state } = this.#breaker;
-    this.#presence?.breakerOpen(state !== "closed");
-    if (before === "closed" && state === "open") log.warn({ queue }, "the target is out: deliveries stop");
-    if (before !== "closed" && state === "closed") log.info({ queue }, "the target is back: deliveries go on");
-  }
-
   #handBackReady(): void {
-    for (const delivery of this.#ready.splice(0)) this.#track(this.#commit(delivery, handedBack));
+    for (const delivery of this.#ready.splice(0)) {
+      if (isRetry(delivery)) this.#release(0);
+      this.#track(commitVerdict(delivery.claim, handBack(delivery, this.#options.clock), this.#committing));
+    }
   }
 
-  /** Commits a verdict, again and again while the store is unavailable: what was done must not be lost. */
-  async #commit({ claim }: Delivery, decided: Verdict): Promise<void> {
-    const { engine, queue, log } = this.#options;
-    let verdict = decided;
-    for (let retryMs = commitRetryMinMs; ; retryMs = Math.min(retryMs * 2, commitRetryMaxMs)) {
-      try {
-        const result =
-          verdict.kind === "settle"
-            ? await engine.settle(claim, verdict.outcome)
-            : await engine.retry(claim, verdict.options);
-        if (result === "superseded") log.warn({ queue, id: claim.id }, "a late outcome was refused");
-        return;
-      } catch (error) {
-        const dead = verdict === decided ? deadByRefusal(error) : undefined;
-        if (dead === undefined && !isUnavailable(error)) throw error;
-        log.warn({ queue, id: claim.id, err: messageOf(error) }, "cannot commit an outcome");
-        verdict = dead ?? verdict;
-        if (this.#isCutOff) return; // the next start finds the claim and runs it again
-        await new Promise((resolve) => setTimeout(resolve, retryMs));
-      }
-    }
+  /** A request that failed before has left its place to the next one. */
+  #release(durationMs: number): void {
+    this.#share.released(durationMs);
+    if (this.#isWithoutRetries) this.#asking?.abort();
   }
 
   #track(work: Promise<void>): void {
@@ -288,8 +292,4 @@ class QueueWorker implements Worker {
       this.#moved.fire();
     });
   }
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof SluiceError && error.consequence === "unavailable";
 }

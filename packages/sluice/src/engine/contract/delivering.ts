@@ -42,6 +42,50 @@ export function deliveringCases(check: Check): void {
     );
   });
 
+  check(
+    "of those that failed before only as many come as asked for: some first, the rest behind the others",
+    async (rig) => {
+      const failing = await rig.accept(...Array.from({ length: 4 }, () => request()));
+      for (const { claim } of await rig.take(4))
+        await rig.engine.retry(claim, { dueAt: rig.now(), failure: boom, isCounted: true });
+      const others = await rig.accept(...Array.from({ length: 3 }, () => request()));
+      const ids = await rig.take(7, orders, { first: 1, most: 3 }).then(idsOf);
+      const isRetry = (id: string): boolean => failing.some((receipt) => receipt.id === id);
+      deepEqual(ids.map(isRetry), [true, false, false, false, true, true]);
+      deepEqual(
+        ids.filter((id) => !isRetry(id)),
+        others.map(({ id }) => id),
+      );
+      equal((await rig.take(7, orders, { first: 0, most: 1 })).length, 1);
+    },
+  );
+
+  check(
+    "of those that failed before the next time others come first, so that a probe is never the same twice",
+    async (rig) => {
+      const failing = await rig.accept(...Array.from({ length: 3 }, () => request()));
+      const probes = new Set<string>();
+      for (let probe = 0; probe < 6; probe += 1) {
+        const [delivery] = await rig.take(1, orders, { first: 0, most: 1 });
+        if (delivery === undefined) continue;
+        probes.add(delivery.claim.id);
+        rig.pass(1);
+        await rig.engine.retry(delivery.claim, { dueAt: rig.now(), failure: boom, isCounted: false });
+      }
+      equal(probes.size, failing.length);
+    },
+  );
+
+  check("a deliver that wants none that failed before leaves them to the next one", async (rig) => {
+    const failed = await rig.acceptOne();
+    await rig.engine.retry((await rig.takeOne()).claim, { dueAt: rig.now(), failure: boom, isCounted: true });
+    const waiting = rig.take(5, orders, { first: 0, most: 0 });
+    const fresh = await rig.acceptOne();
+    deepEqual(idsOf(await waiting), [fresh]);
+    equal(await rig.stateOf(failed), "waiting");
+    deepEqual(idsOf(await rig.take(5)), [failed]);
+  });
+
   check("deliver waits, and an accept wakes it", async (rig) => {
     const waiting = await rig.waitForDelivery();
     const id = await rig.acceptOne();

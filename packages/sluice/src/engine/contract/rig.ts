@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Content, Delivery, Failure, NewRequest, Outcome, Receipt, State } from "../../core/request.ts";
 import { states } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { Engine, QueueBounds } from "../engine.ts";
 
 export interface OpenOptions {
@@ -98,9 +99,9 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Claims up to `max`, waiting for the first. */
-  async take(max: number, name = orders): Promise<readonly Delivery[]> {
+  async take(max: number, name = orders, retries?: RetryBounds): Promise<readonly Delivery[]> {
     await this.#store.quiet?.(this.#engine, name);
-    return this.#engine.deliver({ queue: name, max, signal: new AbortController().signal });
+    return this.#engine.deliver({ queue: name, max, retries, signal: new AbortController().signal });
   }
 
   async takeOne(name = orders): Promise<Delivery> {

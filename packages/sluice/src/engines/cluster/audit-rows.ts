@@ -7,6 +7,7 @@ import {
   overdueMs,
   overtaken,
   overtakenMs,
+  retryOvertakenMs,
   type FindingList,
 } from "../../engine/finding-list.ts";
 import { freshWaiting } from "./backlog.ts";
@@ -32,10 +33,11 @@ const LAST_BEGUN: Statement = {
         ORDER BY id DESC LIMIT 1)
     ) b ORDER BY id DESC LIMIT 1`,
 };
+/** What was handed back untouched is due at 0; what failed gives way to others for longer. */
 const DUE_BEFORE: Statement = {
   name: "audit-due-before",
   text: `SELECT s.id, s.due_at::float8 AS at FROM sluice.schedule s
-    WHERE s.queue = $1 AND s.due_at < $2::bigint AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}
+    WHERE s.queue = $1 AND s.due_at < $2::bigint AND (s.due_at = 0 OR s.due_at < $3::bigint) AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}
     ORDER BY s.due_at LIMIT 10000`,
 };
 const STARTED_BEFORE: Statement = {
@@ -133,12 +135,13 @@ interface Stuck {
 async function overtakenOf(db: Connected, { no, is_paused, fresh_from }: Queue, now: number): Promise<Stuck> {
   const [last] = await db.rows<{ id: RequestId }>(LAST_BEGUN, [no, firstIdAt(now + aheadMsMax)]);
   if (last === undefined || is_paused) return { fresh: [], due: [] };
-  const before = timeOfId(last.id) - overtakenMs;
+  const begunAt = timeOfId(last.id);
+  const before = begunAt - overtakenMs;
   const waiting = await freshWaiting(db, { queue: no, from: fresh_from ?? lowestId, limit: stuckMax });
   const bound = firstIdAt(before);
   return {
     fresh: waiting.filter((id) => id < bound).map((id) => ({ id, at: timeOfId(id) })),
-    due: await db.rows<Since>(DUE_BEFORE, [no, before]),
+    due: await db.rows<Since>(DUE_BEFORE, [no, before, begunAt - retryOvertakenMs]),
   };
 }
 

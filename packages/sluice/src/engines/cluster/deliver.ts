@@ -3,6 +3,7 @@
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import { isRetry, type RetryBounds } from "../../core/retry-share.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { claim, deliveryOf, release, type ClaimRow } from "./claim.ts";
@@ -15,6 +16,7 @@ import { UnknownClaims } from "./unknown-claims.ts";
 interface Waiter {
   readonly queue: string;
   readonly max: number;
+  readonly retries: RetryBounds | undefined;
   readonly signal: AbortSignal;
   readonly resolve: (deliveries: readonly Delivery[]) => void;
 }
@@ -65,7 +67,7 @@ export class Deliverer {
     return buffer;
   }
 
-  deliver({ queue, max, signal }: DeliverOptions): Promise<readonly Delivery[]> {
+  deliver({ queue, max, retries, signal }: DeliverOptions): Promise<readonly Delivery[]> {
     if (signal.aborted || this.#isClosed) return Promise.resolve([]);
     return new Promise((resolve) => {
       const abandon = (): void => {
@@ -75,6 +77,7 @@ export class Deliverer {
       const waiter: Waiter = {
         queue,
         max,
+        retries,
         signal,
         resolve: (deliveries) => {
           signal.removeEventListener("abort", abandon);
@@ -136,7 +139,7 @@ export class Deliverer {
   #planBatch(): Plan {
     const asked = [];
     for (const waiter of this.#openWaiters()) {
-      const hints = this.bufferOf(waiter.queue).take(waiter.max);
+      const hints = this.bufferOf(waiter.queue).take(waiter.max, waiter.retries);
       if (hints.length > 0) asked.push({ waiter, hints });
     }
     return { areSuspects: false, asked };
@@ -182,9 +185,10 @@ export class Deliverer {
   /** Who got less than it asked for, with the hints that are left for it. */
   #short(asked: Plan["asked"], given: ReadonlyMap<Waiter, readonly Delivery[]>): Plan["asked"] {
     return asked.flatMap(({ waiter }) => {
-      const room = waiter.max - (given.get(waiter)?.length ?? 0);
+      const deliveries = given.get(waiter) ?? [];
+      const room = waiter.max - deliveries.length;
       const isOpen = room > 0 && this.#resting === undefined && !this.#options.isPaused(waiter.queue);
-      const hints = isOpen ? this.bufferOf(waiter.queue).take(room) : [];
+      const hints = isOpen ? this.bufferOf(waiter.queue).take(room, boundsLeft(waiter, deliveries)) : [];
       return hints.length > 0 ? [{ waiter, hints }] : [];
     });
   }
@@ -253,4 +257,10 @@ export class Deliverer {
         .finally(() => this.#claimed());
     }, claimAgainMs);
   }
+}
+
+function boundsLeft({ retries }: Waiter, given: readonly Delivery[]): RetryBounds | undefined {
+  if (retries === undefined) return undefined;
+  const count = given.filter(isRetry).length;
+  return { first: Math.max(0, retries.first - count), most: Math.max(0, retries.most - count) };
 }

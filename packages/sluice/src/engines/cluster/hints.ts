@@ -1,6 +1,7 @@
 // The hints that the broker has handed to this process and that no claim has tried yet, by queue. A hint names requests
 // that may wait; whether they do, the ledger says.
 import type { RequestId } from "../../core/request-id.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { Hints as Arrived } from "./consumer.ts";
 import type { HintKind } from "./topology.ts";
 
@@ -11,8 +12,8 @@ export interface Hint {
   done(): void;
 }
 
-/** Which goes first: who came back goes before who never went (I4: a suspect only alone). */
-const order = ["again", "fresh"] as const;
+/** What is delivered together with others (I4: a suspect only alone). */
+const together = ["again", "fresh"] as const;
 
 export class HintBuffer {
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
@@ -23,12 +24,12 @@ export class HintBuffer {
       left -= 1;
       if (left === 0) done();
     };
-    for (const id of ids) this.#waiting[kind].insert({ id, kind, done: once(oneDone) });
+    for (const id of ids) this.#put({ id, kind, done: once(oneDone) });
   }
 
   /** The channel is gone, and with it the right to acknowledge: the broker hands all of them out again. */
   clear(): void {
-    for (const kind of ["suspect", ...order] as const) this.#waiting[kind].clear();
+    for (const kind of ["suspect", ...together] as const) this.#waiting[kind].clear();
   }
 
   takeSuspect(): Hint | undefined {
@@ -39,25 +40,37 @@ export class HintBuffer {
     return this.#waiting.suspect.size > 0;
   }
 
-  take(max: number): readonly Hint[] {
+  /** Who came back goes before who never went, within the bounds; the rest of them go last. */
+  take(max: number, retries?: RetryBounds): readonly Hint[] {
     const taken: Hint[] = [];
-    for (const kind of order) {
-      while (taken.length < max) {
-        const hint = this.#waiting[kind].shift();
-        if (hint === undefined) break;
-        taken.push(hint);
-      }
-    }
+    this.#move("again", taken, Math.min(max, retries?.first ?? max));
+    const first = taken.length;
+    this.#move("fresh", taken, max - first);
+    if (retries !== undefined) this.#move("again", taken, Math.min(max - taken.length, retries.most - first));
     return taken;
+  }
+
+  #move(kind: HintKind, taken: Hint[], max: number): void {
+    for (let count = 0; count < max; count += 1) {
+      const hint = this.#waiting[kind].shift();
+      if (hint === undefined) return;
+      taken.push(hint);
+    }
   }
 
   /** They were not claimed, and wait on. */
   giveBack(hints: readonly Hint[]): void {
-    for (const hint of hints) this.#waiting[hint.kind].insert(hint);
+    for (const hint of hints) this.#put(hint);
   }
 
   ids(): readonly RequestId[] {
-    return (["suspect", ...order] as const).flatMap((kind) => this.#waiting[kind].ids());
+    return (["suspect", ...together] as const).flatMap((kind) => this.#waiting[kind].ids());
+  }
+
+  /** What comes back has its turn when it does: by its id, one that fails each time would go before the others each time. */
+  #put(hint: Hint): void {
+    if (hint.kind === "again") this.#waiting.again.append(hint);
+    else this.#waiting[hint.kind].insert(hint);
   }
 }
 
@@ -69,7 +82,6 @@ function once(act: () => void): () => void {
   };
 }
 
-/** In the order of their ids, which is that of their acceptance; the broker's order is nearly the same. */
 class Line {
   #items: Hint[] = [];
   #head = 0;
@@ -78,6 +90,11 @@ class Line {
     return this.#items.length - this.#head;
   }
 
+  append(hint: Hint): void {
+    this.#items.push(hint);
+  }
+
+  /** In the order of their ids, which is that of their acceptance; the broker's order is nearly the same. */
   insert(hint: Hint): void {
     let at = this.#items.length;
     while (at > this.#head && (this.#items[at - 1] as Hint).id > hint.id) at -= 1;

@@ -7,6 +7,7 @@ import {
   overdueMs,
   overtaken,
   overtakenMs,
+  retryOvertakenMs,
   type FindingList,
 } from "../../engine/finding-list.ts";
 import type { QueueRow } from "./queue-ledger.ts";
@@ -25,7 +26,10 @@ const LAST_BEGUN = `
     UNION ALL SELECT max(seq) FROM outcomes WHERE queue = :queue AND state = 'done'
     UNION ALL SELECT max(seq) FROM outcomes WHERE queue = :queue AND state = 'dead'
   )`;
-const SELECT_DUE_BEFORE = "SELECT seq, due_at AS at FROM scheduled WHERE queue = ? AND due_at < ? ORDER BY due_at";
+/** What was handed back untouched is due at 0; what failed gives way to others for longer. */
+const SELECT_DUE_BEFORE = `
+  SELECT seq, due_at AS at FROM scheduled
+  WHERE queue = ? AND due_at < ? AND (due_at = 0 OR due_at < ?) ORDER BY due_at`;
 const SELECT_STARTED_BEFORE = "SELECT seq, started_at AS at FROM running WHERE queue = ? AND started_at < ?";
 
 interface Since {
@@ -68,6 +72,7 @@ export function prepareRowAudit(
   function overtakenRows({ no, is_paused }: QueueRow, now: number): readonly Since[] {
     const seq = lastBegun.get({ queue: no })?.["seq"] as number | null;
     if (seq === null || is_paused !== 0) return [];
-    return selectDueBefore.all(no, Math.min(timeOfSeq(seq), now) - overtakenMs) as unknown as readonly Since[];
+    const begunAt = Math.min(timeOfSeq(seq), now);
+    return selectDueBefore.all(no, begunAt - overtakenMs, begunAt - retryOvertakenMs) as unknown as readonly Since[];
   }
 }

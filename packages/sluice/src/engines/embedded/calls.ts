@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { Commit } from "../../engine/commit.ts";
 import type {
   CallbacksAsk,
@@ -15,7 +16,13 @@ import type {
 
 export type WriterCall =
   | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }
-  | { readonly verb: "deliver"; readonly call: number; readonly queue: string; readonly max: number }
+  | {
+      readonly verb: "deliver";
+      readonly call: number;
+      readonly queue: string;
+      readonly max: number;
+      readonly retries: RetryBounds | undefined;
+    }
   /** Ends a deliver that waits; answered only through that deliver's own answer. */
   | { readonly verb: "abandon"; readonly call: number; readonly deliver: number }
   | { readonly verb: "settle"; readonly call: number; readonly claim: Claim; readonly outcome: Outcome }

@@ -56,7 +56,7 @@ describe("a commit that fails for want of room", () => {
       crashesMax: 5,
       accepting: () => undefined,
     });
-    loop.take([{ verb: "deliver", call: 1, queue: "q", max: 5 }]);
+    loop.take([{ verb: "deliver", call: 1, queue: "q", max: 5, retries: undefined }]);
     assert.deepEqual(await nextAnswers(messages), []);
 
     // The last write of a transaction, the queues' rows, meets a full disk.
@@ -78,7 +78,7 @@ describe("a commit that fails for want of room", () => {
     );
 
     db.exec("DROP TRIGGER fill");
-    loop.take([acceptOne, { verb: "deliver", call: 3, queue: "q", max: 5 }]);
+    loop.take([acceptOne, { verb: "deliver", call: 3, queue: "q", max: 5, retries: undefined }]);
     const answers = await nextAnswers(messages);
     assert.deepEqual(
       answers.map(({ call, error }) => [call, error]),
@@ -112,7 +112,7 @@ describe("a request that fell due while timers stood still", () => {
       crashesMax: 5,
       accepting: () => undefined,
     });
-    const deliver = { verb: "deliver", call: 3, queue: "q", max: 1 } as const;
+    const deliver = { verb: "deliver", call: 3, queue: "q", max: 1, retries: undefined } as const;
     loop.take([acceptOne, deliver]);
     const delivered = (await nextAnswers(messages)).find(({ call }) => call === 3)?.value as readonly Delivery[];
     const { claim } = delivered[0] as Delivery;

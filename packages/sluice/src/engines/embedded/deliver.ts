@@ -1,8 +1,10 @@
-// Claims what waits: first what is due to come back, then what lies after the queue's cursor.
+// Claims what waits: first what is due to come back, then what lies after the queue's cursor. Of those that come back after
+// a failed attempt only so many go first as the worker asks for, and the rest of them last.
 import type { StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import type { Delivery, NewRequest } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 
@@ -11,8 +13,9 @@ const SELECT_WAITING = `
   SELECT ${COLUMNS} FROM requests r
   WHERE r.queue = ? AND r.seq > ? AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq)
   ORDER BY r.seq LIMIT ?`;
+/** What was handed back untouched is due at 0, so it goes before what failed. */
 const SELECT_DUE = `
-  SELECT ${COLUMNS}, s.attempts, s.crashes FROM scheduled s JOIN requests r ON r.seq = s.seq
+  SELECT ${COLUMNS}, s.attempts, s.crashes, s.due_at FROM scheduled s JOIN requests r ON r.seq = s.seq
   WHERE s.queue = ? AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
 const SELECT_SUSPECT = `
   SELECT ${COLUMNS}, s.attempts, s.crashes FROM scheduled s JOIN requests r ON r.seq = s.seq
@@ -33,6 +36,7 @@ export interface Waiter {
   readonly call: number;
   readonly queue: string;
   readonly max: number;
+  readonly retries: RetryBounds | undefined;
 }
 
 export interface Served {
@@ -59,7 +63,19 @@ interface Row {
   readonly body: Uint8Array;
   readonly attempts?: number;
   readonly crashes?: number;
+  readonly due_at?: number;
 }
+
+/** Rows up to the bounds of a delivery. */
+interface Taken {
+  readonly rows: readonly Row[];
+  /** Those of them that failed before. */
+  readonly retries: number;
+  /** Whether their bodies reached the bound. */
+  readonly isCut: boolean;
+}
+
+const nothing: Taken = { rows: [], retries: 0, isCut: false };
 
 export function prepareDeliver(store: Store, nextToken: () => number): Deliverer {
   const { db, queues, seqs, now } = store;
@@ -80,7 +96,7 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
       const suspected = hasSuspects ? serveSuspect(open) : undefined;
       if (suspected !== undefined) return suspected;
-      const served = open.map((waiter) => ({ waiter, deliveries: deliverBatch(rowOf(waiter.queue), waiter.max) }));
+      const served = open.map((waiter) => ({ waiter, deliveries: deliverBatch(rowOf(waiter.queue), waiter) }));
       return served.filter(({ deliveries }) => deliveries.length > 0);
     },
     suspect() {
@@ -109,8 +125,8 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
     return undefined;
   }
 
-  function deliverBatch(queue: QueueRow, max: number): readonly Delivery[] {
-    const due = queue.scheduled > 0 ? take(selectDue, [queue.no, now(), max]) : { rows: [], isCut: false };
+  function deliverBatch(queue: QueueRow, { max, retries }: Waiter): readonly Delivery[] {
+    const due = takeDue(queue, max, retries?.first ?? max);
     const deliveries = due.rows.map((row) => claimDue(queue, row));
     const room = max - deliveries.length;
     if (room === 0 || due.isCut) return deliveries;
@@ -120,7 +136,15 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
     // Nothing more waits: the cursor also passes the cancelled ones, so that nobody scans them again.
     if (fresh.rows.length < room && !fresh.isCut) skipTo(queue, seqs.last);
     for (const row of fresh.rows) deliveries.push(claimRow(queue, row));
+    if (retries === undefined || fresh.isCut) return deliveries;
+    const later = takeDue(queue, room - fresh.rows.length, retries.most - due.retries);
+    for (const row of later.rows) deliveries.push(claimDue(queue, row));
     return deliveries;
+  }
+
+  function takeDue(queue: QueueRow, max: number, retriesMax: number): Taken {
+    if (queue.scheduled === 0 || max === 0) return nothing;
+    return take(selectDue, [queue.no, retriesMax > 0 ? now() : 0, max], retriesMax);
   }
 
   function skipTo(queue: QueueRow, seq: number): void {
@@ -160,14 +184,19 @@ function headersOf(id: RequestId, text: string): NewRequest["headers"] {
   }
 }
 
-/** Reads rows until their bodies reach the bound. */
-function take(statement: StatementSync, values: readonly number[]): { rows: Row[]; isCut: boolean } {
+/** Reads rows until their bodies reach the bound, or those that failed before theirs. */
+function take(statement: StatementSync, values: readonly number[], retriesMax = 0): Taken {
   const rows: Row[] = [];
   let bytes = 0;
+  let retries = 0;
   for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<Row>) {
+    if (row.due_at !== undefined && row.due_at > 0) {
+      if (retries === retriesMax) break;
+      retries += 1;
+    }
     rows.push(row);
     bytes += row.bytes;
-    if (bytes > deliveredBytesMax) return { rows, isCut: true };
+    if (bytes > deliveredBytesMax) return { rows, retries, isCut: true };
   }
-  return { rows, isCut: false };
+  return { rows, retries, isCut: false };
 }

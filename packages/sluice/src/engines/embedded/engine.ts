@@ -104,10 +104,10 @@ export class EmbeddedEngine implements Engine {
     }
   }
 
-  async deliver({ queue, max, signal }: DeliverOptions): Promise<readonly Delivery[]> {
+  async deliver({ queue, max, retries, signal }: DeliverOptions): Promise<readonly Delivery[]> {
     this.#trafficOf(queue);
     if (signal.aborted || this.#closing !== undefined) return [];
-    const { number, answer } = this.#writer.numbered<readonly Delivery[]>({ verb: "deliver", queue, max });
+    const { number, answer } = this.#writer.numbered<readonly Delivery[]>({ verb: "deliver", queue, max, retries });
     const abandon = (): void => this.#writer.tell({ verb: "abandon", deliver: number });
     signal.addEventListener("abort", abandon, { once: true });
     try {

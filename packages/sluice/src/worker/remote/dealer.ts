@@ -1,10 +1,14 @@
 // Deals the deliveries of one queue out to the worker processes that ask: to whoever holds the fewest first, so that a
-// small burst is spread over the cores, and never more at a time than the queue's concurrency over all of them.
+// small burst is spread over the cores, and never more at a time than the queue's concurrency over all of them. What holds
+// for requests that failed before holds over all of them as well.
 import type { Claim, Delivery } from "../../core/request.ts";
-import type { Engine } from "../../engine/engine.ts";
+import { isRetry, RetryShare, type RetryBounds } from "../../core/retry-share.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { DeliverOptions, Engine } from "../../engine/engine.ts";
 
 export interface DealerOptions {
   readonly engine: Pick<Engine, "deliver">;
+  readonly clock: Clock;
   /** For a delivery that nobody asks for any more. */
   readonly handBack: (claim: Claim) => void;
   readonly queue: string;
@@ -15,12 +19,14 @@ export interface DealerOptions {
 export interface Holder {
   /** Deliveries of the queue that it was dealt and that have not ended. */
   heldOf(queue: string): number;
-  hold(delivery: Delivery): void;
+  /** `free` is to be called once: when it has come to its end, or its holder has. */
+  hold(delivery: Delivery, free: () => void): void;
 }
 
 interface Ask {
   readonly holder: Holder;
   readonly max: number;
+  readonly retries: RetryBounds | undefined;
   readonly dealt: Delivery[];
   readonly resolve: (deliveries: readonly Delivery[]) => void;
   readonly reject: (error: unknown) => void;
@@ -29,28 +35,37 @@ interface Ask {
 export class Dealer {
   readonly #options: DealerOptions;
   readonly #asks = new Set<Ask>();
+  readonly #share: RetryShare;
   /** Dealt and not ended. */
   #held = 0;
   #claiming: AbortController | undefined;
+  /** Whether what is being claimed may not be a request that failed before. */
+  #isWithoutRetries = false;
 
   constructor(options: DealerOptions) {
     this.#options = options;
+    this.#share = new RetryShare(options);
   }
 
   /** As the engine's deliver: empty only after the signal aborted, or once the engine is closed. */
-  ask(holder: Holder, { max, signal }: { readonly max: number; readonly signal: AbortSignal }) {
+  ask(holder: Holder, { max, retries, signal }: Omit<DeliverOptions, "queue">) {
     return new Promise<readonly Delivery[]>((resolve, reject) => {
-      const ask: Ask = { holder, max, dealt: [], resolve, reject };
+      const ask: Ask = { holder, max, retries, dealt: [], resolve, reject };
       const abandon = (): void => this.#abandon(ask);
       this.#asks.add(ask);
       signal.addEventListener("abort", abandon, { once: true });
+      if (this.#isWithoutRetries && this.#bounds().most > 0) this.#claiming?.abort(); // this one takes them
       this.#deal();
     });
   }
 
   /** One that was dealt has come to its end, or its holder has. */
-  freed(): void {
+  #freed(delivery: Delivery, heldMs: number): void {
     this.#held -= 1;
+    if (isRetry(delivery)) {
+      this.#share.released(heldMs);
+      if (this.#isWithoutRetries) this.#claiming?.abort(); // it may be one now
+    }
     this.#deal();
   }
 
@@ -64,16 +79,29 @@ export class Dealer {
     const room = Math.min(this.#options.concurrency - this.#held, sumOfMax(this.#asks));
     if (this.#claiming !== undefined || room <= 0) return;
     this.#claiming = new AbortController();
-    void this.#claim(room, this.#claiming.signal).finally(() => {
+    const retries = this.#bounds();
+    this.#isWithoutRetries = retries.most === 0;
+    void this.#claim({ max: room, retries, signal: this.#claiming.signal }).finally(() => {
       this.#claiming = undefined;
       this.#deal();
     });
   }
 
-  async #claim(max: number, signal: AbortSignal): Promise<void> {
+  /** What the queue as a whole may have, and no more than those that ask. */
+  #bounds(): RetryBounds {
+    let [first, most] = [0, 0];
+    for (const { max, retries } of this.#asks) {
+      first += retries?.first ?? max;
+      most += retries?.most ?? max;
+    }
+    const share = this.#share.bounds();
+    return { first: Math.min(first, share.first), most: Math.min(most, share.most) };
+  }
+
+  async #claim({ max, retries, signal }: Omit<DeliverOptions, "queue">): Promise<void> {
     const { engine, queue } = this.#options;
     try {
-      const deliveries = await engine.deliver({ queue, max, signal });
+      const deliveries = await engine.deliver({ queue, max, retries, signal });
       if (deliveries.length === 0 && !signal.aborted) this.#answer([...this.#asks]); // the engine is closed
       for (const delivery of deliveries) this.#handOut(delivery);
       this.#answer([...this.#asks].filter(({ dealt }) => dealt.length > 0));
@@ -84,7 +112,7 @@ export class Dealer {
   }
 
   #handOut(delivery: Delivery): void {
-    const { queue, handBack } = this.#options;
+    const { queue, clock, handBack } = this.#options;
     let to: Ask | undefined;
     for (const ask of this.#asks) {
       if (ask.dealt.length >= ask.max) continue;
@@ -92,8 +120,11 @@ export class Dealer {
     }
     if (to === undefined) return handBack(delivery.claim); // whoever asked has gone meanwhile
     to.dealt.push(delivery);
-    to.holder.hold(delivery);
+    const dealtAt = clock.monotonic();
+    to.holder.hold(delivery, () => this.#freed(delivery, clock.monotonic() - dealtAt));
     this.#held += 1;
+    if (isRetry(delivery)) this.#share.claimed();
+    this.#share.started({ isRetry: isRetry(delivery) });
   }
 
   #answer(asks: readonly Ask[]): void {

@@ -66,7 +66,7 @@ export class EngineHost {
       options.queues.map(({ name, concurrency, ratePerHour, burst, timeoutMs }) => [
         name,
         {
-          dealer: new Dealer({ engine, queue: name, concurrency, handBack }),
+          dealer: new Dealer({ engine, clock, queue: name, concurrency, handBack }),
           gate: new RateGate({ ratePerHour, burst, clock }),
           timeoutMs,
         },

@@ -36,6 +36,8 @@ interface ConnectionOptions {
 
 interface Held {
   readonly claim: Claim;
+  /** Tells the dealer that its place is free. */
+  readonly free: () => void;
   /** `ended` once its outcome is known here, committed or not. */
   phase: "dealt" | "begun" | "ended";
   /** Once it has begun. */
@@ -67,8 +69,8 @@ export class ProcessConnection implements Connection, Holder {
     return this.#counts.get(queue) ?? 0;
   }
 
-  hold({ claim }: Delivery): void {
-    this.#held.set(claim.token, { claim, phase: "dealt", dueAt: Number.POSITIVE_INFINITY, isOverdue: false });
+  hold({ claim }: Delivery, free: () => void): void {
+    this.#held.set(claim.token, { claim, free, phase: "dealt", dueAt: Number.POSITIVE_INFINITY, isOverdue: false });
     this.#counts.set(claim.queue, this.heldOf(claim.queue) + 1);
   }
 
@@ -158,11 +160,16 @@ export class ProcessConnection implements Connection, Holder {
     }
   }
 
-  async #deliver({ call, queue, max }: Extract<FromWorker, { verb: "deliver" }>): Promise<readonly Delivery[]> {
+  async #deliver({
+    call,
+    queue,
+    max,
+    retries,
+  }: Extract<FromWorker, { verb: "deliver" }>): Promise<readonly Delivery[]> {
     const abort = new AbortController();
     this.#waiting.set(call, abort);
     try {
-      return await this.#options.dealerOf(queue).ask(this, { max, signal: abort.signal });
+      return await this.#options.dealerOf(queue).ask(this, { max, retries, signal: abort.signal });
     } finally {
       this.#waiting.delete(call);
     }
@@ -182,7 +189,7 @@ export class ProcessConnection implements Connection, Holder {
     held.phase = "ended";
     const { queue } = held.claim;
     this.#counts.set(queue, this.heldOf(queue) - 1);
-    this.#options.dealerOf(queue).freed();
+    held.free();
   }
 
   #answer(call: number, result: Promise<unknown>): void {

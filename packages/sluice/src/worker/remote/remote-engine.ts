@@ -51,13 +51,13 @@ export class RemoteEngine implements WorkerEngine {
     }
   }
 
-  async deliver({ queue, max, signal }: DeliverOptions): Promise<readonly Delivery[]> {
+  async deliver({ queue, max, retries, signal }: DeliverOptions): Promise<readonly Delivery[]> {
     if (signal.aborted) return [];
     const call = this.#nextCall();
     const abandon = (): void => this.#outbox.push({ verb: "abandon", deliver: call });
     signal.addEventListener("abort", abandon, { once: true });
     try {
-      return await this.#ask<readonly Delivery[]>({ verb: "deliver", call, queue, max });
+      return await this.#ask<readonly Delivery[]>({ verb: "deliver", call, queue, max, retries });
     } finally {
       signal.removeEventListener("abort", abandon);
     }

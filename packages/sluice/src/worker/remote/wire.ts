@@ -1,11 +1,18 @@
 // What crosses between a worker process and the process that has the engine, many of each in one message.
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, Outcome } from "../../core/request.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { RetryOptions, StartsAsk } from "../../engine/engine.ts";
 
 /** Those with a number get an answer. */
 export type FromWorker =
-  | { readonly verb: "deliver"; readonly call: number; readonly queue: string; readonly max: number }
+  | {
+      readonly verb: "deliver";
+      readonly call: number;
+      readonly queue: string;
+      readonly max: number;
+      readonly retries: RetryBounds | undefined;
+    }
   /** Ends a deliver that waits; answered only through that deliver's own answer. */
   | { readonly verb: "abandon"; readonly deliver: number }
   | { readonly verb: "settle"; readonly call: number; readonly claim: Claim; readonly outcome: Outcome }
