@@ -5,6 +5,7 @@ import { clusterMutants } from "./cluster.ts";
 import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
+import { mixturesMutants } from "./mixtures.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
 import { proxyMutants } from "./proxies.ts";
@@ -13,12 +14,13 @@ import { targetMutants } from "./targets.ts";
 
 export const mutants: readonly Mutant[] = [
   ...embeddedMutants,
+  ...clusterMutants,
+  ...powerMutants,
+  ...clusterClocksMutants,
   ...embeddedClockMutants,
   ...embeddedDiskMutants,
-  ...clusterMutants,
-  ...clusterClocksMutants,
-  ...powerMutants,
   ...handlersMutants,
+  ...mixturesMutants,
   ...proxyMutants,
   ...settingsMutants,
   ...targetMutants,
