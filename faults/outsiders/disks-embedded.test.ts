@@ -66,11 +66,11 @@ const damages: Readonly<Record<string, Damage>> = {
 
 describe("a data folder that is damaged while it is used", () => {
   for (const [what, { does, undoes }] of Object.entries(damages)) {
-    it(`${what}: no 202, the reason in /readyz, no audit that holds`, { timeout: 60_000 }, async () => {
+    it(`${what}: no 202, the reason in /readyz, no audit that holds`, { timeout: 240_000 }, async () => {
       await using server = await EmbeddedServer.make();
       await server.start();
       const ids = await Promise.all(Array.from({ length: 20 }, () => server.accepted({ first: "done" })));
-      assert.deepEqual(await server.unfinished(ids, 10_000), []);
+      assert.deepEqual(await server.unfinished(ids, 30_000), []);
       const slow = await server.accepted({ first: "slow", ms: 1_500 });
       const flood = new Flood(server);
       does(server.folder);
@@ -96,7 +96,7 @@ describe("a data folder that is damaged while it is used", () => {
 
 describe("pages that are overwritten while they are used", () => {
   for (let seed = 1; seed <= (isFull ? 40 : 2); seed += 1) {
-    it(`eight bytes at random offsets, seed ${seed}`, { timeout: 60_000 }, async () => {
+    it(`eight bytes at random offsets, seed ${seed}`, { timeout: 240_000 }, async () => {
       await using server = await EmbeddedServer.make();
       await server.start();
       const kinds = [{ first: "done" }, { first: "dead" }, { first: "later", ms: 600_000 }] as const;
