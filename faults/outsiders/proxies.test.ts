@@ -16,7 +16,6 @@ import {
   type Sluice,
   type TemporaryFolder,
 } from "@sluice/testing";
-import { fetch } from "undici";
 import { isFull } from "./effort.ts";
 
 /** Of each gateway in full; in short three of the two together. */

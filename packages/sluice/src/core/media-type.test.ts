@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { essenceOf, isMediaType, mediaTypeLengthMax } from "./media-type.ts";
+import { isMediaType, mediaTypeLengthMax } from "./media-type.ts";
 
 test("media types of RFC 9110 are taken, with every form of parameter", () => {
   for (const text of [
@@ -80,9 +80,4 @@ test("whatever is judged a media type is a header value that fetch takes", () =>
     }),
     { numRuns: 20_000 },
   );
-});
-
-test("the essence is what stands before the parameters, in lower case", () => {
-  assert.equal(essenceOf("Application/JSON ; a=b"), "application/json");
-  assert.equal(essenceOf("text/plain"), "text/plain");
 });

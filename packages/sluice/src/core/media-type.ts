@@ -15,8 +15,3 @@ const pattern = new RegExp(`^${name}/${name}(?:[ \t]*;(?:[ \t]*${token}=(?:${tok
 export function isMediaType(text: string): boolean {
   return text.length <= mediaTypeLengthMax && pattern.test(text);
 }
-
-/** Type and subtype without parameters, in lower case: `application/json`. */
-export function essenceOf(mediaType: string): string {
-  return (mediaType.split(";", 1)[0] as string).trim().toLowerCase();
-}
