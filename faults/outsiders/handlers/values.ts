@@ -50,6 +50,7 @@ const odd = {
   "below zero": () => -1.5,
   "a huge number": () => 1e300,
   "a long text": () => "x\0\ud800".repeat(30_000),
+  "a longer text": () => "\u00e9".repeat(90_000),
   "no prototype": () => Object.create(null) as unknown,
   "a boxed number": () => Object(5) as unknown,
   "an invalid date": () => new Date(Number.NaN),

@@ -307,6 +307,19 @@ describe("a transactional attempt", () => {
     assert.equal(state, "done");
   });
 
+  it("fails for itself over a value that cannot be sent, and its connection is none the worse", async () => {
+    const circle: Record<string, unknown> = {};
+    circle["circle"] = circle;
+    const fail = (): never => assert.fail("a getter throws");
+    const values = [circle, { toJSON: fail }, { toPostgres: fail }, new Date(Number.NaN), new Proxy({}, { has: fail })];
+    const { state, attempts } = await outcomeOf(async (_request, { sql }) => {
+      for (const value of values) await assert.rejects(async () => sql?.query("SELECT $1", [value]));
+      await sql?.query("SELECT $1", [{ a: 1 }, [1n, null], "text"]);
+    });
+    assert.deepEqual([state, attempts], ["done", 1]);
+    assert.deepEqual(ledger.effects, ['{"a":1}', "1,", "text"]);
+  });
+
   it("ends as it did when its rollback fails", async () => {
     ledger.onRollback = () => Promise.reject(new Error("no such savepoint"));
     const { state, lastError } = await outcomeOf(async () => {

@@ -46,11 +46,35 @@ function lend(sql: Sql): { readonly sql: Sql; takeBack(): void } {
         if (typeof text !== "string" || text.includes("\0"))
           throw new TypeError("a statement is text without zero bytes");
         if (values !== undefined && !Array.isArray(values)) throw new TypeError("a statement's values are an array");
-        return sql.query(text, values);
+        return sql.query(text, values?.map(plainValue));
       },
     },
     takeBack: () => void (isOver = true),
   };
+}
+
+/**
+ * A value as the driver would send it, made here: what its getters or its `toJSON` throw is the handler's own, and must not look
+ * to the engine like a connection that went away.
+ */
+function plainValue(value: unknown): unknown {
+  if (typeof value === "function" || typeof value === "symbol") return String(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (ArrayBuffer.isView(value)) return Buffer.from(octetsOf(value));
+  if (Array.isArray(value)) return value.map(plainValue);
+  if (value instanceof Date) return validDate(value);
+  if ("toPostgres" in value && typeof value.toPostgres === "function") return plainValue(value.toPostgres(plainValue));
+  return JSON.stringify(value);
+}
+
+/** The driver sends a date with its place's offset, as a column without a time zone needs it. */
+function validDate(date: Date): Date {
+  if (Number.isNaN(date.getTime())) throw new TypeError("a value of the statement is an invalid date");
+  return date;
+}
+
+function octetsOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function undone(message: string): AttemptEnd {
