@@ -163,7 +163,7 @@ async function runBurst(field: Field, { shape, planned, isKilled, seed }: Run): 
   return {
     doneMs: drainedMs,
     backMs: performance.now() - startedAt,
-    kills: kills.length,
+    kills: kills.filter(({ failure }) => failure === undefined).length,
     violations: [...violations, ...(isBackInTime ? [] : [`B never was at ${scaling.min} again`])],
   };
 }
