@@ -31,8 +31,12 @@ export const handlersMutants: readonly Mutant[] = [
         to: "return textOf(thrown);",
       },
     ],
-    catcher: { kind: "test", file: suite, cases: "on one file, in its own process" },
-    sign: /✖ orders: each odd value/,
+    catcher: {
+      kind: "test",
+      file: "packages/sluice/src/core/errors.test.ts",
+      cases: "whatever was thrown has a message that may be stored",
+    },
+    sign: /✖ whatever was thrown has a message that may be stored/,
   },
   {
     name: "group-fails-whole",
