@@ -35,7 +35,7 @@ export const proxyMutants: readonly Mutant[] = [
       },
     ],
     catcher: proxies,
-    sign: /request \d+: 503/,
+    sign: /request \d+: 503|a response 503/,
   },
   {
     name: "coerced-limit",
