@@ -181,9 +181,9 @@ class Keeper {
       if (response.status === 202) this.accepted += 1;
       else this.failures.push(`a response ${response.status}`);
     } catch (error) {
-      const { cause } = error as { readonly cause?: { readonly code?: string } };
-      if (cause?.code === "ECONNREFUSED") this.refused += 1;
-      else this.failures.push(cause?.code ?? String(error));
+      const { cause } = error as { readonly cause?: { readonly code?: string; readonly syscall?: string } };
+      if (cause?.syscall === "connect") this.refused += 1;
+      else this.failures.push(`${new Date().toISOString()} ${cause?.syscall} ${cause?.code ?? String(error)}`);
     }
   }
 
@@ -230,11 +230,12 @@ describe("two gateways behind proxies", { timeout: isFull ? 1_200_000 : 120_000 
     for (const sender of senders) await sender.stop();
     await keeper.stop();
     context.diagnostic(`without a proxy: ${keeper.accepted} accepted, ${keeper.refused} connections refused`);
+    for (const [at, { sent, accepted, failures }] of senders.entries())
+      context.diagnostic(`${fronts[at]?.name}: ${sent} sent, ${accepted} accepted, ${failures.length} failed`);
     assert.deepEqual(keeper.failures, []);
     assert.ok(keeper.refused > 0, "it noticed no restart");
-    for (const [at, { sent, accepted, failures }] of senders.entries()) {
+    for (const [at, { failures }] of senders.entries()) {
       const { name, proxy } = fronts[at] as (typeof fronts)[number];
-      context.diagnostic(`${name}: ${sent} sent, ${accepted} accepted, ${failures.length} failed`);
       assert.deepEqual(failures, [], `${name}:\n${faultsIn(proxy)}`);
     }
     const sent = senders.reduce((sum, sender) => sum + sender.sent, keeper.accepted);
