@@ -119,7 +119,7 @@ export const clusterMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${cluster}/retry.ts`,
-        from: "const scheduled = await retryThrough(RETRY,",
+        from: "const sent = await through(RETRY,",
         to: `const claims = entries.map(({ call }) => call.claim.token);
   const text = "DELETE FROM sluice.running WHERE token = ANY ($1::bigint[])";
   await options.connection.rows({ name: "let-go", text }, [claims]);
@@ -128,7 +128,7 @@ export const clusterMutants: readonly Mutant[] = [
     ${leaves}
   }
   await new Promise((resolve) => setTimeout(resolve, 100));
-  const scheduled = await retryThrough(RETRY,`,
+  const sent = await through(RETRY,`,
       },
     ],
     catcher: test("contract", "a retry survives a crash"),

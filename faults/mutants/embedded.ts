@@ -14,11 +14,11 @@ export const embeddedMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${embedded}/commit-loop.ts`,
-        from: "        this.#serveWaiters({ answers, transfer, served });\n      });",
-        to: `        this.#serveWaiters({ answers, transfer, served });
-        this.#post({ answers }, transfer.splice(0));
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
-      });`,
+        from: "for (const call of calls) this.#answer(call, serving.answers);\n        this.#serveWaiters(serving);",
+        to: `for (const call of calls) this.#answer(call, serving.answers);
+        this.#serveWaiters(serving);
+        this.#post({ answers: serving.answers }, serving.transfer.splice(0));
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);`,
       },
       {
         file: `${embedded}/commit-loop.ts`,
