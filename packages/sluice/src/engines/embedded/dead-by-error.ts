@@ -2,12 +2,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { requestIdOf } from "../../core/request-id.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
-import { shownChars } from "./read.ts";
+import { shownMessage } from "./read.ts";
 
 /** The bare columns of the groups are those of the row with the highest seq, which SQLite promises beside one max(). */
 const GROUP_DEAD = `
   SELECT g.*, r.random FROM (
-    SELECT max(seq) AS seq, error_code, substr(error_message, 1, ${shownChars}) AS error_message, finished_at, count(*) AS n
+    SELECT max(seq) AS seq, error_code, ${shownMessage("error_message")} AS error_message, finished_at, count(*) AS n
     FROM (
       SELECT o.seq, o.error_code, o.error_message, o.finished_at FROM outcomes o
       WHERE o.queue = (SELECT no FROM queues WHERE name = ?) AND o.state = 'dead' ORDER BY o.seq DESC LIMIT ${deadLookMax})

@@ -5,15 +5,20 @@ import { messageBytesMax } from "../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import { FROM_REQUESTS, STATE } from "./state.ts";
 
-/** A store may hold messages from before they were bounded: no read takes one whole. */
-export const shownChars = messageBytesMax;
+/**
+ * A store may hold messages from before they were bounded: no read takes a longer one whole. One that fits is not cut at all:
+ * SQLite would end it at a zero byte, which messages from before may hold as well.
+ */
+export function shownMessage(text: string): string {
+  return `iif(octet_length(${text}) > ${messageBytesMax}, substr(${text}, 1, ${messageBytesMax}), ${text})`;
+}
 
 export const STATUS_COLUMNS = `
   r.seq, r.random, q.name AS queue, r.key, r.content_type, r.bytes, ${STATE} AS state,
   coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
   coalesce(o.started_at, n.started_at, s.started_at) AS started_at, o.finished_at, s.due_at,
   coalesce(o.error_code, f.code) AS error_code,
-  substr(coalesce(o.error_message, f.message), 1, ${shownChars}) AS error_message`;
+  ${shownMessage("coalesce(o.error_message, f.message)")} AS error_message`;
 export const FROM_STATUS = `${FROM_REQUESTS}
   LEFT JOIN failures f ON f.seq = r.seq AND f.attempt = (SELECT max(attempt) FROM failures WHERE seq = r.seq)`;
 const SELECT_STATUS = `SELECT ${STATUS_COLUMNS} ${FROM_STATUS} WHERE r.seq = :seq`;
@@ -23,7 +28,8 @@ const SELECT_RESULT = `
   WHERE r.seq = ? AND o.state = 'done'`;
 /** The request is joined for its random bits alone: see isRowOf. */
 const SELECT_FAILURES = `
-  SELECT r.random, f.attempt, f.failed_at, f.code, substr(f.message, 1, ${shownChars}) AS message FROM failures f JOIN requests r ON r.seq = f.seq
+  SELECT r.random, f.attempt, f.failed_at, f.code, ${shownMessage("f.message")} AS message
+  FROM failures f JOIN requests r ON r.seq = f.seq
   WHERE f.seq = ? ORDER BY f.attempt DESC LIMIT ${failuresMax}`;
 
 export interface StatusRow {
