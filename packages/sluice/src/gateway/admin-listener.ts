@@ -47,10 +47,9 @@ export class AdminListener {
     using _ending = this.#ending;
     const closed = once(server, "close");
     server.close(); // tells of its end once more, should that have come already
-    const hush = setTimeout(() => this.#connections?.endSilent(), silentGraceMs);
+    using _silence = this.#connections?.endSilentAfter(silentGraceMs);
     const force = setTimeout(() => server.closeAllConnections(), closeGraceMs);
     await closed;
-    clearTimeout(hush);
     clearTimeout(force);
   }
 }

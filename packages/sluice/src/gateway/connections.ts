@@ -19,9 +19,14 @@ export class Connections {
     });
   }
 
-  /** Ends those on which nothing was sent. A proxy may just have connected: its request deserves a moment. */
-  endSilent(): void {
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+  /** Ends those on which nothing was sent for this long. A proxy may just have connected: its request deserves a moment. */
+  endSilentAfter(ms: number): Disposable {
+    const end = (): void => {
+      for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    };
+    // What came while this process was held up is read first: a timer goes before it.
+    const timer = setTimeout(() => setImmediate(end), ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 
   /** From now on, until disposed, each connection ends with its last answer. */

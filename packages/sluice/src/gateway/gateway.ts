@@ -184,13 +184,11 @@ class HttpGateway implements Gateway {
     const adminClosed = adminListener.close(limits);
     const { server } = this.#app;
     using _ending = this.#ending;
-    const hush = setTimeout(() => {
-      admission.close();
-      this.#connections.endSilent();
-    }, limits.silentGraceMs);
+    using _silence = this.#connections.endSilentAfter(limits.silentGraceMs);
+    const refuse = setTimeout(() => admission.close(), limits.silentGraceMs);
     const force = setTimeout(() => server.closeAllConnections(), limits.closeGraceMs);
     await this.#app.close();
-    clearTimeout(hush);
+    clearTimeout(refuse);
     clearTimeout(force);
     await adminClosed;
     admission.close();
