@@ -115,7 +115,7 @@ async function attempt(runner: Runner, body: string, timeoutMs: number): Promise
   const request = { ...content, body: Buffer.from(body), id, acceptedAt: 0 };
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const delivery = { request, claim: { id, queue: "orders", token: 1 }, attempt: 1 };
+    const delivery = { request, claim: { id, queue: "orders", token: 1 }, attempt: 1, isAgain: false };
     return await runner.run(delivery, { signal, progress: () => {} });
   } catch (error) {
     if (error === signal.reason) return undefined;

@@ -25,8 +25,9 @@ export function isParent(replicas: number): boolean {
 export async function runReplicas(count: number, log: Logger): Promise<void> {
   const hurry = new AbortController();
   const onAgain = (): boolean => {
+    const isNew = !hurry.signal.aborted; // copies that were asked already may still tell that they linger
     hurry.abort();
-    return lingering.size > 0;
+    return isNew && lingering.size > 0;
   };
   using caught = catchInterrupts({ signals: stopSignals(log), onAgain });
   const { stop, abort } = caught;

@@ -21,8 +21,9 @@ export async function runRole(start: () => Promise<Server>, log: Logger): Promis
     // The terminal's signals reach every copy, and the parent, which passes them on.
     signals: parent === undefined ? stopSignals(log) : ["SIGTERM"],
     onAgain: () => {
+      const isNew = !hurry.signal.aborted;
       hurry.abort();
-      return isLingering;
+      return isNew && isLingering;
     },
   });
   interrupts.abort.addEventListener("abort", leaveNow);

@@ -6,7 +6,9 @@
 // adds one to the score, each answer takes nine away: the score grows only while more than nine in ten fail. The breaker
 // opens at ten, and no sooner than more attempts failed than still run; evidence that is older than a minute is void.
 //
-// While it is open, one delivery after each pause probes the target. An answer closes it.
+// While it is open, a round of deliveries after each pause probes the target: one at first, twice as many after each round
+// that failed. Requests of one sender often wait in a row, so that a single probe would meet bad ones again and again. An
+// answer closes it.
 import type { Clock } from "./clock.ts";
 import type { RequestId } from "./request-id.ts";
 
@@ -14,8 +16,10 @@ export interface BreakerOptions {
   readonly clock: Clock;
   readonly pauseMs?: number;
   readonly pauseMaxMs?: number;
-  /** The longest wait that a target can ask for with Retry-After. */
+  /** The longest pause that a target can ask for with Retry-After. */
   readonly retryAfterMaxMs?: number;
+  /** Probes at a time, at most; 1 unless given. */
+  readonly probesMax?: number;
 }
 
 export type BreakerState = "closed" | "open" | "probing";
@@ -66,6 +70,7 @@ export class Breaker {
   readonly #pauseMinMs: number;
   readonly #pauseMaxMs: number;
   readonly #retryAfterMaxMs: number;
+  readonly #probesMax: number;
   readonly #failing = new Map<RequestId, Failing>();
   #state: BreakerState = "closed";
   #reason: OpenReason = "target";
@@ -75,13 +80,17 @@ export class Breaker {
   #answeredAt = Number.NEGATIVE_INFINITY;
   #pauseMs: number;
   #probeAt = 0;
-  #probe: RequestId | undefined;
+  /** Probes of a round, and those of them that may still start. */
+  #round = 1;
+  #left = 0;
+  readonly #probes = new Set<RequestId>();
 
-  constructor({ clock, pauseMs = 1_000, pauseMaxMs = 15_000, retryAfterMaxMs = 600_000 }: BreakerOptions) {
+  constructor({ clock, pauseMs = 1_000, pauseMaxMs = 15_000, ...bounds }: BreakerOptions) {
     this.#clock = clock;
     this.#pauseMinMs = pauseMs;
     this.#pauseMaxMs = pauseMaxMs;
-    this.#retryAfterMaxMs = retryAfterMaxMs;
+    this.#retryAfterMaxMs = bounds.retryAfterMaxMs ?? 60_000;
+    this.#probesMax = bounds.probesMax ?? 1;
     this.#pauseMs = pauseMs;
   }
 
@@ -97,20 +106,23 @@ export class Breaker {
   /** How many deliveries may start now. */
   room(): number {
     if (this.#state === "closed") return Number.POSITIVE_INFINITY;
-    return this.#state === "open" && this.waitMs() === 0 ? 1 : 0;
+    if (this.#state === "probing") return this.#left;
+    return this.waitMs() === 0 ? this.#round : 0;
   }
 
-  /** Milliseconds until the next probe; infinite while one is under way. */
+  /** Milliseconds until the next probe; infinite while a round is under way. */
   waitMs(): number {
-    if (this.#state === "closed") return 0;
+    if (this.#state === "closed" || this.#left > 0) return 0;
     return this.#state === "open" ? Math.max(0, this.#probeAt - this.#clock.monotonic()) : Number.POSITIVE_INFINITY;
   }
 
-  /** A delivery starts: on an open breaker it is the probe. */
+  /** A delivery starts: on an open breaker it is a probe. */
   started(id: RequestId): void {
-    if (this.#state !== "open") return;
+    if (this.#state === "closed") return;
+    if (this.#state === "open") this.#left = this.#round;
     this.#state = "probing";
-    this.#probe = id;
+    this.#left -= 1;
+    this.#probes.add(id);
   }
 
   /** The target answered, be it with an error of the request's own. */
@@ -121,15 +133,18 @@ export class Breaker {
     if (this.#failing.size > 0) this.#failing.delete(id);
     if (this.#state === "closed") return;
     // An attempt on an older connection goes well while the process has none left to open.
-    if (this.#reason === "worker" && id !== this.#probe) return;
+    if (this.#reason === "worker" && !this.#probes.has(id)) return;
     this.#state = "closed";
     this.#score = 0;
     this.#pauseMs = this.#pauseMinMs;
+    this.#endRound(1);
   }
 
   /** The attempt ended without telling anything of the target: cut off by a shutdown. */
   unknown(id: RequestId): undefined {
-    if (this.#isProbe(id)) this.#state = "open";
+    if (!this.#probes.delete(id) || this.#probes.size > 0) return;
+    this.#state = "open";
+    this.#left = 0;
   }
 
   failed({ id, attempt, sign, running, retryAfterMs = 0 }: FailedRequest): Judgement {
@@ -140,26 +155,38 @@ export class Breaker {
       const isRepeat = known !== undefined || (attempt > 1 && this.#answeredAt !== Number.NEGATIVE_INFINITY);
       if (!isRepeat) this.#addEvidence();
       if (this.#score >= Math.max(scoreToOpen, running)) this.#open("target", pauseMs);
-    } else if (this.#isProbe(id)) this.#openAgain(pauseMs);
+    } else this.#probeFailed(id, sign, pauseMs);
     return this.#judge(id, sign, known);
   }
 
   /** The process lacks a resource of its own: nothing can be said of request and target. */
   exhausted(id: RequestId): Judgement {
-    if (this.#isProbe(id)) this.#openAgain(0);
-    else if (this.#state === "closed") this.#open("worker", 0);
+    if (this.#state === "closed") this.#open("worker", 0);
+    else this.#probeFailed(id, "outage", 0);
     return { isCounted: false, leastWaitMs: this.#pauseMs };
   }
 
   /** The store went away with the attempt: several times in a row it is this process's own trouble. */
   storeLost(id: RequestId): undefined {
     this.#losses += 1;
-    if (this.#isProbe(id)) this.#openAgain(0);
-    else if (this.#state === "closed" && this.#losses >= lossesMax) this.#open("worker", 0);
+    if (this.#state !== "closed") this.#probeFailed(id, "outage", 0);
+    else if (this.#losses >= lossesMax) this.#open("worker", 0);
   }
 
-  #isProbe(id: RequestId): boolean {
-    return this.#state === "probing" && this.#probe === id;
+  /** A round ends with the last of its probes. One that met an error was taken by the target: the pause need not grow. */
+  #probeFailed(id: RequestId, sign: FailedRequest["sign"], retryAfterMs: number): void {
+    if (!this.#probes.delete(id)) return;
+    this.#left = 0;
+    if (this.#probes.size > 0) return;
+    this.#pauseMs = sign === "error" ? this.#pauseMinMs : Math.min(this.#pauseMs * 2, this.#pauseMaxMs);
+    this.#endRound(Math.min(this.#round * 2, this.#probesMax));
+    this.#open(this.#reason, retryAfterMs);
+  }
+
+  #endRound(next: number): void {
+    this.#round = next;
+    this.#left = 0;
+    this.#probes.clear();
   }
 
   #addEvidence(): void {
@@ -176,11 +203,6 @@ export class Breaker {
     this.#state = "open";
     this.#reason = reason;
     this.#probeAt = this.#clock.monotonic() + Math.max(this.#pauseMs, retryAfterMs);
-  }
-
-  #openAgain(retryAfterMs: number): void {
-    this.#pauseMs = Math.min(this.#pauseMs * 2, this.#pauseMaxMs);
-    this.#open(this.#reason, retryAfterMs);
   }
 
   /**

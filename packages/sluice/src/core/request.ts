@@ -78,6 +78,8 @@ export interface Delivery {
   readonly claim: Claim;
   /** Which attempt a run of the handler would be, from 1. */
   readonly attempt: number;
+  /** Whether it comes back: after an attempt that failed or put it off, counted or not, or by a replay. */
+  readonly isAgain: boolean;
 }
 
 /** The final word on a request that ran. */

@@ -64,8 +64,3 @@ export class RetryShare {
     else if (this.#starts < startsSavedMax) this.#starts += 1 / othersPart;
   }
 }
-
-/** Whether a delivery is of a request that failed before. */
-export function isRetry({ attempt }: { readonly attempt: number }): boolean {
-  return attempt > 1;
-}

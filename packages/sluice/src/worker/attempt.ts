@@ -4,7 +4,6 @@ import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import { decideRetry, type RetryPolicy } from "../core/retry.ts";
 import type { Delivery, Outcome } from "../core/request.ts";
-import { isRetry } from "../core/retry-share.ts";
 import type { Slots } from "../core/slots.ts";
 import { crashPoint } from "../engine/crash-point.ts";
 import type { RetryOptions, SettleResult } from "../engine/engine.ts";
@@ -84,7 +83,7 @@ export const handedBack: Extract<Verdict, { kind: "retry" }> = {
 
 /** Hands a delivery back untouched. One that failed before goes on waiting as such: it is due now, not since ever. */
 export function handBack(delivery: Delivery, clock: Clock): Verdict {
-  return isRetry(delivery) ? { kind: "retry", options: { dueAt: clock.now(), isCounted: false } } : handedBack;
+  return delivery.isAgain ? { kind: "retry", options: { dueAt: clock.now(), isCounted: false } } : handedBack;
 }
 
 export function decideVerdict(

@@ -19,7 +19,7 @@ function deliveryTo(url: string): Delivery {
   const headers = { [callbackOriginHeader]: "orders", [callbackUrlHeader]: url };
   const body = Buffer.from("{}");
   const request = { queue: "c", key: undefined, contentType: "application/json", headers, body, id, acceptedAt: 0 };
-  return { request, claim: { id, queue: "c", token: 1 }, attempt: 1 };
+  return { request, claim: { id, queue: "c", token: 1 }, attempt: 1, isAgain: false };
 }
 
 async function post(url: string, allow: readonly string[]): Promise<AttemptEnd> {

@@ -18,7 +18,7 @@ function delivery(over: Partial<Delivery["request"]> = {}): Delivery {
   const body = Buffer.from("{}");
   const content = { queue: "orders", key: undefined, contentType: "application/json", headers: undefined, body };
   const request = { ...content, id, acceptedAt: 0, ...over };
-  return { request, claim: { id, queue: "orders", token: 1 }, attempt: 1 };
+  return { request, claim: { id, queue: "orders", token: 1 }, attempt: 1, isAgain: false };
 }
 
 type Open = Runner & AsyncDisposable;

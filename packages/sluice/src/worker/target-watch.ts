@@ -13,9 +13,15 @@ export interface TargetWatchOptions {
   readonly log: Logger;
   /** The longest wait that the target can ask for. */
   readonly retryAfterMaxMs: number;
+  /** Attempts that run at once. */
+  readonly concurrency: number;
   /** Deliveries have to stop. */
   readonly onOpen: () => void;
 }
+
+/** One sender's limit must not stop the others for longer, nor a target that is back be missed. */
+const queuePauseMaxMs = 60_000;
+const probesMax = 16;
 
 export class TargetWatch {
   readonly #options: TargetWatchOptions;
@@ -24,7 +30,9 @@ export class TargetWatch {
 
   constructor(options: TargetWatchOptions) {
     this.#options = options;
-    this.breaker = new Breaker(options);
+    const { clock, retryAfterMaxMs, concurrency } = options;
+    const pauseMaxMs = Math.min(retryAfterMaxMs, queuePauseMaxMs);
+    this.breaker = new Breaker({ clock, retryAfterMaxMs: pauseMaxMs, probesMax: Math.min(concurrency, probesMax) });
   }
 
   showIn(presence: Presence): void {

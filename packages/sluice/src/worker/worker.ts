@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
-import { isRetry, RetryShare } from "../core/retry-share.ts";
+import { RetryShare } from "../core/retry-share.ts";
 import { Slots } from "../core/slots.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
@@ -100,7 +100,7 @@ class QueueWorker implements Worker {
     this.#options = options;
     this.#gate = this.#openGate();
     const onOpen = (): void => this.#asking?.abort(); // a probe is claimed within other bounds
-    this.#watch = new TargetWatch({ ...options, retryAfterMaxMs: retryPolicy.backoffMaxMs, onOpen });
+    this.#watch = new TargetWatch({ ...options, retryAfterMaxMs: retryPolicy.retryAfterMaxMs, onOpen });
     this.#breaker = this.#watch.breaker;
     this.#share = new RetryShare({ concurrency, clock });
     this.#pace = new Pace(clock);
@@ -180,7 +180,7 @@ class QueueWorker implements Worker {
     this.#asking = asking;
     this.#isWithoutRetries = retries.most === 0;
     for (const delivery of await engine.deliver({ queue, max, retries, signal: asking.signal })) {
-      if (isRetry(delivery)) this.#share.claimed();
+      if (delivery.isAgain) this.#share.claimed();
       this.#ready.push(delivery);
     }
   }
@@ -231,7 +231,7 @@ class QueueWorker implements Worker {
       return false;
     }
     const delivery = this.#ready.shift() as Delivery;
-    this.#share.started({ isRetry: isRetry(delivery) });
+    this.#share.started({ isRetry: delivery.isAgain });
     this.#breaker.started(delivery.claim.id);
     engine.began?.(delivery.claim);
     this.#track(this.#run(delivery));
@@ -253,7 +253,7 @@ class QueueWorker implements Worker {
     this.#pace.finished();
     const judgement = this.#watch.ended(delivery, end, this.#running);
     const durationMs = clock.monotonic() - startedAt;
-    if (isRetry(delivery)) this.#release(durationMs);
+    if (delivery.isAgain) this.#release(durationMs);
     this.#times?.note(end, durationMs);
     logAttempt(log, { delivery, end, durationMs });
     this.#startReady();
@@ -274,7 +274,7 @@ class QueueWorker implements Worker {
 
   #handBackReady(): void {
     for (const delivery of this.#ready.splice(0)) {
-      if (isRetry(delivery)) this.#release(0);
+      if (delivery.isAgain) this.#release(0);
       this.#track(commitVerdict(delivery.claim, handBack(delivery, this.#options.clock), this.#committing));
     }
   }

@@ -51,7 +51,7 @@ export async function release(connection: Connected, rows: readonly ClaimRow[]):
   await connection.rows(RELEASE, values).catch(() => undefined);
 }
 
-export function deliveryOf(row: ClaimRow): Delivery {
+export function deliveryOf(row: ClaimRow, isAgain: boolean): Delivery {
   const { id, queue, token } = row;
   const request = {
     id,
@@ -62,5 +62,5 @@ export function deliveryOf(row: ClaimRow): Delivery {
     body: row.body,
     acceptedAt: timeOfId(id),
   };
-  return { request, claim: { id, queue, token }, attempt: row.attempts + 1 };
+  return { request, claim: { id, queue, token }, attempt: row.attempts + 1, isAgain };
 }

@@ -3,7 +3,7 @@
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
-import { isRetry, type RetryBounds } from "../../core/retry-share.ts";
+import type { RetryBounds } from "../../core/retry-share.ts";
 import type { DeliverOptions } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { claim, deliveryOf, release, type ClaimRow } from "./claim.ts";
@@ -212,7 +212,7 @@ export class Deliverer {
       if (row?.verdict === "claimed") {
         rows.delete(hint.id); // a second hint of the same request is not a second claim
         this.#held.set(row.token, { hint, isSuspect });
-        deliveries.push(deliveryOf(row));
+        deliveries.push(deliveryOf(row, hint.kind === "again"));
       } else if (row?.verdict === "paused") paused.push(hint);
       else hint.done(); // ended, running or scheduled: the ledger sees to it
     }
@@ -261,6 +261,6 @@ export class Deliverer {
 
 function boundsLeft({ retries }: Waiter, given: readonly Delivery[]): RetryBounds | undefined {
   if (retries === undefined) return undefined;
-  const count = given.filter(isRetry).length;
+  const count = given.filter(({ isAgain }) => isAgain).length;
   return { first: Math.max(0, retries.first - count), most: Math.max(0, retries.most - count) };
 }

@@ -172,8 +172,13 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       body: row.body,
       acceptedAt: timeOfSeq(seq),
     };
-    return { request, claim: { id, queue: queue.name, token }, attempt: attempts + 1 };
+    return { request, claim: { id, queue: queue.name, token }, attempt: attempts + 1, isAgain: isAgain(row) };
   }
+}
+
+/** One that was handed back untouched is due at 0. */
+function isAgain({ due_at }: Row): boolean {
+  return due_at !== undefined && due_at > 0;
 }
 
 function headersOf(id: RequestId, text: string): NewRequest["headers"] {
@@ -190,7 +195,7 @@ function take(statement: StatementSync, values: readonly number[], retriesMax = 
   let bytes = 0;
   let retries = 0;
   for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<Row>) {
-    if (row.due_at !== undefined && row.due_at > 0) {
+    if (isAgain(row)) {
       if (retries === retriesMax) break;
       retries += 1;
     }

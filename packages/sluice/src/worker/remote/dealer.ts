@@ -2,7 +2,7 @@
 // small burst is spread over the cores, and never more at a time than the queue's concurrency over all of them. What holds
 // for requests that failed before holds over all of them as well.
 import type { Claim, Delivery } from "../../core/request.ts";
-import { isRetry, RetryShare, type RetryBounds } from "../../core/retry-share.ts";
+import { RetryShare, type RetryBounds } from "../../core/retry-share.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { DeliverOptions, Engine } from "../../engine/engine.ts";
 
@@ -62,7 +62,7 @@ export class Dealer {
   /** One that was dealt has come to its end, or its holder has. */
   #freed(delivery: Delivery, heldMs: number): void {
     this.#held -= 1;
-    if (isRetry(delivery)) {
+    if (delivery.isAgain) {
       this.#share.released(heldMs);
       if (this.#isWithoutRetries) this.#claiming?.abort(); // it may be one now
     }
@@ -123,8 +123,8 @@ export class Dealer {
     const dealtAt = clock.monotonic();
     to.holder.hold(delivery, () => this.#freed(delivery, clock.monotonic() - dealtAt));
     this.#held += 1;
-    if (isRetry(delivery)) this.#share.claimed();
-    this.#share.started({ isRetry: isRetry(delivery) });
+    if (delivery.isAgain) this.#share.claimed();
+    this.#share.started({ isRetry: delivery.isAgain });
   }
 
   #answer(asks: readonly Ask[]): void {
