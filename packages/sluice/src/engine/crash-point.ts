@@ -10,6 +10,7 @@ export const crashPoints = [
   "effect-made", // the handler returned, its outcome is not committed
   "outcome-committed", // the outcome is committed, nobody has been told, nothing acknowledged
   "callback-accepted", // the callback of an outcome is accepted, the outcome not noted as told
+  "start", // the store has the cookie of this start, its mark does not
   "migration", // inside a migration's transaction
   "replay", // inside a replay's transaction
 ] as const;

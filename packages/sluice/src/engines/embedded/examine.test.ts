@@ -4,6 +4,7 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { temporaryFolder, type TemporaryFolder } from "@sluice/testing";
+import { runSluice } from "../../../test/run-sluice.ts";
 import { SluiceError } from "../../core/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openEmbedded } from "./open.ts";
@@ -124,11 +126,36 @@ describe("a folder whose process was killed", () => {
     renameSync(image, folder);
     copyFileSync(of, at("sluice.db"));
     await assertRefused(/is not the database that its log .* was written for/);
-    rmSync(at("sluice.mark"));
-    await assertRefused(/is not the database that its log .* was written for/);
-    rmSync(at("sluice.db-wal"));
-    rmSync(at("sluice.db-shm"), { force: true });
+    for (const name of ["sluice.mark", "sluice.db-wal", "sluice.db-shm"]) rmSync(at(name), { force: true });
     assert.equal(await accepted(), 3);
+  });
+
+  it("goes on with all of it after a start that was killed while it carried the log into the database", async () => {
+    await killed();
+    const args = ["up", "--data", folder, "--port", "0", "--queue", "q", "--target", "http://127.0.0.1:9"];
+    const { exitCode } = await runSluice({ args, env: { SLUICE_CRASH_AT: "start" } });
+    assert.equal(exitCode, null); // killed
+    const db = new DatabaseSync(at("sluice.db"));
+    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    const image = join(root.path, "image");
+    cpSync(folder, image, { recursive: true });
+    db.close();
+    rmSync(folder, { recursive: true });
+    renameSync(image, folder);
+    assert.equal(await accepted(), 8);
+  });
+
+  it("goes on with all of it when its mark was deleted", async () => {
+    await killed();
+    rmSync(at("sluice.mark"));
+    assert.equal(await accepted(), 8);
+  });
+
+  it("is refused while a file of it is none", async () => {
+    await killed();
+    rmSync(at("sluice.mark"));
+    mkdirSync(at("sluice.mark"));
+    await assert.rejects(open(), { code: "bad-config", message: /sluice\.mark must be a regular file/ });
   });
 
   it("is refused with a backup of an earlier start laid over it, also one that was restored before", async () => {

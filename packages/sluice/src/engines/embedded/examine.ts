@@ -13,21 +13,20 @@ const SET_IDENTITY = "INSERT INTO meta (name, value) VALUES ('identity', ?) ON C
 const SELECT_POSITION = "SELECT sum(changes) AS position FROM queues";
 const magic = "SQLite format 3\0";
 const headerBytes = 100;
-/** From this version of the schema on there is a mark beside each store that has been opened. */
+/** From this version of the schema on a store knows how far it is. */
 const markedSchema = 3;
 
 interface Header {
   readonly isDatabase: boolean;
   readonly bytesNeeded: number;
   readonly cookie: number;
-  readonly schema: number;
 }
 
 /** What the mark says of the store that is about to be opened; undefined without one. Errors: `store-damaged`. */
 export function examine(folder: string): MarkContent | undefined {
   const [file, log] = [storeFileIn(folder), logFileIn(folder)];
-  const found = readMark(folder);
-  const mark = found === "unknown" ? undefined : found;
+  for (const path of [file, log, markFileIn(folder)]) assertFile(path);
+  const mark = readMark(folder);
   const logBytes = sizeOf(log) ?? 0;
   const fileBytes = sizeOf(file);
   if (fileBytes === undefined || fileBytes === 0) {
@@ -36,16 +35,17 @@ export function examine(folder: string): MarkContent | undefined {
     if (logBytes > 0) throw damaged(`${file} ${what}, and its log ${log} is there: put the database back`);
     return mark;
   }
-  const { isDatabase, bytesNeeded, cookie, schema } = readHeader(file);
+  const { isDatabase, bytesNeeded, cookie } = readHeader(file);
   if (!isDatabase) throw damaged(`${file} is not an SQLite database: its first bytes are something else. ${restore}`);
   if (logBytes === 0 && fileBytes < bytesNeeded)
     throw damaged(`${file} was cut off: it has ${fileBytes} bytes, and needs ${bytesNeeded}. ${restore}`);
   if (logBytes === 0) return mark;
-  const isMixed = found === undefined ? schema >= markedSchema : mark !== undefined && isOther(mark.cookie, cookie);
-  if (isMixed) {
-    const choice = `To start from this database, delete ${log}, ${file}-shm and ${markFileIn(folder)}`;
-    const copied = `if both were copied from one stopped server, write an empty ${markFileIn(folder)}`;
-    throw damaged(`${file} is not the database that its log ${log} was written for. ${choice}; ${copied}`);
+  if (mark !== undefined && isOther(mark.cookie, cookie)) {
+    const together = `If nobody replaced the database, it and its log belong together: delete ${markFileIn(folder)}`;
+    const restored = `If it is a backup that was put beside an older log, delete ${log} and ${file}-shm as well`;
+    throw damaged(
+      `${file} is not the database that its log ${log} was written for. Copy the folder first. ${together}. ${restored}`,
+    );
   }
   return mark;
 }
@@ -82,6 +82,12 @@ function damaged(message: string): SluiceError {
   return new SluiceError("store-damaged", message);
 }
 
+/** Whoever opens a named pipe waits for its other end. */
+function assertFile(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new SluiceError("bad-config", `${path} must be a regular file`);
+}
+
 function isOther(marked: number, found: number): boolean {
   return marked !== 0 && marked !== found;
 }
@@ -104,6 +110,5 @@ function readHeader(file: string): Header {
     isDatabase: bytes.toString("latin1", 0, magic.length) === magic,
     bytesNeeded: pageBytes * bytes.readUInt32BE(28),
     cookie: bytes.readUInt32BE(40),
-    schema: bytes.readUInt32BE(60),
   };
 }

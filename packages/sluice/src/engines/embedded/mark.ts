@@ -2,6 +2,7 @@
 // mark can. It is written after each commit, without a sync of its own, so it is never ahead of what is on the disk. After a
 // loss of power it may be behind, by what the system had not written yet: then it refuses less.
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { messageOf, SluiceError } from "../../core/errors.ts";
 import { markFileIn } from "./store-file.ts";
 
 export interface MarkContent {
@@ -54,19 +55,27 @@ export class Mark {
   }
 }
 
-/** `undefined` when there is none; `"unknown"` when there is one that says nothing. */
-export function readMark(folder: string): MarkContent | "unknown" | undefined {
+/**
+ * Until the next mark is written this one says nothing of the database file: a start changes its cookie, and may die before
+ * the mark follows.
+ */
+export function blankCookie(folder: string, mark: MarkContent | undefined): void {
+  if (mark !== undefined) new Mark(folder, { ...mark, cookie: 0 }).close(mark.position);
+}
+
+/** Undefined when there is none, or it says nothing: then nothing is refused by it. Errors: `bad-config`. */
+export function readMark(folder: string): MarkContent | undefined {
   let text: string;
   try {
     text = readFileSync(markFileIn(folder), "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw new SluiceError("bad-config", `${markFileIn(folder)} cannot be read: ${messageOf(error)}`, { cause: error });
   }
   try {
     const { store, cookie, position } = JSON.parse(text) as MarkContent;
-    return [store, cookie, position].every(Number.isSafeInteger) ? { store, cookie, position } : "unknown";
+    return [store, cookie, position].every(Number.isSafeInteger) ? { store, cookie, position } : undefined;
   } catch {
-    return "unknown";
+    return undefined;
   }
 }

@@ -3,7 +3,7 @@
 import { statSync, type Stats } from "node:fs";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import { logBytesKept } from "./database.ts";
-import { logFileIn, storeFileIn } from "./store-file.ts";
+import { lockFileIn, logFileIn, storeFileIn } from "./store-file.ts";
 
 /** Crosses to the threads that read: what they open must be the same files. */
 export interface FileIdentity {
@@ -16,7 +16,11 @@ export class OpenFiles {
 
   /** Of a store that is open, its log too. */
   constructor(folder: string) {
-    this.#files = [new OpenFile(storeFileIn(folder), Infinity), new OpenFile(logFileIn(folder), logBytesKept)];
+    this.#files = [
+      new OpenFile(storeFileIn(folder), Infinity),
+      new OpenFile(logFileIn(folder), logBytesKept),
+      new OpenFile(lockFileIn(folder), 0), // without it a second process could own the folder
+    ];
   }
 
   get store(): FileIdentity {

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf, SluiceError } from "../../core/errors.ts";
+import { lockFileIn } from "./store-file.ts";
 
 export interface Ownership {
   release(): void;
@@ -35,7 +36,7 @@ export function takeOwnership(folder: string, owner: string): Ownership {
  * stands in a file of its own, since reading a locked file from its owner would drop the lock.
  */
 export function lockFolder(folder: string, owner: string): Ownership {
-  const lock = new DatabaseSync(join(folder, "owner.lock"));
+  const lock = new DatabaseSync(lockFileIn(folder));
   const ownerFile = join(folder, "owner.json");
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");

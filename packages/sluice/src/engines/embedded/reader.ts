@@ -56,7 +56,7 @@ function problemOf(error: unknown): Problem {
 function audit({ now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>): AuditReport {
   const mark = readMark(folder);
   const report = auditor.audit(now, timeoutMsOf);
-  if (mark !== undefined && mark !== "unknown") refuseOlder(db, folder, mark);
+  if (mark !== undefined) refuseOlder(db, folder, mark);
   return report;
 }
 

@@ -9,6 +9,11 @@ export function logFileIn(folder: string): string {
   return `${storeFileIn(folder)}-wal`;
 }
 
+/** Locked by the process that owns the folder. */
+export function lockFileIn(folder: string): string {
+  return join(folder, "owner.lock");
+}
+
 export function markFileIn(folder: string): string {
   return join(folder, "sluice.mark");
 }

@@ -6,6 +6,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { SeqSource } from "../../core/request-id.ts";
+import { crashPoint } from "../../engine/crash-point.ts";
 import type { FromThread, Opening, Problem, ToWriter, WriterSettings } from "./calls.ts";
 import { Chains } from "./chains.ts";
 import { preparePullIn, SteppingClock } from "./clock-steps.ts";
@@ -14,7 +15,7 @@ import { openForWriting, storeProblemOf } from "./database.ts";
 import { examine, refuseOlder, setIdentity, whereIs } from "./examine.ts";
 import { prepareExpire } from "./expire.ts";
 import { lastSeqOf } from "./last-seq.ts";
-import { Mark } from "./mark.ts";
+import { blankCookie, Mark } from "./mark.ts";
 import { migrate } from "./migrate.ts";
 import { OpenFiles } from "./open-files.ts";
 import { takeOwnership } from "./owner.ts";
@@ -58,6 +59,7 @@ function start(): void {
   const marked = examine(folder);
   const db = openForWriting(storeFileIn(folder));
   refuseOlder(db, folder, marked);
+  blankCookie(folder, marked);
   migrate(db);
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
@@ -74,6 +76,7 @@ function start(): void {
   setIdentity(db);
   db.exec(NEXT_COOKIE);
   db.exec("COMMIT");
+  crashPoint("start");
   const cookie = cookieUnderLog(db); // before the files are looked at: it cuts the log off
   const store: Store = {
     db,
