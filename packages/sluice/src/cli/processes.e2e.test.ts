@@ -39,6 +39,7 @@ export default defineConfig({
       handle(request) {
         tell("begins", request);
         if (request.text() === "deadly") process.kill(process.pid, "SIGKILL");
+        if (request.text() === "leaves") process.exit(3);
         if (request.text() === "endless") for (;;);
         const until = performance.now() + Number(request.text());
         while (performance.now() < until);
@@ -192,6 +193,17 @@ test("a request that kills its process ends dead, and no other begins twice for 
   );
   await send(sluice, "sums", ["1"]);
   assert.equal((await finished(sluice, "sums")).counts.done, 60);
+});
+
+test("a process that had begun a request is started again at once, however often one dies", async () => {
+  await using rig = await openRig();
+  await using sluice = await rig.start("--processes", "1");
+  await send(sluice, "sums", ["leaves", "leaves"]);
+  const { counts } = await finished(sluice, "sums");
+  assert.equal(counts.dead, 2);
+  const waits = [...sluice.output().matchAll(/"restartMs":(\d+).*it is started again/g)].map(([, ms]) => Number(ms));
+  assert.ok(waits.length >= 8, `${waits.length} ended`); // both may begin before the process leaves
+  assert.deepEqual(new Set(waits), new Set([100]));
 });
 
 test("a handler that never comes back costs its process, as any other that kills one", async () => {

@@ -29,7 +29,7 @@ export interface ProcessesOptions {
 
 /** After the drain's own grace, for what hangs. */
 const killMarginMs = 5_000;
-/** A crash is the request's more often than the machine's: the others are not to wait long for their process. */
+/** A crash is the request's more often than the machine's: other requests do not wait long for their process. */
 const restartMinMs = 100;
 /** For what a dead process said last to be read. */
 const lastWordsMs = 1_000;
@@ -106,7 +106,7 @@ function startProcess(host: EngineHost, log: Logger): Copy {
     ended: ended.then(async (end): Promise<End> => {
       if (pid !== undefined) await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })]);
       await connection.gone({ isCrash: !isKilledHere });
-      return end;
+      return { ...end, hasWorked: connection.hasBegun };
     }),
   };
 }

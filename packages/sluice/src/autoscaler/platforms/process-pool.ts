@@ -8,7 +8,7 @@ export interface ProcessPoolOptions {
   readonly start: () => Copy;
   /** How long a copy that has to go may take before it is killed, in milliseconds. */
   readonly graceMs: number;
-  /** How long to wait before one that died is started again, doubled each time; 1,000 unless set. */
+  /** How long to wait before one that died is started again; 1,000 unless set. Doubles while each dies before it did any work. */
   readonly restartMinMs?: number | undefined;
   readonly log: Logger;
 }
@@ -25,6 +25,8 @@ export interface Copy {
 export interface End {
   readonly code: number | null;
   readonly signal: string | null;
+  /** Whether it had begun a request, where the pool's owner can see that: its death may be the request's. */
+  readonly hasWorked?: boolean;
 }
 
 const restartMaxMs = 30_000;
@@ -112,7 +114,8 @@ class ProcessPool implements Platform {
     place.copy = undefined;
     if (!this.#places.includes(place)) return; // it was told to go
     const { restartMinMs = 1_000, log } = this.#options;
-    if (performance.now() - place.startedAt > restartMaxMs) place.restartMs = restartMinMs;
+    const hasLived = performance.now() - place.startedAt > restartMaxMs;
+    if (end.hasWorked || hasLived) place.restartMs = restartMinMs;
     log.warn({ ...end, restartMs: place.restartMs }, "a worker ended by itself: it is started again");
     place.restart = setTimeout(() => this.#start(place), place.restartMs);
     place.restartMs = Math.min(2 * place.restartMs, restartMaxMs);

@@ -11,7 +11,7 @@ export interface ProcessOptions {
   readonly args: readonly string[];
   /** How long a copy that has to go may take before it is killed, in milliseconds. */
   readonly graceMs: number;
-  /** How long to wait before one that died is started again, doubled each time; 1,000 unless set. */
+  /** How long to wait before one that died is started again; 1,000 unless set. Doubles while none lives for long. */
   readonly restartMinMs?: number | undefined;
   readonly log: Logger;
 }

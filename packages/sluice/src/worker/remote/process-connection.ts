@@ -13,6 +13,8 @@ export interface Connection {
   /** Takes what the process sent; what is no message of ours is left out. */
   receive(received: unknown): void;
   receiveBegins(chunk: Buffer): void;
+  /** Whether the process has begun any delivery. */
+  readonly hasBegun: boolean;
   /** The process is gone, and all that it said has been received. Resolves once what it held is put back. */
   gone(options: GoneOptions): Promise<void>;
 }
@@ -57,12 +59,17 @@ export class ProcessConnection implements Connection, Holder {
   /** Delivers that wait, by their call. */
   readonly #waiting = new Map<number, AbortController>();
   #isGone = false;
+  #hasBegun = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#outbox = new Outbox((answers) => {
       if (!this.#isGone) options.send(answers);
     });
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
   heldOf(queue: string): number {
@@ -80,6 +87,7 @@ export class ProcessConnection implements Connection, Holder {
 
   receiveBegins(chunk: Buffer): void {
     for (const token of this.#begins.read(chunk)) {
+      this.#hasBegun = true;
       const held = this.#held.get(token);
       // The pipe of the begins and the messages are not in step: an end may be known before its begin.
       if (held?.phase !== "dealt") continue;
