@@ -128,6 +128,70 @@ test("what a handler says to the parent process is no message of ours", async ()
   assert.equal(claim && (await side.remote.settle(claim, done)), "settled");
 });
 
+const numbers: Readonly<Record<string, readonly unknown[]>> = {
+  "not numbers": [Number.NaN, Number.POSITIVE_INFINITY, "7", 7n, null],
+  "not whole": [0.5, 1e-300],
+  "out of bounds": [-1, 1e300, Number.MAX_SAFE_INTEGER + 1],
+};
+
+for (const [kind, values] of Object.entries(numbers)) {
+  test(`numbers that are ${kind} do not reach the engine, and the process is served on`, async () => {
+    await using rig = await openRig();
+    const side = rig.connect();
+    await rig.accept(2);
+    const [delivery] = await take(side, 1);
+    const claim = (delivery as Delivery).claim;
+    const failure = { code: "handler-threw", message: "no" };
+    for (const value of values) {
+      side.receive([
+        { verb: "deliver", call: 1e12, queue, max: value },
+        { verb: "deliver", call: value, queue, max: 1 },
+        { verb: "deliver", call: 1e12, queue, max: 1, retries: { first: value, most: 1 } },
+        { verb: "deliver", call: 1e12, queue, max: 1, retries: { first: 1, most: value } },
+        { verb: "starts", call: 1e12, ask: { queue, ratePerHour: 1, burst: undefined, wanted: value } },
+        { verb: "retry", call: 1e12, claim, options: { dueAt: value, isCounted: true, failure } },
+        { verb: "retry", call: 1e12, claim: { ...claim, token: value }, options: { dueAt: 0, isCounted: true } },
+        { verb: "settle", call: value, claim, outcome: done },
+        { verb: "abandon", deliver: value },
+      ]);
+    }
+    const { granted } = await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 3 });
+    assert.equal(granted, 3, "the queue has no rate");
+    const { waiting, scheduled, running } = await countsOf(rig);
+    assert.deepEqual({ waiting, scheduled, running }, { waiting: 1, scheduled: 0, running: 1 });
+    assert.equal(await takeAll(side), 1);
+    assert.equal(await side.remote.settle(claim, done), "settled");
+  });
+}
+
+test("an outcome or an error that is none does not reach the engine", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  await rig.accept(1);
+  const [delivery] = await take(side, 1);
+  const claim = (delivery as Delivery).claim;
+  const result = { contentType: "text/plain", bytes: Buffer.from("ok") };
+  const outcomes: readonly unknown[] = [
+    {},
+    { kind: "waiting" },
+    { kind: "done" },
+    { kind: "done", result: { ...result, contentType: 7 } },
+    { kind: "done", result: { ...result, bytes: "ok" } },
+    { kind: "dead" },
+    { kind: "dead", failure: { code: 1, message: "no" } },
+    { kind: "dead", failure: { code: "no", message: {} } },
+  ];
+  for (const outcome of outcomes) side.receive([{ verb: "settle", call: 1e12, claim, outcome }]);
+  side.receive([
+    { verb: "settle", call: 1e12, claim: { ...claim, id: "7" }, outcome: done },
+    { verb: "retry", call: 1e12, claim, options: { dueAt: 0 } },
+    { verb: "retry", call: 1e12, claim, options: { dueAt: 0, isCounted: true, failure: "no" } },
+  ]);
+  await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after all of them
+  assert.equal((await countsOf(rig)).running, 1);
+  assert.equal(await side.remote.settle(claim, done), "settled");
+});
+
 test("bodies and results cross byte for byte", async () => {
   await using rig = await openRig();
   const side = rig.connect();
@@ -257,6 +321,7 @@ test("starts come out of one rate for all processes", async () => {
 test("a process is present for its queues until it is gone", async () => {
   await using rig = await openRig();
   const side = rig.connect();
+  side.receive([{ verb: "attend", queue }]); // as a handler can say it: the process is there once
   using presence = side.remote.attend(queue);
   presence.breakerOpen(true);
   await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after both

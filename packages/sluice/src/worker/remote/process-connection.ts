@@ -161,6 +161,7 @@ export class ProcessConnection implements Connection, Holder {
   }
 
   #attend(queue: string): void {
+    if (this.#presence.has(queue)) return;
     try {
       this.#presence.set(queue, this.#options.engine.attend(queue));
     } catch {

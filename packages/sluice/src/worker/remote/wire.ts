@@ -1,5 +1,6 @@
 // What crosses between a worker process and the process that has the engine, many of each in one message.
 import type { ErrorCode } from "../../core/errors.ts";
+import { parseRequestId } from "../../core/request-id.ts";
 import type { Claim, Outcome } from "../../core/request.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
 import type { RetryOptions, StartsAsk } from "../../engine/engine.ts";
@@ -23,43 +24,84 @@ export type FromWorker =
   | { readonly verb: "attend" | "leave"; readonly queue: string }
   | { readonly verb: "breakerOpen"; readonly queue: string; readonly isOpen: boolean };
 
-type Shape = readonly (readonly [member: string, type: "number" | "string" | "boolean" | "object"])[];
+type Check = (value: unknown) => boolean;
+type Shape = Readonly<Record<string, Check>>;
 
-const call = ["call", "number"] as const;
-const queue = ["queue", "string"] as const;
-const claim = ["claim", "object"] as const;
-const shapes: ReadonlyMap<unknown, Shape> = new Map<FromWorker["verb"], Shape>([
-  ["deliver", [call, queue, ["max", "number"]]],
-  ["abandon", [["deliver", "number"]]],
-  ["settle", [call, claim, ["outcome", "object"]]],
-  ["retry", [call, claim, ["options", "object"]]],
-  ["starts", [call, ["ask", "object"]]],
-  ["report", [claim]],
-  ["attend", [queue]],
-  ["leave", [queue]],
-  ["breakerOpen", [queue, ["isOpen", "boolean"]]],
+/** More than the largest concurrency and rate ask for at a time; the host counts up to it within a turn. */
+const countMax = 100_000;
+/** The last time that a Date can hold. */
+const timeMax = 8.64e15;
+
+const isString: Check = (value) => typeof value === "string";
+const isBoolean: Check = (value) => typeof value === "boolean";
+const isBytes: Check = (value) => value instanceof Uint8Array;
+const isId: Check = (value) => typeof value === "string" && parseRequestId(value) === value;
+const isNumber = integerUpTo(Number.MAX_SAFE_INTEGER);
+const isCount = integerUpTo(countMax);
+const isTime = integerUpTo(timeMax);
+const isClaim = shaped({ id: isId, queue: isString, token: isNumber });
+const isFailure = shaped({ code: isString, message: isString });
+const isDone = shaped({ result: shaped({ contentType: isString, bytes: isBytes }) });
+const isDead = shaped({ failure: isFailure });
+
+const call = { call: isNumber };
+const queue = { queue: isString };
+const claim = { claim: isClaim };
+const checks: ReadonlyMap<unknown, Check> = new Map<FromWorker["verb"], Check>([
+  [
+    "deliver",
+    shaped({ ...call, ...queue, max: isCount, retries: optional(shaped({ first: isCount, most: isCount })) }),
+  ],
+  ["abandon", shaped({ deliver: isNumber })],
+  ["settle", shaped({ ...call, ...claim, outcome: isOutcome })],
+  [
+    "retry",
+    shaped({
+      ...call,
+      ...claim,
+      options: shaped({ dueAt: isTime, isCounted: isBoolean, failure: optional(isFailure) }),
+    }),
+  ],
+  ["starts", shaped({ ...call, ask: shaped({ ...queue, wanted: isCount }) })], // the rate is the host's own
+  ["report", shaped(claim)],
+  ["attend", shaped(queue)],
+  ["leave", shaped(queue)],
+  ["breakerOpen", shaped({ ...queue, isOpen: isBoolean })],
 ]);
-const claimShape: Shape = [["id", "string"], queue, ["token", "number"]];
 
-/** What the worker process said. A handler can speak through the same channel, as with `process.send("ready")`: not to us. */
+/**
+ * What the worker process said. A handler can speak through the same channel, as with `process.send("ready")`: not to us. What
+ * does not parse, a number out of its bounds as well, is left out: nothing that a handler says can stop the engine.
+ */
 export function messagesIn(received: unknown): readonly FromWorker[] {
   return Array.isArray(received) ? received.filter(isMessage) : [];
 }
 
 function isMessage(candidate: unknown): candidate is FromWorker {
   if (typeof candidate !== "object" || candidate === null || !("verb" in candidate)) return false;
-  const shape = shapes.get(candidate.verb);
-  if (shape === undefined || !hasShape(candidate, shape)) return false;
-  return !("claim" in candidate) || hasShape(candidate.claim as object, claimShape);
+  return checks.get(candidate.verb)?.(candidate) ?? false;
 }
 
-function hasShape(value: object, shape: Shape): boolean {
-  const members = value as Readonly<Record<string, unknown>>;
-  for (const [name, type] of shape) {
-    const member = members[name];
-    if (typeof member !== type || member === null) return false;
-  }
-  return true;
+function isOutcome(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+  return (value.kind === "done" && isDone(value)) || (value.kind === "dead" && isDead(value));
+}
+
+function integerUpTo(max: number): Check {
+  return (value) => Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
+}
+
+function optional(check: Check): Check {
+  return (value) => value === undefined || check(value);
+}
+
+function shaped(shape: Shape): Check {
+  const members = Object.entries(shape);
+  return (value) => {
+    if (typeof value !== "object" || value === null) return false;
+    for (const [name, check] of members) if (!check((value as Readonly<Record<string, unknown>>)[name])) return false;
+    return true;
+  };
 }
 
 /** As `report` wrote it. */
