@@ -84,6 +84,21 @@ describe("a batch", () => {
     assert.equal((await sut.post(route, "[]", type)).status, 400);
   });
 
+  test("of CloudEvents is refused with its line for one nested too deep to be read, as one alone is", async () => {
+    const event = `{"source":"/s","id":"deep","data":${"[".repeat(300_000)}${"]".repeat(300_000)}}`;
+    const type = { "content-type": "application/cloudevents-batch+json" };
+    const { status, json } = await sut.post(route, `[{"source":"/s","id":"4"},${event}]`, type);
+    assert.deepEqual([status, json.code, json.line], [400, "bad-batch-line", 2]);
+    assert.match(json.detail, /nested at most 1000 levels/);
+    for (const contentType of ["application/cloudevents+json", "application/cloudevents-batch+json"]) {
+      const alone = await sut.post("/v1/queues/orders/requests", `[${event}]`, { "content-type": contentType });
+      assert.deepEqual([alone.status, alone.json.code], [400, "bad-request"]);
+      assert.match(alone.json.detail, /nested at most 1000 levels/);
+    }
+    const opaque = await sut.post("/v1/queues/orders/requests", event, { "content-type": "application/json" });
+    assert.equal(opaque.status, 202); // nobody reads it here
+  });
+
   test("knows its repeats, inside itself and from before", async () => {
     const { json: before } = await sut.post(route, '{"key":"r1","body":1}');
     const { json } = await sut.post(route, '{"key":"r1","body":1}\n{"key":"r2","body":2}\n{"key":"r2","body":2}');

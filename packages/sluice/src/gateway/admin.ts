@@ -7,11 +7,11 @@ import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
 import { discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
+import { parseJson } from "./json.ts";
 import { parameterError } from "./problem.ts";
 import { knownId, readKnown, unknownRequest } from "./read.ts";
 import { viewOfRequest } from "./request-view.ts";
 import { answers, IdParams, QueueParams, QueueView, ReplayAnswer, ReplayOrder, RequestView } from "./schemas.ts";
-import { parseJson } from "./schema-check.ts";
 
 const replayLimitDefault = 1_000;
 const orderBound = { bytesMax: 64 * 1024, code: "body-too-large" } as const;
@@ -100,7 +100,7 @@ function addBulkReplayRoute(app: App, context: GatewayContext): void {
 /** Without a body the defaults hold. */
 function parseOrder(queue: string, bytes: Buffer): ReplayFilter {
   const parsed = bytes.length === 0 ? ({ kind: "json", value: {} } as const) : parseJson(bytes);
-  if (parsed.kind === "unreadable") throw new SluiceError("bad-request", `the body must be JSON: ${parsed.message}`);
+  if (parsed.kind !== "json") throw new SluiceError("bad-request", `the body must be JSON: ${parsed.message}`);
   const { value } = parsed;
   if (!replayOrder.Check(value)) throw orderError(value);
   const { error, limit = replayLimitDefault, dryRun = false } = value;

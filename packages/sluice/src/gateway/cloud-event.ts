@@ -1,8 +1,9 @@
 // The keys of CloudEvents, which their source and id make unique. One event has one key in whatever mode it comes: binary,
 // structured, or in a batch.
 import { createHash } from "node:crypto";
+import { SluiceError } from "../core/errors.ts";
 import { keyLengthMax } from "../core/idempotency-key.ts";
-import { parseJson } from "./schema-check.ts";
+import { parseJson } from "./json.ts";
 
 export const structuredType = "application/cloudevents+json";
 const structured = /^application\/cloudevents\+json[ \t]*(?:;|$)/i;
@@ -20,11 +21,16 @@ export function binaryEventKey(
   return source && id ? keyOfPair(pairOf(String(source), String(id))) : undefined;
 }
 
-/** The key of what a body of this type holds: an event, or a batch of events that is one request. */
+/**
+ * The key of what a body of this type holds: an event, or a batch of events that is one request. Throws for an event that is
+ * nested too deep to be read: without its key it would be stored twice when it is sent twice.
+ */
 export function bodyEventKey(contentType: string, body: Uint8Array): string | undefined {
   const isBatch = isEventBatch(contentType);
   if (!isBatch && !structured.test(contentType)) return undefined;
   const parsed = parseJson(body);
+  if (parsed.kind === "too-deep")
+    throw new SluiceError("bad-request", `the CloudEvent cannot be read: ${parsed.message}`);
   if (parsed.kind === "unreadable") return undefined;
   if (!isBatch) return eventKey(parsed.value);
   return Array.isArray(parsed.value) ? keyOfEvents(parsed.value) : undefined;

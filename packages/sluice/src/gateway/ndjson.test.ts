@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SluiceError } from "../core/errors.ts";
-import { elementBytes, memberBytes } from "./json-member.ts";
-import { parseBatchLine, splitLines } from "./ndjson.ts";
+import { elementsOf, membersOf } from "./json-member.ts";
+import { parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 
 function parse(text: string, bodyBytesMax = 1_000): ReturnType<typeof parseBatchLine> {
   return parseBatchLine({ line: 7, bytes: Buffer.from(text) }, bodyBytesMax);
@@ -65,7 +65,11 @@ describe("the lines of a batch", () => {
   });
 });
 
-test("a member's text is what JSON.parse reads, for any JSON and any spacing", () => {
+function parsed(json: Buffer): unknown {
+  return JSON.parse(String(json));
+}
+
+test("the members of an object are what JSON.parse reads, for any JSON and any spacing", () => {
   fc.assert(
     fc.property(
       fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true }),
@@ -73,7 +77,8 @@ test("a member's text is what JSON.parse reads, for any JSON and any spacing", (
       fc.constantFrom(0, 1, "\t"),
       (others, body, space) => {
         const text = JSON.stringify({ ...others, body }, null, space);
-        assert.deepEqual(JSON.parse(String(memberBytes(Buffer.from(text), "body"))), JSON.parse(JSON.stringify(body)));
+        const members = [...membersOf(Buffer.from(text))].map(({ name, value }) => [parsed(name), parsed(value)]);
+        assert.deepEqual(Object.fromEntries(members), JSON.parse(text));
       },
     ),
   );
@@ -83,13 +88,157 @@ test("the elements of an array are what JSON.parse reads, for any JSON and any s
   fc.assert(
     fc.property(fc.array(fc.jsonValue()), fc.constantFrom(0, 1, "\t"), (values, space) => {
       const json = Buffer.from(JSON.stringify(values, null, space));
-      const elements = [...elementBytes(json)].map((bytes) => JSON.parse(String(bytes)));
+      const elements = [...elementsOf(json)].map(parsed);
       assert.deepEqual(elements, JSON.parse(JSON.stringify(values)));
     }),
   );
 });
 
 test("of several members of one name the last counts, however it is written", () => {
-  assert.equal(String(memberBytes(Buffer.from('{"body":1,"b\\u006fdy":[2,"]"]}'), "body")), '[2,"]"]');
-  assert.equal(memberBytes(Buffer.from('{"a":{"body":1}}'), "body"), undefined);
+  assert.equal(String(parse('{"body":1,"b\\u006fdy":[2,"]"]}').body), '[2,"]"]');
 });
+
+const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+
+function refusal(act: () => unknown): SluiceError {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+  throw new Error("it was taken");
+}
+
+describe("a line that would be dear to parse is refused before it is parsed", () => {
+  const mebibyte = 1024 ** 2;
+  for (const [what, text, code] of [
+    ["a nested body over the bound", `{"body":${deep(2 * mebibyte)}}`, "body-too-large"],
+    ["a wide body over the bound", `{"body":[${"{},".repeat(2 * mebibyte)}0]}`, "body-too-large"],
+    [
+      "a body in base64 over the bound",
+      `{"contentType":"a/b","bodyBase64":"${"AAAA".repeat(mebibyte)}"}`,
+      "body-too-large",
+    ],
+    ["a nested body within the bound", `{"body":${deep(mebibyte / 2)}}`, "bad-batch-line"],
+    ["a nested body that does not end", `{"body":${"[".repeat(4 * mebibyte)}`, "bad-batch-line"],
+    ["text that does not end", `{"body":"${"\\".repeat(4 * mebibyte)}`, "bad-batch-line"],
+    ["a nested key", `{"key":${deep(2 * mebibyte)},"body":1}`, "bad-key"],
+    ["a wide callback", `{"body":1,"callback":[${"{},".repeat(2 * mebibyte)}0]}`, "bad-callback"],
+    ["a nested field of another name", `{"x":${deep(2 * mebibyte)},"body":1}`, "bad-batch-line"],
+    ["one field again and again", `{${'"body":1,'.repeat(mebibyte)}"body":1}`, "bad-batch-line"],
+    ["an array", `[${"{},".repeat(2 * mebibyte)}0]`, "bad-batch-line"],
+  ] as const) {
+    test(what, () => {
+      const bytes = Buffer.from(text);
+      const before = process.cpuUsage();
+      const error = refusal(() => parseBatchLine({ line: 7, bytes }, mebibyte));
+      const { user, system } = process.cpuUsage(before);
+      assert.equal(error.code, code, error.message);
+      assert.equal(error.fields?.["line"], 7);
+      assert.ok(user + system < 500_000, `it took ${(user + system) / 1_000} ms`);
+    });
+  }
+
+  test("and says how deep a body may be nested", () => {
+    parse(`{"body":${deep(1_000)}}`, 10_000);
+    const { message } = refusal(() => parse(`{"body":${deep(1_001)}}`, 10_000));
+    assert.equal(message, "line 7: its body must be JSON: it may be nested at most 1000 levels deep");
+    parse(`{"body":"${"[{".repeat(2_000)}"}`, 10_000); // brackets in text are no levels
+    parse(`{"body":[${"[],{},".repeat(2_000)}0]}`, 20_000); // nor are those that closed
+  });
+
+  test("an event in base64 as well", () => {
+    const bodyBase64 = Buffer.from(`{"id":"1","source":"s","data":${deep(2_000)}}`).toString("base64");
+    const contentType = "application/cloudevents+json";
+    const error = refusal(() => parse(JSON.stringify({ contentType, bodyBase64 }), 10_000));
+    assert.equal(error.code, "bad-batch-line");
+    assert.equal(error.fields?.["line"], 7);
+    parse(JSON.stringify({ key: "k", contentType, bodyBase64 }), 10_000); // with a key it is not parsed
+  });
+
+  test("a batch of events stops at the first that is over a bound, with the rest unread", () => {
+    const events = splitEvents(Buffer.from(`[{}, ${"{},".repeat(2 * mebibyte)}`));
+    assert.equal(events.next().value?.line, 1);
+    assert.equal(events.next().value?.line, 2);
+    const [event] = splitEvents(Buffer.from(`[{"id":"1","source":"s","data":${deep(2_000)}}]`));
+    assert.ok(event);
+    assert.match(refusal(() => parseBatchEvent(event, 10_000)).message, /1000 levels/);
+    assert.equal(refusal(() => parseBatchEvent(event, 1_000)).code, "body-too-large");
+  });
+});
+
+test("a line is read exactly when JSON.parse reads it", () => {
+  const pieces = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    '"',
+    '"body"',
+    '"key"',
+    '"k"',
+    "\\",
+    "\\u0062",
+    "1",
+    "-",
+    "true",
+    " ",
+    "\t",
+    "\u0001",
+    "\u00a0",
+    "\ufeff",
+  ];
+  const texts = fc.oneof(
+    fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => `{"body":1${parts.join("")}`),
+    fc.array(fc.constantFrom(...pieces), { maxLength: 5 }).map((parts) => `{"body":${parts.join("")}}`),
+    fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(texts, (text) => {
+      assert.equal(
+        isTaken(() => parse(text)),
+        isTaken(() => readOf(text)),
+        text,
+      );
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+test("events are read exactly when JSON.parse reads them", () => {
+  const pieces = ["{}", "{", "}", "[", "]", ",", '"a":1', '{"id":"]"}', " ", "\u0001", "1"];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 7 }), (parts) => {
+      const text = `[${parts.join("")}]`;
+      const taken = isTaken(() => [...splitEvents(Buffer.from(text))].map((event) => parseBatchEvent(event, 1_000)));
+      assert.equal(
+        taken,
+        isTaken(() => eventsOf(text)),
+        text,
+      );
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
+function isTaken(act: () => unknown): boolean {
+  try {
+    act();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readOf(text: string): void {
+  const { key, ...rest } = JSON.parse(text);
+  assert.deepEqual(Object.keys(rest), ["body"]);
+  assert.ok(key === undefined || (typeof key === "string" && /^[\x21-\x7e]+$/.test(key)));
+}
+
+function eventsOf(text: string): void {
+  for (const event of JSON.parse(text)) assert.ok(typeof event === "object" && event !== null && !Array.isArray(event));
+}

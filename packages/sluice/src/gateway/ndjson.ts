@@ -5,8 +5,8 @@ import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import { isMediaType } from "../core/media-type.ts";
 import { bodyEventKey, eventKey, structuredType } from "./cloud-event.ts";
 import { typeNotAccepted } from "./intake-headers.ts";
-import { elementBytes, memberBytes } from "./json-member.ts";
-import { parseJson } from "./schema-check.ts";
+import { elementsOf, membersOf } from "./json-member.ts";
+import { parseJson } from "./json.ts";
 
 export interface RawLine {
   /** From 1, blank lines counted. */
@@ -24,7 +24,9 @@ export interface BatchLine {
 }
 
 const newline = 0x0a;
-const fields = ["key", "body", "bodyBase64", "contentType", "callback"];
+const quote = 0x22;
+const fields = ["key", "body", "bodyBase64", "contentType", "callback"] as const;
+type Field = (typeof fields)[number];
 
 /** The lines that are not blank. */
 export function* splitLines(bytes: Buffer): Generator<RawLine> {
@@ -37,15 +39,17 @@ export function* splitLines(bytes: Buffer): Generator<RawLine> {
   }
 }
 
-/** The events of a CloudEvents batch; `line` is the place of each, from 1. */
+/** The events of a CloudEvents batch, one at a time and each yet to be parsed; `line` is the place of each, from 1. */
 export function* splitEvents(bytes: Buffer): Generator<RawLine> {
-  const parsed = parseJson(bytes);
-  if (parsed.kind === "unreadable" || !Array.isArray(parsed.value))
-    throw new SluiceError("bad-request", "a batch of CloudEvents is a JSON array");
   let line = 0;
-  for (const element of elementBytes(bytes)) {
-    line += 1;
-    yield { line, bytes: element };
+  try {
+    for (const element of elementsOf(bytes)) {
+      line += 1;
+      yield { line, bytes: element };
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SluiceError("bad-request", `a batch of CloudEvents is a JSON array: ${error.message}`);
   }
 }
 
@@ -54,62 +58,105 @@ function isBlank(bytes: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`. */
+/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`. The line is parsed member by member: one too large is not. */
 export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
-  const value = parseObject(bytes, line);
-  checkFields(value, line);
-  const key = parseKey(value["key"], line);
-  const { contentType, body } = "body" in value ? jsonBody(value, bytes, line) : base64Body(value, line);
-  checkSize(body, { line, bodyBytesMax });
+  const members = membersOfLine(bytes, line);
+  const key = parseKey(members.key, line);
+  const bound = { line, bodyBytesMax };
+  const { contentType, body } =
+    members.body === undefined ? base64Body(members, bound) : jsonBody(members.body, members, bound);
   return {
     line,
-    key: key ?? bodyEventKey(contentType, body),
+    key: key ?? keyOfBody(contentType, body, line),
     contentType,
     body,
-    callback: parseCallback(value["callback"], line),
+    callback: parseCallback(members.callback, line),
   };
 }
 
 /** An event of a CloudEvents batch; it becomes a request as if it had come alone, in structured mode. */
 export function parseBatchEvent({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
-  const event = parseObject(bytes, line);
-  checkSize(bytes, { line, bodyBytesMax });
+  checkSize(bytes.length, { line, bodyBytesMax });
+  const event = parseValue(bytes, line, "it");
+  if (typeof event !== "object" || event === null || Array.isArray(event))
+    throw lineError("bad-batch-line", line, "it must be a JSON object");
   return { line, key: eventKey(event), contentType: structuredType, body: bytes, callback: undefined };
 }
 
-function checkSize(
-  body: Uint8Array,
-  { line, bodyBytesMax }: { readonly line: number; readonly bodyBytesMax: number },
-): void {
-  if (body.length > bodyBytesMax)
-    throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
+interface Bound {
+  readonly line: number;
+  readonly bodyBytesMax: number;
 }
 
-type Members = Readonly<Record<string, unknown>>;
-
-function parseObject(bytes: Buffer, line: number): Members {
-  const parsed = parseJson(bytes);
-  if (parsed.kind === "unreadable") throw lineError("bad-batch-line", line, `it must be JSON: ${parsed.message}`);
-  const { value } = parsed;
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Members;
-  throw lineError("bad-batch-line", line, "it must be a JSON object");
+function checkSize(bodyBytes: number, { line, bodyBytesMax }: Bound): void {
+  if (bodyBytes > bodyBytesMax) throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
 }
 
-function checkFields(value: Members, line: number): void {
-  const unknownField = Object.keys(value).find((name) => !fields.includes(name));
-  if (unknownField !== undefined)
-    throw lineError("bad-batch-line", line, `there is no field "${unknownField.slice(0, 80)}"`);
+/** The JSON of each field that the line has; of several of one name the last, as JSON.parse has it. */
+type Members = Partial<Record<Field, Buffer>>;
+
+function membersOfLine(bytes: Buffer, line: number): Members {
+  const members: Members = {};
+  let count = 0;
+  try {
+    for (const { name, value } of membersOf(bytes)) {
+      count += 1;
+      if (count > fields.length) throw lineError("bad-batch-line", line, `it may have at most ${fields.length} fields`);
+      members[parseField(name, line)] = value;
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw lineError("bad-batch-line", line, `it must be a JSON object: ${error.message}`);
+  }
+  return members;
 }
 
-function parseKey(key: unknown, line: number): string | undefined {
-  if (key === undefined) return undefined;
-  if (typeof key === "string" && isIdempotencyKey(key)) return key;
+function parseField(quoted: Buffer, line: number): Field {
+  const asWritten = fieldNamed(quoted.toString("latin1", 1, quoted.length - 1));
+  if (asWritten !== undefined) return asWritten;
+  const name = parseText(quoted, line, "the name of a field") ?? "";
+  const field = fieldNamed(name);
+  if (field === undefined) throw lineError("bad-batch-line", line, `there is no field "${name.slice(0, 80)}"`);
+  return field;
+}
+
+function fieldNamed(name: string): Field | undefined {
+  return fields.find((field) => field === name);
+}
+
+/** `what` names the value in an error. */
+function parseValue(json: Buffer, line: number, what: string): unknown {
+  const parsed = parseJson(json);
+  if (parsed.kind === "json") return parsed.value;
+  throw lineError("bad-batch-line", line, `${what} must be JSON: ${parsed.message}`);
+}
+
+/** Undefined for what is no text, and is not parsed. */
+function parseText(json: Buffer, line: number, what: string): string | undefined {
+  return json[0] === quote ? (parseValue(json, line, what) as string) : undefined;
+}
+
+function parseKey(json: Buffer | undefined, line: number): string | undefined {
+  if (json === undefined) return undefined;
+  const key = parseText(json, line, "its key");
+  if (key !== undefined && isIdempotencyKey(key)) return key;
   throw lineError("bad-key", line, "a key is 1 to 255 printable ASCII characters");
 }
 
-function parseCallback(callback: unknown, line: number): string | undefined {
-  if (callback === undefined || typeof callback === "string") return callback;
+function parseCallback(json: Buffer | undefined, line: number): string | undefined {
+  if (json === undefined) return undefined;
+  const callback = parseText(json, line, "its callback");
+  if (callback !== undefined) return callback;
   throw lineError("bad-callback", line, "a callback is a URL");
+}
+
+function keyOfBody(contentType: string, body: Uint8Array, line: number): string | undefined {
+  try {
+    return bodyEventKey(contentType, body);
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    throw lineError("bad-batch-line", line, error.message);
+  }
 }
 
 interface LineBody {
@@ -117,23 +164,31 @@ interface LineBody {
   readonly body: Uint8Array;
 }
 
-function jsonBody(value: Members, bytes: Buffer, line: number): LineBody {
-  if ("bodyBase64" in value || "contentType" in value) {
+function jsonBody(body: Buffer, { bodyBase64, contentType }: Members, bound: Bound): LineBody {
+  const { line } = bound;
+  if (bodyBase64 !== undefined || contentType !== undefined) {
     throw lineError("bad-batch-line", line, "beside body neither bodyBase64 nor contentType may stand");
   }
-  return { contentType: "application/json", body: memberBytes(bytes, "body") as Buffer };
+  checkSize(body.length, bound);
+  parseValue(body, line, "its body");
+  return { contentType: "application/json", body };
 }
 
-function base64Body({ bodyBase64, contentType }: Members, line: number): LineBody {
-  if (typeof bodyBase64 !== "string" || !isBase64(bodyBase64)) {
+function base64Body(members: Members, bound: Bound): LineBody {
+  const { line } = bound;
+  const base64 = members.bodyBase64 && parseText(members.bodyBase64, line, "its bodyBase64");
+  if (base64 === undefined || !isBase64(base64)) {
     throw lineError("bad-batch-line", line, "it must have a body, or a bodyBase64 in base64 with a contentType");
   }
-  if (typeof contentType !== "string") throw lineError("bad-batch-line", line, "bodyBase64 needs a contentType");
+  const contentType = members.contentType && parseText(members.contentType, line, "its contentType");
+  if (contentType === undefined) throw lineError("bad-batch-line", line, "bodyBase64 needs a contentType");
   if (!isMediaType(contentType)) {
     const { code, message } = typeNotAccepted(contentType);
     throw lineError(code, line, message);
   }
-  return { contentType, body: Buffer.from(bodyBase64, "base64") };
+  const body = Buffer.from(base64, "base64");
+  checkSize(body.length, bound);
+  return { contentType, body };
 }
 
 function isBase64(text: string): boolean {

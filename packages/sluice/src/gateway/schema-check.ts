@@ -1,11 +1,11 @@
 // Checks bodies against a queue's JSON Schema.
-import { isUtf8 } from "node:buffer";
 import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv";
 import secure from "ajv/dist/refs/json-schema-secure.json" with { type: "json" };
 import addFormats from "ajv-formats";
 import { messageOf, SluiceError } from "../core/errors.ts";
+import { parseJson } from "./json.ts";
 
 /** A place where a body does not fit; `path` is a JSON pointer. */
 export interface SchemaPath {
@@ -60,7 +60,7 @@ function compile(queue: string, schema: object): ValidateFunction {
 
 function pathsOf(validate: ValidateFunction, body: Uint8Array): readonly SchemaPath[] {
   const parsed = parseJson(body);
-  if (parsed.kind === "unreadable") return [{ path: "", message: `must be JSON: ${parsed.message}` }];
+  if (parsed.kind !== "json") return [{ path: "", message: `must be JSON: ${parsed.message}` }];
   try {
     if (validate(parsed.value)) return [];
   } catch (error) {
@@ -72,21 +72,4 @@ function pathsOf(validate: ValidateFunction, body: Uint8Array): readonly SchemaP
     path: instancePath,
     message: message ?? "does not fit",
   }));
-}
-
-export type ParsedJson =
-  | { readonly kind: "json"; readonly value: unknown }
-  | { readonly kind: "unreadable"; readonly message: string };
-
-/** Parses bytes as JSON in UTF-8. */
-export function parseJson(bytes: Uint8Array): ParsedJson {
-  if (!isUtf8(bytes)) return { kind: "unreadable", message: "it is not UTF-8" };
-  try {
-    return {
-      kind: "json",
-      value: JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()),
-    };
-  } catch (error) {
-    return { kind: "unreadable", message: messageOf(error) };
-  }
 }
