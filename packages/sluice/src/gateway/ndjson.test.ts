@@ -22,6 +22,15 @@ describe("the lines of a batch", () => {
     );
   });
 
+  test("are found behind millions of blank ones at once", () => {
+    const bytes = Buffer.from(`${"\n".repeat(32 * 1024 ** 2)}\u0001{}`);
+    const before = process.cpuUsage();
+    const [found] = splitLines(bytes);
+    const { user, system } = process.cpuUsage(before);
+    assert.deepEqual([found?.line, String(found?.bytes)], [32 * 1024 ** 2 + 1, "\u0001{}"]);
+    assert.ok(user + system < 500_000, `it took ${(user + system) / 1_000} ms`);
+  });
+
   test("keep a JSON body as it was written", () => {
     const { key, contentType, body } = parse('{ "body" : {"n": 1.0,"big":12345678901234567890 } , "key":"k"}');
     assert.equal(key, "k");

@@ -30,12 +30,19 @@ type Field = (typeof fields)[number];
 
 /** The lines that are not blank. */
 export function* splitLines(bytes: Buffer): Generator<RawLine> {
+  let line = 1;
   let start = 0;
-  for (let line = 1; start < bytes.length; line += 1) {
-    const found = bytes.indexOf(newline, start);
-    const end = found < 0 ? bytes.length : found;
-    if (!isBlank(bytes, start, end)) yield { line, bytes: bytes.subarray(start, end) };
-    start = end + 1;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte === newline) {
+      line += 1;
+      start = at + 1;
+    } else if (byte > 0x20) {
+      const found = bytes.indexOf(newline, at);
+      const end = found < 0 ? bytes.length : found;
+      yield { line, bytes: bytes.subarray(start, end) };
+      at = end - 1;
+    }
   }
 }
 
@@ -51,11 +58,6 @@ export function* splitEvents(bytes: Buffer): Generator<RawLine> {
     if (!(error instanceof SyntaxError)) throw error;
     throw new SluiceError("bad-request", `a batch of CloudEvents is a JSON array: ${error.message}`);
   }
-}
-
-function isBlank(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at += 1) if ((bytes[at] as number) > 0x20) return false;
-  return true;
 }
 
 /** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`. The line is parsed member by member: one too large is not. */
