@@ -23,7 +23,7 @@ export function rawContentOf(value: unknown): Content | Promise<Content> | undef
   switch (tagOf(value)) {
     case "ArrayBuffer":
     case "SharedArrayBuffer":
-      return octets(new Uint8Array(value as ArrayBuffer));
+      return octets(bytesOfView(new DataView(value as ArrayBuffer))); // which throws for what only has the tag
     case "Blob":
     case "File":
       return contentOfBlob(value as Blob);
@@ -62,6 +62,7 @@ export function jsonOf(value: unknown): string {
     if (lost === undefined) json = JSON.stringify(value);
     // Most values hold no such text, and are looked through no second time.
     if (json?.includes("{}")) lost = lostIn(value);
+    if (json !== undefined) lost ??= lostHolder(value, "");
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(`the value cannot be written as JSON: ${why}`, { cause });
@@ -83,10 +84,39 @@ function lostWhole(value: unknown): string | undefined {
 function lostIn(value: unknown): string | undefined {
   let lost: string | undefined;
   JSON.stringify(value, (key, member: unknown) => {
-    if (isEmptied(member)) lost ??= `${key === "" ? "" : `"${key}", `}a value of type ${tagOf(member)}`;
+    if (isEmptied(member)) lost ??= lostMember(key, member);
     return member;
   });
   return lost;
+}
+
+/** JSON writes the fields that these were given, as the code of an error, and loses what they hold. */
+const holders: ReadonlySet<string> = new Set(["Error", "Map", "Set"]);
+
+/** Costs a fraction of what a replacer does. JSON was written of the value, so that it holds no circle. */
+function lostHolder(value: unknown, key: string | number): string | undefined {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return undefined;
+  if (Array.isArray(value)) return lostHolderIn(value);
+  if (typeof (value as { readonly toJSON?: unknown }).toJSON === "function") return undefined;
+  if (Object.getPrototypeOf(value) !== Object.prototype && holders.has(tagOf(value))) return lostMember(key, value);
+  for (const name of Object.keys(value)) {
+    const member = (value as Readonly<Record<string, unknown>>)[name];
+    const lost = typeof member === "object" ? lostHolder(member, name) : undefined;
+    if (lost !== undefined) return lost;
+  }
+  return undefined;
+}
+
+function lostHolderIn(list: readonly unknown[]): string | undefined {
+  for (let at = 0; at < list.length; at += 1) {
+    const lost = typeof list[at] === "object" ? lostHolder(list[at], at) : undefined;
+    if (lost !== undefined) return lost;
+  }
+  return undefined;
+}
+
+function lostMember(key: string | number, member: unknown): string {
+  return `${key === "" ? "" : `"${key}", `}a value of type ${tagOf(member)}`;
 }
 
 /** JSON writes these as what they are. */

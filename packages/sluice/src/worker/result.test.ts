@@ -44,6 +44,14 @@ describe("what a handler returns", () => {
     ["a typed body as itself", { body: "<p>", contentType: "text/html" }, "text/html", "<p>"],
     ["typed bytes as themselves", { body: Buffer.from("x"), contentType: "image/png" }, "image/png", "x"],
     [
+      "an error that writes itself",
+      { error: Object.assign(new Error("x"), { code: "E", toJSON: () => ({ message: "x" }) }) },
+      json,
+      '{"error":{"message":"x"}}',
+    ],
+    ["an object that only calls itself a map", { [Symbol.toStringTag]: "Map", a: 1 }, json, '{"a":1}'],
+    ["a shared buffer", new SharedArrayBuffer(2), "application/octet-stream", "\0\0"],
+    [
       "an object that only looks typed as JSON",
       { body: 1, contentType: "a/b" },
       json,
@@ -73,6 +81,14 @@ describe("what a handler returns", () => {
   const beyond = new Uint8Array(shrunk, 2, 2);
   shrunk.resize(1);
   const fail = (): never => assert.fail("a getter throws");
+  const failed = Object.assign(new Error("x"), { code: "E" });
+  const settled = [
+    { status: "fulfilled", value: 1 },
+    { status: "rejected", reason: failed },
+  ];
+  class NamedMap extends Map<string, number> {
+    readonly name = "n";
+  }
   const refused: readonly (readonly [string, unknown, RegExp])[] = [
     ["a big integer", { n: 1n }, /cannot be written as JSON: .*BigInt/],
     ["a circle", circle, /cannot be written as JSON: .*circular/],
@@ -90,6 +106,16 @@ describe("what a handler returns", () => {
     ["an error", new Error("x"), /JSON would lose a value of type Error/],
     ["an error with a code", Object.assign(new Error("x"), { code: "E" }), /a value of type Error/],
     ["an error in an object", { ok: false, error: new Error("x") }, /JSON would lose "error", a value of type Error/],
+    ["an error with a code in an object", { error: failed }, /JSON would lose "error", a value of type Error/],
+    ["what a settled promise gave", settled, /JSON would lose "reason", a value of type Error/],
+    ["a map with a field", new NamedMap([["a", 1]]), /JSON would lose a value of type Map/],
+    [
+      "a set with a field",
+      { tags: [Object.assign(new Set([1]), { name: "n" })] },
+      /JSON would lose "0", a value of type Set/,
+    ],
+    ["what claims to be a buffer", { [Symbol.toStringTag]: "ArrayBuffer" }, /must be an ArrayBuffer/],
+    ["what claims to be a shared buffer", { [Symbol.toStringTag]: "SharedArrayBuffer" }, /must be an ArrayBuffer/],
     ["a form", new FormData(), /a value of type FormData/],
     ["a response", new Response("x"), /a value of type Response/],
     ["a web stream", new Response("x").body, /a value of type ReadableStream/],
