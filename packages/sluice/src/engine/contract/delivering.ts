@@ -60,6 +60,16 @@ export function deliveringCases(check: Check): void {
     },
   );
 
+  check("a delivery says that it comes back after an attempt that was put off without counting", async (rig) => {
+    await rig.accept(request(), request());
+    const [putOff, kept] = await rig.take(2);
+    if (putOff === undefined || kept === undefined) throw new Error("two were delivered");
+    deepEqual([putOff.isAgain, kept.isAgain], [false, false]);
+    await rig.engine.retry(putOff.claim, { dueAt: rig.now(), failure: boom, isCounted: false });
+    const again = await rig.takeOne();
+    deepEqual([again.claim.id, again.attempt, again.isAgain], [putOff.claim.id, 1, true]);
+  });
+
   check(
     "of those that failed before the next time others come first, so that a probe is never the same twice",
     async (rig) => {
