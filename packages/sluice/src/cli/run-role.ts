@@ -8,12 +8,15 @@ import { catchInterrupts, causeOf } from "./interrupt.ts";
 import { findParent } from "./parent.ts";
 import { printLine } from "./print.ts";
 import type { Server } from "./serve.ts";
+import { logUncaught } from "./uncaught.ts";
 
 /**
  * Starts the server, tells that it is ready, and stops it when asked to. SIGTERM lets it linger first, for the proxies in front;
  * SIGINT does not, and any signal ends the lingering. One more signal ends the process at once.
+ * The advice is for an error of a handler that nothing catches.
  */
-export async function runRole(start: () => Promise<Server>, log: Logger): Promise<void> {
+export async function runRole(start: () => Promise<Server>, log: Logger, advice?: string): Promise<void> {
+  logUncaught(log, advice);
   const parent = findParent();
   const hurry = new AbortController();
   let isLingering = false;

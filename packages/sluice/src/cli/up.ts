@@ -21,6 +21,7 @@ import {
   type RoleOptions,
 } from "./role-flags.ts";
 import { runRole } from "./run-role.ts";
+import type { Server } from "./serve.ts";
 import { isWorkerProcess } from "./worker-process-mark.ts";
 
 const afterHelp = `
@@ -40,6 +41,10 @@ crashes leaves the gateway alone. A queue's rate and concurrency hold over all o
 as the forecast wait asks for: "scaling" of the queue in the file, as for sluice autoscale.
   sluice up --config sluice.config.ts --processes 2..8
 `;
+
+const uncaughtAdvice =
+  "If a handler threw it from a timer, a promise or an event listener, catch it there. " +
+  "With --processes, handlers run in separate processes, and such an error ends only one of them.";
 
 interface UpOptions extends RoleOptions {
   readonly processes?: ProcessRange;
@@ -77,7 +82,7 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     const { runWorkerProcess } = await import("./worker-process.ts");
     return runWorkerProcess(settings, log.child({ name: `process ${process.pid}` }));
   }
-  await runRole(async () => {
+  const start = async (): Promise<Server> => {
     // The server's parts are loaded here, so that the other commands start without them.
     const [{ serve }, { openEmbedded }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
@@ -95,7 +100,8 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
     const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
     return serve({ role: "up", ...parts, data, log, meter });
-  }, log);
+  };
+  await runRole(start, log, range === undefined ? uncaughtAdvice : undefined);
 }
 
 interface Work {

@@ -13,11 +13,13 @@ import type { Answer } from "../worker/remote/wire.ts";
 import { RemoteEngine } from "../worker/remote/remote-engine.ts";
 import { exitCodes } from "./failure.ts";
 import { catchInterrupts } from "./interrupt.ts";
+import { logUncaught } from "./uncaught.ts";
 import { tracingBy, workerOf } from "./worker-of.ts";
 import { processFds } from "./worker-process-mark.ts";
 
 /** Works until it is asked to go; what it runs then may finish within the grace, the rest is handed back. */
 export async function runWorkerProcess({ queues, graceMs }: UpSettings, log: Logger): Promise<void> {
+  logUncaught(log);
   using interrupts = catchInterrupts({ signals: ["SIGTERM"] });
   // The terminal's reach the parent too, which passes them on.
   for (const signal of ["SIGINT", "SIGHUP"]) process.on(signal, () => {});

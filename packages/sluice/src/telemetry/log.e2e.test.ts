@@ -146,3 +146,47 @@ test(
     }
   },
 );
+
+/** What a handler leaves behind, and nothing catches; each only while the file "mended" is not there. */
+const uncaught = `
+import { existsSync } from "node:fs";
+const thrown = (way) => () => { throw new Error("thrown by a " + way); };
+const ways = {
+  timer: () => void setTimeout(thrown("timer"), 10),
+  promise: () => void Promise.resolve().then(thrown("promise")),
+  listener: ({ signal }) => signal.addEventListener("abort", thrown("listener")),
+};
+export default { queues: { orders: {
+  timeout: "200ms",
+  handle(request, context) {
+    if (existsSync(new URL("mended", import.meta.url))) return "done";
+    ways[request.text()](context);
+    return new Promise(() => {});
+  },
+} } };`;
+
+for (const way of ["timer", "promise", "listener"]) {
+  test(`an error that nothing catches, thrown by a handler's ${way}, ends the process with a line in the log`, async () => {
+    await using folder = await temporaryFolder();
+    const configFile = join(folder.path, "sluice.config.mjs");
+    await writeFile(configFile, uncaught);
+    const dataFolder = join(folder.path, "data");
+    await using sluice = await startSluice({ dataFolder, configFile, args: ["--log-format", "json"] });
+    const answer = await fetch(`${sluice.url}/v1/queues/orders/requests`, { method: "POST", body: way });
+    const { id } = (await answer.json()) as { readonly id: string };
+    const [text] = await sluice.line(/^\{.*"level":60.*$/);
+    const line = JSON.parse(text) as {
+      readonly msg: string;
+      readonly err: { readonly message: string; readonly stack: string };
+    };
+    assert.match(line.msg, /^an error that nothing caught ends this process/);
+    assert.match(text, /--processes/);
+    assert.equal(line.err.message, `thrown by a ${way}`);
+    assert.match(line.err.stack, /sluice\.config\.mjs:3/);
+    assert.deepEqual(await sluice.exited, { code: 1, signal: null });
+    await writeFile(join(folder.path, "mended"), "");
+    await using again = await startSluice({ dataFolder, configFile });
+    const result = await fetch(`${again.url}/v1/requests/${id}`, { headers: { prefer: "wait=10" } });
+    assert.equal(((await result.json()) as { readonly state: string }).state, "done");
+  });
+}
