@@ -1,7 +1,7 @@
 // What is said holds by then: a receipt, an outcome, an acknowledgement, a row of the outbox that is cleared. Each case
 // takes away what such a word rests on, just when one that came too early would show.
 import { after, before, describe, it } from "node:test";
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 import {
@@ -363,7 +363,8 @@ describe("the cluster engine", () => {
     await client.query("UPDATE sluice.queues SET fresh_from = 'ffffffff-0000-7000-8000-000000000000'");
     await delay(500); // ten beats
     const id = await acceptOne(life);
-    deepEqual((await client.query("SELECT fresh_from FROM sluice.queues")).rows, [{ fresh_from: id }]);
+    const [mark] = (await client.query<{ fresh_from: string }>("SELECT fresh_from FROM sluice.queues")).rows;
+    ok(mark !== undefined && mark.fresh_from <= id); // lower still where the auditor has looked meanwhile
   });
 
   it("what RabbitMQ has not confirmed is told again when its process has died (I6)", async () => {

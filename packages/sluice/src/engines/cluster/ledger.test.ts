@@ -447,8 +447,8 @@ test("a request that nobody accepted, and rows without a request, are found", as
 test("what was overtaken is stuck, and healing puts just that in the broker's way again", async () => {
   await using ledger = await openLedger();
   const fresh = await ledger.accept({ at: now - 10 * minuteMs });
-  const back = await ledger.accept({ at: now - 9 * minuteMs });
-  await ledger.schedule(back, { dueAt: now - 8 * minuteMs });
+  const back = await ledger.accept({ at: now - 90 * minuteMs });
+  await ledger.schedule(back, { dueAt: now - 80 * minuteMs });
   const begun = await ledger.accept({ at: now - 5 * minuteMs });
   await ledger.accept({ at: now - 4 * minuteMs });
   deepEqual((await auditLedger(ledger.db, now)).findings, []);

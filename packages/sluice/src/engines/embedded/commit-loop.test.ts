@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { EventEmitter, on } from "node:events";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { openForWriting } from "./database.ts";
 import { Mark } from "./mark.ts";
 import { migrate } from "./migrate.ts";
 import { OpenFiles } from "./open-files.ts";
+import { lockFileIn } from "./store-file.ts";
 import { QueueLedger } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 
@@ -29,6 +31,7 @@ const acceptOne: Extract<WriterCall, { verb: "accept" }> = {
 };
 
 function storeOf(folder: string, db: DatabaseSync, queues: QueueLedger): Store {
+  writeFileSync(lockFileIn(folder), "");
   return {
     db,
     queues,
