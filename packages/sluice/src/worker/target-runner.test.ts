@@ -215,7 +215,8 @@ describe("a target", () => {
     await new Promise((resolve) => setTimeout(resolve, 2_500)); // the outage itself
     isOut = false;
     const statuses = await outcomes;
-    assert.ok(refused <= 12, `${refused} attempts reached the target that was out`);
+    // Ten open the breaker, some ran beside them, and two rounds probe.
+    assert.ok(refused <= 16, `${refused} attempts reached the target that was out`);
     assert.ok(statuses.every(({ state }) => state === "done"));
     const burnt = statuses.reduce((sum, { attempts }) => sum + attempts - 1, 0);
     assert.ok(burnt <= 4, `${burnt} attempts were burnt`);
