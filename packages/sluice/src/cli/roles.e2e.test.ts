@@ -90,11 +90,11 @@ test("migrate makes the servers ready, again and again, and doctor says so", asy
   assert.match(first.stdout, /^postgres +schema +schema-missing +unsafe$/m);
 
   const made = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 2.\nDeclared pids, notes.\n"]);
+  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 3.\nDeclared pids, notes.\n"]);
   const again = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 2.\nThe queues are there.\n"]);
+  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 3.\nThe queues are there.\n"]);
   const { stdout } = await sluice("migrate", "--config", configFile, "--queue", "more", "--json");
-  assert.deepEqual(JSON.parse(stdout), { from: 2, to: 2, queuesDeclared: ["more"] });
+  assert.deepEqual(JSON.parse(stdout), { from: 3, to: 3, queuesDeclared: ["more"] });
 
   const healthy = await sluice("doctor", "--config", configFile);
   assert.equal(healthy.exitCode, 0, healthy.stdout);
