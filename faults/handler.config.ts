@@ -2,12 +2,13 @@
 // no other run repeats. Some bodies ask for more.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { defineConfig, Reject } from "sluice";
+import { defineConfig, Reject, type QueueConfig } from "sluice";
 import { appendLog } from "./logs.ts";
 import { sha256Of } from "./parcel.ts";
 
 const folder = process.env["FAULTS_FOLDER"] ?? "";
-const settings = JSON.parse(process.env["FAULTS_QUEUE"] ?? "{}") as Readonly<Record<string, unknown>>;
+const settings = JSON.parse(process.env["FAULTS_QUEUE"] ?? "{}") as Pick<QueueConfig, "concurrency" | "scaling">;
+const { scaling } = settings;
 const nobody = new Int32Array(new SharedArrayBuffer(4)); // wakes it
 
 export default defineConfig({
@@ -24,8 +25,8 @@ export default defineConfig({
         return { sha256, run: crypto.randomUUID() };
       },
     },
-    // Takes lists of lists only: for what does not fit.
-    lists: { schema: { type: "array", items: { $ref: "#" } }, handle: () => undefined },
+    // Takes lists of lists only: for what does not fit. One that held on for longer would keep the other's replicas.
+    lists: { ...(scaling && { scaling }), schema: { type: "array", items: { $ref: "#" } }, handle: () => undefined },
   },
 });
 

@@ -21,6 +21,14 @@ export const embeddedClockMutants: readonly Mutant[] = [
     sign: /✖ back, after retention has emptied the folder/,
   },
   {
+    name: "embedded-expires-by-jumped-clock",
+    engine: "embedded",
+    bug: "a clock that is ahead for a moment makes retention delete what is young",
+    patches: [{ file: `${embedded}/writer.ts`, from: "if (jumps.isSteady()) expireStep();", to: "expireStep();" }],
+    catcher: { kind: "test", file: suite, cases: "ahead and back, within the hour" },
+    sign: /✖ ahead and back, within the hour/,
+  },
+  {
     name: "embedded-due-not-pulled-in",
     engine: "embedded",
     bug: "a retry that a clock a year ahead has scheduled waits the year",

@@ -60,6 +60,18 @@ describe("a clock that steps, embedded", () => {
     }
   }
 
+  it("ahead and back, within the hour: retention deletes nothing", { timeout: 240_000 }, async () => {
+    await using server = await EmbeddedServer.make();
+    await server.start({ hasFakeClock: true });
+    const id = await server.accepted({ first: "done" });
+    assert.deepEqual(await server.unfinished([id], 30_000), []);
+    server.setClock("+365d");
+    const until = performance.now() + 4_000; // it is looked at every second
+    while (performance.now() < until) assert.equal((await server.call(`/v1/requests/${id}`)).status, 200);
+    server.setClock("+0");
+    assert.equal((await server.call(`/v1/requests/${id}`)).status, 200);
+  });
+
   it("a retry that falls due while timers stand still runs without another call", { timeout: 240_000 }, async () => {
     await using server = await EmbeddedServer.make();
     await server.start({ hasFakeClock: true });

@@ -19,6 +19,9 @@ import {
 import { isRunnable, stepsOf, type Step } from "./page-steps.ts";
 
 /** Their paths below the root. */
+/** What a newcomer reads first. */
+export const firstPage = "docs/tutorial.md";
+
 export function runnablePages(root: string): readonly string[] {
   const pages = globSync("docs/**/*.md", { cwd: root }).toSorted();
   return pages.filter((page) => isRunnable(readFileSync(path.join(root, page), "utf8")));

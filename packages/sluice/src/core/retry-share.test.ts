@@ -56,6 +56,20 @@ describe("the share of requests that failed before", () => {
     assert.equal(stand.share.bounds().first, 1);
   });
 
+  it("rests for the longest of those that ended, not for the last", () => {
+    const stand = new Stand(5);
+    stand.others(1_000);
+    stand.retry();
+    stand.retry();
+    stand.nowMs += 2_000;
+    stand.share.released(2_000);
+    stand.share.released(10);
+    stand.nowMs += 7_999;
+    assert.equal(stand.share.bounds().first, 0);
+    stand.nowMs += 1;
+    assert.equal(stand.share.bounds().first, 1);
+  });
+
   it("never takes the last quarter of the places, except where there is one place", () => {
     const most = (concurrency: number): number => new Stand(concurrency).share.bounds().most;
     assert.deepEqual([1, 2, 3, 4, 16].map(most), [1, 1, 2, 3, 12]);

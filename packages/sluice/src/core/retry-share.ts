@@ -56,7 +56,7 @@ export class RetryShare {
   /** One of them left its place: it ended after so long, or was handed back without a start. */
   released(durationMs: number): void {
     this.#held -= 1;
-    if (durationMs > 0) this.#restUntil = this.#clock.monotonic() + durationMs * this.#restPerMs;
+    this.#restUntil = Math.max(this.#restUntil, this.#clock.monotonic() + durationMs * this.#restPerMs);
   }
 
   started({ isRetry }: { readonly isRetry: boolean }): void {

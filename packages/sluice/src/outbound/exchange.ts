@@ -41,6 +41,7 @@ export interface NoResponse {
 /** Of the body of an error: kept, and read so that the connection can be used again. */
 const excerptBytes = 4 * 1024;
 const drainBytes = 64 * 1024;
+const noContent = 204;
 
 /** Rejects, with the signal's reason, only when that aborts. */
 export function exchange(agent: Agent, call: Call, bounds: ResponseBounds): Promise<Exchanged> {
@@ -93,6 +94,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     if (status < 200) return; // interim
     this.#status = status;
     this.#headers = headers;
+    if (status === noContent) return this.#respond(false); // ends with its header, whatever follows (RFC 9110, 15.3.5)
     const { bytesMax, excerptWaitMs } = this.#bounds;
     if (isSuccess(status)) this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
     else this.#excerptTimer = setTimeout(() => this.#cut(), excerptWaitMs);

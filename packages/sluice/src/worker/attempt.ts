@@ -41,7 +41,11 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
   const { promise: isCut, resolve: cut } = Promise.withResolvers<Cut>();
   const place = cutOffs.add(() => cut("stop"));
   const timer = setTimeout(cut, timeoutMs, "timeout");
-  const run = runner.run(delivery, { signal: limit.signal, progress, sql });
+  let isOver = false;
+  const report = (reported: unknown): void => {
+    if (!isOver) progress(reported); // later than its end nobody would take it back
+  };
+  const run = runner.run(delivery, { signal: limit.signal, progress: report, sql });
   try {
     const end = await Promise.race([run, isCut]);
     crashPoint("effect-made");
@@ -50,6 +54,7 @@ export async function attempt(delivery: Delivery, options: AttemptOptions): Prom
     limit.abort(new DOMException(end, end === "timeout" ? "TimeoutError" : "AbortError"));
     return end === "timeout" ? timedOut(timeoutMs) : { kind: "cut-off" };
   } finally {
+    isOver = true;
     clearTimeout(timer);
     cutOffs.take(place);
   }

@@ -75,6 +75,21 @@ function failureOf(end: AttemptEnd): Failed["failure"] & Pick<Failed, "blame"> {
 const proceed = "HTTP/1.1 100 Continue\r\n\r\n";
 const hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
 
+describe("204 No Content", () => {
+  for (const [name, rest] of [
+    ["with a length and a body", "content-length: 5\r\n\r\nhello"],
+    ["with chunks", "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
+    ["with a coding", "content-encoding: gzip\r\n\r\n"],
+  ] as const)
+    test(`is a result without a body: ${name}`, async () => {
+      await using target = await startRawTarget(says(`HTTP/1.1 204 No Content\r\n${rest}`));
+      await using runner = open(target.url, { connectionsMax: 1 });
+      assert.equal(resultOf(await attempt(runner)), "");
+      assert.equal(resultOf(await attempt(runner)), "", "the next one, too");
+      assert.equal(target.requests.length, 2);
+    });
+});
+
 describe("interim responses", () => {
   for (const [name, interim] of [
     ["an unexpected 100 Continue", proceed],

@@ -7,7 +7,7 @@ import { systemClock } from "../core/clock.ts";
 import { defaultRetryPolicy, type AttemptFailure } from "../core/retry.ts";
 import { isFinal, type RequestStatus, type State } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
-import type { Engine, StartsAsk, StartsGrant } from "../engine/engine.ts";
+import type { Change, Engine, StartsAsk, StartsGrant } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { openLog, type Logger } from "../telemetry/log.ts";
 import { handlerRunner } from "./handler-runner.ts";
@@ -198,6 +198,21 @@ describe("a worker", () => {
     assert.deepEqual(running.progress, { percent: 40 });
     gate.resolve();
     assert.equal((await finished(id)).progress, undefined);
+    await worker.drain({ graceMs: 1_000 });
+  });
+
+  it("takes no report of progress once the attempt is over", async () => {
+    const queue = nextQueue();
+    let report: (progress: unknown) => void = () => assert.fail("the handler did not run");
+    const worker = work(queue, (_request, { progress }) => {
+      report = progress;
+    });
+    const id = await send(queue, {});
+    await finished(id);
+    const told: Change[] = [];
+    using _watch = engine.watch(id, (change) => told.push(change));
+    report({ percent: 100 });
+    assert.deepEqual(told, []);
     await worker.drain({ graceMs: 1_000 });
   });
 

@@ -169,6 +169,6 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   const deadline = performance.now() + deadlineMs;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`in ${deadlineMs} ms it did not come about that ${what}`);
-    await sleep(4);
+    await sleep(20);
   }
 }

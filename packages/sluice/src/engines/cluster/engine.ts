@@ -29,6 +29,7 @@ import type {
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { presence } from "../../engine/presence.ts";
+import { Progress } from "../../engine/progress.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
@@ -39,7 +40,6 @@ import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
 import type { Parts } from "./parts.ts";
-import { Progress } from "./progress.ts";
 import { readQueues } from "./read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./read.ts";
 import type { RetryCall } from "./retry.ts";

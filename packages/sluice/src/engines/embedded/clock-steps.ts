@@ -1,5 +1,6 @@
-// A clock that steps back leaves due times behind that lie further ahead than anybody meant. Each is pulled in to the wait
-// that was meant when it was set.
+// What a clock that steps does to a store. One that steps back leaves due times behind that lie further ahead than anybody
+// meant: each is pulled in to the wait that was meant when it was set. One that jumps ahead makes all requests old: nothing
+// is deleted until it has gone on evenly for an hour, since somebody may set it right again.
 import type { DatabaseSync } from "node:sqlite";
 
 const PULL_IN = `
@@ -29,6 +30,27 @@ export class SteppingClock {
     this.#latest = at;
     return isBack;
   }
+}
+
+const jumpMsMin = 60_000;
+const steadyMsMin = 3_600_000;
+
+/** The machine's clock beside the one that nobody sets. */
+export class ForwardJumps {
+  #apartMs = apartMs();
+  #lastAt = Number.NEGATIVE_INFINITY;
+
+  /** Whether there was none for an hour, as far as this process has seen: to be asked every second or so. */
+  isSteady(): boolean {
+    const apart = apartMs();
+    if (apart - this.#apartMs > jumpMsMin) this.#lastAt = performance.now();
+    this.#apartMs = apart;
+    return performance.now() - this.#lastAt > steadyMsMin;
+  }
+}
+
+function apartMs(): number {
+  return Date.now() - performance.now();
 }
 
 /** Gives back whether something is due earlier now. */

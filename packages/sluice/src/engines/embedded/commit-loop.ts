@@ -175,14 +175,16 @@ export class CommitLoop {
       work();
       queues.flush();
       chains.flush();
-      files.assertInPlace(); // I1: nothing is durable in a file that no path leads to
+      files.assertWhole(); // I1: nothing is durable in a file that no path leads to
       db.exec("COMMIT");
     } catch (error) {
       this.#isStale = true;
       if (db.isTransaction) db.exec("ROLLBACK");
+      files.allowOwnCuts(db);
       this.#readAgain();
       throw error;
     }
+    files.noteCommit();
     mark.note(queues.position);
   }
 

@@ -26,6 +26,7 @@ import type {
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { presence } from "../../engine/presence.ts";
+import { Progress } from "../../engine/progress.ts";
 import type { Auditor } from "./auditor.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
@@ -70,7 +71,7 @@ export class EmbeddedEngine implements Engine {
   readonly #files: OpenFiles;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
   readonly #watchers = new Watchers();
-  readonly #progress = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();
+  readonly #progress = new Progress();
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
 
@@ -126,7 +127,7 @@ export class EmbeddedEngine implements Engine {
       this.#trafficOf(claim.queue).finishing.add(1);
       this.#changed(claim.id, outcome.kind);
     }
-    this.#forgetProgress(claim);
+    this.#progress.forget(claim);
     return result;
   }
 
@@ -134,29 +135,29 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     const result = await this.#writer.call<SettleResult>({ verb: "retry", claim, options });
     if (result === "settled") this.#changed(claim.id, options.dueAt > this.clock.now() ? "scheduled" : "waiting");
-    this.#forgetProgress(claim);
+    this.#progress.forget(claim);
     return result;
   }
 
   async crashed(claim: Claim): Promise<SettleResult> {
     this.#assertOpen();
     const state = await this.#writer.call<Crashed>({ verb: "crashed", claim });
-    this.#forgetProgress(claim);
+    this.#progress.forget(claim);
     if (state === "superseded") return state;
     if (state === "dead") this.#trafficOf(claim.queue).finishing.add(1);
     this.#changed(claim.id, state);
     return "settled";
   }
 
-  report({ id, token }: Claim, progress: unknown): void {
-    this.#progress.set(id, { token, progress });
-    this.#watchers.tell(id, { kind: "progress", progress });
+  report(claim: Claim, progress: unknown): void {
+    this.#progress.note(claim, progress);
+    this.#watchers.tell(claim.id, { kind: "progress", progress });
   }
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
     this.#assertOpen();
     const status = await this.#reader.call<RequestStatus | undefined>({ verb: "read", id, now: this.clock.now() });
-    return status && this.#withProgress(status);
+    return status && this.#progress.addTo(status);
   }
 
   async readBody(id: RequestId): Promise<Content | undefined> {
@@ -182,7 +183,7 @@ export class EmbeddedEngine implements Engine {
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
     this.#assertOpen();
     const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.clock.now() });
-    return found.map((status) => this.#withProgress(status));
+    return found.map((status) => this.#progress.addTo(status));
   }
 
   async backlog(): Promise<readonly QueueStatus[]> {
@@ -289,15 +290,6 @@ export class EmbeddedEngine implements Engine {
 
   #changed(id: RequestId, state: State): void {
     if (this.#watchers.count > 0) this.#watchers.tell(id, { kind: "state", state, at: this.clock.now() });
-  }
-
-  #withProgress(status: RequestStatus): RequestStatus {
-    const reported = status.state === "running" ? this.#progress.get(status.id) : undefined;
-    return reported === undefined ? status : { ...status, progress: reported.progress };
-  }
-
-  #forgetProgress({ id, token }: Claim): void {
-    if (this.#progress.get(id)?.token === token) this.#progress.delete(id);
   }
 }
 

@@ -1,5 +1,6 @@
 // What a start makes of a folder that is not as the last process left it.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
   cpSync,
@@ -157,6 +158,24 @@ describe("a folder whose process was killed", () => {
     mkdirSync(at("sluice.mark"));
     await assert.rejects(open(), { code: "bad-config", message: /sluice\.mark must be a regular file/ });
   });
+
+  for (const [what, put] of [
+    ["garbage", () => writeFileSync(at("owner.lock"), "x".repeat(5_000))],
+    ["a folder", () => mkdirSync(at("owner.lock"))],
+    ["a pipe", () => execFileSync("mkfifo", [at("owner.lock")])],
+  ] as const) {
+    it(`is refused while its lock is ${what}, and the lock is named`, async () => {
+      await killed();
+      rmSync(at("owner.lock"));
+      put();
+      await assert.rejects(open(), {
+        code: "bad-config",
+        message: /owner\.lock (must be a regular file|is not a lock)/,
+      });
+      rmSync(at("owner.lock"), { recursive: true });
+      assert.equal(await accepted(), 8);
+    });
+  }
 
   it("is refused with a backup of an earlier start laid over it, also one that was restored before", async () => {
     await closed();

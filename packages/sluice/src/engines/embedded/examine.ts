@@ -5,7 +5,7 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import { readMark, type MarkContent } from "./mark.ts";
-import { logFileIn, markFileIn, storeFileIn } from "./store-file.ts";
+import { assertRegularFile, logFileIn, markFileIn, storeFileIn } from "./store-file.ts";
 
 const SELECT_IDENTITY = "SELECT value FROM meta WHERE name = 'identity'";
 /** A number of its own, by which its mark and a cluster know the folder again. */
@@ -25,7 +25,7 @@ interface Header {
 /** What the mark says of the store that is about to be opened; undefined without one. Errors: `store-damaged`. */
 export function examine(folder: string): MarkContent | undefined {
   const [file, log] = [storeFileIn(folder), logFileIn(folder)];
-  for (const path of [file, log, markFileIn(folder)]) assertFile(path);
+  for (const path of [file, log, markFileIn(folder)]) assertRegularFile(path);
   const mark = readMark(folder);
   const logBytes = sizeOf(log) ?? 0;
   const fileBytes = sizeOf(file);
@@ -80,12 +80,6 @@ function behind(folder: string, what: string, position: number): SluiceError {
 
 function damaged(message: string): SluiceError {
   return new SluiceError("store-damaged", message);
-}
-
-/** Whoever opens a named pipe waits for its other end. */
-function assertFile(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
-    throw new SluiceError("bad-config", `${path} must be a regular file`);
 }
 
 function isOther(marked: number, found: number): boolean {

@@ -17,9 +17,8 @@ import type {
   MovedRequest,
 } from "../../engine/moved.ts";
 import { prepareAudit } from "./audit.ts";
-import { openForWriting } from "./database.ts";
-import { examine, refuseOlder, setIdentity } from "./examine.ts";
-import { migrate } from "./migrate.ts";
+import { setIdentity } from "./examine.ts";
+import { openStore } from "./open-store.ts";
 import { lockFolder, movedMarkIn, readMovedMark } from "./owner.ts";
 import { QueueLedger, type QueueRow } from "./queue-ledger.ts";
 import { recoverRunning } from "./recover.ts";
@@ -107,10 +106,7 @@ export class MoveOut implements Disposable {
       throw new SluiceError("bad-config", `${folder} is no data folder: there is no sluice.db in it`);
     using resources = new DisposableStack();
     resources.adopt(lockFolder(folder, owner), (lock) => lock.release());
-    const mark = examine(folder);
-    const db = resources.adopt(openForWriting(storeFileIn(folder)), (opened) => opened.close());
-    refuseOlder(db, folder, mark);
-    migrate(db);
+    const db = resources.adopt(openStore(folder), (opened) => opened.close());
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });
   }

@@ -1,6 +1,7 @@
 // The files that this process has open, and whether they are still what their paths lead to. SQLite goes on writing to a
 // file that was deleted, moved or replaced, and all of it is gone with the process.
 import { statSync, type Stats } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import { logBytesKept } from "./database.ts";
 import { lockFileIn, logFileIn, storeFileIn } from "./store-file.ts";
@@ -12,34 +13,58 @@ export interface FileIdentity {
 }
 
 export class OpenFiles {
-  readonly #files: readonly OpenFile[];
+  readonly #store: OpenFile;
+  readonly #log: OpenFile;
+  readonly #lock: OpenFile;
 
   /** Of a store that is open, its log too. */
   constructor(folder: string) {
-    this.#files = [
-      new OpenFile(storeFileIn(folder), Infinity),
-      new OpenFile(logFileIn(folder), logBytesKept),
-      new OpenFile(lockFileIn(folder), 0), // without it a second process could own the folder
-    ];
+    this.#store = new OpenFile(storeFileIn(folder), Infinity);
+    this.#log = new OpenFile(logFileIn(folder), logBytesKept);
+    this.#lock = new OpenFile(lockFileIn(folder), 0); // without it a second process could own the folder
   }
 
   get store(): FileIdentity {
-    return this.#files[0] as OpenFile;
+    return this.#store;
   }
 
-  /** Errors: `store-unavailable` when one of them is not at its path, or was cut off. */
+  /** Errors: `store-unavailable` when one of them is not at its path. */
   assertInPlace(): void {
-    for (const file of this.#files) file.assertInPlace();
+    for (const file of [this.#store, this.#log, this.#lock]) file.look();
+  }
+
+  /** For the one that writes them. Errors: as above, and when one was cut off. */
+  assertWhole(): void {
+    for (const file of [this.#store, this.#log, this.#lock]) file.assertWhole();
+  }
+
+  /** After a commit: what it wrote must stay, too. */
+  noteCommit(): void {
+    this.#log.noteSize();
+  }
+
+  /**
+   * Takes a cut for right that SQLite itself made, since somebody asked it to: it emptied the log into the database, or
+   * packed the database.
+   */
+  allowOwnCuts(db: DatabaseSync): void {
+    if (!this.#store.isCut && !this.#log.isCut) return;
+    if (framesInLog(db) !== 0) return;
+    this.#log.takeForWhole(0);
+    this.#store.takeForWhole(Number(db.prepare(DATABASE_BYTES).get()?.["bytes"]));
   }
 }
+
+const DATABASE_BYTES = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
 
 class OpenFile implements FileIdentity {
   readonly device: number;
   readonly inode: number;
   readonly #path: string;
-  /** SQLite itself cuts it to no less than this. */
+  /** SQLite cuts it to no less than this by itself. */
   readonly #cutBytesMin: number;
   #bytes: number;
+  #isCut = false;
 
   constructor(path: string, cutBytesMin: number) {
     this.#path = path;
@@ -50,15 +75,42 @@ class OpenFile implements FileIdentity {
     this.#bytes = size;
   }
 
-  assertInPlace(): void {
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  look(): Stats {
     const found = statOf(this.#path);
     if (found instanceof Error) throw gone(`${this.#path} cannot be found: ${messageOf(found)}`);
     if (found === undefined) throw gone(`${this.#path} was deleted or moved`);
-    const { dev, ino, size } = found;
-    if (ino !== this.inode || dev !== this.device) throw gone(`${this.#path} was replaced by another file`);
-    if (size < this.#bytes && size < this.#cutBytesMin)
-      throw gone(`${this.#path} was cut off from ${this.#bytes} to ${size} bytes`);
+    if (found.ino !== this.inode || found.dev !== this.device) throw gone(`${this.#path} was replaced by another file`);
+    return found;
+  }
+
+  noteSize(): void {
+    const found = statOf(this.#path); // the commit stands, whatever is wrong here: the next one finds it
+    if (found !== undefined && !(found instanceof Error)) this.#bytes = found.size;
+  }
+
+  assertWhole(): void {
+    const { size } = this.look();
+    this.#isCut = size < this.#bytes && size < this.#cutBytesMin;
+    if (this.#isCut) throw gone(`${this.#path} was cut off from ${this.#bytes} to ${size} bytes`);
     this.#bytes = size;
+  }
+
+  /** It needs no more than so many bytes. */
+  takeForWhole(bytesNeeded: number): void {
+    this.#bytes = Math.min(this.#bytes, bytesNeeded);
+  }
+}
+
+/** As SQLite believes; undefined when the log is not what it believes. */
+function framesInLog(db: DatabaseSync): unknown {
+  try {
+    return db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()?.["log"];
+  } catch {
+    return undefined;
   }
 }
 

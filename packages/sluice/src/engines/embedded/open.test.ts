@@ -1,5 +1,6 @@
 // What only the embedded engine has: a folder with an owner, a schema, retention, a disk.
 import assert from "node:assert/strict";
+import { truncateSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +37,19 @@ async function accept(engine: Engine, count = 1, key?: string, callback?: string
   const result = await engine.accept(Array.from({ length: count }, () => one));
   assert.equal(result.kind, "accepted");
   return result.receipts.map(({ id }) => id);
+}
+
+/** As a sender does that comes again. */
+async function acceptWithin(engine: Engine, limitMs: number): Promise<void> {
+  const limit = AbortSignal.timeout(limitMs);
+  for (;;) {
+    try {
+      await accept(engine);
+      return;
+    } catch (error) {
+      if (limit.aborted || !hasCode("store-unavailable")(error)) throw error;
+    }
+  }
 }
 
 async function finishAll(engine: Engine, count: number): Promise<void> {
@@ -96,6 +110,36 @@ describe("the data folder", () => {
     const audit = await full.audit();
     assert.equal(audit.queues[0]?.done, 3);
     assert.ok(audit.holds);
+  });
+
+  for (const [command, whatItDoes] of [
+    ["PRAGMA wal_checkpoint(TRUNCATE)", "empties its log"],
+    ["VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", "packs it"],
+  ] as const) {
+    it(`goes on when another program ${whatItDoes}, and keeps all of it`, async () => {
+      await using engine = await open();
+      await accept(engine, 500);
+      await finishAll(engine, 500);
+      const other = new DatabaseSync(join(folder, "sluice.db"));
+      other.exec(command);
+      await acceptWithin(engine, 5_000);
+      other.exec(command);
+      await acceptWithin(engine, 5_000);
+      other.close();
+      assert.deepEqual(engine.health().problems, []);
+      await engine.close();
+      await using again = await open();
+      const { holds, queues: counts } = await again.audit();
+      assert.ok(holds);
+      assert.equal(counts[0]?.accepted, 502);
+    });
+  }
+
+  it("whose log another program cuts off takes nothing in", async () => {
+    await using engine = await open();
+    await accept(engine, 5);
+    truncateSync(join(folder, "sluice.db-wal"));
+    for (let n = 0; n < 3; n += 1) await assert.rejects(accept(engine), hasCode("store-unavailable"));
   });
 });
 

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { lockFileIn } from "./store-file.ts";
+import { assertRegularFile, lockFileIn } from "./store-file.ts";
 
 export interface Ownership {
   release(): void;
@@ -36,12 +36,15 @@ export function takeOwnership(folder: string, owner: string): Ownership {
  * stands in a file of its own, since reading a locked file from its owner would drop the lock.
  */
 export function lockFolder(folder: string, owner: string): Ownership {
-  const lock = new DatabaseSync(lockFileIn(folder));
+  const lockFile = lockFileIn(folder);
+  assertRegularFile(lockFile);
+  const lock = new DatabaseSync(lockFile);
   const ownerFile = join(folder, "owner.json");
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch (cause) {
     lock.close();
+    if (/not a database|malformed/.test(messageOf(cause))) throw noLock(lockFile, cause);
     if (!/locked|busy/.test(messageOf(cause))) throw cause;
     throw new SluiceError("folder-owned", `${folder} is in use by ${describeOwner(ownerFile)}`, { cause });
   }
@@ -52,6 +55,11 @@ export function lockFolder(folder: string, owner: string): Ownership {
       lock.close();
     },
   };
+}
+
+function noLock(file: string, cause: unknown): SluiceError {
+  const message = `${file} is not a lock of Sluice: its content is something else. Delete it while no Sluice runs here`;
+  return new SluiceError("bad-config", message, { cause });
 }
 
 /** Undefined in a folder whose requests are still its own. */

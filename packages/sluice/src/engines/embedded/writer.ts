@@ -9,15 +9,15 @@ import { SeqSource } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { FromThread, Opening, Problem, ToWriter, WriterSettings } from "./calls.ts";
 import { Chains } from "./chains.ts";
-import { preparePullIn, SteppingClock } from "./clock-steps.ts";
+import { ForwardJumps, preparePullIn, SteppingClock } from "./clock-steps.ts";
 import { CommitLoop } from "./commit-loop.ts";
-import { openForWriting, storeProblemOf } from "./database.ts";
-import { examine, refuseOlder, setIdentity, whereIs } from "./examine.ts";
+import { storeProblemOf } from "./database.ts";
+import { setIdentity, whereIs } from "./examine.ts";
 import { prepareExpire } from "./expire.ts";
 import { lastSeqOf } from "./last-seq.ts";
-import { blankCookie, Mark } from "./mark.ts";
-import { migrate } from "./migrate.ts";
+import { Mark } from "./mark.ts";
 import { OpenFiles } from "./open-files.ts";
+import { openStore } from "./open-store.ts";
 import { takeOwnership } from "./owner.ts";
 import { QueueLedger } from "./queue-ledger.ts";
 import { handBackRunning, recoverRunning } from "./recover.ts";
@@ -56,11 +56,7 @@ function refusalOf(error: unknown): Problem {
 function start(): void {
   const { folder, queues, crashesMax, retentionMs } = settings;
   const ownership = takeOwnership(folder, settings.owner);
-  const marked = examine(folder);
-  const db = openForWriting(storeFileIn(folder));
-  refuseOlder(db, folder, marked);
-  blankCookie(folder, marked);
-  migrate(db);
+  const db = openStore(folder);
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
   const ledger = new QueueLedger(db, queues);
@@ -97,11 +93,12 @@ function start(): void {
     accepting: disk.refusal,
   });
   const expire = prepareExpire(store, retentionMs);
+  const jumps = new ForwardJumps();
   const upkeep = setInterval(() => {
     disk.look();
     loop.upkeep(() => {
       if (pullIn()) loop.lookAgain();
-      expireStep();
+      if (jumps.isSteady()) expireStep();
     });
   }, upkeepEveryMs);
 
