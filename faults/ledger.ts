@@ -27,7 +27,7 @@ export class Ledger implements AsyncDisposable {
   #written: Promise<void> = Promise.resolve();
   #next: { readonly lines: string[]; readonly written: Promise<void> } | undefined;
 
-  /** `isKept`: its lines stay in memory as well, for whoever looks at them on the way. */
+  /** `isKept`: its lines stay in memory as well, to be read during the run. */
   static async open(path: string, { isKept = true }: { readonly isKept?: boolean | undefined } = {}): Promise<Ledger> {
     return new Ledger(path, await open(path, "a"), isKept);
   }

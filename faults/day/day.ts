@@ -1,4 +1,4 @@
-// Plays the day of `sluice rehearse`: every process is killed again and again, B's logs and each result are held against
+// Plays the day of `sluice rehearse`: every process is killed again and again, B's logs and each result are compared with
 // the client's ledger.
 import type { Rehearsed } from "../../packages/sluice/src/rehearsal/rehearse.ts";
 import { forbidden, type Figures } from "../checker.ts";

@@ -57,7 +57,7 @@ interface Service {
   readonly p99Ms: number;
 }
 
-/** Good traffic at a fixed rate, one request in a POST. Whoever is late sends at once: what was offered is offered. */
+/** Good traffic at a fixed rate, one request in a POST. A sender that is late sends at once, so that the rate holds. */
 async function offer(field: Field, { name, seconds }: { name: string; seconds: number }): Promise<Service> {
   const arrivals = parseArrivals(`${offeredPerSecond}/s for ${seconds}s`, 0);
   const tookMs: number[] = [];

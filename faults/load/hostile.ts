@@ -1,4 +1,4 @@
-// JSON that is meant to hurt whoever reads it. What is valid in a batch may be taken: only what must be refused is here.
+// JSON that is meant to hurt its reader. What is valid in a batch may be taken: only what must be refused is here.
 const deep = 200_000;
 const nested = Buffer.from("[".repeat(deep) + "]".repeat(deep));
 const unfinished = Buffer.from("[".repeat(deep));

@@ -26,7 +26,7 @@ export const targetMutants: readonly Mutant[] = [
   {
     name: "retry-after-kills",
     engine: "cluster",
-    bug: "a wait that a target asked for is held against the request's age limit",
+    bug: "a wait that a target asked for counts towards the request's age limit",
     patches: [
       {
         file: `${src}/core/retry.ts`,

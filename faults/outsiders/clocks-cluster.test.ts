@@ -27,7 +27,7 @@ let other: Child;
 before(async () => {
   stage = await Stage.open();
   local = await openFakeClock();
-  await local.step(-yearMs); // a host whose own clock is wrong is the store's all the same
+  await local.step(-yearMs); // a host whose own clock is wrong still follows the store's
   [, other] = await Promise.all([stage.startOrdersWorker(local), stage.startWorker()]);
 });
 after(async () => {

@@ -164,13 +164,16 @@ async function assertEmbedded(run: Run, args: readonly string[] = []): Promise<v
   await assertBurst(sluice.url, run);
 }
 
-describe("on the embedded engine", () => {
+/** Ten minutes each: at once, as the rate is far below what the machine can do. */
+const atOnce = { concurrency: isFull };
+
+describe("on the embedded engine", atOnce, () => {
   test("good requests to a target keep their rate among bad ones", () => assertEmbedded("target"));
   if (isFull) test("good requests to a handler keep their rate among bad ones", () => assertEmbedded("handler"));
   test("good requests to worker processes keep their rate", () => assertEmbedded("handler", ["--processes", "2"]));
 });
 
-describe("on a cluster", () => {
+describe("on a cluster", atOnce, () => {
   let cluster: ClusterUnderTest;
   before(async () => {
     cluster = await openClusterUnderTest({ name: "mixtures", config: config(targetUrl) });

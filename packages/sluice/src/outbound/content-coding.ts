@@ -1,4 +1,4 @@
-// Undoes the codings of a response's body (RFC 9110, section 8.4). Sluice asks for none of them, and some come all the same.
+// Undoes the codings of a response's body (RFC 9110, section 8.4). Sluice asks for none of them; some targets use one regardless.
 import { promisify } from "node:util";
 import {
   brotliDecompress,

@@ -1,5 +1,5 @@
 // What cannot be stored fails the call that brought it, and no other of its commit (I10). The values are none that the types
-// allow: an engine has to stand them all the same, since they come from handlers and targets.
+// allow: an engine must survive them, since they come from handlers and targets.
 import { deepEqual, equal } from "node:assert/strict";
 import type { Claim, Delivery, NewRequest, Outcome } from "../../core/request.ts";
 import { boom, dead, done, request, textOf, type Rig } from "./rig.ts";

@@ -180,7 +180,7 @@ export class CommitLoop {
     } catch (error) {
       this.#isStale = true;
       if (db.isTransaction) db.exec("ROLLBACK");
-      files.allowOwnCuts(db);
+      files.allowEmptiedLog(db);
       this.#readAgain();
       throw error;
     }

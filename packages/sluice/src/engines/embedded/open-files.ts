@@ -35,7 +35,7 @@ export class OpenFiles {
 
   /** For the one that writes them. Errors: as above, and when one was cut off. */
   assertWhole(): void {
-    for (const file of [this.#store, this.#log, this.#lock]) file.assertWhole();
+    for (const file of [this.#store, this.#log, this.#lock]) file.assertWhole(); // in this order: see allowEmptiedLog
   }
 
   /** After a commit: what it wrote must stay, too. */
@@ -44,18 +44,13 @@ export class OpenFiles {
   }
 
   /**
-   * Takes a cut for right that SQLite itself made, since somebody asked it to: it emptied the log into the database, or
-   * packed the database.
+   * Another program may have SQLite empty the log into the database: then nothing of it is missing. The database itself must
+   * be whole, as this copies what is left in the log.
    */
-  allowOwnCuts(db: DatabaseSync): void {
-    if (!this.#store.isCut && !this.#log.isCut) return;
-    if (framesInLog(db) !== 0) return;
-    this.#log.takeForWhole(0);
-    this.#store.takeForWhole(Number(db.prepare(DATABASE_BYTES).get()?.["bytes"]));
+  allowEmptiedLog(db: DatabaseSync): void {
+    if (this.#log.isCut && framesInLog(db) === 0) this.#log.noteSize();
   }
 }
-
-const DATABASE_BYTES = "SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size";
 
 class OpenFile implements FileIdentity {
   readonly device: number;
@@ -88,6 +83,7 @@ class OpenFile implements FileIdentity {
   }
 
   noteSize(): void {
+    this.#isCut = false;
     const found = statOf(this.#path); // the commit stands, whatever is wrong here: the next one finds it
     if (found !== undefined && !(found instanceof Error)) this.#bytes = found.size;
   }
@@ -97,11 +93,6 @@ class OpenFile implements FileIdentity {
     this.#isCut = size < this.#bytes && size < this.#cutBytesMin;
     if (this.#isCut) throw gone(`${this.#path} was cut off from ${this.#bytes} to ${size} bytes`);
     this.#bytes = size;
-  }
-
-  /** It needs no more than so many bytes. */
-  takeForWhole(bytesNeeded: number): void {
-    this.#bytes = Math.min(this.#bytes, bytesNeeded);
   }
 }
 
