@@ -24,7 +24,7 @@ export const embeddedClockMutants: readonly Mutant[] = [
     name: "embedded-expires-by-jumped-clock",
     engine: "embedded",
     bug: "a clock that is ahead for a moment makes retention delete what is young",
-    patches: [{ file: `${embedded}/writer.ts`, from: "if (jumps.isSteady()) expireStep();", to: "expireStep();" }],
+    patches: [{ file: `${embedded}/writer.ts`, from: "jumps.isSteady() && expire()", to: "expire()" }],
     catcher: { kind: "test", file: suite, cases: "ahead and back, within the hour" },
     sign: /✖ ahead and back, within the hour/,
   },

@@ -94,17 +94,19 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     if (status < 200) return; // interim
     this.#status = status;
     this.#headers = headers;
-    if (status === noContent) return this.#respond(false); // ends with its header, whatever follows (RFC 9110, 15.3.5)
+    // It ends with its header (RFC 9110, 15.3.5). What a body is promised for would be taken for the next response.
+    if (status === noContent)
+      return headers["transfer-encoding"] === undefined ? this.#respond(false) : this.#stop(false);
     const { bytesMax, excerptWaitMs } = this.#bounds;
     if (isSuccess(status)) this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
-    else this.#excerptTimer = setTimeout(() => this.#cut(), excerptWaitMs);
+    else this.#excerptTimer = setTimeout(() => this.#stop(true), excerptWaitMs);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) return;
     if (isSuccess(this.#status) || this.#bytes < excerptBytes) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > this.#bytesMax) this.#cut();
+    if (this.#bytes > this.#bytesMax) this.#stop(true);
   }
 
   onResponseEnd(): void {
@@ -120,9 +122,9 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   }
 
   /** Enough was read. */
-  #cut(): void {
+  #stop(isCut: boolean): void {
     const controller = this.#controller;
-    this.#respond(true);
+    this.#respond(isCut);
     controller?.abort(new Error("the rest of the response is not needed"));
   }
 

@@ -90,6 +90,20 @@ describe("204 No Content", () => {
     });
 });
 
+test("bytes after a 204 are no response to the next request", async () => {
+  const late = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+  let asked = 0;
+  await using target = await startRawTarget((socket) => {
+    asked += 1;
+    if (asked > 1) return void socket.write(whole(200, "good"));
+    socket.write("HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n");
+    setTimeout(() => socket.write(late), 50);
+  });
+  await using runner = open(target.url, { connectionsMax: 1 });
+  assert.equal(resultOf(await attempt(runner)), "");
+  assert.equal(resultOf(await attempt(runner)), "good");
+});
+
 describe("interim responses", () => {
   for (const [name, interim] of [
     ["an unexpected 100 Continue", proceed],

@@ -2,6 +2,7 @@
 // meant: each is pulled in to the wait that was meant when it was set. One that jumps ahead makes all requests old: nothing
 // is deleted until it has gone on evenly for an hour, since somebody may set it right again.
 import type { DatabaseSync } from "node:sqlite";
+import { firstSeqAt } from "../../core/request-id.ts";
 
 const PULL_IN = `
   UPDATE scheduled SET due_at = :now + max(0, due_at - scheduled_at), scheduled_at = :now
@@ -38,7 +39,13 @@ const steadyMsMin = 3_600_000;
 /** The machine's clock beside the one that nobody sets. */
 export class ForwardJumps {
   #apartMs = apartMs();
-  #lastAt = Number.NEGATIVE_INFINITY;
+  #lastAt: number;
+
+  /** A store that is much older than the clock says may have been idle, or the clock is wrong from the start. */
+  constructor(storedAt: { readonly lastSeq: number }) {
+    const isOld = storedAt.lastSeq >= 0 && storedAt.lastSeq < firstSeqAt(Date.now() - steadyMsMin);
+    this.#lastAt = isOld ? performance.now() : Number.NEGATIVE_INFINITY;
+  }
 
   /** Whether there was none for an hour, as far as this process has seen: to be asked every second or so. */
   isSteady(): boolean {

@@ -172,16 +172,18 @@ export class CommitLoop {
     if (this.#isStale) this.#readAgain();
     db.exec("BEGIN IMMEDIATE");
     try {
+      // I1: nothing is durable in a file that no path leads to, or that was cut off. Before the work too: what outgrows
+      // SQLite's memory is written to the log at once, and a log that was cut off looks whole again.
+      files.assertWhole();
       work();
       queues.flush();
       chains.flush();
-      files.assertWhole(); // I1: nothing is durable in a file that no path leads to
+      files.assertWhole();
       db.exec("COMMIT");
     } catch (error) {
       this.#isStale = true;
       if (db.isTransaction) db.exec("ROLLBACK");
-      files.allowEmptiedLog(db);
-      this.#readAgain();
+      files.allowOwnCuts(db);
       throw error;
     }
     files.noteCommit();

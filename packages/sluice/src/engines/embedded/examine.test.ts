@@ -82,7 +82,9 @@ async function backUp(): Promise<string> {
   return to;
 }
 
+/** And nothing is changed: somebody may still put things right. */
 async function assertRefused(message: RegExp): Promise<void> {
+  const before = contents();
   await assert.rejects(open(), (error) => {
     assert.ok(error instanceof SluiceError, String(error));
     assert.equal(error.code, "store-damaged", error.message);
@@ -90,6 +92,14 @@ async function assertRefused(message: RegExp): Promise<void> {
     assert.ok(error.message.includes(at("sluice.db")), error.message);
     return true;
   });
+  assert.deepEqual(contents(), before);
+}
+
+/** A log that is empty is as none. */
+function contents(): readonly string[] {
+  return ["sluice.db", "sluice.db-wal", "sluice.mark"].map((name) =>
+    existsSync(at(name)) ? readFileSync(at(name), "latin1") : "",
+  );
 }
 
 describe("a folder whose process was killed", () => {
@@ -159,23 +169,22 @@ describe("a folder whose process was killed", () => {
     await assert.rejects(open(), { code: "bad-config", message: /sluice\.mark must be a regular file/ });
   });
 
-  for (const [what, put] of [
-    ["garbage", () => writeFileSync(at("owner.lock"), "x".repeat(5_000))],
-    ["a folder", () => mkdirSync(at("owner.lock"))],
-    ["a pipe", () => execFileSync("mkfifo", [at("owner.lock")])],
-  ] as const) {
-    it(`is refused while its lock is ${what}, and the lock is named`, async () => {
+  for (const [name, what, put] of [
+    ["owner.lock", "garbage", (file) => writeFileSync(file, "x".repeat(5_000))],
+    ["owner.lock", "a folder", (file) => mkdirSync(file)],
+    ["owner.lock", "a pipe", (file) => execFileSync("mkfifo", [file])],
+    ["owner.json", "a pipe", (file) => execFileSync("mkfifo", [file])],
+    ["moved.json", "a pipe", (file) => execFileSync("mkfifo", [file])],
+  ] as const satisfies readonly (readonly [string, string, (file: string) => unknown])[])
+    it(`is refused while ${name} is ${what}, by its name`, async () => {
       await killed();
-      rmSync(at("owner.lock"));
-      put();
-      await assert.rejects(open(), {
-        code: "bad-config",
-        message: /owner\.lock (must be a regular file|is not a lock)/,
-      });
-      rmSync(at("owner.lock"), { recursive: true });
+      rmSync(at(name), { force: true });
+      put(at(name));
+      const message = new RegExp(`${name} (must be a regular file|is not a lock)`);
+      await assert.rejects(open(), { code: "bad-config", message });
+      rmSync(at(name), { recursive: true });
       assert.equal(await accepted(), 8);
     });
-  }
 
   it("is refused with a backup of an earlier start laid over it, also one that was restored before", async () => {
     await closed();

@@ -50,9 +50,8 @@ export function examine(folder: string): MarkContent | undefined {
   return mark;
 }
 
-/** Before anything is changed. Errors: `store-damaged` when the store is another one, or is not as far as its mark says. */
-export function refuseOlder(db: DatabaseSync, folder: string, mark: MarkContent | undefined): void {
-  if (mark === undefined || mark.position === 0) return;
+/** Errors: `store-damaged` when the store is another one, or is not as far as its mark says. */
+export function refuseOlder(db: DatabaseSync, folder: string, mark: MarkContent): void {
   const schema = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
   const { store, position } = schema < markedSchema ? { store: 0, position: 0 } : whereIs(db);
   if (store !== mark.store) throw behind(folder, "is another store", mark.position);

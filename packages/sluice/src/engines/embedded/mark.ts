@@ -19,7 +19,7 @@ const bytes = 128;
 
 export class Mark {
   readonly #descriptor: number;
-  readonly #start: Omit<MarkContent, "position">;
+  #start: Omit<MarkContent, "position">;
   #position: number;
 
   /** Writes it and syncs it. */
@@ -35,6 +35,16 @@ export class Mark {
   note(position: number): void {
     if (position === this.#position) return;
     this.#position = position;
+    this.#write();
+  }
+
+  get cookie(): number {
+    return this.#start.cookie;
+  }
+
+  /** Another program has changed the schema: the cookie of the database file is not known any more. */
+  forgetCookie(): void {
+    this.#start = { ...this.#start, cookie: 0 };
     this.#write();
   }
 

@@ -35,7 +35,7 @@ export class OpenFiles {
 
   /** For the one that writes them. Errors: as above, and when one was cut off. */
   assertWhole(): void {
-    for (const file of [this.#store, this.#log, this.#lock]) file.assertWhole(); // in this order: see allowEmptiedLog
+    for (const file of [this.#store, this.#log, this.#lock]) file.assertWhole();
   }
 
   /** After a commit: what it wrote must stay, too. */
@@ -44,11 +44,16 @@ export class OpenFiles {
   }
 
   /**
-   * Another program may have SQLite empty the log into the database: then nothing of it is missing. The database itself must
-   * be whole, as this copies what is left in the log.
+   * Another program may have SQLite empty the log into the database, or pack the database: each needs less of its file then.
+   * To be asked outside a transaction; an older SQLite cannot tell, and all cuts are taken for wrong.
    */
-  allowEmptiedLog(db: DatabaseSync): void {
-    if (this.#log.isCut && framesInLog(db) === 0) this.#log.noteSize();
+  allowOwnCuts(db: DatabaseSync): void {
+    if (!this.#store.isCut && !this.#log.isCut) return;
+    const log = logOf(db);
+    if (log === undefined) return;
+    this.#log.takeForWhole(log.frames === 0 ? 0 : logHeaderBytes + log.frames * (frameHeaderBytes + log.pageBytes));
+    // An empty log does not say how long the database is: SQLite would believe the file.
+    if (log.frames > 0 && log.frames === log.checkpointed) this.#store.takeForWhole(log.pages * log.pageBytes);
   }
 }
 
@@ -83,9 +88,14 @@ class OpenFile implements FileIdentity {
   }
 
   noteSize(): void {
-    this.#isCut = false;
     const found = statOf(this.#path); // the commit stands, whatever is wrong here: the next one finds it
-    if (found !== undefined && !(found instanceof Error)) this.#bytes = found.size;
+    if (found === undefined || found instanceof Error) return;
+    if (found.size > this.#bytes || found.size >= this.#cutBytesMin) this.#bytes = found.size;
+  }
+
+  /** It needs no more than so many bytes. */
+  takeForWhole(bytesNeeded: number): void {
+    this.#bytes = Math.min(this.#bytes, bytesNeeded);
   }
 
   assertWhole(): void {
@@ -96,10 +106,34 @@ class OpenFile implements FileIdentity {
   }
 }
 
-/** As SQLite believes; undefined when the log is not what it believes. */
-function framesInLog(db: DatabaseSync): unknown {
+interface Log {
+  /** Pages of the database that are in it, and those of them that the database has too. */
+  readonly frames: number;
+  readonly checkpointed: number;
+  /** Of the whole database. */
+  readonly pages: number;
+  readonly pageBytes: number;
+}
+
+const [logHeaderBytes, frameHeaderBytes] = [32, 24];
+const DATABASE_SIZE = "SELECT page_count AS pages, page_size AS pageBytes FROM pragma_page_count, pragma_page_size";
+/** Before 3.51 SQLite takes NOOP for PASSIVE, which copies what is left of a log that was cut off into the database. */
+const [sqliteMajor = 0, sqliteMinor = 0] = (process.versions["sqlite"] ?? "").split(".").map(Number);
+const canAsk = sqliteMajor > 3 || sqliteMinor >= 51;
+
+/** As SQLite believes that it is; undefined when it does not know. */
+function logOf(db: DatabaseSync): Log | undefined {
+  if (!canAsk) return undefined;
   try {
-    return db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()?.["log"];
+    const {
+      busy,
+      log: frames,
+      checkpointed,
+    } = db.prepare("PRAGMA wal_checkpoint(NOOP)").get() as Record<string, number>;
+    const size = db.prepare(DATABASE_SIZE).get() as Pick<Log, "pages" | "pageBytes">;
+    return busy === 0 && frames !== undefined && frames >= 0
+      ? { frames, checkpointed: checkpointed ?? 0, ...size }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { openForWriting } from "./database.ts";
+import { openForReading, openForWriting } from "./database.ts";
 import { examine, refuseOlder } from "./examine.ts";
 import { blankCookie } from "./mark.ts";
 import { migrate } from "./migrate.ts";
@@ -10,10 +10,14 @@ import { storeFileIn } from "./store-file.ts";
  * not whole, or older than its mark says; then nothing was changed. `schema-newer`, `unsafe-store`.
  */
 export function openStore(folder: string): DatabaseSync {
+  const file = storeFileIn(folder);
   const mark = examine(folder);
-  const db = openForWriting(storeFileIn(folder));
+  if (mark !== undefined && mark.position > 0) {
+    using found = openForReading(file); // which, when it is closed, leaves the log as it is
+    refuseOlder(found, folder, mark);
+  }
+  const db = openForWriting(file);
   try {
-    refuseOlder(db, folder, mark);
     blankCookie(folder, mark);
     migrate(db);
     return db;

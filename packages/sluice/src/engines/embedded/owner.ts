@@ -37,9 +37,9 @@ export function takeOwnership(folder: string, owner: string): Ownership {
  */
 export function lockFolder(folder: string, owner: string): Ownership {
   const lockFile = lockFileIn(folder);
-  assertRegularFile(lockFile);
-  const lock = new DatabaseSync(lockFile);
   const ownerFile = join(folder, "owner.json");
+  for (const file of [lockFile, ownerFile]) assertRegularFile(file);
+  const lock = new DatabaseSync(lockFile);
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch (cause) {
@@ -65,6 +65,7 @@ function noLock(file: string, cause: unknown): SluiceError {
 /** Undefined in a folder whose requests are still its own. */
 export function readMovedMark(folder: string): MovedMark | undefined {
   const file = movedMarkIn(folder);
+  assertRegularFile(file);
   if (!existsSync(file)) return undefined;
   try {
     return JSON.parse(readFileSync(file, "utf8")) as MovedMark;

@@ -93,18 +93,27 @@ function start(): void {
     accepting: disk.refusal,
   });
   const expire = prepareExpire(store, retentionMs);
-  const jumps = new ForwardJumps();
+  const jumps = new ForwardJumps({ lastSeq: store.seqs.last });
   const upkeep = setInterval(() => {
     disk.look();
+    noteSchema();
     loop.upkeep(() => {
       if (pullIn()) loop.lookAgain();
-      if (jumps.isSteady()) expireStep();
+      expireStep();
     });
   }, upkeepEveryMs);
 
+  function noteSchema(): void {
+    try {
+      if (store.mark.cookie !== 0 && schemaCookie(db) !== store.mark.cookie) store.mark.forgetCookie();
+    } catch {
+      // The file is damaged: the next commit tells.
+    }
+  }
+
   /** One step at a time, so that calls get their turn in between. */
   function expireStep(): void {
-    if (expire()) setImmediate(() => loop.upkeep(expireStep));
+    if (jumps.isSteady() && expire()) setImmediate(() => db.isOpen && loop.upkeep(expireStep));
   }
 
   port.on("message", (message: ToWriter) => {
@@ -121,6 +130,7 @@ function start(): void {
     clearInterval(upkeep);
     loop.stopDelivering();
     loop.upkeep(() => handBackRunning(store));
+    noteSchema();
     db.close();
     store.mark.close(ledger.position);
     ownership.release();
@@ -132,6 +142,10 @@ function start(): void {
 /** The schema's cookie, once the log is empty and the database file has it; 0 while somebody's reading keeps the log. */
 function cookieUnderLog(db: DatabaseSync): number {
   if (db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] !== 0) return 0;
+  return schemaCookie(db);
+}
+
+function schemaCookie(db: DatabaseSync): number {
   return Number(db.prepare("PRAGMA schema_version").get()?.["schema_version"]);
 }
 
