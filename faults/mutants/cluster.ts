@@ -139,7 +139,7 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "hints are published without `mandatory`: one that no queue takes counts as published",
     patches: [{ file: `${cluster}/publisher.ts`, from: "mandatory: true", to: "mandatory: false" }],
-    catcher: test("broker", "has a hint when it was confirmed, and has none that was returned"),
+    catcher: test("broker.long", "has a hint when it was confirmed, and has none that was returned"),
     sign: /✖ has a hint when it was confirmed/,
   },
   {
@@ -147,7 +147,7 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "a hint counts as published once it is written to the socket",
     patches: [{ file: `${cluster}/publisher.ts`, from: "return promise;", to: "resolve(true);\n    return promise;" }],
-    catcher: test("broker", "sees by its heartbeats that a connection is half open"),
+    catcher: test("broker.long", "sees by its heartbeats that a connection is half open"),
     sign: /what was on its way is not there for certain/,
   },
   {
