@@ -118,13 +118,16 @@ interface Log {
 const [logHeaderBytes, frameHeaderBytes] = [32, 24];
 const DATABASE_SIZE = "SELECT page_count AS pages, page_size AS pageBytes FROM pragma_page_count, pragma_page_size";
 /** Before 3.51 SQLite takes NOOP for PASSIVE, which copies what is left of a log that was cut off into the database. */
-const [sqliteMajor = 0, sqliteMinor = 0] = (process.versions["sqlite"] ?? "").split(".").map(Number);
-const canAsk = sqliteMajor > 3 || sqliteMinor >= 51;
+function canAsk(db: DatabaseSync): boolean {
+  const { version } = db.prepare("SELECT sqlite_version() AS version").get() as { readonly version: string };
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 3 || minor >= 51;
+}
 
 /** As SQLite believes that it is; undefined when it does not know. */
 function logOf(db: DatabaseSync): Log | undefined {
-  if (!canAsk) return undefined;
   try {
+    if (!canAsk(db)) return undefined;
     const {
       busy,
       log: frames,
