@@ -8,7 +8,14 @@ export const embeddedDiskMutants: readonly Mutant[] = [
     name: "embedded-file-not-looked-at",
     engine: "embedded",
     bug: "commits go on into a file that is no longer at its path (against I1)",
-    patches: [{ file: `${embedded}/commit-loop.ts`, from: "files.assertWhole();", to: "void files;" }],
+    patches: [
+      { file: `${embedded}/commit-loop.ts`, from: "files.assertWhole();\n      work();", to: "work();" },
+      {
+        file: `${embedded}/commit-loop.ts`,
+        from: "files.assertWhole();\n      db.exec",
+        to: "void files;\n      db.exec",
+      },
+    ],
     catcher: { kind: "test", file: "faults/outsiders/disks-embedded.test.ts", cases: "its database is moved" },
     sign: /✖ its database is moved/,
   },

@@ -128,15 +128,13 @@ function canAsk(db: DatabaseSync): boolean {
 function logOf(db: DatabaseSync): Log | undefined {
   try {
     if (!canAsk(db)) return undefined;
-    const {
-      busy,
-      log: frames,
-      checkpointed,
-    } = db.prepare("PRAGMA wal_checkpoint(NOOP)").get() as Record<string, number>;
+    const asked = db.prepare("PRAGMA wal_checkpoint(NOOP)").get() as {
+      busy: number;
+      log: number;
+      checkpointed: number;
+    };
     const size = db.prepare(DATABASE_SIZE).get() as Pick<Log, "pages" | "pageBytes">;
-    return busy === 0 && frames !== undefined && frames >= 0
-      ? { frames, checkpointed: checkpointed ?? 0, ...size }
-      : undefined;
+    return asked.busy === 0 ? { frames: asked.log, checkpointed: asked.checkpointed, ...size } : undefined;
   } catch {
     return undefined;
   }
