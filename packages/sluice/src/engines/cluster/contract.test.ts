@@ -32,6 +32,8 @@ let postgres: Postgres;
 let rabbitmq: Rabbitmq;
 let redis: Redis;
 let stores = 0;
+/** URLs of databases that no store has now. A new one with its schema would take longer than most cases. */
+const free: string[] = [];
 
 before(async () => {
   [postgres, rabbitmq, redis] = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
@@ -58,12 +60,19 @@ const WAITING: Statement = {
 };
 const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
 
+/** Of a store that is gone: its lives are ended, and all but the schema is deleted. */
+const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+  FOR "table" IN SELECT oid FROM pg_class WHERE relnamespace = 'sluice'::regnamespace
+    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'meta'
+  LOOP EXECUTE 'DELETE FROM ' || "table"; END LOOP;
+END $$`;
+
 /** Each store is a database, and names of its own on the broker and the cache. Its lives reach them through proxies. */
 async function newStore(): Promise<Store> {
   stores += 1;
   const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
-  const name = prefix.replaceAll("-", "_");
-  const databaseUrl = await postgres.createDatabase(name);
+  const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
   const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix };
   const inspector = new Connection({ databaseUrl, name: "test" });
   const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
@@ -104,8 +113,9 @@ async function newStore(): Promise<Store> {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
       await Promise.all(queues.map((queue) => broker.remove(queue)));
       await broker[Symbol.asyncDispose]();
+      await inspector.query(EMPTY);
       await inspector[Symbol.asyncDispose]();
-      await postgres.dropDatabase(name);
+      free.push(databaseUrl);
     },
   };
 }
