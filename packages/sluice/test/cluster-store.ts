@@ -1,0 +1,174 @@
+// Stores of the cluster engine for its contract: on servers that all cases of a file share.
+import { after, before } from "node:test";
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  startPostgres,
+  startProxy,
+  startRabbitmq,
+  startRedis,
+  type Postgres,
+  type Proxy,
+  type Rabbitmq,
+  type Redis,
+} from "@sluice/testing";
+import { pino } from "pino";
+import type { OpenOptions, Store } from "../src/engine/contract/rig.ts";
+import type { Engine } from "../src/engine/engine.ts";
+import { Broker } from "../src/engines/cluster/broker.ts";
+import { Connection, type Statement } from "../src/engines/cluster/database.ts";
+import { ClusterEngine } from "../src/engines/cluster/engine.ts";
+import { migrateCluster } from "../src/engines/cluster/migrate.ts";
+import { openCluster } from "../src/engines/cluster/open.ts";
+import type { ClusterServers } from "../src/engines/cluster/options.ts";
+import { Outages } from "../src/engines/cluster/outages.ts";
+
+const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
+const deadlineMs = 20_000;
+
+let postgres: Postgres;
+let rabbitmq: Rabbitmq;
+let redis: Redis;
+let stores = 0;
+/** URLs of databases that no store has now. A new one with its schema would take longer than most cases. */
+const free: string[] = [];
+
+before(async () => {
+  [postgres, rabbitmq, redis] = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
+});
+after(async () => {
+  await Promise.all([postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
+});
+
+const WAITING: Statement = {
+  name: "test-waiting",
+  text: `SELECT r.id FROM sluice.requests r JOIN sluice.queues q ON q.no = r.queue
+    LEFT JOIN sluice.schedule s ON s.id = r.id
+    WHERE q.name = $1 AND (s.id IS NULL OR s.due_at <= $2)
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
+      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)`,
+};
+const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
+
+/** Of a store that is gone: its lives are ended, and all but the schema is deleted. */
+const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+  FOR "table" IN SELECT oid FROM pg_class WHERE relnamespace = 'sluice'::regnamespace
+    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'meta'
+  LOOP EXECUTE 'DELETE FROM ' || "table"; END LOOP;
+END $$`;
+
+/** Each store is a database, and names of its own on the broker and the cache. Its lives reach them through proxies. */
+export async function newStore(): Promise<Store> {
+  stores += 1;
+  const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
+  const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
+  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix };
+  const inspector = new Connection({ databaseUrl, name: "test" });
+  const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
+  await broker.connect();
+  let life: Life | undefined;
+  let queues: readonly string[] = [];
+  const lives: Life[] = [];
+  return {
+    async open(options) {
+      if (life === undefined) {
+        queues = options.queues.map((queue) => queue.name);
+        await migrateCluster({ servers, queues, log, declare: (queue) => broker.declare(queue) });
+      }
+      life = await Life.begin(servers, options);
+      lives.push(life);
+      await life.openTaps(queues);
+      await until("the claims of the dead are given back", async () => {
+        const [row] = await inspector.rows<{ count: number }>(COUNT_RUNNING);
+        return row?.count === 0;
+      });
+      return life.engine;
+    },
+    async crash() {
+      life?.cut();
+    },
+    async quiet(engine, queue) {
+      if (!(engine instanceof ClusterEngine)) throw new Error("not an engine of this store");
+      await until(`what waits in ${queue} is hinted`, async () => {
+        const rows = await inspector.rows<{ id: string }>(WAITING, [queue, Math.round(engine.clock.now())]);
+        const hinted = new Set<string>(engine.hinted(queue));
+        return rows.every(({ id }) => hinted.has(id));
+      });
+    },
+    async vanish(_engine, id) {
+      await inspector.query("DELETE FROM sluice.requests WHERE id = $1", [id]);
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
+      await Promise.all(queues.map((queue) => broker.remove(queue)));
+      await broker[Symbol.asyncDispose]();
+      await inspector.query(EMPTY);
+      await inspector[Symbol.asyncDispose]();
+      free.push(databaseUrl);
+    },
+  };
+}
+
+/** One engine and its way to the servers, which can be cut. */
+class Life implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly #proxies: readonly Proxy[];
+
+  static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
+    const proxies = await Promise.all([postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
+    const [toPostgres, toRabbitmq, toRedis] = proxies;
+    const engine = await openCluster({
+      ...options,
+      servers: {
+        databaseUrl: through(databaseUrl, toPostgres),
+        amqpUrl: through(amqpUrl, toRabbitmq),
+        redisUrl: through(redisUrl, toRedis),
+        prefix,
+      },
+      name: "the engine under test",
+      beatMs: 50,
+      log,
+    });
+    return new Life(engine, proxies);
+  }
+
+  private constructor(engine: Engine, proxies: readonly Proxy[]) {
+    this.engine = engine;
+    this.#proxies = proxies;
+  }
+
+  /** From now on it reaches nobody, and nobody it. */
+  cut(): void {
+    for (const proxy of this.#proxies) proxy.cut();
+    void this.engine.close();
+  }
+
+  /** The first deliver of a queue makes the engine take hints; nothing has come by its abort. */
+  async openTaps(queues: readonly string[]): Promise<void> {
+    const abort = new AbortController();
+    const nothing = queues.map((queue) => this.engine.deliver({ queue, max: 500, signal: abort.signal }));
+    abort.abort();
+    await Promise.all(nothing);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.engine.close();
+    await Promise.all(this.#proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
+  }
+}
+
+function through(url: string, proxy: Proxy | undefined): string {
+  const changed = new URL(url);
+  changed.port = String(proxy?.port);
+  return changed.href;
+}
+
+/** Polls: the servers tell nobody. */
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`in ${deadlineMs} ms it did not come about that ${what}`);
+    await sleep(20);
+  }
+}
