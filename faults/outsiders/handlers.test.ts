@@ -1,11 +1,12 @@
 // Hostile handlers: whatever one throws, returns, reports or asks of its transaction, its request ends with a stored result or
 // dead with a sentence, the processes live, and the requests beside it are done.
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import {
@@ -35,6 +36,18 @@ const messageEnd = /^[^\0]+$/su;
 interface Field extends AsyncDisposable {
   readonly url: string;
   readonly children: readonly Child[];
+  /** Aborts when one of them ends. */
+  readonly gone: AbortSignal;
+}
+
+function fieldOf(url: string, children: readonly Child[], owned: AsyncDisposableStack): Field {
+  const gone = new AbortController();
+  setMaxListeners(0, gone.signal);
+  for (const child of children)
+    void child.exited.then((end) =>
+      gone.abort(new Error(`a process ended: ${JSON.stringify(end)}\n${child.output()}`)),
+    );
+  return { url, children, gone: gone.signal, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 describe("on one file, in its own process", () => judge(() => openEmbedded([]), ["orders"]));
@@ -193,15 +206,13 @@ async function readJson<Answer>(field: Field, path: string): Promise<Answer> {
 }
 
 /** A call that ends with the processes that answer it: their end is the finding. A store that is out for a moment is none. */
-async function call({ url, children }: Field, path: string, init?: RequestInit): Promise<Response> {
-  const gone = Promise.race(children.map(async (child) => `${JSON.stringify(await child.exited)}\n${child.output()}`));
+async function call({ url, gone }: Field, path: string, init?: RequestInit): Promise<Response> {
   for (;;) {
-    const fetched = fetch(url + path, init);
-    fetched.catch(() => {}); // when it loses to the end of a process
-    const answer = await Promise.race([fetched.catch(() => gone), gone]);
-    if (typeof answer === "string") throw new Error(`a process ended: ${answer}`);
-    if (answer.status !== 503) return answer;
-    await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 1_000))]);
+    const answer = await fetch(url + path, { ...init, signal: gone }).catch((error: unknown) => error as Error);
+    if (answer instanceof Response && answer.status !== 503) return answer;
+    await sleep(1_000, undefined, { signal: gone }).catch(() => {}); // which the end of a process may follow
+    gone.throwIfAborted();
+    if (answer instanceof Error) throw answer;
   }
 }
 
@@ -209,8 +220,7 @@ async function openEmbedded(args: readonly string[]): Promise<Field> {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await temporaryFolder());
   const sluice = opened.use(await startSluice({ dataFolder: folder.path, configFile, args }));
-  const owned = opened.move();
-  return { url: sluice.url, children: [sluice], [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return fieldOf(sluice.url, [sluice], opened.move());
 }
 
 async function openCluster(): Promise<Field> {
@@ -236,8 +246,7 @@ async function openCluster(): Promise<Field> {
   deepEqual(await migrate.exited, { code: 0, signal: null }, migrate.output());
   const gateway = opened.use(await startSluiceGateway({ configFile, env }));
   const worker = opened.use(await startSluiceWorker({ configFile, env }));
-  const owned = opened.move();
-  return { url: gateway.url, children: [gateway, worker], [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return fieldOf(gateway.url, [gateway, worker], opened.move());
 }
 
 /** The target of `posted`. */
