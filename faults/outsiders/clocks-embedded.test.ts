@@ -45,7 +45,9 @@ describe("a clock that steps, embedded", () => {
         while ((await server.stateOf(cancelled)) !== "scheduled");
         server.setClock(to);
         await ways[way](server);
-        assert.equal((await server.call(`/v1/requests/${cancelled}/cancel`, { method: "POST" })).status, 200);
+        const { status } = await server.call(`/v1/requests/${cancelled}/cancel`, { method: "POST" });
+        // After a step ahead its time has come, and it may have run.
+        if (status !== 200) assert.equal(await server.stateOf(cancelled), "done");
         assert.equal((await server.call(`/v1/requests/${dead}/replay`, { method: "POST" })).status, 202);
         const later = await Promise.all([
           server.accepted({ first: "done" }),
