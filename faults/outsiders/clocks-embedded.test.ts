@@ -46,8 +46,8 @@ describe("a clock that steps, embedded", () => {
         server.setClock(to);
         await ways[way](server);
         const { status } = await server.call(`/v1/requests/${cancelled}/cancel`, { method: "POST" });
-        // After a step ahead its time has come, and it may have run.
-        if (status !== 200) assert.equal(await server.stateOf(cancelled), "done");
+        // After a step ahead its time has come: then it runs, or has run.
+        if (status !== 200) assert.match((await server.stateOf(cancelled)) ?? "", /running|done/);
         assert.equal((await server.call(`/v1/requests/${dead}/replay`, { method: "POST" })).status, 202);
         const later = await Promise.all([
           server.accepted({ first: "done" }),
