@@ -85,13 +85,16 @@ async function backUp(): Promise<string> {
 /** And nothing is changed: somebody may still put things right. */
 async function assertRefused(message: RegExp): Promise<void> {
   const before = contents();
-  await assert.rejects(open(), (error) => {
-    assert.ok(error instanceof SluiceError, String(error));
-    assert.equal(error.code, "store-damaged", error.message);
-    assert.match(error.message, message);
-    assert.ok(error.message.includes(at("sluice.db")), error.message);
-    return true;
-  });
+  await assert.rejects(
+    open().then((engine) => engine.close()),
+    (error) => {
+      assert.ok(error instanceof SluiceError, String(error));
+      assert.equal(error.code, "store-damaged", error.message);
+      assert.match(error.message, message);
+      assert.ok(error.message.includes(at("sluice.db")), error.message);
+      return true;
+    },
+  );
   assert.deepEqual(contents(), before);
 }
 
