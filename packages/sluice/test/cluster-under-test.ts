@@ -36,12 +36,12 @@ export async function openClusterUnderTest({ name, config }: ClusterUnderTestOpt
   return {
     configFile,
     async newEnv() {
-      count += 1;
+      const no = (count += 1);
       return {
-        DATABASE_URL: await postgres.createDatabase(`${name}_${count}`),
+        DATABASE_URL: await postgres.createDatabase(`${name}_${no}`),
         AMQP_URL: rabbitmq.url,
         REDIS_URL: redis.url,
-        SLUICE_PREFIX: `${name}-${count}`,
+        SLUICE_PREFIX: `${name}-${no}`,
       };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
