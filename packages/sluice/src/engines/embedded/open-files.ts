@@ -117,6 +117,7 @@ interface Log {
 
 const [logHeaderBytes, frameHeaderBytes] = [32, 24];
 const DATABASE_SIZE = "SELECT page_count AS pages, page_size AS pageBytes FROM pragma_page_count, pragma_page_size";
+
 /** Before 3.51 SQLite takes NOOP for PASSIVE, which copies what is left of a log that was cut off into the database. */
 function canAsk(db: DatabaseSync): boolean {
   const { version } = db.prepare("SELECT sqlite_version() AS version").get() as { readonly version: string };
