@@ -20,7 +20,6 @@ import { isFull } from "./effort.ts";
 
 /** Of each gateway in full; in short three of the two together. */
 const restarts = isFull ? 40 : 3;
-const linger = isFull ? undefined : "3s";
 const perSecond = 40;
 const route = "/v1/queues/orders/requests";
 const page = readFileSync(new URL("../../docs/how-to/proxies.md", import.meta.url), "utf8");
@@ -54,7 +53,7 @@ class Gateways implements AsyncDisposable {
       dataFolder: join(this.#folder.path, String(at)),
       port: this.ports[at],
       args: ["--queue", "orders", "--target", "http://127.0.0.1:9/"],
-      env: { SLUICE_LINGER: linger },
+      env: { SLUICE_LINGER: undefined }, // the default, longer than the proxies keep idle connections
     });
   }
 

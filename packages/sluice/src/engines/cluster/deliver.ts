@@ -62,7 +62,7 @@ export class Deliverer {
   }
 
   bufferOf(queue: string): HintBuffer {
-    const buffer = this.#buffers.get(queue) ?? new HintBuffer();
+    const buffer = this.#buffers.get(queue) ?? new HintBuffer(() => this.serve());
     this.#buffers.set(queue, buffer);
     return buffer;
   }

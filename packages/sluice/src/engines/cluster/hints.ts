@@ -15,8 +15,19 @@ export interface Hint {
 /** What is delivered together with others (I4: a suspect only alone). */
 const together = ["again", "fresh"] as const;
 
+/** Once fresh ones have filled what was asked for, so long the next of them may be on their way from the broker. */
+const refillMs = 50;
+
 export class HintBuffer {
+  readonly #onRefilled: () => void;
+  #refilling: NodeJS.Timeout | undefined;
+  #filledAt = Number.NEGATIVE_INFINITY;
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
+
+  /** Calls back when those that `take` held back for fresh ones on their way may be taken. */
+  constructor(onRefilled: () => void) {
+    this.#onRefilled = onRefilled;
+  }
 
   add({ kind, ids, done }: Arrived): void {
     let left = ids.length;
@@ -40,14 +51,28 @@ export class HintBuffer {
     return this.#waiting.suspect.size > 0;
   }
 
-  /** Who came back goes before who never went, within the bounds; the rest of them go last. */
+  /**
+   * Who came back goes before who never went, within the bounds; the rest of them go last, and not while fresh ones wait
+   * at the broker: those that hang would hold each place that was free for a moment.
+   */
   take(max: number, retries?: RetryBounds): readonly Hint[] {
     const taken: Hint[] = [];
     this.#move("again", taken, Math.min(max, retries?.first ?? max));
     const first = taken.length;
     this.#move("fresh", taken, max - first);
-    if (retries !== undefined) this.#move("again", taken, Math.min(max - taken.length, retries.most - first));
+    const isFilled = taken.length === max && taken.length > first;
+    if (isFilled || this.#waiting.fresh.size > 0) this.#filledAt = performance.now();
+    const most = retries === undefined ? 0 : Math.min(max - taken.length, retries.most - first);
+    if (performance.now() - this.#filledAt >= refillMs) this.#move("again", taken, most);
+    else if (most > 0 && this.#waiting.again.size > 0) this.#takeLater();
     return taken;
+  }
+
+  #takeLater(): void {
+    this.#refilling ??= setTimeout(() => {
+      this.#refilling = undefined;
+      this.#onRefilled();
+    }, refillMs).unref();
   }
 
   #move(kind: HintKind, taken: Hint[], max: number): void {
