@@ -16,13 +16,13 @@ function run(...flags: readonly string[]): { readonly code: number | null; reado
   return { code: status, output: stdout };
 }
 
-test("two hundred histories break no law, and faults of every sort were in them", () => {
-  const { code, output } = run("--seed", "1", "--histories", "200");
+test("a hundred histories break no law, and faults of every sort were in them", () => {
+  const { code, output } = run("--seed", "1", "--histories", "100");
   equal(code, 0, output);
   match(output, /^violations 0$/m);
   for (const kind of ["kill", "freeze", "ledger-crash", "broker-wipe", "lost-after", "confirm-lost", "double", "slow"])
     match(output, new RegExp(`\\b${kind} [1-9]`));
-  ok(Number(/^accepted (\d+)$/m.exec(output)?.[1]) > 1_000, output);
+  ok(Number(/^accepted (\d+)$/m.exec(output)?.[1]) > 500, output);
 });
 
 test("one seed makes one history, to the letter, and another seed another one", () => {
