@@ -2,7 +2,11 @@
 import type { Catcher, Mutant } from "./mutant.ts";
 
 const cluster = "packages/sluice/src/engines/cluster";
-const suite = (cases: string): Catcher => ({ kind: "test", file: "faults/outsiders/clocks-cluster.long.test.ts", cases });
+const suite = (cases: string): Catcher => ({
+  kind: "test",
+  file: "faults/outsiders/clocks-cluster.long.test.ts",
+  cases,
+});
 
 export const clusterClocksMutants: readonly Mutant[] = [
   {

@@ -20,7 +20,7 @@ const refillMs = 50;
 
 export class HintBuffer {
   readonly #onRefilled: () => void;
-  #refilling: NodeJS.Timeout | undefined;
+  #isRefilling = false;
   #filledAt = Number.NEGATIVE_INFINITY;
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
 
@@ -69,10 +69,13 @@ export class HintBuffer {
   }
 
   #takeLater(): void {
-    this.#refilling ??= setTimeout(() => {
-      this.#refilling = undefined;
+    if (this.#isRefilling) return;
+    this.#isRefilling = true;
+    const told = (): void => {
+      this.#isRefilling = false;
       this.#onRefilled();
-    }, refillMs).unref();
+    };
+    setTimeout(told, refillMs).unref();
   }
 
   #move(kind: HintKind, taken: Hint[], max: number): void {
