@@ -4,7 +4,7 @@ import type { Mutant } from "./mutant.ts";
 const gateway = "packages/sluice/src/gateway";
 const proxies = {
   kind: "test",
-  file: "faults/outsiders/proxies.test.ts",
+  file: "faults/outsiders/proxies.long.test.ts",
   cases: "no request fails and none is lost",
 } as const;
 

@@ -52,7 +52,7 @@ function fieldOf(url: string, children: readonly Child[], owned: AsyncDisposable
 
 describe("on one file, in its own process", () => judge(() => openEmbedded([]), ["orders"]));
 describe("on one file, in two processes", () => judge(() => openEmbedded(["--processes", "2"]), ["orders"]));
-describe("on a cluster", () => judge(openCluster, ["orders", "transacted"]));
+if (isFull) describe("on a cluster", () => judge(openCluster, ["orders", "transacted"]));
 
 function judge(open: () => Promise<Field>, queues: readonly ("orders" | "transacted")[]): void {
   test("every value ends its own request and nothing else", { timeout: 1_500_000 }, async (t) => {

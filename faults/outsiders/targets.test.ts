@@ -176,7 +176,7 @@ export default defineConfig({ queues: {
 }
 
 describe("on one file", () => judge("embedded"));
-describe("on a cluster", () => judge("cluster"));
+if (isFull) describe("on a cluster", () => judge("cluster"));
 
 function judge(engine: "embedded" | "cluster"): void {
   let resources: AsyncDisposableStack;
