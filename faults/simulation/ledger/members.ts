@@ -15,7 +15,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
     },
   ]),
   "migrate-has-meta": reads(() => [{ has_schema: true, has_meta: true }]),
-  "migrate-version": reads(() => [{ version: 3 }]),
+  "migrate-version": reads(() => [{ version: 4 }]),
   "migrate-missing-queues": reads(({ seen, values: [names] }) => {
     const known = new Set(seen.queues.values().map(({ name }) => name));
     return (names as readonly string[]).filter((name) => !known.has(name)).map((name) => ({ name }));
@@ -38,11 +38,11 @@ export const memberModels: Readonly<Record<string, Model>> = {
   }),
   join: writes(join),
   hold: writes(({ values: [no], session, locks }) => [{ pg_try_advisory_lock: locks.tryHold(no as number, session) }]),
-  beat: writes(({ db, values: [no, workers], clockMs }) => {
+  beat: writes(({ db, values: [no, workers, attending], clockMs }) => {
     const row = db.members.get(no as number);
     if (row === undefined) return [];
     const seen_at = Math.max(clockMs, row.seen_at + 0.001); // a microsecond later at least
-    db.members.put(row.no, { ...row, seen_at, workers: workers as string });
+    db.members.put(row.no, { ...row, seen_at, workers: workers as string, attending: attending as string });
     return [{ no: row.no }];
   }),
   leave: writes(({ db, values: [no] }) => {
@@ -52,15 +52,12 @@ export const memberModels: Readonly<Record<string, Model>> = {
   lead: writes(({ session, locks }) => [{ leads: locks.tryHold(leaderNo, session) }]),
   "leader-heard": reads(leaderHeard),
   depose: writes(depose),
-  "select-workers": reads(({ seen, values: [own] }) => {
-    const sums = new Map<string, number>();
-    for (const { no, workers } of seen.members.values()) {
-      if (no === own) continue;
-      for (const [queue, more] of Object.entries(JSON.parse(workers) as Record<string, number>))
-        sums.set(queue, (sums.get(queue) ?? 0) + more);
-    }
-    return [...sums].map(([queue, sum]) => ({ queue, workers: sum }));
-  }),
+  "select-workers": reads(({ seen, values: [own] }) =>
+    seen.members
+      .values()
+      .filter(({ no }) => no !== own)
+      .map(({ workers, attending }) => ({ workers: JSON.parse(workers), attending: JSON.parse(attending) })),
+  ),
   // Histories are shorter than a day: the partitions are there, and nothing is old enough to go.
   "retention-has-day": reads(() => [{ is_there: true }]),
   "retention-days": reads(() => []),
@@ -72,7 +69,7 @@ const leaderNo = 0;
 
 function join({ db, values: [name], clockMs, memberNos, session, locks }: Scope): Row[] {
   const no = memberNos.next();
-  db.members.put(no, { no, name: name as string, seen_at: clockMs, workers: "{}" });
+  db.members.put(no, { no, name: name as string, seen_at: clockMs, workers: "{}", attending: "{}" });
   return [{ no, pg_try_advisory_lock: locks.tryHold(no, session) }];
 }
 

@@ -104,6 +104,7 @@ export interface MemberRow {
   readonly name: string;
   readonly seen_at: number;
   readonly workers: string;
+  readonly attending: string;
 }
 
 /** What a member's beats change, in microseconds. */

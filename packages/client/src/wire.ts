@@ -116,7 +116,13 @@ export interface WireRates {
 export type WireForecast =
   | { readonly kind: "idle" }
   | { readonly kind: "drains"; readonly at: string }
-  | { readonly kind: "grows"; readonly perMinute: number };
+  | { readonly kind: "grows"; readonly perMinute: number }
+  /** Something waits, and nothing is delivered; `since` is when the reason began. */
+  | {
+      readonly kind: "stalled";
+      readonly since: string;
+      readonly reason: "paused" | "target-down" | "no-workers";
+    };
 
 export interface WireQueue {
   readonly name: string;

@@ -34,7 +34,7 @@ interface QueueCardProps {
 }
 
 function QueueCard({ queue, curve, now }: QueueCardProps) {
-  const { name, backlog, rates, forecast, paused, workers, oldestWaitingAt, counts } = queue;
+  const { name, backlog, rates, forecast, workers, oldestWaitingAt, counts } = queue;
   return (
     <article class="panel card">
       <header>
@@ -46,7 +46,7 @@ function QueueCard({ queue, curve, now }: QueueCardProps) {
       <p class="headline">
         <strong data-figure="backlog">{countWords(backlog)}</strong> in the backlog
         <span class={`forecast forecast-${forecast.kind}`} data-figure="forecast">
-          {forecastWords({ forecast, isPaused: paused, now })}
+          {forecastWords({ forecast, now })}
         </span>
       </p>
       <BacklogChart queue={name} curve={curve} />

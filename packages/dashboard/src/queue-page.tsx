@@ -71,7 +71,7 @@ function Head({ queue, now }: { readonly queue: WireQueue; readonly now: number 
         <QueueMarks queue={queue} />
         <p class="headline">
           <strong>{countWords(backlog)}</strong> in the backlog
-          <span class={`forecast forecast-${forecast.kind}`}>{forecastWords({ forecast, isPaused: paused, now })}</span>
+          <span class={`forecast forecast-${forecast.kind}`}>{forecastWords({ forecast, now })}</span>
         </p>
       </div>
       <div class="actions">

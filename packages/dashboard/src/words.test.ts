@@ -14,16 +14,18 @@ import {
 const now = Date.parse("2026-11-25T09:00:00Z");
 const later = (ms: number): string => new Date(now + ms).toISOString();
 
-test("a forecast says when the backlog drains, or that it grows", () => {
-  const words = (forecast: Parameters<typeof forecastWords>[0]["forecast"], isPaused = false): string =>
-    forecastWords({ forecast, isPaused, now });
+test("a forecast says when the backlog drains, that it grows, or why and since when it is stalled", () => {
+  const words = (forecast: Parameters<typeof forecastWords>[0]["forecast"]): string => forecastWords({ forecast, now });
   equal(words({ kind: "idle" }), "nothing waits");
   equal(words({ kind: "drains", at: later(35 * 60_000) }), "drains in 35 min");
   equal(words({ kind: "drains", at: later(10 * 3_600_000) }), "drains in 10 h");
   equal(words({ kind: "drains", at: later(-5_000) }), "drains in 1 s");
   equal(words({ kind: "grows", perMinute: 1_200 }), "grows by 1,200 a minute");
   equal(words({ kind: "grows", perMinute: 0 }), "does not drain");
-  equal(words({ kind: "grows", perMinute: 0 }, true), "stands still while paused");
+  const since = later(-5 * 60_000);
+  equal(words({ kind: "stalled", since, reason: "paused" }), "stalled for 5 min: deliveries are paused");
+  equal(words({ kind: "stalled", since, reason: "target-down" }), "stalled for 5 min: the target is down");
+  equal(words({ kind: "stalled", since, reason: "no-workers" }), "stalled for 5 min: no worker is present");
 });
 
 test("durations are as long as a person needs them", () => {

@@ -56,20 +56,26 @@ export function inWords(at: string | number, now: number): string {
 
 export interface ForecastInput {
   readonly forecast: WireForecast;
-  readonly isPaused: boolean;
   readonly now: number;
 }
 
-/** "drains in 35 min", "grows by 1,200 a minute". */
-export function forecastWords({ forecast, isPaused, now }: ForecastInput): string {
+const stallWords: Readonly<Record<Extract<WireForecast, { kind: "stalled" }>["reason"], string>> = {
+  paused: "deliveries are paused",
+  "target-down": "the target is down",
+  "no-workers": "no worker is present",
+};
+
+/** "drains in 35 min", "grows by 1,200 a minute", "stalled for 5 min: the target is down". */
+export function forecastWords({ forecast, now }: ForecastInput): string {
   switch (forecast.kind) {
     case "idle":
       return "nothing waits";
     case "drains":
       return `drains in ${durationWords(Math.max(secondMs, Date.parse(forecast.at) - now))}`;
     case "grows":
-      if (forecast.perMinute > 0) return `grows by ${countWords(forecast.perMinute)} a minute`;
-      return isPaused ? "stands still while paused" : "does not drain";
+      return forecast.perMinute > 0 ? `grows by ${countWords(forecast.perMinute)} a minute` : "does not drain";
+    case "stalled":
+      return `stalled for ${durationWords(now - Date.parse(forecast.since))}: ${stallWords[forecast.reason]}`;
     default:
       return forecast satisfies never;
   }

@@ -3,7 +3,7 @@ import type { WireFailure, WireForecast, WireQueue, WireRequest } from "@sluice/
 import { formatDuration } from "../core/duration.ts";
 import { formatCount } from "./print.ts";
 
-/** `drains in 35m 00s`, `grows by 1,200 a minute`, `idle` */
+/** `drains in 35m 00s`, `grows by 1,200 a minute`, `stalled for 2m 05s: the target is down`, `idle` */
 function forecastText(forecast: WireForecast, now: number): string {
   switch (forecast.kind) {
     case "idle":
@@ -12,13 +12,22 @@ function forecastText(forecast: WireForecast, now: number): string {
       return `drains in ${formatDuration(Math.max(0, Date.parse(forecast.at) - now))}`;
     case "grows":
       return `grows by ${formatCount(forecast.perMinute)} a minute`;
+    case "stalled":
+      return `stalled for ${formatDuration(Math.max(0, now - Date.parse(forecast.since)))}: ${stallTexts[forecast.reason]}`;
     default:
       return forecast satisfies never;
   }
 }
 
+const stallTexts: Readonly<Record<Extract<WireForecast, { kind: "stalled" }>["reason"], string>> = {
+  paused: "paused",
+  "target-down": "the target is down",
+  "no-workers": "no workers",
+};
+
 export function queueForecast({ paused, forecast }: WireQueue, now: number): string {
-  return paused ? `paused, ${forecastText(forecast, now)}` : forecastText(forecast, now);
+  const text = forecastText(forecast, now);
+  return paused && forecast.kind !== "stalled" ? `paused, ${text}` : text;
 }
 
 export function failureText(failure: WireFailure | null): string {

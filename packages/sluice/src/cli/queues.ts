@@ -14,6 +14,8 @@ const watchMs = 2_000;
 
 const afterHelp = `
 in/h and out/h: requests accepted and finished in an hour, at the rate of the last minute.
+breakers: the workers that deliver nothing because their target is down.
+stalled: something waits and nothing is delivered; for how long, and why.
 
 Examples:
   sluice queues
@@ -88,6 +90,7 @@ function columns(now: number): readonly Column<WireQueue>[] {
     count("IN/H", ({ rates }) => rates.accepted.m1),
     count("OUT/H", ({ rates }) => rates.finished.m1),
     count("WORKERS", ({ workers }) => workers),
+    count("BREAKERS", ({ breakersOpen }) => breakersOpen),
     { title: "FORECAST", of: (queue) => queueForecast(queue, now) },
   ];
 }

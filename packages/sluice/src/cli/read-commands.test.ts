@@ -45,16 +45,28 @@ function ok(body: unknown): Scripted {
 
 test("queues shows what waits, how fast it moves and the forecast", async () => {
   await using gateway = await openScriptedGateway(() =>
-    ok({ queues: [queue, { ...queue, name: "mail", paused: true, backlog: 0, forecast: { kind: "idle" } }] }),
+    ok({
+      queues: [
+        queue,
+        { ...queue, name: "mail", paused: true, backlog: 0, forecast: { kind: "idle" } },
+        {
+          ...queue,
+          name: "slow",
+          breakersOpen: 2,
+          forecast: { kind: "stalled", since: new Date(Date.now() - 7_200_000).toISOString(), reason: "target-down" },
+        },
+      ],
+    }),
   );
   const { stdout } = await runSluice({ args: ["queues"], url: gateway.url });
-  const [title, orders, mail] = stdout.split("\n").map((line) => line.trim().split(/ {2,}/));
+  const [title, orders, mail, slow] = stdout.split("\n").map((line) => line.trim().split(/ {2,}/));
   assert.deepEqual(title?.slice(0, 3), ["QUEUE", "BACKLOG", "WAITING"]);
   assert.deepEqual(
     orders,
-    "orders 1,200 1,100 60 40 10,797 3 200,000 100,000 2".split(" ").concat("grows by 1,667 a minute"),
+    "orders 1,200 1,100 60 40 10,797 3 200,000 100,000 2 0".split(" ").concat("grows by 1,667 a minute"),
   );
   assert.equal(mail?.at(-1), "paused, idle");
+  assert.deepEqual(slow?.slice(-2), ["2", "stalled for 2h 00m: the target is down"]);
 });
 
 test("queues NAME asks for the one, and --json prints it as the API does", async () => {

@@ -192,6 +192,8 @@ export interface ListFilter {
 export interface QueueStatus {
   readonly queue: string;
   readonly isPaused: boolean;
+  /** Undefined while it is not paused. */
+  readonly pausedAt: number | undefined;
   readonly accepted: number;
   readonly backlog: number;
   readonly backlogBytes: number;
@@ -201,6 +203,8 @@ export interface QueueStatus {
   readonly workers: number;
   /** Of these, those whose breaker keeps them from claiming. */
   readonly breakersOpen: number;
+  /** Since when none of its workers delivers: there is none, or the breakers of all are open. */
+  readonly stoppedAt: number | undefined;
   readonly accepting: Rates;
   readonly finishing: Rates;
 }

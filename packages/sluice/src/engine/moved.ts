@@ -6,6 +6,7 @@ import type { RequestId } from "../core/request-id.ts";
 export interface MovedQueue {
   readonly name: string;
   readonly isPaused: boolean;
+  readonly pausedAt: number | undefined;
   /** Finished requests that are not kept any more, only counted. */
   readonly expired: Readonly<Record<FinalState, number>>;
 }

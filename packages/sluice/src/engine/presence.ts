@@ -1,24 +1,67 @@
+// Which workers are present in this process, queue by queue, and since when none of a queue's can deliver.
 import type { Presence } from "./engine.ts";
 
-/** What is counted of the workers of a queue. */
-export type Attendance = "workers" | "breakersOpen";
+/** What the workers of one queue show. */
+export interface Attendance {
+  readonly workers: number;
+  /** Of these, those whose breaker keeps them from claiming. */
+  readonly breakersOpen: number;
+  /** Since when none of them delivers: there is none, or the breakers of all are open. Undefined while one does. */
+  readonly stoppedAt: number | undefined;
+}
 
-/** A worker that is present from now on, its breaker closed; `change` keeps the counts. Leaving twice is safe. */
-export function presence(change: (what: Attendance, by: 1 | -1) => void): Presence {
-  let isPresent = true;
-  let isOpen = false;
-  const breakerOpen = (next: boolean): void => {
-    if (!isPresent || next === isOpen) return;
-    isOpen = next;
-    change("breakersOpen", next ? 1 : -1);
-  };
-  change("workers", 1);
-  return {
-    breakerOpen,
-    [Symbol.dispose]: () => {
-      breakerOpen(false);
-      if (isPresent) change("workers", -1);
-      isPresent = false;
-    },
-  };
+interface Roll {
+  workers: number;
+  breakersOpen: number;
+  stoppedAt: number | undefined;
+}
+
+export class Roster {
+  readonly #now: () => number;
+  readonly #rolls = new Map<string, Roll>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** A worker that is present from now on, its breaker closed. Leaving twice is safe. */
+  attend(queue: string): Presence {
+    const roll = this.#rolls.get(queue) ?? { workers: 0, breakersOpen: 0, stoppedAt: undefined };
+    this.#rolls.set(queue, roll);
+    let isPresent = true;
+    let isOpen = false;
+    const breakerOpen = (next: boolean): void => {
+      if (!isPresent || next === isOpen) return;
+      isOpen = next;
+      this.#change(roll, 0, next ? 1 : -1);
+    };
+    this.#change(roll, 1, 0);
+    return {
+      breakerOpen,
+      [Symbol.dispose]: () => {
+        if (isPresent) this.#change(roll, -1, isOpen ? -1 : 0);
+        isPresent = false;
+      },
+    };
+  }
+
+  /** Undefined for a queue that no worker of this process has ever attended. */
+  of(queue: string): Attendance | undefined {
+    return this.#rolls.get(queue);
+  }
+
+  all(): readonly (readonly [queue: string, attendance: Attendance])[] {
+    return [...this.#rolls];
+  }
+
+  /** In one step, so that a worker which leaves with an open breaker does not look as if it delivered in between. */
+  #change(roll: Roll, workers: number, breakersOpen: number): void {
+    const hadWorkers = roll.workers > 0;
+    roll.workers += workers;
+    roll.breakersOpen += breakersOpen;
+    const isStopped = roll.breakersOpen === roll.workers;
+    // Without workers is another reason than with open breakers: it holds since the last one left.
+    if (!isStopped) roll.stoppedAt = undefined;
+    else if (roll.stoppedAt === undefined || hadWorkers !== roll.workers > 0) roll.stoppedAt = this.#now();
+  }
 }

@@ -112,6 +112,21 @@ describe("accepting one request", () => {
     assert.ok(seconds >= 9 && seconds <= 12, `10 before it at one a second, got ${seconds}`);
     assert.ok(Number(headers.get("retry-after")) >= 9);
   });
+
+  test("expects no end while nothing is delivered, and says why in the forecast", async () => {
+    await using own = await GatewayUnderTest.open();
+    const worker = own.engine.attend("orders");
+    await own.accepted();
+    worker.breakerOpen(true);
+    await own.fetch("/v1/queues"); // a fresh reading
+    const { json, headers } = await own.post(route, "{}");
+    assert.equal(json.expectedBy, null);
+    assert.equal(headers.get("retry-after"), "60");
+    const reasonNow = async (): Promise<string> => (await own.fetch("/v1/queues/orders")).json.forecast.reason;
+    assert.equal(await reasonNow(), "target-down");
+    worker[Symbol.dispose]();
+    assert.equal(await reasonNow(), "no-workers");
+  });
 });
 
 describe("accepting and waiting for the outcome", () => {

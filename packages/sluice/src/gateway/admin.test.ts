@@ -127,11 +127,14 @@ describe("queues", () => {
   });
 
   test("are paused and resumed; intake goes on", async () => {
+    const before = Date.now();
     const paused = await sut.post("/v1/queues/orders/pause");
     assert.equal(paused.status, 200);
     assert.equal(paused.json.paused, true);
     const id = await sut.accepted();
-    assert.equal((await sut.fetch("/v1/queues/orders")).json.forecast.kind, "grows");
+    const { kind, reason, since } = (await sut.fetch("/v1/queues/orders")).json.forecast;
+    assert.deepEqual([kind, reason], ["stalled", "paused"]);
+    assert.ok(Date.parse(since) >= before && Date.parse(since) <= Date.now(), since);
     const resumed = await sut.post("/v1/queues/orders/resume");
     assert.equal(resumed.json.paused, false);
     assert.equal((await sut.deliver()).request.id, id);

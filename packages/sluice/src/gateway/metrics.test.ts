@@ -46,7 +46,9 @@ test("the page tells each queue as the store has it", async () => {
     'sluice_breaker_open{queue="mails"}': 1,
   };
   for (const [series, value] of Object.entries(expected)) assert.equal(page.get(series), value, series);
-  assert.ok((page.get('sluice_forecast_growth{queue="orders"}') ?? 0) > 0, "it grows: nobody works on it");
+  const stalled = page.get('sluice_forecast_stalled_seconds{queue="orders",reason="no-workers"}') ?? -1;
+  assert.ok(stalled >= 0 && stalled < 60, String(stalled));
+  assert.equal(page.get('sluice_forecast_drain_seconds{queue="orders"}'), undefined);
   assert.ok((page.get('sluice_oldest_age_seconds{queue="orders"}') ?? -1) >= 0);
 });
 

@@ -66,7 +66,7 @@ function gaugesOf(view: QueueView, now: number): Observation[] {
     inState("sluice.outcomes", "cancelled"),
     observe("sluice.backlog.size", { queue }, view.backlogBytes),
     observe("sluice.oldest.age", { queue }, oldestWaitingAt === null ? 0 : secondsBetween(oldestWaitingAt, now)),
-    ...(forecast.kind === "grows" ? [] : [observe("sluice.forecast.drain", { queue }, drainSeconds(forecast, now))]),
+    ...forecastGauges(queue, forecast, now),
     observe("sluice.forecast.growth", { queue }, forecast.kind === "grows" ? forecast.perMinute : 0),
     observe("sluice.paused", { queue }, Number(view.paused)),
     observe("sluice.workers", { queue }, view.workers),
@@ -74,8 +74,21 @@ function gaugesOf(view: QueueView, now: number): Observation[] {
   ];
 }
 
-function drainSeconds(forecast: Exclude<QueueView["forecast"], { kind: "grows" }>, now: number): number {
-  return forecast.kind === "idle" ? 0 : Math.max(0, (Date.parse(forecast.at) - now) / 1_000);
+function forecastGauges(queue: string, forecast: QueueView["forecast"], now: number): readonly Observation[] {
+  switch (forecast.kind) {
+    case "idle":
+      return [observe("sluice.forecast.drain", { queue }, 0)];
+    case "drains":
+      return [observe("sluice.forecast.drain", { queue }, Math.max(0, (Date.parse(forecast.at) - now) / 1_000))];
+    case "grows":
+      return [];
+    case "stalled": {
+      const { reason, since } = forecast;
+      return [observe("sluice.forecast.stalled", { queue, reason }, secondsBetween(since, now))];
+    }
+    default:
+      return forecast satisfies never;
+  }
 }
 
 function secondsBetween(time: string, now: number): number {

@@ -9,6 +9,7 @@ const rates = (perHour: number): QueueStatus["accepting"] => ({ m1: perHour, m5:
 const busy: QueueStatus = {
   ...unusedQueue("orders"),
   backlog: 1_000,
+  counts: { ...unusedQueue("orders").counts, waiting: 1_000 },
   workers: 1,
   breakersOpen: 0,
   accepting: rates(200),
@@ -23,12 +24,15 @@ describe("what is expected of a queue", () => {
     });
   });
 
-  test("it grows while it is paused or has no worker", () => {
-    for (const status of [
-      { ...busy, isPaused: true },
-      { ...busy, workers: 0 },
-    ]) {
-      assert.equal(viewOfQueue(status, { now, ratePerHour: 1_200 }).forecast.kind, "grows");
+  test("it is stalled while it is paused, has no worker or its target is down, and no end is expected", () => {
+    const since = "2025-12-31T23:00:00.000Z";
+    for (const [stopped, reason] of [
+      [{ isPaused: true, pausedAt: now - hourMs }, "paused"],
+      [{ workers: 0, stoppedAt: now - hourMs }, "no-workers"],
+      [{ breakersOpen: 1, stoppedAt: now - hourMs }, "target-down"],
+    ] as const) {
+      const status = { ...busy, ...stopped };
+      assert.deepEqual(viewOfQueue(status, { now, ratePerHour: 1_200 }).forecast, { kind: "stalled", since, reason });
       assert.equal(waitMsOf(status, { now, ratePerHour: 1_200 }), undefined);
     }
   });

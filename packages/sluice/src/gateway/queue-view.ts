@@ -1,5 +1,5 @@
 // What is told about a queue, and what may be expected of it. Pure.
-import { capacityPerHour, expectedWaitMs, forecast } from "../core/forecast.ts";
+import { capacityPerHour, expectedWaitMs, forecast, stallOf } from "../core/forecast.ts";
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "../engine/engine.ts";
@@ -37,16 +37,17 @@ function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forec
   const found = forecast({
     now,
     backlog: status.backlog,
+    stall: stallOf({ now, ...status }),
     arrivalsPerHour: status.accepting.m1,
     capacityPerHour: capacityOf(status, { now, ratePerHour }),
   });
-  return found.kind === "drains" ? { kind: "drains", at: timeText(found.at) } : found;
+  if (found.kind === "drains") return { kind: "drains", at: timeText(found.at) };
+  return found.kind === "stalled" ? { ...found, since: timeText(found.since) } : found;
 }
 
-function capacityOf({ finishing, oldestWaitingAt, ...status }: QueueStatus, { now, ratePerHour }: ViewInput): number {
-  const isPaused = status.isPaused || status.workers === 0;
+function capacityOf({ finishing, oldestWaitingAt }: QueueStatus, { now, ratePerHour }: ViewInput): number {
   const wasBusy = oldestWaitingAt !== undefined && now - oldestWaitingAt >= 60_000;
-  return capacityPerHour({ finishedPerHour: finishing.m1, ratePerHour, wasBusy, isPaused });
+  return capacityPerHour({ finishedPerHour: finishing.m1, ratePerHour, wasBusy });
 }
 
 /** A queue that is configured and has not been used yet. */
@@ -55,6 +56,7 @@ export function unusedQueue(queue: string): QueueStatus {
   return {
     queue,
     isPaused: false,
+    pausedAt: undefined,
     accepted: 0,
     backlog: 0,
     backlogBytes: 0,
@@ -62,16 +64,23 @@ export function unusedQueue(queue: string): QueueStatus {
     counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
     workers: 0,
     breakersOpen: 0,
+    stoppedAt: undefined,
     accepting: none,
     finishing: none,
   };
 }
 
-/** How long a request that arrives now takes to be finished; undefined while no rate is known. */
+/** How long a request that arrives now takes to be finished; undefined while no rate is known, or nothing is delivered. */
 export function waitMsOf(status: QueueStatus, input: ViewInput): number | undefined {
+  if (isStopped(status)) return undefined;
   const capacity = capacityOf(status, input);
   const waitMs = expectedWaitMs(status.backlog, capacity);
   return capacity > 0 && waitMs < yearMs ? waitMs : undefined;
+}
+
+/** Whether one that arrives now would not be delivered. */
+export function isStopped({ isPaused, workers, breakersOpen }: QueueStatus): boolean {
+  return isPaused || breakersOpen === workers;
 }
 
 export function retryAfterSeconds(waitMs: number | undefined): number {

@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { Engine, QueueStatus } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { expectedBy, retryAfterSeconds, unusedQueue, viewOfQueue, waitMsOf } from "./queue-view.ts";
+import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue, waitMsOf } from "./queue-view.ts";
 import type { QueueView } from "./schemas.ts";
 
 const freshMs = 200;
@@ -106,7 +106,7 @@ export class QueueViews {
       now: this.#options.clock.now(),
       ratePerHour: this.#rateOf(status.queue),
     });
-    const isIdle = status.backlog === 0;
+    const isIdle = status.backlog === 0 && !isStopped(status);
     const retryAfter = isIdle ? "1" : String(retryAfterSeconds(waitMs));
     return { waitMs, retryAfter, oldestWaitingAt: status.oldestWaitingAt };
   }

@@ -56,6 +56,11 @@ const Forecast = Type.Union([
   Type.Object({ kind: Type.Literal("idle") }),
   Type.Object({ kind: Type.Literal("drains"), at: Time }),
   Type.Object({ kind: Type.Literal("grows"), perMinute: Type.Number() }),
+  Type.Object({
+    kind: Type.Literal("stalled", { description: "Something waits, and nothing is delivered" }),
+    since: Type.String({ format: "date-time", description: "Since when the reason holds" }),
+    reason: Type.Enum(["paused", "target-down", "no-workers"]),
+  }),
 ]);
 export const QueueView = Type.Object({
   name: Type.String(),

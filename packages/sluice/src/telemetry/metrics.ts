@@ -103,13 +103,22 @@ export const metrics = {
     kind: "gauge",
     unit: "s",
     labels: ["queue"],
-    meaning: "In how long the backlog will be empty at the present rates; 0 when it is, absent while it grows.",
+    meaning:
+      "In how long the backlog will be empty at the present rates; 0 when it is, absent while it grows or is stalled.",
   },
   "sluice.forecast.growth": {
     kind: "gauge",
     unit: "{request}",
     labels: ["queue"],
     meaning: "By how many requests a minute the backlog grows at the present rates; 0 when it does not.",
+  },
+  "sluice.forecast.stalled": {
+    kind: "gauge",
+    unit: "s",
+    labels: ["queue", "reason"],
+    meaning:
+      "For how long nothing of a backlog has been delivered: paused, target-down (the breakers of all workers are open) or " +
+      "no-workers. Absent while something is delivered, or nothing waits.",
   },
   "sluice.paused": {
     kind: "gauge",

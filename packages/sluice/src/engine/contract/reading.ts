@@ -164,6 +164,40 @@ export function readingCases(check: Check): void {
     deepEqual(await attendance(), [1, 0]);
   });
 
+  check("a queue tells since when none of its workers delivers", async (rig) => {
+    const stoppedAt = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.stoppedAt;
+    const before = await stoppedAt();
+    equal(before !== undefined && before <= rig.now(), true);
+    const first = rig.engine.attend(orders);
+    const second = rig.engine.attend(orders);
+    first.breakerOpen(true);
+    equal(await stoppedAt(), undefined);
+    rig.pass(hourMs);
+    const opened = rig.now();
+    second.breakerOpen(true);
+    rig.pass(hourMs);
+    first[Symbol.dispose]();
+    equal(isNear(await stoppedAt(), opened), true);
+    rig.pass(hourMs);
+    const left = rig.now();
+    second[Symbol.dispose]();
+    rig.pass(hourMs);
+    equal(isNear(await stoppedAt(), left), true);
+  });
+
+  check("a pause tells since when, however often it is asked for, and over a restart", async (rig) => {
+    const pausedAt = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.pausedAt;
+    equal(await pausedAt(), undefined);
+    const began = rig.now();
+    await rig.engine.pause(orders, true);
+    rig.pass(hourMs);
+    await rig.engine.pause(orders, true);
+    await rig.restart();
+    equal(isNear(await pausedAt(), began), true);
+    await rig.engine.pause(orders, false);
+    equal(await pausedAt(), undefined);
+  });
+
   check("attempts that failed are told in their order, and forgotten by a replay", async (rig) => {
     const id = await rig.acceptOne();
     deepEqual(await rig.engine.readFailures(id), []);
@@ -227,6 +261,11 @@ export function readingCases(check: Check): void {
   check("a healthy engine has no problems", async (rig) => {
     deepEqual(rig.engine.health().problems, []);
   });
+}
+
+/** Within what passes while a test runs. */
+function isNear(at: number | undefined, expected: number): boolean {
+  return at !== undefined && Math.abs(at - expected) < hourMs / 2;
 }
 
 /** One request for each state, of two bytes each. */

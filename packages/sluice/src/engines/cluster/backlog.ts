@@ -1,13 +1,16 @@
 // What each queue holds, from the counts that every process keeps in rows of its own. Only the time of the oldest that
 // waits has to be looked for, and a reader remembers where it was.
 import type { QueueStatus } from "../../engine/engine.ts";
+import type { Attendance } from "../../engine/presence.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
 import { hasRow, highestId, type IdBound } from "./state.ts";
 
 /** What the ledger knows of a queue; workers and rates are the engine's to add. */
-export interface StoredQueueStatus extends Omit<QueueStatus, "workers" | "breakersOpen" | "accepting" | "finishing"> {
+export interface StoredQueueStatus extends Omit<QueueStatus, keyof Attendance | "accepting" | "finishing"> {
   readonly no: number;
+  /** When the last of its workers left. */
+  readonly leftAt: number;
 }
 
 const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no AND s.due_at > $1::bigint
@@ -15,7 +18,7 @@ const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no A
 /** One statement, so that all counts are of one snapshot. Of the queues in $2 what is scheduled is not counted. */
 const COUNT: Statement = {
   name: "backlog-count",
-  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from,
+  text: `SELECT q.no, q.name, q.is_paused, q.paused_at::float8, q.left_at::float8, q.fresh_from,
       coalesce(t.accepted, 0)::float8 AS accepted, coalesce(t.done, 0)::float8 AS done,
       coalesce(t.dead, 0)::float8 AS dead, coalesce(t.cancelled, 0)::float8 AS cancelled,
       coalesce(t.backlog_bytes, 0)::float8 AS backlog_bytes,
@@ -61,6 +64,8 @@ interface CountRow {
   readonly no: number;
   readonly name: string;
   readonly is_paused: boolean;
+  readonly paused_at: number | null;
+  readonly left_at: number;
   readonly fresh_from: IdBound;
   readonly accepted: number;
   readonly done: number;
@@ -180,6 +185,8 @@ function statusOf(row: CountRow, scheduled: number): Omit<StoredQueueStatus, "ol
     no,
     queue: name,
     isPaused: row.is_paused,
+    pausedAt: row.paused_at ?? undefined,
+    leftAt: row.left_at,
     accepted,
     backlog,
     backlogBytes: row.backlog_bytes,

@@ -28,7 +28,6 @@ import type {
   TransactedWork,
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
-import { presence } from "../../engine/presence.ts";
 import { Progress } from "../../engine/progress.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
@@ -218,8 +217,7 @@ export class ClusterEngine implements Engine {
   }
 
   attend(queue: string): Presence {
-    const { session } = this.#parts;
-    return presence((what, by) => session.attend(queue, { what, by }));
+    return this.#parts.session.roster.attend(queue);
   }
 
   health(): EngineHealth {

@@ -50,11 +50,13 @@ const MEMBERS_HEARD: Statement = {
 /** Of those that are silent: who has shown nothing new since, and is silent for long or has lost its lock. */
 const DELETE_DEAD = `
   DELETE FROM sluice.members m USING unnest($6::int[], $7::float8[], $8::boolean[]) AS s (silent, sign, is_long)
-  WHERE m.no = s.silent AND ${sign} = s.sign AND (s.is_long OR pg_try_advisory_xact_lock($5::int, m.no)) RETURNING m.no`;
+  WHERE m.no = s.silent AND ${sign} = s.sign AND (s.is_long OR pg_try_advisory_xact_lock($5::int, m.no)) RETURNING m.no, m.workers`;
 /** Also claims of members that have left, or were found dead before: a claim under way may have come after. */
 const REAP: Statement = {
   name: "reap",
-  text: `WITH dead AS (${DELETE_DEAD}), gone AS (
+  text: `WITH dead AS (${DELETE_DEAD}), unattended AS (
+      UPDATE sluice.queues SET left_at = $1::bigint WHERE name IN (SELECT jsonb_object_keys(workers) FROM dead)
+    ), gone AS (
       SELECT DISTINCT n.member AS no FROM sluice.running n
       WHERE n.member IN (SELECT no FROM dead) OR NOT EXISTS (SELECT FROM sluice.members m WHERE m.no = n.member)
     ), ${GIVE_BACK}`,

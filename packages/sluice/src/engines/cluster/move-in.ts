@@ -23,10 +23,11 @@ const BEGIN_MOVE: Statement = {
 const ADVANCE: Statement = { name: "move-advance", text: "UPDATE sluice.moves SET up_to = $2 WHERE folder = $1" };
 const ADD_TO_QUEUES: Statement = {
   name: "move-add-to-queues",
-  text: `UPDATE sluice.queues q SET is_paused = q.is_paused OR i.is_paused, expired_done = q.expired_done + i.done,
+  text: `UPDATE sluice.queues q SET is_paused = q.is_paused OR i.is_paused,
+      paused_at = coalesce(q.paused_at, i.paused_at), expired_done = q.expired_done + i.done,
       expired_dead = q.expired_dead + i.dead, expired_cancelled = q.expired_cancelled + i.cancelled
-    FROM unnest($1::smallint[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[])
-      AS i (no, is_paused, done, dead, cancelled)
+    FROM unnest($1::smallint[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+      AS i (no, is_paused, paused_at, done, dead, cancelled)
     WHERE q.no = i.no`,
 };
 
@@ -87,11 +88,12 @@ export class MoveIn implements AsyncDisposable {
   /** Takes over what the queues bring along besides their requests; once, however often it is called. */
   async begin(): Promise<void> {
     const { folder, queues } = this.#options;
-    const [nos, accepted, paused, ...expired] = columnsOf(
+    const [nos, accepted, paused, pausedAt, ...expired] = columnsOf(
       queues,
       ({ name }) => this.#numbers.noOf(name),
       (queue) => queue.expired.done + queue.expired.dead + queue.expired.cancelled,
       ({ isPaused }) => isPaused,
+      (queue) => queue.pausedAt ?? null,
       (queue) => queue.expired.done,
       (queue) => queue.expired.dead,
       (queue) => queue.expired.cancelled,
@@ -99,7 +101,7 @@ export class MoveIn implements AsyncDisposable {
     await this.#transaction(async (inside) => {
       const begun = await inside.rows(BEGIN_MOVE, [folder]);
       if (begun.length === 0) return;
-      await inside.rows(ADD_TO_QUEUES, [nos, paused, ...expired]);
+      await inside.rows(ADD_TO_QUEUES, [nos, paused, pausedAt, ...expired]);
       await inside.rows(TALLY, [nos, accepted, ...expired, queues.map(() => 0)]);
     });
   }

@@ -62,7 +62,12 @@ const CANCEL: Statement = {
     SET cancelled = t.cancelled + 1, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
     RETURNING queue`,
 };
-const PAUSE: Statement = { name: "pause", text: "UPDATE sluice.queues SET is_paused = $2 WHERE no = $1" };
+const PAUSE: Statement = {
+  name: "pause",
+  text: `UPDATE sluice.queues SET is_paused = $2,
+      paused_at = CASE WHEN NOT $2 THEN NULL WHEN is_paused THEN paused_at ELSE $3::bigint END
+    WHERE no = $1`,
+};
 
 export interface MovesOptions {
   /** For these moves alone: each takes it for a transaction. */
@@ -112,8 +117,9 @@ export async function cancel(id: RequestId, options: MovesOptions): Promise<Move
   return isCancelled ? { kind: "moved" } : refusal(id, options);
 }
 
-export async function pause(queue: string, isPaused: boolean, { connection, queues }: MovesOptions): Promise<void> {
-  await connection.rows(PAUSE, [queues.noOf(queue), isPaused]);
+export async function pause(queue: string, isPaused: boolean, options: MovesOptions): Promise<void> {
+  const { connection, queues, clock } = options;
+  await connection.rows(PAUSE, [queues.noOf(queue), isPaused, clock.now()]);
   await queues.read(connection);
 }
 

@@ -6,9 +6,9 @@ export async function readQueues(parts: Parts, now: number): Promise<readonly Qu
   const { backlogReader, reading, traffic, session } = parts;
   await traffic.read(reading);
   const stored = await backlogReader.read(reading, now);
-  return stored.map(({ no: _no, ...status }) => {
+  return stored.map(({ no: _no, leftAt, ...status }) => {
     const { accepting, finishing } = traffic.of(status.queue);
     const rates = { accepting: accepting.rates(), finishing: finishing.rates() };
-    return { ...status, ...session.attendanceOf(status.queue), ...rates };
+    return { ...status, ...session.attendanceOf(status.queue, leftAt), ...rates };
   });
 }

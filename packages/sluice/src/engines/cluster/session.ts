@@ -1,6 +1,6 @@
 // A process as a member of the cluster: its beat, its number, its chance to lead. One connection holds two advisory
 // locks, the member's own and, for one member at a time, the leader's: both go with the process.
-import type { Attendance } from "../../engine/presence.ts";
+import { Roster, type Attendance } from "../../engine/presence.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
@@ -21,10 +21,16 @@ const HOLD: Statement = { name: "hold", text: `SELECT pg_try_advisory_lock(${loc
 const BEAT: Statement = {
   name: "beat",
   // It changes with each beat, and grows whatever the clock does: a beat is what others see to change.
-  text: `UPDATE sluice.members SET seen_at = greatest(clock_timestamp(), seen_at + interval '1 microsecond'), workers = $2
+  text: `WITH unattended AS (UPDATE sluice.queues SET left_at = $5::bigint WHERE name = ANY ($4::text[]))
+    UPDATE sluice.members SET seen_at = greatest(clock_timestamp(), seen_at + interval '1 microsecond'), workers = $2,
+      attending = $3
     WHERE no = $1 RETURNING no`,
 };
-const LEAVE: Statement = { name: "leave", text: "DELETE FROM sluice.members WHERE no = $1" };
+const LEAVE: Statement = {
+  name: "leave",
+  text: `WITH gone AS (DELETE FROM sluice.members WHERE no = $1 RETURNING workers)
+    UPDATE sluice.queues SET left_at = $2::bigint WHERE name IN (SELECT jsonb_object_keys(workers) FROM gone)`,
+};
 const LEAD: Statement = { name: "lead", text: `SELECT pg_try_advisory_lock(${lockClass}, ${leaderLock}) AS leads` };
 const LEADER = `FROM pg_locks l
   WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = ${leaderLock} AND l.granted
@@ -41,15 +47,17 @@ const LEADER_HEARD: Statement = {
 const DEPOSE: Statement = { name: "depose", text: `SELECT pg_terminate_backend(l.pid) ${LEADER} AND l.pid = $1` };
 const SELECT_WORKERS: Statement = {
   name: "select-workers",
-  text: `SELECT key AS queue, sum(value::int)::int AS workers FROM sluice.members, jsonb_each_text(workers)
-    WHERE no <> $1 GROUP BY key`,
+  text: "SELECT workers, attending FROM sluice.members WHERE no <> $1",
 };
 
-/** The entries of a member's `workers`. No queue's name can have a `!`: a member that does not know these passes over them. */
-const entryName: Readonly<Record<Attendance, (queue: string) => string>> = {
-  workers: (queue) => queue,
-  breakersOpen: (queue) => `${queue}!`,
-};
+/** The entry for the open breakers in a member's `workers`; the one of the workers is the queue's name, which cannot have a `!`. */
+const openEntry = (queue: string): string => `${queue}!`;
+
+interface MemberRow {
+  readonly workers: Readonly<Record<string, number>>;
+  /** Empty for a member of an earlier version. */
+  readonly attending: Readonly<Record<string, { readonly stoppedAt: number | null }>>;
+}
 
 /** What somebody shows of being alive: see silence.ts. */
 interface Sign {
@@ -73,10 +81,13 @@ export interface SessionOptions {
 export class Session {
   readonly #options: SessionOptions;
   readonly #connection: Connection;
-  readonly #attending = new Map<string, number>();
+  /** The workers of this process. */
+  readonly roster: Roster;
+  /** Queues that the last beat showed workers for. */
+  #attended: readonly string[] = [];
   /** Of the leader, by its session. */
   readonly #silence: Silence;
-  #elsewhere: ReadonlyMap<string, number> = new Map();
+  #elsewhere: ReadonlyMap<string, readonly Attendance[]> = new Map();
   #no: number | undefined;
   #leadsSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -86,6 +97,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#silence = new Silence(2 * options.beatMs);
+    this.roster = new Roster(() => options.clock.now());
     this.#connection = new Connection({
       databaseUrl: options.databaseUrl,
       name: `sluice session, ${options.name}`,
@@ -114,22 +126,25 @@ export class Session {
     this.#beatLater();
   }
 
-  attend(queue: string, { what, by }: { readonly what: Attendance; readonly by: 1 | -1 }): void {
-    const name = entryName[what](queue);
-    this.#attending.set(name, (this.#attending.get(name) ?? 0) + by);
-  }
-
   /** Workers of a queue on all hosts, as of the last beat. */
-  attendanceOf(queue: string): Readonly<Record<Attendance, number>> {
-    const countOf = (name: string): number => (this.#attending.get(name) ?? 0) + (this.#elsewhere.get(name) ?? 0);
-    return { workers: countOf(entryName.workers(queue)), breakersOpen: countOf(entryName.breakersOpen(queue)) };
+  attendanceOf(queue: string, leftAt = 0): Attendance {
+    const own = this.roster.of(queue);
+    const all = [...(own === undefined ? [] : [own]), ...(this.#elsewhere.get(queue) ?? [])];
+    const workers = all.reduce((sum, attendance) => sum + attendance.workers, 0);
+    const breakersOpen = all.reduce((sum, attendance) => sum + attendance.breakersOpen, 0);
+    // The last one that stopped; where none is left, that is in the ledger, and here until the next beat.
+    const counting = workers === 0 ? all : all.filter((attendance) => attendance.workers > 0);
+    const stoppedAt = Math.max(workers === 0 ? leftAt : 0, ...counting.map((attendance) => attendance.stoppedAt ?? 0));
+    const isStopped = breakersOpen === workers && stoppedAt > 0;
+    return { workers, breakersOpen, stoppedAt: isStopped ? stoppedAt : undefined };
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#beating;
-    if (this.#no !== undefined) await this.#connection.rows(LEAVE, [this.#no]).catch(() => undefined); // it is found silent
+    const leave = [this.#no, this.#options.clock.now()];
+    if (this.#no !== undefined) await this.#connection.rows(LEAVE, leave).catch(() => undefined); // it is found silent
     await this.#connection[Symbol.asyncDispose]();
   }
 
@@ -165,15 +180,18 @@ export class Session {
     const steppedMs = await clock.read(this.#connection);
     if (steppedMs !== 0)
       log.warn({ seconds: Math.round(steppedMs / 100) / 10 }, "the clock of PostgreSQL's host has stepped");
-    const workers = JSON.stringify(Object.fromEntries([...this.#attending].filter(([, count]) => count > 0)));
-    const [seen] = await this.#connection.rows(BEAT, [this.#no, workers]);
+    const present = this.roster.all().filter(([, { workers }]) => workers > 0);
+    const attended = present.map(([queue]) => queue);
+    const unattended = this.#attended.filter((queue) => !attended.includes(queue));
+    const values = [this.#no, workersText(present), attendingText(present), unattended, clock.now()];
+    const [seen] = await this.#connection.rows(BEAT, values);
+    this.#attended = attended;
     if (seen === undefined) {
       log.warn({ member: this.#no }, "this process was silent for too long and lost its claims");
       const [row] = await this.#connection.rows<{ no: number }>(JOIN, [this.#options.name]);
       this.#no = row?.no;
     }
-    const rows = await this.#connection.rows<{ queue: string; workers: number }>(SELECT_WORKERS, [this.#no]);
-    this.#elsewhere = new Map(rows.map(({ queue, workers: count }) => [queue, count]));
+    this.#elsewhere = attendancesIn(await this.#connection.rows<MemberRow & object>(SELECT_WORKERS, [this.#no]));
     if (this.#leadsSince === undefined) await this.#tryToLead();
     await onBeat(this.#connection);
   }
@@ -188,4 +206,35 @@ export class Session {
     this.#leadsSince = performance.now();
     this.#options.log.info({ member: this.#no }, "this process leads the cluster");
   }
+}
+
+type Attending = readonly (readonly [queue: string, attendance: Attendance])[];
+
+function workersText(present: Attending): string {
+  const counts = present.flatMap(([queue, { workers, breakersOpen }]) => [
+    [queue, workers],
+    [openEntry(queue), breakersOpen],
+  ]);
+  return JSON.stringify(Object.fromEntries(counts));
+}
+
+function attendingText(present: Attending): string {
+  const shown = present.map(([queue, { stoppedAt }]) => [queue, { stoppedAt: stoppedAt ?? null }]);
+  return JSON.stringify(Object.fromEntries(shown));
+}
+
+function attendancesIn(rows: readonly MemberRow[]): ReadonlyMap<string, readonly Attendance[]> {
+  const found = new Map<string, Attendance[]>();
+  for (const { workers, attending } of rows) {
+    for (const [queue, count] of Object.entries(workers)) {
+      if (queue.endsWith("!")) continue;
+      const attendance: Attendance = {
+        workers: count,
+        breakersOpen: workers[openEntry(queue)] ?? 0,
+        stoppedAt: attending[queue]?.stoppedAt ?? undefined,
+      };
+      found.set(queue, [...(found.get(queue) ?? []), attendance]);
+    }
+  }
+  return found;
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { timeOfSeq } from "../../core/request-id.ts";
 import type { QueueStatus } from "../../engine/engine.ts";
+import type { Attendance } from "../../engine/presence.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
@@ -13,7 +14,7 @@ const OLDEST_WAITING = `
     UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue)`;
 
 /** What the store knows of a queue; workers and rates are the engine's to add. */
-export type StoredQueueStatus = Omit<QueueStatus, "workers" | "breakersOpen" | "accepting" | "finishing">;
+export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;
 
 export function prepareBacklog(db: DatabaseSync): (now: number) => readonly StoredQueueStatus[] {
   const selectQueues = db.prepare(SELECT_QUEUES);
@@ -32,6 +33,7 @@ export function prepareBacklog(db: DatabaseSync): (now: number) => readonly Stor
     return {
       queue: name,
       isPaused: row.is_paused === 1,
+      pausedAt: row.paused_at ?? undefined,
       accepted,
       backlog,
       backlogBytes: row.backlog_bytes,

@@ -25,7 +25,7 @@ import type {
   ToldCallback,
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
-import { presence } from "../../engine/presence.ts";
+import { Roster, type Attendance } from "../../engine/presence.ts";
 import { Progress } from "../../engine/progress.ts";
 import type { Auditor } from "./auditor.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
@@ -56,8 +56,6 @@ const pendingBytesMax = 256 * 1024 * 1024;
 interface QueueTraffic {
   readonly accepting: RateMeter;
   readonly finishing: RateMeter;
-  workers: number;
-  breakersOpen: number;
 }
 
 export class EmbeddedEngine implements Engine {
@@ -70,6 +68,9 @@ export class EmbeddedEngine implements Engine {
   readonly #damage: () => Problem | undefined;
   readonly #files: OpenFiles;
   readonly #traffic: ReadonlyMap<string, QueueTraffic>;
+  readonly #roster: Roster;
+  /** Before, nobody worked on anything that is stored here. */
+  readonly #openedAt: number;
   readonly #watchers = new Watchers();
   readonly #progress = new Progress();
   #pendingBytes = 0;
@@ -81,6 +82,8 @@ export class EmbeddedEngine implements Engine {
     this.#reader = reader;
     this.#auditor = auditor;
     this.clock = clock;
+    this.#roster = new Roster(() => clock.now());
+    this.#openedAt = clock.now();
     this.#problem = problem;
     this.#damage = damage;
     this.#files = files;
@@ -191,9 +194,9 @@ export class EmbeddedEngine implements Engine {
     const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
     return stored.map((status) => {
       const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
-      const { workers, breakersOpen } = traffic;
+      const { workers, breakersOpen, stoppedAt } = this.#roster.of(status.queue) ?? this.#unattended;
       const [accepting, finishing] = [traffic.accepting.rates(), traffic.finishing.rates()];
-      return { ...status, workers, breakersOpen, accepting, finishing };
+      return { ...status, workers, breakersOpen, stoppedAt, accepting, finishing };
     });
   }
 
@@ -252,8 +255,8 @@ export class EmbeddedEngine implements Engine {
   }
 
   attend(queue: string): Presence {
-    const traffic = this.#trafficOf(queue);
-    return presence((what, by) => (traffic[what] += by));
+    this.#trafficOf(queue);
+    return this.#roster.attend(queue);
   }
 
   health(): EngineHealth {
@@ -281,6 +284,10 @@ export class EmbeddedEngine implements Engine {
     if (this.#closing !== undefined) throw new SluiceError("draining", "the engine is closed");
   }
 
+  get #unattended(): Attendance {
+    return { workers: 0, breakersOpen: 0, stoppedAt: this.#openedAt };
+  }
+
   /** The store may know more queues than are served: those can be read, and nothing else. */
   #trafficOf(queue: string): QueueTraffic {
     const traffic = this.#traffic.get(queue);
@@ -294,7 +301,7 @@ export class EmbeddedEngine implements Engine {
 }
 
 function newTraffic(clock: Clock): QueueTraffic {
-  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock), workers: 0, breakersOpen: 0 };
+  return { accepting: new RateMeter(clock), finishing: new RateMeter(clock) };
 }
 
 function sumOfBytes(requests: readonly NewRequest[]): number {

@@ -4,9 +4,10 @@ import { crashPoint } from "../../engine/crash-point.ts";
 import { requests } from "./migrations/0001-requests.ts";
 import { callbacks } from "./migrations/0002-callbacks.ts";
 import { clocks } from "./migrations/0003-clocks.ts";
+import { pauses } from "./migrations/0004-pauses.ts";
 
 /** In order; what is released is never edited, only added to. The store's `user_version` counts those applied. */
-const migrations: readonly string[] = [requests, callbacks, clocks];
+const migrations: readonly string[] = [requests, callbacks, clocks, pauses];
 
 /** Brings the store up to this version, each step in a transaction of its own. Refuses a newer store. */
 export function migrate(db: DatabaseSync): void {

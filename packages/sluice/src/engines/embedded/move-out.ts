@@ -234,8 +234,8 @@ function takeStock(db: DatabaseSync): readonly QueueRow[] {
 }
 
 function queueOf(row: QueueRow): MovedQueue {
-  const { name, is_paused, expired_done: done, expired_dead: dead, expired_cancelled: cancelled } = row;
-  return { name, isPaused: is_paused !== 0, expired: { done, dead, cancelled } };
+  const { name, is_paused, paused_at, expired_done: done, expired_dead: dead, expired_cancelled: cancelled } = row;
+  return { name, isPaused: is_paused !== 0, pausedAt: paused_at ?? undefined, expired: { done, dead, cancelled } };
 }
 
 function standingOf(row: PageRow): MovedBacklog | MovedOutcome {

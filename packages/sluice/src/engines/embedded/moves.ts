@@ -92,7 +92,9 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
   }
 
   function pause(name: string, isPaused: boolean): void {
-    queues.change(queues.named(name) as QueueRow).is_paused = isPaused ? 1 : 0;
+    const queue = queues.change(queues.named(name) as QueueRow);
+    if (isPaused !== (queue.is_paused === 1)) queue.paused_at = isPaused ? now() : null;
+    queue.is_paused = isPaused ? 1 : 0;
   }
 }
 

@@ -7,6 +7,8 @@ export interface QueueRow {
   readonly no: number;
   readonly name: string;
   is_paused: number;
+  /** Null while it is not paused. */
+  paused_at: number | null;
   /** The last sequence number handed out: what lies after it waits. */
   cursor: number;
   accepted: number;
@@ -26,7 +28,7 @@ export interface QueueRow {
 const INSERT = "INSERT INTO queues (name) VALUES (?) ON CONFLICT (name) DO NOTHING";
 const SELECT = "SELECT * FROM queues ORDER BY no";
 const UPDATE = `
-  UPDATE queues SET is_paused = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
+  UPDATE queues SET is_paused = ?, paused_at = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
     cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?, changes = ?
   WHERE no = ?`;
 
@@ -98,6 +100,7 @@ export class QueueLedger {
       this.#position += 1;
       this.#update.run(
         row.is_paused,
+        row.paused_at,
         row.cursor,
         row.accepted,
         row.running,
