@@ -106,7 +106,7 @@ export interface WireCounts {
   readonly cancelled: number;
 }
 
-/** Per hour, over the last minute, five minutes and hour. */
+/** Per hour, over the last minute, five minutes and hour; never scaled up from a part of one. */
 export interface WireRates {
   readonly m1: number;
   readonly m5: number;
@@ -137,7 +137,12 @@ export interface WireQueue {
   /** The queue's set rate; null when it has none. */
   readonly ratePerHour: number | null;
   readonly counts: WireCounts;
-  readonly rates: { readonly accepted: WireRates; readonly finished: WireRates };
+  readonly rates: {
+    readonly accepted: WireRates;
+    readonly finished: WireRates;
+    /** How much of the last hour they were counted in, at most 3,600. */
+    readonly observedSeconds: number;
+  };
   readonly forecast: WireForecast;
 }
 

@@ -4,7 +4,7 @@ import { Law } from "./law.tsx";
 import type { Curve, Live } from "./live.ts";
 import { QueueMarks } from "./queue-marks.tsx";
 import { hashOf } from "./route.ts";
-import { countWords, durationWords, forecastWords, rateWords } from "./words.ts";
+import { countWords, durationWords, forecastWords, measuredWords } from "./words.ts";
 
 export function Overview({ live }: { readonly live: Live }) {
   const { overview, curves } = live;
@@ -51,8 +51,8 @@ function QueueCard({ queue, curve, now }: QueueCardProps) {
       </p>
       <BacklogChart queue={name} curve={curve} />
       <dl class="facts">
-        <Fact name="Arriving" value={rateWords(rates.accepted.m1)} />
-        <Fact name="Completing" value={rateWords(rates.finished.m1)} />
+        <Fact name="Arriving" value={measuredWords(rates.accepted.m1, rates.observedSeconds)} />
+        <Fact name="Completing" value={measuredWords(rates.finished.m1, rates.observedSeconds)} />
         <Fact name="Workers" value={countWords(workers)} />
         <Fact
           name="Oldest waiting"

@@ -8,7 +8,15 @@ import { QueueMarks } from "./queue-marks.tsx";
 import { RequestTable } from "./request-table.tsx";
 import { hashOf, states } from "./route.ts";
 import { useAction } from "./use-action.ts";
-import { bytesWords, countWords, durationWords, forecastWords, rateWords } from "./words.ts";
+import {
+  bytesWords,
+  countWords,
+  durationWords,
+  forecastWords,
+  measuredWords,
+  observedWords,
+  rateWords,
+} from "./words.ts";
 
 interface QueuePageProps {
   readonly live: Live;
@@ -41,8 +49,12 @@ export function QueuePage({ live, name, state }: QueuePageProps) {
         </figure>
         <figure class="panel">
           <figcaption>
-            <span class="key key-accent">Arriving {rateWords(queue.rates.accepted.m1)}</span>
-            <span class="key key-good">Completing {rateWords(queue.rates.finished.m1)}</span>
+            <span class="key key-accent">
+              Arriving {measuredWords(queue.rates.accepted.m1, queue.rates.observedSeconds)}
+            </span>
+            <span class="key key-good">
+              Completing {measuredWords(queue.rates.finished.m1, queue.rates.observedSeconds)}
+            </span>
           </figcaption>
           <RatesChart queue={name} curve={curve} />
         </figure>
@@ -120,6 +132,7 @@ function States({
 
 function Facts({ queue, now }: { readonly queue: WireQueue; readonly now: number }) {
   const { oldestWaitingAt, workers, breakersOpen, ratePerHour, backlogBytes, rates } = queue;
+  const observed = observedWords(rates.observedSeconds);
   return (
     <dl class="facts panel">
       <Fact
@@ -130,8 +143,8 @@ function Facts({ queue, now }: { readonly queue: WireQueue; readonly now: number
       <Fact name="Breakers open" value={countWords(breakersOpen)} />
       <Fact name="Set rate" value={ratePerHour === null ? "none" : rateWords(ratePerHour)} />
       <Fact name="Size of the backlog" value={bytesWords(backlogBytes)} />
-      <Fact name="Arrived, last hour" value={rateWords(rates.accepted.h1)} />
-      <Fact name="Completed, last hour" value={rateWords(rates.finished.h1)} />
+      <Fact name={`Arrived, ${observed}`} value={countWords(rates.accepted.h1)} />
+      <Fact name={`Completed, ${observed}`} value={countWords(rates.finished.h1)} />
     </dl>
   );
 }

@@ -8,6 +8,8 @@ import {
   durationWords,
   forecastWords,
   inWords,
+  measuredWords,
+  observedWords,
   shortCount,
 } from "./words.ts";
 
@@ -55,4 +57,12 @@ test("numbers have separators, and units where there is little room", () => {
   equal(bytesWords(1), "1 byte");
   equal(bytesWords(1_536), "1.5 KiB");
   equal(bytesWords(3 * 1024 ** 3), "3.0 GiB");
+});
+
+test("a rate is told once a minute was observed, and a count with the time that it is of", () => {
+  equal(measuredWords(36_000, 59), "–");
+  equal(measuredWords(36_000, 60), "36,000/h");
+  equal(observedWords(0), "last 1 s");
+  equal(observedWords(102), "last 1 min");
+  equal(observedWords(3_600), "last hour");
 });

@@ -85,6 +85,16 @@ export function rateWords(perHour: number): string {
   return `${countWords(perHour)}/h`;
 }
 
+/** The rate of the last minute, once a whole one was observed. */
+export function measuredWords(perHour: number, observedSeconds: number): string {
+  return observedSeconds < 60 ? "–" : rateWords(perHour);
+}
+
+/** Of which time the counts of the last hour are: "last hour", "last 2 min". */
+export function observedWords(observedSeconds: number): string {
+  return observedSeconds < 3_600 ? `last ${durationWords(Math.max(1, observedSeconds) * secondMs)}` : "last hour";
+}
+
 export function bytesWords(bytes: number): string {
   if (bytes < 1024) return countOf(bytes, "byte");
   const [size, unit] =

@@ -13,7 +13,8 @@ interface QueuesOptions extends ServerOptions {
 const watchMs = 2_000;
 
 const afterHelp = `
-in/h and out/h: requests accepted and finished in an hour, at the rate of the last minute.
+in/h and out/h: requests accepted and finished in the last minute, times 60. "-" until the
+gateway has watched for a minute.
 breakers: the workers that deliver nothing because their target is down.
 stalled: something waits and nothing is delivered; for how long, and why.
 
@@ -79,6 +80,11 @@ function columns(now: number): readonly Column<WireQueue>[] {
     align: "right",
     of: (queue) => formatCount(of(queue)),
   });
+  const rate = (title: string, of: (queue: WireQueue) => number): Column<WireQueue> => ({
+    title,
+    align: "right",
+    of: (queue) => (queue.rates.observedSeconds < 60 ? "-" : formatCount(of(queue))),
+  });
   return [
     { title: "QUEUE", of: ({ name }) => name },
     count("BACKLOG", ({ backlog }) => backlog),
@@ -87,8 +93,8 @@ function columns(now: number): readonly Column<WireQueue>[] {
     count("RUNNING", ({ counts }) => counts.running),
     count("DONE", ({ counts }) => counts.done),
     count("DEAD", ({ counts }) => counts.dead),
-    count("IN/H", ({ rates }) => rates.accepted.m1),
-    count("OUT/H", ({ rates }) => rates.finished.m1),
+    rate("IN/H", ({ rates }) => rates.accepted.m1),
+    rate("OUT/H", ({ rates }) => rates.finished.m1),
     count("WORKERS", ({ workers }) => workers),
     count("BREAKERS", ({ breakersOpen }) => breakersOpen),
     { title: "FORECAST", of: (queue) => queueForecast(queue, now) },

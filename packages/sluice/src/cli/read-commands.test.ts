@@ -15,7 +15,7 @@ const queue = {
   breakersOpen: 0,
   ratePerHour: null,
   counts: { waiting: 1_100, scheduled: 60, running: 40, done: 10_797, dead: 3, cancelled: 0 },
-  rates: { accepted: rates, finished: { ...rates, m1: 100_000 } },
+  rates: { accepted: rates, finished: { ...rates, m1: 100_000 }, observedSeconds: 60 },
   forecast: { kind: "grows", perMinute: 1_667 },
 };
 
@@ -53,6 +53,7 @@ test("queues shows what waits, how fast it moves and the forecast", async () => 
           ...queue,
           name: "slow",
           breakersOpen: 2,
+          rates: { ...queue.rates, observedSeconds: 59 },
           forecast: { kind: "stalled", since: new Date(Date.now() - 7_200_000).toISOString(), reason: "target-down" },
         },
       ],
@@ -66,7 +67,7 @@ test("queues shows what waits, how fast it moves and the forecast", async () => 
     "orders 1,200 1,100 60 40 10,797 3 200,000 100,000 2 0".split(" ").concat("grows by 1,667 a minute"),
   );
   assert.equal(mail?.at(-1), "paused, idle");
-  assert.deepEqual(slow?.slice(-2), ["2", "stalled for 2h 00m: the target is down"]);
+  assert.deepEqual(slow?.slice(-5), ["-", "-", "2", "2", "stalled for 2h 00m: the target is down"]);
 });
 
 test("queues NAME asks for the one, and --json prints it as the API does", async () => {

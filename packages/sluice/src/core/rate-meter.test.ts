@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { RateMeter, type Rates } from "./rate-meter.ts";
+import { nothingCounted, observedPerHour, RateMeter, ratesOf, type WindowCounts } from "./rate-meter.ts";
 
 const hourMs = 3_600_000;
 const slotMs = 5_000;
@@ -19,13 +19,16 @@ interface Counted {
 }
 
 /** The same figures from a list of all that was ever counted. */
-function naiveRates(counted: readonly Counted[], startedAt: number, now: number): Rates {
-  const perHour = (windowMs: number): number => {
-    const from = Math.floor(now / slotMs) * slotMs - windowMs;
-    const sum = counted.filter(({ at }) => at >= from).reduce((total, { count }) => total + count, 0);
-    return Math.round((sum / Math.min(now - from, Math.max(1_000, now - startedAt))) * hourMs);
+function naiveCounts(counted: readonly Counted[], startedAt: number, now: number): WindowCounts {
+  const slot = Math.floor(now / slotMs);
+  const within = (windowMs: number): number => {
+    const oldest = slot - windowMs / slotMs;
+    const whole = counted.filter(({ at }) => Math.floor(at / slotMs) > oldest);
+    const parts = counted.filter(({ at }) => Math.floor(at / slotMs) === oldest);
+    const sum = (list: readonly Counted[]): number => list.reduce((total, { count }) => total + count, 0);
+    return Math.round(sum(whole) + sum(parts) * (1 - (now / slotMs - slot)));
   };
-  return { m1: perHour(60_000), m5: perHour(300_000), h1: perHour(hourMs) };
+  return { m1: within(60_000), m5: within(300_000), h1: within(hourMs), observedMs: Math.min(hourMs, now - startedAt) };
 }
 
 const anyStep = fc.record({
@@ -44,41 +47,63 @@ test("the meter tells what a list of everything counted tells", () => {
         now += idleMs;
         meter.add(count);
         counted.push({ at: now, count });
-        assert.deepEqual(meter.rates(), naiveRates(counted, startedAt, now));
+        assert.deepEqual(meter.counts(), naiveCounts(counted, startedAt, now));
       }
     }),
     { numRuns: 300 },
   );
 });
 
-test("a steady stream is told as its rate over every window", () => {
+test("a steady stream is told as its rate over every window that was observed", () => {
   const { meter, move } = meterAt(1_234);
   for (let second = 0; second < 2 * 3_600; second += 1) {
     move(1_000);
     meter.add(50);
   }
   const perSecondInAMinute = 180_000 / 60; // the last second is counted as soon as it began
-  for (const rate of Object.values(meter.rates()))
+  for (const rate of Object.values(ratesOf(meter.counts())))
     assert.ok(Math.abs(rate - 180_000) <= perSecondInAMinute, String(rate));
 });
 
-test("a young meter is scaled to its life, and to a second at the least", () => {
+test("no rate of an hour is higher than what was counted in it, however short it was observed", () => {
   const { meter, move } = meterAt(7_000);
-  meter.add(10);
-  assert.deepEqual(meter.rates(), { m1: 36_000, m5: 36_000, h1: 36_000 });
-  move(10_000);
-  assert.deepEqual(meter.rates(), { m1: 3_600, m5: 3_600, h1: 3_600 });
+  for (let second = 0; second < 102; second += 1) {
+    move(1_000);
+    meter.add(1_000);
+  }
+  const { m5, h1 } = ratesOf(meter.counts());
+  assert.equal(h1, 102_000);
+  assert.equal(m5, 12 * 102_000);
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 20 }), (steps) => {
+      const young = meterAt(0);
+      let total = 0;
+      for (const { idleMs, count } of steps) {
+        young.move(idleMs % 60_000);
+        young.meter.add(count);
+        total += count;
+        assert.ok(ratesOf(young.meter.counts()).h1 <= total);
+      }
+    }),
+  );
+});
+
+test("a decision goes by the part of a window that was observed, and by ten seconds at the least", () => {
+  assert.equal(observedPerHour({ ...nothingCounted, m1: 10, observedMs: 0 }, "m1"), 3_600);
+  assert.equal(observedPerHour({ ...nothingCounted, m1: 10, m5: 10, observedMs: 20_000 }, "m5"), 1_800);
+  assert.equal(observedPerHour({ ...nothingCounted, m1: 10, m5: 10, observedMs: hourMs }, "m1"), 600);
+  assert.equal(observedPerHour({ ...nothingCounted, m1: 10, m5: 10, observedMs: hourMs }, "m5"), 120);
 });
 
 test("what was counted is forgotten window by window", () => {
   const { meter, move } = meterAt(0);
   meter.add(1_000);
   move(66_000);
-  assert.equal(meter.rates().m1, 0);
-  assert.ok(meter.rates().m5 > 0);
+  assert.equal(meter.counts().m1, 0);
+  assert.equal(meter.counts().m5, 1_000);
   move(300_000);
-  assert.equal(meter.rates().m5, 0);
-  assert.ok(meter.rates().h1 > 0);
+  assert.equal(meter.counts().m5, 0);
+  assert.equal(meter.counts().h1, 1_000);
   move(hourMs);
-  assert.deepEqual(meter.rates(), { m1: 0, m5: 0, h1: 0 });
+  assert.deepEqual(meter.counts(), { m1: 0, m5: 0, h1: 0, observedMs: hourMs });
 });

@@ -1,7 +1,7 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
 import type { DueCallback } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Rates } from "../core/rate-meter.ts";
+import type { WindowCounts } from "../core/rate-meter.ts";
 import type {
   Claim,
   Content,
@@ -205,8 +205,8 @@ export interface QueueStatus {
   readonly breakersOpen: number;
   /** Since when none of its workers delivers: there is none, or the breakers of all are open. */
   readonly stoppedAt: number | undefined;
-  readonly accepting: Rates;
-  readonly finishing: Rates;
+  readonly accepting: WindowCounts;
+  readonly finishing: WindowCounts;
 }
 
 export type MoveResult =

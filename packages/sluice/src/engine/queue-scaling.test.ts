@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nothingCounted } from "../core/rate-meter.ts";
 import { states, type StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "./engine.ts";
 import { QueueScaling } from "./queue-scaling.ts";
 
-const none = { m1: 0, m5: 0, h1: 0 };
 const idle: QueueStatus = {
   queue: "orders",
   isPaused: false,
+  pausedAt: undefined,
   accepted: 0,
   backlog: 0,
   backlogBytes: 0,
@@ -15,8 +16,9 @@ const idle: QueueStatus = {
   counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
   workers: 3,
   breakersOpen: 0,
-  accepting: none,
-  finishing: none,
+  stoppedAt: undefined,
+  accepting: nothingCounted,
+  finishing: nothingCounted,
 };
 
 function openScaling() {

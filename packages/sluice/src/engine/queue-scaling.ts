@@ -1,6 +1,7 @@
 // One queue's readings, held against its goal: what the autoscaler follows and what others are told is the same policy.
 // It owns what has to be remembered from one reading to the next, and loses nothing but time with it.
 import type { Clock } from "../core/clock.ts";
+import { observedPerHour } from "../core/rate-meter.ts";
 import { ReplicaRate } from "../core/replica-rate.ts";
 import {
   arrivalsWindowMs,
@@ -45,7 +46,7 @@ export class QueueScaling {
     const waiting = isPaused ? 0 : counts.waiting;
     this.#rate.add({ at: atMs, finished, waiting, replicas: status.workers });
     const perReplicaPerHour = this.#rate.perHour;
-    const arrivalsPerHour = arrivalsWindowMs(this.#goal) === 60_000 ? accepting.m1 : accepting.m5;
+    const arrivalsPerHour = observedPerHour(accepting, arrivalsWindowMs(this.#goal) === 60_000 ? "m1" : "m5");
     const signals = {
       atMs,
       // What is scheduled waits for its time and not for a replica; nothing can be done for a paused queue.

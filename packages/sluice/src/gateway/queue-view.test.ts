@@ -5,7 +5,12 @@ import { expectedBy, retryAfterSeconds, unusedQueue, viewOfQueue, waitMsOf } fro
 
 const now = Date.parse("2026-01-01T00:00:00Z");
 const hourMs = 3_600_000;
-const rates = (perHour: number): QueueStatus["accepting"] => ({ m1: perHour, m5: perHour, h1: perHour });
+const rates = (perHour: number): QueueStatus["accepting"] => ({
+  m1: perHour / 60,
+  m5: perHour / 12,
+  h1: perHour,
+  observedMs: hourMs,
+});
 const busy: QueueStatus = {
   ...unusedQueue("orders"),
   backlog: 1_000,

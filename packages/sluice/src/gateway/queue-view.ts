@@ -1,5 +1,6 @@
 // What is told about a queue, and what may be expected of it. Pure.
 import { capacityPerHour, expectedWaitMs, forecast, stallOf } from "../core/forecast.ts";
+import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts";
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "../engine/engine.ts";
@@ -28,7 +29,11 @@ export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput
     breakersOpen: status.breakersOpen,
     ratePerHour: ratePerHour ?? null,
     counts: { ...counts },
-    rates: { accepted: { ...accepting }, finished: { ...finishing } },
+    rates: {
+      accepted: ratesOf(accepting),
+      finished: ratesOf(finishing),
+      observedSeconds: Math.floor(accepting.observedMs / 1_000),
+    },
     forecast: forecastOf(status, { now, ratePerHour }),
   };
 }
@@ -38,7 +43,7 @@ function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forec
     now,
     backlog: status.backlog,
     stall: stallOf({ now, ...status }),
-    arrivalsPerHour: status.accepting.m1,
+    arrivalsPerHour: observedPerHour(status.accepting, "m1"),
     capacityPerHour: capacityOf(status, { now, ratePerHour }),
   });
   if (found.kind === "drains") return { kind: "drains", at: timeText(found.at) };
@@ -47,12 +52,11 @@ function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forec
 
 function capacityOf({ finishing, oldestWaitingAt }: QueueStatus, { now, ratePerHour }: ViewInput): number {
   const wasBusy = oldestWaitingAt !== undefined && now - oldestWaitingAt >= 60_000;
-  return capacityPerHour({ finishedPerHour: finishing.m1, ratePerHour, wasBusy });
+  return capacityPerHour({ finishedPerHour: observedPerHour(finishing, "m1"), ratePerHour, wasBusy });
 }
 
 /** A queue that is configured and has not been used yet. */
 export function unusedQueue(queue: string): QueueStatus {
-  const none = { m1: 0, m5: 0, h1: 0 };
   return {
     queue,
     isPaused: false,
@@ -65,8 +69,8 @@ export function unusedQueue(queue: string): QueueStatus {
     workers: 0,
     breakersOpen: 0,
     stoppedAt: undefined,
-    accepting: none,
-    finishing: none,
+    accepting: nothingCounted,
+    finishing: nothingCounted,
   };
 }
 

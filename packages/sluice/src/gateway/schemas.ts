@@ -50,7 +50,19 @@ export const RequestView = Type.Object({
 });
 export const RequestList = Type.Object({ requests: Type.Array(RequestView), nextCursor: nullable(Type.String()) });
 
-const Rates = Type.Object({ m1: Type.Number(), m5: Type.Number(), h1: Type.Number() }, { description: "Per hour" });
+const Rates = Type.Object(
+  { m1: Type.Number(), m5: Type.Number(), h1: Type.Number() },
+  {
+    description:
+      "Per hour, over the last minute, five minutes and hour. Of a window that was observed in part, the rest counts as " +
+      "nothing: a rate is never scaled up, and h1 is the count of the last hour too.",
+  },
+);
+const observedSeconds = Type.Integer({
+  minimum: 0,
+  maximum: 3_600,
+  description: "How much of the last hour the rates were counted in: this process counts from its start",
+});
 const countFields = { waiting: Count, scheduled: Count, running: Count, done: Count, dead: Count, cancelled: Count };
 const Forecast = Type.Union([
   Type.Object({ kind: Type.Literal("idle") }),
@@ -76,7 +88,7 @@ export const QueueView = Type.Object({
   }),
   ratePerHour: nullable(Type.Number()),
   counts: Type.Object(countFields),
-  rates: Type.Object({ accepted: Rates, finished: Rates }),
+  rates: Type.Object({ accepted: Rates, finished: Rates, observedSeconds }),
   forecast: Forecast,
 });
 export const QueueList = Type.Object({ queues: Type.Array(QueueView) });

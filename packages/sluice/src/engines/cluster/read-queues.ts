@@ -8,7 +8,7 @@ export async function readQueues(parts: Parts, now: number): Promise<readonly Qu
   const stored = await backlogReader.read(reading, now);
   return stored.map(({ no: _no, leftAt, ...status }) => {
     const { accepting, finishing } = traffic.of(status.queue);
-    const rates = { accepting: accepting.rates(), finishing: finishing.rates() };
-    return { ...status, ...session.attendanceOf(status.queue, leftAt), ...rates };
+    const counted = { accepting: accepting.counts(), finishing: finishing.counts() };
+    return { ...status, ...session.attendanceOf(status.queue, leftAt), ...counted };
   });
 }

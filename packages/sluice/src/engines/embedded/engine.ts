@@ -195,7 +195,7 @@ export class EmbeddedEngine implements Engine {
     return stored.map((status) => {
       const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
       const { workers, breakersOpen, stoppedAt } = this.#roster.of(status.queue) ?? this.#unattended;
-      const [accepting, finishing] = [traffic.accepting.rates(), traffic.finishing.rates()];
+      const [accepting, finishing] = [traffic.accepting.counts(), traffic.finishing.counts()];
       return { ...status, workers, breakersOpen, stoppedAt, accepting, finishing };
     });
   }
