@@ -73,7 +73,7 @@ export function forecastWords({ forecast, now }: ForecastInput): string {
     case "drains":
       return `drains in ${durationWords(Math.max(secondMs, Date.parse(forecast.at) - now))}`;
     case "grows":
-      return forecast.perMinute > 0 ? `grows by ${countWords(forecast.perMinute)} a minute` : "does not drain";
+      return `grows by ${countWords(forecast.perMinute)} a minute`;
     case "stalled":
       return `stalled for ${durationWords(now - Date.parse(forecast.since))}: ${stallWords[forecast.reason]}`;
     default:

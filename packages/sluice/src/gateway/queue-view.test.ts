@@ -15,6 +15,7 @@ const busy: QueueStatus = {
   ...unusedQueue("orders"),
   backlog: 1_000,
   counts: { ...unusedQueue("orders").counts, waiting: 1_000 },
+  oldestWaitingAt: now - hourMs,
   workers: 1,
   breakersOpen: 0,
   accepting: rates(200),

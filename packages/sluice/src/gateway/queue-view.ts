@@ -1,5 +1,5 @@
 // What is told about a queue, and what may be expected of it. Pure.
-import { capacityPerHour, expectedWaitMs, forecast, stallOf } from "../core/forecast.ts";
+import { busyMsMin, capacityPerHour, expectedWaitMs, forecast, stallOf } from "../core/forecast.ts";
 import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts";
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
@@ -43,16 +43,22 @@ function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forec
     now,
     backlog: status.backlog,
     stall: stallOf({ now, ...status }),
-    arrivalsPerHour: observedPerHour(status.accepting, "m1"),
+    oldestWaitingMs: oldestWaitingMs(status, now),
+    accepted: status.accepting,
+    finished: status.finishing,
     capacityPerHour: capacityOf(status, { now, ratePerHour }),
   });
   if (found.kind === "drains") return { kind: "drains", at: timeText(found.at) };
   return found.kind === "stalled" ? { ...found, since: timeText(found.since) } : found;
 }
 
-function capacityOf({ finishing, oldestWaitingAt }: QueueStatus, { now, ratePerHour }: ViewInput): number {
-  const wasBusy = oldestWaitingAt !== undefined && now - oldestWaitingAt >= 60_000;
-  return capacityPerHour({ finishedPerHour: observedPerHour(finishing, "m1"), ratePerHour, wasBusy });
+function capacityOf(status: QueueStatus, { now, ratePerHour }: ViewInput): number {
+  const wasBusy = oldestWaitingMs(status, now) >= busyMsMin;
+  return capacityPerHour({ finishedPerHour: observedPerHour(status.finishing, "m1"), ratePerHour, wasBusy });
+}
+
+function oldestWaitingMs({ oldestWaitingAt }: QueueStatus, now: number): number {
+  return Math.max(0, now - (oldestWaitingAt ?? now));
 }
 
 /** A queue that is configured and has not been used yet. */

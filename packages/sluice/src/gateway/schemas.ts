@@ -67,7 +67,12 @@ const countFields = { waiting: Count, scheduled: Count, running: Count, done: Co
 const Forecast = Type.Union([
   Type.Object({ kind: Type.Literal("idle") }),
   Type.Object({ kind: Type.Literal("drains"), at: Time }),
-  Type.Object({ kind: Type.Literal("grows"), perMinute: Type.Number() }),
+  Type.Object({
+    kind: Type.Literal("grows", {
+      description: "For two minutes at least, by thirty requests and a twentieth of what arrived",
+    }),
+    perMinute: Type.Number(),
+  }),
   Type.Object({
     kind: Type.Literal("stalled", { description: "Something waits, and nothing is delivered" }),
     since: Type.String({ format: "date-time", description: "Since when the reason holds" }),

@@ -110,7 +110,8 @@ export const metrics = {
     kind: "gauge",
     unit: "{request}",
     labels: ["queue"],
-    meaning: "By how many requests a minute the backlog grows at the present rates; 0 when it does not.",
+    meaning:
+      "By how many requests a minute the backlog has grown for two minutes at least; 0 while it does not, or by too little to tell.",
   },
   "sluice.forecast.stalled": {
     kind: "gauge",
