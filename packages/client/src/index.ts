@@ -40,6 +40,7 @@ export type {
   WireOverviewEvent,
   WireProblem,
   WireProgressEvent,
+  WireDeliveries,
   WireQueue,
   WireQueueAudit,
   WireQueueHistory,

@@ -106,6 +106,15 @@ export interface WireCounts {
   readonly cancelled: number;
 }
 
+export interface WireDeliveries {
+  /** Claimed ahead: not begun. */
+  readonly claimed: number;
+  /** Their handler runs: at most the concurrency of each worker. */
+  readonly running: number;
+  /** Their attempt has ended: what came of it is being stored. */
+  readonly committing: number;
+}
+
 /** Per hour, over the last minute, five minutes and hour; never scaled up from a part of one. */
 export interface WireRates {
   readonly m1: number;
@@ -137,6 +146,8 @@ export interface WireQueue {
   /** The queue's set rate; null when it has none. */
   readonly ratePerHour: number | null;
   readonly counts: WireCounts;
+  /** What is running by the counts, as the workers see it. */
+  readonly deliveries: WireDeliveries;
   readonly rates: {
     readonly accepted: WireRates;
     readonly finished: WireRates;

@@ -16,6 +16,7 @@ const orders: WireQueue = {
   breakersOpen: 0,
   ratePerHour: null,
   counts: { waiting: 0, scheduled: 0, running: 0, done: 0, dead: 0, cancelled: 0 },
+  deliveries: { claimed: 0, running: 0, committing: 0 },
   rates: { accepted: rates, finished: rates, observedSeconds: 3_600 },
   forecast: { kind: "idle" },
 };

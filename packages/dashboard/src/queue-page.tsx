@@ -9,6 +9,7 @@ import { RequestTable } from "./request-table.tsx";
 import { hashOf, states } from "./route.ts";
 import { useAction } from "./use-action.ts";
 import {
+  besideWords,
   bytesWords,
   countWords,
   durationWords,
@@ -102,7 +103,7 @@ function Head({ queue, now }: { readonly queue: WireQueue; readonly now: number 
 }
 
 function States({
-  queue: { name, accepted, counts },
+  queue: { name, accepted, counts, deliveries },
   shown,
 }: {
   readonly queue: WireQueue;
@@ -121,9 +122,10 @@ function States({
           aria-current={shown === state && "true"}
         >
           <b data-count={state} data-any={counts[state] > 0 || undefined}>
-            {countWords(counts[state])}
+            {countWords(state === "running" ? deliveries.running : counts[state])}
           </b>{" "}
           {state}
+          {state === "running" && besideWords(deliveries)}
         </a>
       ))}
     </nav>

@@ -2,6 +2,7 @@ import { equal } from "node:assert/strict";
 import { test } from "node:test";
 import {
   agoWords,
+  besideWords,
   bytesWords,
   countOf,
   countWords,
@@ -64,4 +65,9 @@ test("a rate is told once a minute was observed, and a count with the time that 
   equal(observedWords(0), "last 1 s");
   equal(observedWords(102), "last 1 min");
   equal(observedWords(3_600), "last hour");
+});
+
+test("what workers claimed and commit is told beside what runs", () => {
+  equal(besideWords({ claimed: 2, running: 4, committing: 5 }), " + 2 claimed + 5 committing");
+  equal(besideWords({ claimed: 0, running: 4, committing: 0 }), "");
 });

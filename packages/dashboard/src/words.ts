@@ -1,5 +1,5 @@
 // Numbers and times as people read them.
-import type { WireForecast } from "@sluice/client";
+import type { WireDeliveries, WireForecast } from "@sluice/client";
 
 const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -79,6 +79,15 @@ export function forecastWords({ forecast, now }: ForecastInput): string {
     default:
       return forecast satisfies never;
   }
+}
+
+/** What workers hold beside the requests that run: " + 2 claimed + 5 committing". */
+export function besideWords({ claimed, committing }: WireDeliveries): string {
+  const beside = { claimed, committing };
+  return Object.entries(beside)
+    .filter(([, count]) => count > 0)
+    .map(([phase, count]) => ` + ${countWords(count)} ${phase}`)
+    .join("");
 }
 
 export function rateWords(perHour: number): string {

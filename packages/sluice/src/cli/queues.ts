@@ -15,6 +15,8 @@ const watchMs = 2_000;
 const afterHelp = `
 in/h and out/h: requests accepted and finished in the last minute, times 60. "-" until the
 gateway has watched for a minute.
+claimed, running, committing: held by workers and not begun; with a handler that runs; ended, with
+the outcome being stored.
 breakers: the workers that deliver nothing because their target is down.
 stalled: something waits and nothing is delivered; for how long, and why.
 
@@ -90,7 +92,9 @@ function columns(now: number): readonly Column<WireQueue>[] {
     count("BACKLOG", ({ backlog }) => backlog),
     count("WAITING", ({ counts }) => counts.waiting),
     count("SCHEDULED", ({ counts }) => counts.scheduled),
-    count("RUNNING", ({ counts }) => counts.running),
+    count("CLAIMED", ({ deliveries }) => deliveries.claimed),
+    count("RUNNING", ({ deliveries }) => deliveries.running),
+    count("COMMITTING", ({ deliveries }) => deliveries.committing),
     count("DONE", ({ counts }) => counts.done),
     count("DEAD", ({ counts }) => counts.dead),
     rate("IN/H", ({ rates }) => rates.accepted.m1),

@@ -14,6 +14,7 @@ const queue = {
   workers: 2,
   breakersOpen: 0,
   ratePerHour: null,
+  deliveries: { claimed: 30, running: 4, committing: 6 },
   counts: { waiting: 1_100, scheduled: 60, running: 40, done: 10_797, dead: 3, cancelled: 0 },
   rates: { accepted: rates, finished: { ...rates, m1: 100_000 }, observedSeconds: 60 },
   forecast: { kind: "grows", perMinute: 1_667 },
@@ -64,7 +65,7 @@ test("queues shows what waits, how fast it moves and the forecast", async () => 
   assert.deepEqual(title?.slice(0, 3), ["QUEUE", "BACKLOG", "WAITING"]);
   assert.deepEqual(
     orders,
-    "orders 1,200 1,100 60 40 10,797 3 200,000 100,000 2 0".split(" ").concat("grows by 1,667 a minute"),
+    "orders 1,200 1,100 60 30 4 6 10,797 3 200,000 100,000 2 0".split(" ").concat("grows by 1,667 a minute"),
   );
   assert.equal(mail?.at(-1), "paused, idle");
   assert.deepEqual(slow?.slice(-5), ["-", "-", "2", "2", "stalled for 2h 00m: the target is down"]);

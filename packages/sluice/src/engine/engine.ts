@@ -112,8 +112,8 @@ export interface Engine extends AsyncDisposable {
   /** Calls back with each change of state of a request. A hint: the store has the truth. Dispose to stop. */
   watch(id: RequestId, onChange: (change: Change) => void): Disposable;
 
-  /** Shows a worker as present for a queue until disposed. */
-  attend(queue: string): Presence;
+  /** Shows a worker as present for a queue until disposed, and what it holds whenever that is looked at. */
+  attend(queue: string, holding?: () => Deliveries): Presence;
 
   health(): EngineHealth;
 
@@ -134,6 +134,16 @@ export interface DeliverOptions {
   /** Bounds those that come back after a failed attempt or a replay. Unless given, they come first. */
   readonly retries?: RetryBounds | undefined;
   readonly signal: AbortSignal;
+}
+
+/** Deliveries of a worker, by how far they are. To the store each of them is `running`. */
+export interface Deliveries {
+  /** Claimed ahead: not begun. */
+  readonly claimed: number;
+  /** Their handler runs, or their target is being called. */
+  readonly running: number;
+  /** Their attempt has ended: what came of it is being stored. */
+  readonly committing: number;
 }
 
 export interface Presence extends Disposable {
@@ -205,6 +215,8 @@ export interface QueueStatus {
   readonly breakersOpen: number;
   /** Since when none of its workers delivers: there is none, or the breakers of all are open. */
   readonly stoppedAt: number | undefined;
+  /** Of all workers, as they showed last. */
+  readonly deliveries: Deliveries;
   readonly accepting: WindowCounts;
   readonly finishing: WindowCounts;
 }

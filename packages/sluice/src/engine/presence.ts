@@ -1,5 +1,5 @@
 // Which workers are present in this process, queue by queue, and since when none of a queue's can deliver.
-import type { Presence } from "./engine.ts";
+import type { Deliveries, Presence } from "./engine.ts";
 
 /** What the workers of one queue show. */
 export interface Attendance {
@@ -8,12 +8,27 @@ export interface Attendance {
   readonly breakersOpen: number;
   /** Since when none of them delivers: there is none, or the breakers of all are open. Undefined while one does. */
   readonly stoppedAt: number | undefined;
+  readonly deliveries: Deliveries;
+}
+
+export const noDeliveries: Deliveries = { claimed: 0, running: 0, committing: 0 };
+
+export function sumOfDeliveries(all: Iterable<Deliveries>): Deliveries {
+  const sum = { ...noDeliveries };
+  for (const { claimed, running, committing } of all) {
+    sum.claimed += claimed;
+    sum.running += running;
+    sum.committing += committing;
+  }
+  return sum;
 }
 
 interface Roll {
   workers: number;
   breakersOpen: number;
   stoppedAt: number | undefined;
+  /** What each of its workers holds. */
+  readonly holdings: Set<() => Deliveries>;
 }
 
 export class Roster {
@@ -25,9 +40,11 @@ export class Roster {
   }
 
   /** A worker that is present from now on, its breaker closed. Leaving twice is safe. */
-  attend(queue: string): Presence {
-    const roll = this.#rolls.get(queue) ?? { workers: 0, breakersOpen: 0, stoppedAt: undefined };
+  attend(queue: string, holding = () => noDeliveries): Presence {
+    const roll = this.#rolls.get(queue) ?? newRoll();
     this.#rolls.set(queue, roll);
+    const own = (): Deliveries => holding(); // each worker's differs, whatever it was given
+    roll.holdings.add(own);
     let isPresent = true;
     let isOpen = false;
     const breakerOpen = (next: boolean): void => {
@@ -41,17 +58,19 @@ export class Roster {
       [Symbol.dispose]: () => {
         if (isPresent) this.#change(roll, -1, isOpen ? -1 : 0);
         isPresent = false;
+        roll.holdings.delete(own);
       },
     };
   }
 
   /** Undefined for a queue that no worker of this process has ever attended. */
   of(queue: string): Attendance | undefined {
-    return this.#rolls.get(queue);
+    const roll = this.#rolls.get(queue);
+    return roll && shown(roll);
   }
 
   all(): readonly (readonly [queue: string, attendance: Attendance])[] {
-    return [...this.#rolls];
+    return [...this.#rolls].map(([queue, roll]) => [queue, shown(roll)]);
   }
 
   /** In one step, so that a worker which leaves with an open breaker does not look as if it delivered in between. */
@@ -64,4 +83,13 @@ export class Roster {
     if (!isStopped) roll.stoppedAt = undefined;
     else if (roll.stoppedAt === undefined || hadWorkers !== roll.workers > 0) roll.stoppedAt = this.#now();
   }
+}
+
+function newRoll(): Roll {
+  return { workers: 0, breakersOpen: 0, stoppedAt: undefined, holdings: new Set() };
+}
+
+function shown({ workers, breakersOpen, stoppedAt, holdings }: Roll): Attendance {
+  const deliveries = sumOfDeliveries([...holdings].map((holding) => holding()));
+  return { workers, breakersOpen, stoppedAt, deliveries };
 }

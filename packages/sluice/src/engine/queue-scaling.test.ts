@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { nothingCounted } from "../core/rate-meter.ts";
 import { states, type StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "./engine.ts";
+import { noDeliveries } from "./presence.ts";
 import { QueueScaling } from "./queue-scaling.ts";
 
 const idle: QueueStatus = {
@@ -17,6 +18,7 @@ const idle: QueueStatus = {
   workers: 3,
   breakersOpen: 0,
   stoppedAt: undefined,
+  deliveries: noDeliveries,
   accepting: nothingCounted,
   finishing: nothingCounted,
 };

@@ -61,6 +61,9 @@ function gaugesOf(view: QueueView, now: number): Observation[] {
     inState("sluice.backlog", "waiting"),
     inState("sluice.backlog", "scheduled"),
     inState("sluice.backlog", "running"),
+    ...(["claimed", "running", "committing"] as const).map((phase) =>
+      observe("sluice.deliveries", { queue, phase }, view.deliveries[phase]),
+    ),
     inState("sluice.outcomes", "done"),
     inState("sluice.outcomes", "dead"),
     inState("sluice.outcomes", "cancelled"),

@@ -4,6 +4,7 @@ import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts"
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "../engine/engine.ts";
+import { noDeliveries } from "../engine/presence.ts";
 import type { Forecast, QueueView } from "./schemas.ts";
 import { timeText, timeTextOrNull } from "./time-text.ts";
 
@@ -29,6 +30,7 @@ export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput
     breakersOpen: status.breakersOpen,
     ratePerHour: ratePerHour ?? null,
     counts: { ...counts },
+    deliveries: { ...status.deliveries },
     rates: {
       accepted: ratesOf(accepting),
       finished: ratesOf(finishing),
@@ -75,6 +77,7 @@ export function unusedQueue(queue: string): QueueStatus {
     workers: 0,
     breakersOpen: 0,
     stoppedAt: undefined,
+    deliveries: noDeliveries,
     accepting: nothingCounted,
     finishing: nothingCounted,
   };

@@ -93,6 +93,15 @@ export const QueueView = Type.Object({
   }),
   ratePerHour: nullable(Type.Number()),
   counts: Type.Object(countFields),
+  deliveries: Type.Object(
+    { claimed: Count, running: Count, committing: Count },
+    {
+      description:
+        "What is running by the counts, as the workers see it: claimed ahead and not begun; with a handler that runs, at " +
+        "most the concurrency of each worker; ended, with an outcome or a retry that is being stored. Those of other " +
+        "processes are up to a second old.",
+    },
+  ),
   rates: Type.Object({ accepted: Rates, finished: Rates, observedSeconds }),
   forecast: Forecast,
 });

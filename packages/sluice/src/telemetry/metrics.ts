@@ -75,6 +75,14 @@ export const metrics = {
     labels: ["queue", "state"],
     meaning: "Accepted requests without an outcome: waiting, scheduled or running.",
   },
+  "sluice.deliveries": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue", "phase"],
+    meaning:
+      "What is running of a backlog, as the workers see it: claimed ahead and not begun; running, with a handler under way, at " +
+      "most the concurrency of each worker; committing, with an attempt that has ended and is being stored.",
+  },
   "sluice.backlog.size": {
     kind: "gauge",
     unit: "By",

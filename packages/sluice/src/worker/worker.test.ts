@@ -13,6 +13,7 @@ import { openLog, type Logger } from "../telemetry/log.ts";
 import { handlerRunner } from "./handler-runner.ts";
 import { Reject, RetryLater, type Handler } from "./handler.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
+import type { WorkerEngine } from "./worker-engine.ts";
 import { openWorker, type Worker, type WorkerOptions } from "./worker.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
@@ -272,6 +273,48 @@ describe("good requests among bad ones", () => {
     await worker.drain({ graceMs: 0 });
   });
 });
+
+describe("what a worker holds", () => {
+  it("is running while its handler does, and committing while the store takes what came of it", async () => {
+    const queue = nextQueue();
+    const [begun, ended, stored] = [1, 2, 3].map(() => Promise.withResolvers<void>()) as [Turn, Turn, Turn];
+    const committing = Promise.withResolvers<void>();
+    const slow: WorkerEngine = {
+      clock: engine.clock,
+      deliver: engine.deliver.bind(engine),
+      retry: engine.retry.bind(engine),
+      report: engine.report.bind(engine),
+      attend: engine.attend.bind(engine),
+      settle: async (claim, outcome) => {
+        committing.resolve();
+        await stored.promise;
+        return engine.settle(claim, outcome);
+      },
+    };
+    const handle = async (): Promise<string> => {
+      begun.resolve();
+      await ended.promise;
+      return "ok";
+    };
+    const held = async (): Promise<unknown> => {
+      const status = (await engine.backlog()).find((row) => row.queue === queue);
+      return [status?.counts.running, status?.deliveries];
+    };
+    const worker = work(queue, handle, { engine: slow, concurrency: 1 });
+    const id = await send(queue, 1);
+    await begun.promise;
+    assert.deepEqual(await held(), [1, { claimed: 0, running: 1, committing: 0 }]);
+    ended.resolve();
+    await committing.promise;
+    assert.deepEqual(await held(), [1, { claimed: 0, running: 0, committing: 1 }]);
+    stored.resolve();
+    await finished(id);
+    await worker.drain({ graceMs: 1_000 });
+    assert.deepEqual(await held(), [0, { claimed: 0, running: 0, committing: 0 }]);
+  });
+});
+
+type Turn = PromiseWithResolvers<void>;
 
 describe("a worker that runs out of a resource of its own", () => {
   it("pauses, says so once, counts nothing, and goes on by itself", async () => {

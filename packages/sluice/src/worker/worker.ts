@@ -7,6 +7,7 @@ import type { RetryPolicy } from "../core/retry.ts";
 import type { Delivery } from "../core/request.ts";
 import { RetryShare } from "../core/retry-share.ts";
 import { Slots } from "../core/slots.ts";
+import type { Deliveries } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handBack, type End } from "./attempt.ts";
@@ -151,7 +152,7 @@ class QueueWorker implements Worker {
 
   async #claim(): Promise<void> {
     const { engine, queue, log } = this.#options;
-    using presence = engine.attend(queue);
+    using presence = engine.attend(queue, () => this.#deliveries());
     this.#watch.showIn(presence);
     let retryMs = commitRetryMinMs;
     while (!this.#isStopping) {
@@ -171,6 +172,11 @@ class QueueWorker implements Worker {
         retryMs = Math.min(retryMs * 2, commitRetryMaxMs);
       }
     }
+  }
+
+  #deliveries(): Deliveries {
+    const [claimed, running] = [this.#ready.length, this.#running];
+    return { claimed, running, committing: this.#inFlight - running };
   }
 
   async #take(max: number): Promise<void> {

@@ -164,6 +164,19 @@ export function readingCases(check: Check): void {
     deepEqual(await attendance(), [1, 0]);
   });
 
+  check("a queue tells what its workers hold, and nothing of one that has left", async (rig) => {
+    const deliveries = async (): Promise<unknown> => (await rig.engine.backlog())[0]?.deliveries;
+    deepEqual(await deliveries(), { claimed: 0, running: 0, committing: 0 });
+    let running = 4;
+    const first = rig.engine.attend(orders, () => ({ claimed: 2, running, committing: 5 }));
+    using _second = rig.engine.attend(orders, () => ({ claimed: 1, running: 1, committing: 0 }));
+    deepEqual(await deliveries(), { claimed: 3, running: 5, committing: 5 });
+    running = 3;
+    deepEqual(await deliveries(), { claimed: 3, running: 4, committing: 5 });
+    first[Symbol.dispose]();
+    deepEqual(await deliveries(), { claimed: 1, running: 1, committing: 0 });
+  });
+
   check("a queue tells since when none of its workers delivers", async (rig) => {
     const stoppedAt = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.stoppedAt;
     const before = await stoppedAt();

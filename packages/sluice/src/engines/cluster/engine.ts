@@ -11,6 +11,7 @@ import type {
   CallbacksAsk,
   CallbacksPage,
   Change,
+  Deliveries,
   DeliverOptions,
   Engine,
   EngineHealth,
@@ -216,8 +217,8 @@ export class ClusterEngine implements Engine {
     return watchers.add(id, onChange);
   }
 
-  attend(queue: string): Presence {
-    return this.#parts.session.roster.attend(queue);
+  attend(queue: string, holding?: () => Deliveries): Presence {
+    return this.#parts.session.roster.attend(queue, holding);
   }
 
   health(): EngineHealth {

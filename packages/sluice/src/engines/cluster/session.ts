@@ -1,6 +1,7 @@
 // A process as a member of the cluster: its beat, its number, its chance to lead. One connection holds two advisory
 // locks, the member's own and, for one member at a time, the leader's: both go with the process.
-import { Roster, type Attendance } from "../../engine/presence.ts";
+import { noDeliveries, Roster, sumOfDeliveries, type Attendance } from "../../engine/presence.ts";
+import type { Deliveries } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
@@ -56,7 +57,7 @@ const openEntry = (queue: string): string => `${queue}!`;
 interface MemberRow {
   readonly workers: Readonly<Record<string, number>>;
   /** Empty for a member of an earlier version. */
-  readonly attending: Readonly<Record<string, { readonly stoppedAt: number | null }>>;
+  readonly attending: Readonly<Record<string, { readonly stoppedAt: number | null; readonly deliveries?: Deliveries }>>;
 }
 
 /** What somebody shows of being alive: see silence.ts. */
@@ -136,7 +137,8 @@ export class Session {
     const counting = workers === 0 ? all : all.filter((attendance) => attendance.workers > 0);
     const stoppedAt = Math.max(workers === 0 ? leftAt : 0, ...counting.map((attendance) => attendance.stoppedAt ?? 0));
     const isStopped = breakersOpen === workers && stoppedAt > 0;
-    return { workers, breakersOpen, stoppedAt: isStopped ? stoppedAt : undefined };
+    const deliveries = sumOfDeliveries(all.map((attendance) => attendance.deliveries));
+    return { workers, breakersOpen, stoppedAt: isStopped ? stoppedAt : undefined, deliveries };
   }
 
   async close(): Promise<void> {
@@ -219,7 +221,10 @@ function workersText(present: Attending): string {
 }
 
 function attendingText(present: Attending): string {
-  const shown = present.map(([queue, { stoppedAt }]) => [queue, { stoppedAt: stoppedAt ?? null }]);
+  const shown = present.map(([queue, { stoppedAt, deliveries }]) => [
+    queue,
+    { stoppedAt: stoppedAt ?? null, deliveries },
+  ]);
   return JSON.stringify(Object.fromEntries(shown));
 }
 
@@ -232,6 +237,7 @@ function attendancesIn(rows: readonly MemberRow[]): ReadonlyMap<string, readonly
         workers: count,
         breakersOpen: workers[openEntry(queue)] ?? 0,
         stoppedAt: attending[queue]?.stoppedAt ?? undefined,
+        deliveries: attending[queue]?.deliveries ?? noDeliveries,
       };
       found.set(queue, [...(found.get(queue) ?? []), attendance]);
     }

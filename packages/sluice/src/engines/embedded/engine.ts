@@ -11,6 +11,7 @@ import type {
   CallbacksAsk,
   CallbacksPage,
   Change,
+  Deliveries,
   DeliverOptions,
   Engine,
   EngineHealth,
@@ -25,7 +26,7 @@ import type {
   ToldCallback,
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
-import { Roster, type Attendance } from "../../engine/presence.ts";
+import { noDeliveries, Roster, type Attendance } from "../../engine/presence.ts";
 import { Progress } from "../../engine/progress.ts";
 import type { Auditor } from "./auditor.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
@@ -194,9 +195,9 @@ export class EmbeddedEngine implements Engine {
     const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
     return stored.map((status) => {
       const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
-      const { workers, breakersOpen, stoppedAt } = this.#roster.of(status.queue) ?? this.#unattended;
+      const attendance = this.#roster.of(status.queue) ?? this.#unattended;
       const [accepting, finishing] = [traffic.accepting.counts(), traffic.finishing.counts()];
-      return { ...status, workers, breakersOpen, stoppedAt, accepting, finishing };
+      return { ...status, ...attendance, accepting, finishing };
     });
   }
 
@@ -254,9 +255,9 @@ export class EmbeddedEngine implements Engine {
     return this.#watchers.add(id, onChange);
   }
 
-  attend(queue: string): Presence {
+  attend(queue: string, holding?: () => Deliveries): Presence {
     this.#trafficOf(queue);
-    return this.#roster.attend(queue);
+    return this.#roster.attend(queue, holding);
   }
 
   health(): EngineHealth {
@@ -285,7 +286,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   get #unattended(): Attendance {
-    return { workers: 0, breakersOpen: 0, stoppedAt: this.#openedAt };
+    return { workers: 0, breakersOpen: 0, stoppedAt: this.#openedAt, deliveries: noDeliveries };
   }
 
   /** The store may know more queues than are served: those can be read, and nothing else. */

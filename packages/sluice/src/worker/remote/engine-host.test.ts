@@ -332,6 +332,25 @@ test("a process is present for its queues until it is gone", async () => {
   assert.deepEqual([gone?.workers, gone?.breakersOpen], [0, 0]);
 });
 
+test("what a process holds is told by how far each delivery is", async () => {
+  await using rig = await openRig();
+  const side = rig.connect();
+  using _presence = side.remote.attend(queue);
+  await rig.accept(3);
+  const [first, second] = await take(side, 3);
+  side.remote.began(first?.claim ?? fail());
+  side.remote.began(second?.claim ?? fail());
+  await side.remote.starts({ queue, ratePerHour: 1, burst: undefined, wanted: 1 }); // answered after both
+  const [status] = await rig.engine.backlog();
+  assert.deepEqual(status?.deliveries, { claimed: 1, running: 2, committing: 0 });
+  await side.die();
+  assert.deepEqual((await rig.engine.backlog())[0]?.deliveries, { claimed: 0, running: 0, committing: 0 });
+});
+
+function fail(): never {
+  throw new Error("three were accepted");
+}
+
 test("an error of the engine arrives with its code", async () => {
   await using rig = await openRig();
   const { remote } = rig.connect();

@@ -3,7 +3,7 @@
 // the others with nothing (I4).
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
-import type { Engine, Presence, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import type { Deliveries, Engine, Presence, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
 import type { Dealer, Holder } from "./dealer.ts";
 import { Outbox } from "./outbox.ts";
 import { BeginReader, messagesIn, progressIn, type Answer, type FromWorker } from "./wire.ts";
@@ -163,10 +163,19 @@ export class ProcessConnection implements Connection, Holder {
   #attend(queue: string): void {
     if (this.#presence.has(queue)) return;
     try {
-      this.#presence.set(queue, this.#options.engine.attend(queue));
+      this.#presence.set(
+        queue,
+        this.#options.engine.attend(queue, () => this.#deliveriesOf(queue)),
+      );
     } catch {
       // A process that read another configuration than this one: its deliver is told that there is no such queue.
     }
+  }
+
+  #deliveriesOf(queue: string): Deliveries {
+    const held = [...this.#held.values()].filter(({ claim }) => claim.queue === queue);
+    const inPhase = (phase: Held["phase"]): number => held.filter((one) => one.phase === phase).length;
+    return { claimed: inPhase("dealt"), running: inPhase("begun"), committing: inPhase("ended") };
   }
 
   async #deliver({
