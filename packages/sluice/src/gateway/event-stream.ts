@@ -28,7 +28,11 @@ export class EventStream {
       this.#resources.dispose(); // its close event is over
       return false;
     }
-    this.#response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    this.#response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-store",
+      "x-accel-buffering": "no", // nginx would hold events back until they fill a buffer
+    });
     this.#bytesMax += Buffer.byteLength(first);
     this.write(first);
     return true;

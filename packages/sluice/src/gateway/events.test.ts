@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { setTimeout } from "node:timers/promises";
+import { freePort, startNginx } from "@sluice/testing";
+import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
 import { eventsOf, nextOf } from "../../test/seen-events.ts";
 
 describe("the events of a request", () => {
@@ -33,8 +35,43 @@ describe("the events of a request", () => {
     assert.equal((await nextOf(events)).data.state, "waiting");
     await sut.finish(done("x"));
     assert.equal((await nextOf(events)).data.state, "running");
-    assert.equal((await nextOf(events)).data.state, "done");
+    const last = await nextOf(events);
+    assert.equal(last.data.state, "done");
     assert.ok((await events.next()).done, "the stream ends after a final state");
+    const { finishedAt } = (await sut.fetch(`/v1/requests/${id}`)).json;
+    assert.equal(last.data.at, finishedAt);
+    const again = await sut.fetch(`/v1/requests/${id}/events`, { headers: { "last-event-id": last.id ?? "" } });
+    assert.equal(again.status, 204, "a browser comes back by itself, and has seen the end");
+  });
+
+  test("each end has an id of its own: one that was replayed ends anew", async () => {
+    const id = await sut.accepted();
+    const events = eventsOf(await fetch(`${sut.url}/v1/requests/${id}/events`));
+    await sut.finish(dead);
+    let first = await nextOf(events);
+    while (first.data.state !== "dead") first = await nextOf(events);
+    await sut.post(`/v1/requests/${id}/replay`);
+    await setTimeout(2); // ids tell outcomes apart by their millisecond
+    await sut.finish(dead);
+    const init = { headers: { "last-event-id": first.id ?? "" } };
+    const second = await nextOf(eventsOf(await fetch(`${sut.url}/v1/requests/${id}/events`, init)));
+    assert.equal(second.data.state, "dead");
+    assert.notEqual(second.id, first.id);
+  });
+
+  test("pass through nginx as it comes at once, those of a request and those of the overview", async () => {
+    const port = await freePort();
+    await using _nginx = await startNginx(
+      `server { listen 127.0.0.1:${port}; location / { proxy_pass ${sut.url}; proxy_read_timeout 5s; } }`,
+    );
+    const id = await sut.accepted();
+    for (const path of [`/v1/requests/${id}/events`, "/v1/overview/events"]) {
+      await using held = new AsyncDisposableStack();
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(4_000) });
+      const events = held.adopt(eventsOf(response), (all) => void all.return(undefined));
+      assert.ok((await nextOf(events)).event, path);
+    }
+    await sut.finish(done("x"));
   });
 
   test("of a finished one are its state and the end; a browser that comes back is told to stop", async () => {

@@ -41,7 +41,7 @@ async function streamEvents(context: GatewayContext, reply: FastifyReply, call: 
     return await reply.code(204).send();
 
   reply.hijack();
-  const stream = new StateEvents(new EventStream(context, reply, watch.move()));
+  const stream = new StateEvents(new EventStream(context, reply, watch.move()), () => context.engine.read(id));
   stream.begin(status);
   for (const change of changesAfter(status.state, early)) stream.send(change);
   onChange = (change) => stream.send(change);
@@ -63,13 +63,17 @@ function stateSince({ acceptedAt, startedAt, finishedAt }: RequestStatus): numbe
   return finishedAt ?? startedAt ?? acceptedAt;
 }
 
-/** The events of one request, each state once. */
+type StateChange = Extract<Change, { readonly kind: "state" }>;
+
+/** The events of one request, each state once. The last one has the id that a client coming back is known by. */
 class StateEvents {
   readonly #stream: EventStream;
+  readonly #read: () => Promise<RequestStatus | undefined>;
   #last: State | undefined;
 
-  constructor(stream: EventStream) {
+  constructor(stream: EventStream, read: () => Promise<RequestStatus | undefined>) {
     this.#stream = stream;
+    this.#read = read;
   }
 
   begin(status: RequestStatus): void {
@@ -79,12 +83,24 @@ class StateEvents {
   }
 
   send(change: Change): void {
+    if (this.#last !== undefined && isFinal(this.#last)) return;
     if (change.kind === "progress")
       return this.#stream.write(eventText({ event: "progress", data: { progress: change.progress } }));
     if (change.state === this.#last) return;
     this.#last = change.state;
-    const data = { state: change.state, at: timeText(change.at) };
-    this.#stream.write(eventText({ event: "state", id: eventId(change.state, change.at), data }));
-    if (isFinal(change.state)) this.#stream.end();
+    if (isFinal(change.state)) void this.#end(change);
+    else this.#write(change);
+  }
+
+  /** A notice has the time at which it was given: the time of the outcome is in the store. */
+  async #end(change: StateChange): Promise<void> {
+    const status = await this.#read().catch(() => undefined);
+    const isStill = status?.state === change.state;
+    this.#write(isStill ? { ...change, at: stateSince(status) } : change);
+    this.#stream.end();
+  }
+
+  #write({ state, at }: StateChange): void {
+    this.#stream.write(eventText({ event: "state", id: eventId(state, at), data: { state, at: timeText(at) } }));
   }
 }
