@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { capacityPerHour, expectedWaitMs, forecast, stallOf, type ForecastInput } from "./forecast.ts";
+import { expectedWaitMs, forecast, stallOf, type ForecastInput } from "./forecast.ts";
 import type { WindowCounts } from "./rate-meter.ts";
 
 const now = Date.UTC(2026, 0, 1);
@@ -136,16 +136,6 @@ test("the wait grows with the backlog and shrinks with the capacity", () => {
       assert.ok(expectedWaitMs(backlog, capacity + more) < expectedWaitMs(backlog, capacity));
     }),
   );
-});
-
-test("capacity is what a busy queue showed, at most its rate; its rate while it was not busy", () => {
-  const queue = { finishedPerHour: 0, ratePerHour: undefined, wasBusy: true };
-  assert.equal(capacityPerHour(queue), 0);
-  assert.equal(capacityPerHour({ ...queue, ratePerHour: 100 }), 100);
-  assert.equal(capacityPerHour({ ...queue, finishedPerHour: 40 }), 40);
-  assert.equal(capacityPerHour({ ...queue, finishedPerHour: 40, ratePerHour: 100 }), 40);
-  assert.equal(capacityPerHour({ ...queue, finishedPerHour: 40, ratePerHour: 100, wasBusy: false }), 100);
-  assert.equal(capacityPerHour({ ...queue, finishedPerHour: 140, ratePerHour: 100 }), 100);
 });
 
 const delivering = {

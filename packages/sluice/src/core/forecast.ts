@@ -33,7 +33,7 @@ const hourMs = 3_600_000;
 /** No forecast looks further ahead. */
 const horizonMs = 365 * 24 * hourMs;
 /** From here on what is finished is all that can be finished. */
-export const busyMsMin = minuteMs;
+const busyMsMin = minuteMs;
 
 /** Growth is at least so many requests, in the backlog and since the window began: fewer come and go in a healthy queue. */
 const growthRequestsMin = 30;
@@ -107,19 +107,4 @@ export function stallOf(queue: StallInput): Stall | undefined {
   if (counts.waiting > 0 && workers === 0) return { since, reason: "no-workers" };
   const isDown = workers > 0 && breakersOpen === workers;
   return isDown && !isPaused && counts.waiting + counts.scheduled > 0 ? { since, reason: "target-down" } : undefined;
-}
-
-export interface CapacityInput {
-  /** What was finished in the last minute, per hour. */
-  readonly finishedPerHour: number;
-  /** The queue's set rate per hour, if it has one. */
-  readonly ratePerHour: number | undefined;
-  /** Whether something waited all through that minute: only then is what was finished all that could be. */
-  readonly wasBusy: boolean;
-}
-
-/** What a queue can finish in an hour: what it showed when it was busy, what it is set to while it was not. */
-export function capacityPerHour({ finishedPerHour, ratePerHour, wasBusy }: CapacityInput): number {
-  if (ratePerHour === undefined) return finishedPerHour;
-  return wasBusy && finishedPerHour > 0 ? Math.min(finishedPerHour, ratePerHour) : ratePerHour;
 }

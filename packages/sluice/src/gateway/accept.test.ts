@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
 
 const route = "/v1/queues/orders/requests";
@@ -111,6 +112,35 @@ describe("accepting one request", () => {
     const seconds = (Date.parse(json.expectedBy) - Date.parse(json.acceptedAt)) / 1_000;
     assert.ok(seconds >= 9 && seconds <= 12, `10 before it at one a second, got ${seconds}`);
     assert.ok(Number(headers.get("retry-after")) >= 9);
+  });
+
+  test("expects the end of each of a batch after those before it", async () => {
+    await using own = await GatewayUnderTest.open();
+    using _worker = own.engine.attend("orders");
+    await own.fetch("/v1/queues");
+    const lines = '{"body":1}\n'.repeat(30);
+    const { json } = await own.post("/v1/queues/orders/batches", lines, { "content-type": "application/x-ndjson" });
+    const seconds = json.receipts.map(
+      ({ expectedBy, acceptedAt }: Record<string, string>) =>
+        (Date.parse(expectedBy ?? "") - Date.parse(acceptedAt ?? "")) / 1_000,
+    );
+    assert.ok(seconds[0] <= 2 && seconds[29] >= 28 && seconds[29] <= 31, seconds.join(" "));
+  });
+
+  test("expects an end by how long others took that were looked at since", async () => {
+    await using own = await GatewayUnderTest.open();
+    using _worker = own.engine.attend("mails");
+    const submit = async () => (await own.post("/v1/queues/mails/requests", "{}")).json;
+    let receipt = await submit();
+    for (let round = 0; round < 10; round += 1) {
+      const [delivery] = await own.engine.deliver({ queue: "mails", max: 1, signal: AbortSignal.timeout(10_000) });
+      await setTimeout(210); // the next reading is a new one
+      if (delivery !== undefined) await own.engine.settle(delivery.claim, done("x"));
+      await own.fetch(`/v1/requests/${receipt.id}`);
+      receipt = await submit();
+    }
+    const expectedMs = Date.parse(receipt.expectedBy) - Date.parse(receipt.acceptedAt);
+    assert.ok(expectedMs >= 200 && expectedMs < 5_000, String(expectedMs));
   });
 
   test("expects no end while nothing is delivered, and says why in the forecast", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { QueueStatus } from "../engine/engine.ts";
-import { expectedBy, retryAfterSeconds, unusedQueue, viewOfQueue, waitMsOf } from "./queue-view.ts";
+import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue } from "./queue-view.ts";
 
 const now = Date.parse("2026-01-01T00:00:00Z");
 const hourMs = 3_600_000;
@@ -24,7 +24,7 @@ const busy: QueueStatus = {
 
 describe("what is expected of a queue", () => {
   test("it drains when more is finished than arrives", () => {
-    assert.deepEqual(viewOfQueue(busy, { now, ratePerHour: undefined }).forecast, {
+    assert.deepEqual(viewOfQueue(busy, { now, ratePerHour: undefined, capacityPerHour: undefined }).forecast, {
       kind: "drains",
       at: "2026-01-01T01:00:00.000Z",
     });
@@ -38,34 +38,46 @@ describe("what is expected of a queue", () => {
       [{ breakersOpen: 1, stoppedAt: now - hourMs }, "target-down"],
     ] as const) {
       const status = { ...busy, ...stopped };
-      assert.deepEqual(viewOfQueue(status, { now, ratePerHour: 1_200 }).forecast, { kind: "stalled", since, reason });
-      assert.equal(waitMsOf(status, { now, ratePerHour: 1_200 }), undefined);
+      const view = viewOfQueue(status, { now, ratePerHour: 1_200, capacityPerHour: 1_200 });
+      assert.deepEqual(view.forecast, { kind: "stalled", since, reason });
+      assert.ok(isStopped(status));
     }
   });
 
-  test("a new request waits for all that is before it", () => {
-    assert.equal(waitMsOf(busy, { now, ratePerHour: undefined }), (1_000 / 1_200) * hourMs);
-    assert.equal(retryAfterSeconds(waitMsOf(busy, { now, ratePerHour: undefined })), 3_000);
-    assert.equal(retryAfterSeconds(0), 1);
+  test("who asks when to come again is told the wait, a second at least, and a minute while it is unknown", () => {
+    assert.deepEqual([3_000_000, 0, undefined].map(retryAfterSeconds), [3_000, 1, 60]);
   });
 });
 
 describe("when a request is expected to be finished", () => {
-  const line = { now, oldestWaitingAt: now - hourMs, waitMs: hourMs };
-  const waiting = { state: "waiting", acceptedAt: now - hourMs / 2, nextAttemptAt: undefined } as const;
+  /** One whose turn has come takes five; the whole line takes an hour. */
+  const withinMs = (share: number): number => (share === 0 ? 5 : hourMs * share);
+  const line = { now, oldestWaitingAt: now - hourMs, withinMs };
+  const waiting = {
+    state: "waiting",
+    acceptedAt: now - hourMs / 2,
+    startedAt: undefined,
+    nextAttemptAt: undefined,
+  } as const;
 
   test("in the middle of the line, half of the line's wait from now", () => {
     assert.equal(expectedBy(waiting, line), now + hourMs / 2);
   });
 
-  test("at the head of the line, now; at its end, after the whole wait", () => {
-    assert.equal(expectedBy({ ...waiting, acceptedAt: now - hourMs }, line), now);
+  test("at the head of the line, in its turn; at its end, after the whole wait", () => {
+    assert.equal(expectedBy({ ...waiting, acceptedAt: now - hourMs }, line), now + 5);
     assert.equal(expectedBy({ ...waiting, acceptedAt: now }, line), now + hourMs);
   });
 
-  test("a scheduled one, when it is due; a final one or one without a rate, not at all", () => {
-    assert.equal(expectedBy({ ...waiting, state: "scheduled", nextAttemptAt: now + 5 }, line), now + 5);
+  test("a scheduled or running one, as long after its begin as one takes, and not in the past", () => {
+    assert.equal(expectedBy({ ...waiting, state: "scheduled", nextAttemptAt: now + 7 }, line), now + 12);
+    assert.equal(expectedBy({ ...waiting, state: "running", startedAt: now - 2 }, line), now + 3);
+    assert.equal(expectedBy({ ...waiting, state: "running", startedAt: now - 99 }, line), now);
+  });
+
+  test("a final one or one of which nothing is known, not at all", () => {
     assert.equal(expectedBy({ ...waiting, state: "done" }, line), undefined);
-    assert.equal(expectedBy(waiting, { ...line, waitMs: undefined }), undefined);
+    for (const state of ["waiting", "scheduled", "running"] as const)
+      assert.equal(expectedBy({ ...waiting, state }, { ...line, withinMs: () => undefined }), undefined);
   });
 });

@@ -1,5 +1,5 @@
 // What is told about a queue, and what may be expected of it. Pure.
-import { busyMsMin, capacityPerHour, expectedWaitMs, forecast, stallOf } from "../core/forecast.ts";
+import { forecast, stallOf } from "../core/forecast.ts";
 import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts";
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
@@ -8,16 +8,17 @@ import { noDeliveries } from "../engine/presence.ts";
 import type { Forecast, QueueView } from "./schemas.ts";
 import { timeText, timeTextOrNull } from "./time-text.ts";
 
-const yearMs = 365 * 86_400_000;
 /** Retry-After while nothing is finished and no rate is known. */
 const unknownRetryAfterSeconds = 60;
 
 export interface ViewInput {
   readonly now: number;
   readonly ratePerHour: number | undefined;
+  /** What the queue can finish in an hour: measured while it was busy, or set. */
+  readonly capacityPerHour: number | undefined;
 }
 
-export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput): QueueView {
+export function viewOfQueue(status: QueueStatus, input: ViewInput): QueueView {
   const { accepting, finishing, counts } = status;
   return {
     name: status.queue,
@@ -28,7 +29,7 @@ export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput
     oldestWaitingAt: timeTextOrNull(status.oldestWaitingAt),
     workers: status.workers,
     breakersOpen: status.breakersOpen,
-    ratePerHour: ratePerHour ?? null,
+    ratePerHour: input.ratePerHour ?? null,
     counts: { ...counts },
     deliveries: { ...status.deliveries },
     rates: {
@@ -36,31 +37,22 @@ export function viewOfQueue(status: QueueStatus, { now, ratePerHour }: ViewInput
       finished: ratesOf(finishing),
       observedSeconds: Math.floor(accepting.observedMs / 1_000),
     },
-    forecast: forecastOf(status, { now, ratePerHour }),
+    forecast: forecastOf(status, input),
   };
 }
 
-function forecastOf(status: QueueStatus, { now, ratePerHour }: ViewInput): Forecast {
+function forecastOf(status: QueueStatus, { now, capacityPerHour }: ViewInput): Forecast {
   const found = forecast({
     now,
     backlog: status.backlog,
     stall: stallOf({ now, ...status }),
-    oldestWaitingMs: oldestWaitingMs(status, now),
+    oldestWaitingMs: Math.max(0, now - (status.oldestWaitingAt ?? now)),
     accepted: status.accepting,
     finished: status.finishing,
-    capacityPerHour: capacityOf(status, { now, ratePerHour }),
+    capacityPerHour: capacityPerHour ?? observedPerHour(status.finishing, "m1"),
   });
   if (found.kind === "drains") return { kind: "drains", at: timeText(found.at) };
   return found.kind === "stalled" ? { ...found, since: timeText(found.since) } : found;
-}
-
-function capacityOf(status: QueueStatus, { now, ratePerHour }: ViewInput): number {
-  const wasBusy = oldestWaitingMs(status, now) >= busyMsMin;
-  return capacityPerHour({ finishedPerHour: observedPerHour(status.finishing, "m1"), ratePerHour, wasBusy });
-}
-
-function oldestWaitingMs({ oldestWaitingAt }: QueueStatus, now: number): number {
-  return Math.max(0, now - (oldestWaitingAt ?? now));
 }
 
 /** A queue that is configured and has not been used yet. */
@@ -83,14 +75,6 @@ export function unusedQueue(queue: string): QueueStatus {
   };
 }
 
-/** How long a request that arrives now takes to be finished; undefined while no rate is known, or nothing is delivered. */
-export function waitMsOf(status: QueueStatus, input: ViewInput): number | undefined {
-  if (isStopped(status)) return undefined;
-  const capacity = capacityOf(status, input);
-  const waitMs = expectedWaitMs(status.backlog, capacity);
-  return capacity > 0 && waitMs < yearMs ? waitMs : undefined;
-}
-
 /** Whether one that arrives now would not be delivered. */
 export function isStopped({ isPaused, workers, breakersOpen }: QueueStatus): boolean {
   return isPaused || breakersOpen === workers;
@@ -103,6 +87,7 @@ export function retryAfterSeconds(waitMs: number | undefined): number {
 export interface Progressing {
   readonly state: State;
   readonly acceptedAt: number;
+  readonly startedAt: number | undefined;
   readonly nextAttemptAt: number | undefined;
 }
 
@@ -110,19 +95,24 @@ export interface ExpectationInput {
   readonly now: number;
   /** When the oldest waiting request of its queue was accepted. */
   readonly oldestWaitingAt: number | undefined;
-  /** What one that arrives now has to wait. */
-  readonly waitMs: number | undefined;
+  /** Within how long this part of the line is finished, from now; of none of it, one whose turn has come. */
+  readonly withinMs: (share: number) => number | undefined;
 }
 
-/** When a request should be finished: its share of the whole line's wait is its place in the line's ages. */
+/** When a request should be finished: its place in the line is its place in the line's ages. */
 export function expectedBy(
   request: Progressing,
-  { now, oldestWaitingAt, waitMs }: ExpectationInput,
+  { now, oldestWaitingAt, withinMs }: ExpectationInput,
 ): number | undefined {
-  if (isFinal(request.state) || waitMs === undefined) return undefined;
-  if (request.state === "running") return now;
-  if (request.state === "scheduled") return Math.max(now, request.nextAttemptAt ?? now);
-  const oldest = Math.min(oldestWaitingAt ?? request.acceptedAt, now);
-  const place = now > oldest ? Math.min(1, Math.max(0, (request.acceptedAt - oldest) / (now - oldest))) : 1;
-  return now + Math.ceil(waitMs * place);
+  if (isFinal(request.state)) return undefined;
+  if (request.state === "waiting") {
+    const oldest = Math.min(oldestWaitingAt ?? request.acceptedAt, now);
+    const place = now > oldest ? Math.min(1, Math.max(0, (request.acceptedAt - oldest) / (now - oldest))) : 1;
+    const lineMs = withinMs(place);
+    return lineMs === undefined ? undefined : Math.ceil(now + lineMs);
+  }
+  const turnMs = withinMs(0);
+  if (turnMs === undefined) return undefined;
+  if (request.state === "running") return Math.ceil(Math.max(now, (request.startedAt ?? now) + turnMs));
+  return Math.ceil(Math.max(now, request.nextAttemptAt ?? now) + turnMs);
 }

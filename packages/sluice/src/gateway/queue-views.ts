@@ -1,13 +1,17 @@
 // What the gateway knows of the queues. Reading them costs the engine a query, so intake uses what was
 // read within the last moment; who asks for a queue itself gets a fresh reading.
 import type { Clock } from "../core/clock.ts";
-import type { RequestStatus } from "../core/request.ts";
+import { FinishEstimate, type LineReading } from "../core/finish-estimate.ts";
+import type { RequestId } from "../core/request-id.ts";
+import { isFinal, type Receipt, type RequestStatus } from "../core/request.ts";
 import type { Engine, QueueStatus } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue, waitMsOf } from "./queue-view.ts";
+import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue } from "./queue-view.ts";
 import type { QueueView } from "./schemas.ts";
 
 const freshMs = 200;
+/** Receipts of each queue that one reading looks at. */
+const looksMax = 8;
 
 export interface QueueViewsOptions {
   readonly engine: Engine;
@@ -19,19 +23,21 @@ export interface QueueViewsOptions {
 
 /** What one that arrives in a queue now may expect. */
 export interface Expectation {
-  readonly waitMs: number | undefined;
   /** The forecast in seconds, as the header has it. */
   readonly retryAfter: string;
+  readonly isStopped: boolean;
   readonly oldestWaitingAt: number | undefined;
 }
 
-const noExpectation: Expectation = { waitMs: undefined, retryAfter: "1", oldestWaitingAt: undefined };
+const noExpectation: Expectation = { retryAfter: "1", isStopped: false, oldestWaitingAt: undefined };
 
 export class QueueViews {
   readonly #options: QueueViewsOptions;
   #expectations: ReadonlyMap<string, Expectation> = new Map();
+  readonly #estimates = new Map<string, FinishEstimate>();
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
 
   constructor(options: QueueViewsOptions) {
     this.#options = options;
@@ -58,13 +64,19 @@ export class QueueViews {
     const names = new Set(stored.map(({ queue }) => queue));
     const unused = [...ratesPerHour.keys()].filter((name) => !names.has(name)).map(unusedQueue);
     const statuses = [...stored, ...unused].sort((a, b) => (a.queue < b.queue ? -1 : 1));
+    for (const status of stored) this.#estimateOf(status.queue).read(lineOf(status, clock.monotonic()));
     this.#expectations = new Map(statuses.map((status) => [status.queue, this.#expectationOf(status)]));
     this.#readAt = clock.monotonic();
     return statuses;
   }
 
   viewOf(status: QueueStatus): QueueView {
-    return viewOfQueue(status, { now: this.#options.clock.now(), ratePerHour: this.#rateOf(status.queue) });
+    const { ratePerMs } = this.#estimateOf(status.queue);
+    return viewOfQueue(status, {
+      now: this.#options.clock.now(),
+      ratePerHour: this.#options.ratesPerHour.get(status.queue),
+      capacityPerHour: ratePerMs && ratePerMs * 3_600_000,
+    });
   }
 
   /** Starts a reading when the last one is old; undefined when it is not, or a new one is under way. Never rejects. */
@@ -80,19 +92,38 @@ export class QueueViews {
   }
 
   /** When a request should be finished, in milliseconds since 1970. */
-  expectedBy(request: RequestStatus): number | undefined {
-    const now = this.#options.clock.now();
-    return expectedBy(request, { now, ...this.expectation(request.queue) });
+  expectedBy(request: RequestStatus | Receipt): number | undefined {
+    const { isStopped: isNever, oldestWaitingAt } = this.expectation(request.queue);
+    if (isNever && request.state !== "running") return undefined;
+    const estimate = this.#estimateOf(request.queue);
+    const at = this.#options.clock.monotonic();
+    const withinMs = (share: number): number | undefined => {
+      const predictedMs = estimate.predictMs(share, at);
+      return predictedMs && estimate.promiseMs(predictedMs);
+    };
+    const progressing = { startedAt: undefined, nextAttemptAt: undefined, ...request };
+    return expectedBy(progressing, { now: this.#options.clock.now(), oldestWaitingAt, withinMs });
+  }
+
+  /** The same of a request that was accepted just now, at the end of the line; of one that was known, where it is by now. */
+  promise(receipt: Receipt): number | undefined {
+    if (receipt.isReplayed) return this.expectedBy(receipt);
+    if (this.expectation(receipt.queue).isStopped) return undefined;
+    const { queue, id, acceptedAt } = receipt;
+    const withinMs = this.#estimateOf(queue).promiseNext(id, acceptedAt, this.#options.clock.monotonic());
+    return withinMs && Math.ceil(acceptedAt + withinMs);
   }
 
   /** Waits for a reading under way. */
   async close(): Promise<void> {
     await this.#reading;
+    await this.#looking;
   }
 
   async #refresh(): Promise<void> {
     try {
       await this.readStatuses();
+      this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
     } catch (error) {
       this.#readAt = this.#options.clock.monotonic();
       this.#options.log.warn({ err: error }, "the queues could not be read: forecasts stay as they were");
@@ -101,17 +132,45 @@ export class QueueViews {
     }
   }
 
-  #expectationOf(status: QueueStatus): Expectation {
-    const waitMs = waitMsOf(status, {
-      now: this.#options.clock.now(),
-      ratePerHour: this.#rateOf(status.queue),
-    });
-    const isIdle = status.backlog === 0 && !isStopped(status);
-    const retryAfter = isIdle ? "1" : String(retryAfterSeconds(waitMs));
-    return { waitMs, retryAfter, oldestWaitingAt: status.oldestWaitingAt };
+  /** What became of requests that were promised a time. Beside the intake: nobody waits for it. */
+  async #look(): Promise<void> {
+    const { engine, clock } = this.#options;
+    for (const estimate of this.#estimates.values()) {
+      const due = estimate.due(clock.monotonic(), looksMax);
+      await Promise.all(due.map((id) => look(engine, estimate, id)));
+    }
   }
 
-  #rateOf(queue: string): number | undefined {
-    return this.#options.ratesPerHour.get(queue);
+  #expectationOf(status: QueueStatus): Expectation {
+    const isIdle = status.backlog === 0 && !isStopped(status);
+    const predictedMs = isStopped(status)
+      ? undefined
+      : estimateWait(this.#estimateOf(status.queue), this.#options.clock);
+    const retryAfter = isIdle ? "1" : String(retryAfterSeconds(predictedMs));
+    return { retryAfter, isStopped: isStopped(status), oldestWaitingAt: status.oldestWaitingAt };
   }
+
+  #estimateOf(queue: string): FinishEstimate {
+    const known = this.#estimates.get(queue);
+    if (known !== undefined) return known;
+    const estimate = new FinishEstimate(this.#options.ratesPerHour.get(queue));
+    this.#estimates.set(queue, estimate);
+    return estimate;
+  }
+}
+
+function lineOf({ backlog, counts, ...status }: QueueStatus, at: number): LineReading {
+  const isDelivered = !isStopped({ backlog, counts, ...status });
+  return { at, backlog, waiting: counts.waiting, finished: counts.done + counts.dead, isDelivered };
+}
+
+function estimateWait(estimate: FinishEstimate, clock: Clock): number | undefined {
+  const predictedMs = estimate.predictMs(1, clock.monotonic());
+  return predictedMs && estimate.promiseMs(predictedMs);
+}
+
+async function look(engine: Engine, estimate: FinishEstimate, id: RequestId): Promise<void> {
+  const status = await engine.read(id).catch(() => undefined);
+  if (status === undefined || status.state === "cancelled") estimate.forget(id);
+  else if (isFinal(status.state) && status.finishedAt !== undefined) estimate.learn(id, status.finishedAt);
 }

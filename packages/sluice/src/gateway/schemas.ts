@@ -19,13 +19,23 @@ function closed<T extends TProperties>(fields: T) {
 const State = Type.Enum([...states]);
 const Failure = Type.Object({ code: Type.String(), message: Type.String() });
 
+const expectedBy = nullable(
+  Type.String({
+    format: "date-time",
+    description:
+      "Nine in ten requests are finished by the time that they were told: from their place in the line, the rate at which " +
+      "the queue was finished while it was busy, and how far earlier receipts were off. Null while too little is known, " +
+      "nothing is delivered, or the request is finished.",
+  }),
+);
+
 const receiptFields = {
   id: Type.String({ format: "uuid" }),
   queue: Type.String(),
   state: State,
   acceptedAt: Time,
   durability: Type.Enum(["fsync", "postgres"]),
-  expectedBy: nullable(Time),
+  expectedBy,
 };
 export const Receipt = Type.Object(receiptFields);
 export const BatchAnswer = Type.Object({
@@ -45,7 +55,7 @@ export const RequestView = Type.Object({
   lastError: nullable(Failure),
   contentType: Type.String(),
   bytes: Count,
-  expectedBy: nullable(Time),
+  expectedBy,
   progress: Type.Unknown(),
 });
 export const RequestList = Type.Object({ requests: Type.Array(RequestView), nextCursor: nullable(Type.String()) });
