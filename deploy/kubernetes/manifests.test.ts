@@ -8,7 +8,7 @@ import { prometheusName } from "../../packages/sluice/src/telemetry/metrics.ts";
 import { named, workloadsOf } from "../checks/objects.ts";
 import { referenceFindings } from "../checks/reference-findings.ts";
 import { schemaFindings } from "../checks/schema-findings.ts";
-import { at, textAt, textsAt, type Tree } from "../checks/tree.ts";
+import { at, textAt, textsAt, treesAt, type Tree } from "../checks/tree.ts";
 import config from "./base/sluice.config.ts";
 import { build, overlays } from "./build.ts";
 
@@ -58,6 +58,14 @@ for (const overlay of overlays) {
     });
   });
 }
+
+test("the key that KEDA puts into a header has nothing around it that a header cannot have", () => {
+  const objects = build("keda");
+  const [reference] = treesAt(named(objects, "TriggerAuthentication", "sluice-scaling"), "spec", "secretTargetRef");
+  const secret = named(objects, "Secret", reference?.["name"]);
+  const key = Buffer.from(textAt(secret, "data", String(reference?.["key"])) ?? "", "base64").toString();
+  assert.match(key, /^[\x21-\x7e]+$/);
+});
 
 /** As far as it gets without its servers; a flag or a setting that is wrong ends it with 64 or 78. */
 async function assertStarts(args: readonly string[]): Promise<void> {
