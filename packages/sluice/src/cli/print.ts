@@ -1,23 +1,38 @@
 // What commands print on standard output: tables for people, JSON for scripts, bytes as they are.
 import { once } from "node:events";
+import { visible } from "../core/visible.ts";
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined)}\n`);
+  process.stdout.write(jsonText(value));
+}
+
+function jsonText(value: unknown): string {
+  return shown(`${JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined)}\n`);
 }
 
 export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(shown(`${line}\n`));
 }
 
 /** Resolves once the reader takes more: memory stays flat before a slow one. */
 export async function printSlowly(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+  if (!process.stdout.write(shown(text))) await once(process.stdout, "drain");
 }
 
-/** Bytes for a file or pipe stay as they are; a terminal gets its prompt on a line of its own. */
 export function printBytes(bytes: Uint8Array): void {
-  process.stdout.write(bytes);
-  if (process.stdout.isTTY && bytes.at(-1) !== 0x0a) process.stdout.write("\n");
+  process.stdout.write(bytesText(bytes));
+}
+
+/** Bytes for a file or pipe stay as they are; a terminal gets what it can show, and its prompt on the next line. */
+function bytesText(bytes: Uint8Array): Uint8Array | string {
+  if (!process.stdout.isTTY) return bytes;
+  const text = visible(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** For a file or pipe as it is: what reads there is no terminal. */
+function shown(text: string): string {
+  return process.stdout.isTTY ? visible(text) : text;
 }
 
 export interface Column<Row> {
@@ -52,9 +67,9 @@ export function printFields(fields: Readonly<Record<string, string | undefined>>
   for (const [name, value] of shown) printLine(`${name.padEnd(width)}  ${printable(value)}`);
 }
 
-/** Text from elsewhere without the control characters that could steer a terminal. */
+/** Text from elsewhere on one line, without what could steer a terminal. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ");
+  return visible(text.replace(/[\r\n\t]+/g, " "));
 }
 
 const counts = new Intl.NumberFormat("en-US");

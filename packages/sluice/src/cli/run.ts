@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { visible } from "../core/visible.ts";
 import { exitCodes, failureOf, type CommandError } from "./failure.ts";
 import { leaveAsCopy } from "./parent.ts";
 import { printable } from "./print.ts";
@@ -27,7 +28,7 @@ function prepare(command: Command): void {
 
 function tell({ message, code, exitCode, fields }: CommandError, argv: readonly string[]): void {
   if (argv.includes("--json")) {
-    process.stderr.write(`${JSON.stringify({ error: { code, message, exitCode, ...fields } })}\n`);
+    process.stderr.write(`${visible(JSON.stringify({ error: { code, message, exitCode, ...fields } }))}\n`);
     return;
   }
   if (code === "usage" && message === "(outputHelp)") return; // commander has shown the help

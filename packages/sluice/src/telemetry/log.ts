@@ -1,4 +1,5 @@
 import { pino, type Logger } from "pino";
+import { visible } from "../core/visible.ts";
 
 export type { Logger };
 
@@ -14,11 +15,20 @@ export function openLog({ level, isPretty }: LogOptions): Logger {
   if (!isPretty) return pino(options, pino.destination({ fd: 2, sync: true }));
   return pino({
     ...options,
+    hooks: { streamWrite: spellOut },
     transport: {
       target: "pino-pretty",
       options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" },
     },
   });
+}
+
+/** A line of JSON for a terminal: its texts may be from outside, and pino-pretty prints them as they are. */
+function spellOut(line: string): string {
+  const spelled = JSON.stringify(JSON.parse(line), (_, value: unknown) =>
+    typeof value === "string" ? visible(value) : value,
+  );
+  return `${spelled}\n`;
 }
 
 /** An error's own words and where it came from. What drivers add to theirs is left out: it may be what was stored. */
