@@ -32,7 +32,7 @@ export async function runSluice({ args, url, input, env, cwd, during }: RunOptio
   const outputs = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   child.stdin.on("error", () => {}); // a command that refuses its arguments does not read its input
   if (during === undefined) child.stdin.end(input);
-  else await during(child);
+  else await during({ stdin: child.stdin, kill: (signal) => child.kill(signal) });
   const [stdout, stderr, [exitCode]] = (await outputs) as [string, string, [number | null]];
   return { exitCode, stdout, stderr };
 }

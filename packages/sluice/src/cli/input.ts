@@ -3,9 +3,12 @@ import { createReadStream, fstatSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { extname, resolve } from "node:path";
 import type { Readable } from "node:stream";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { pathText, reasonOf } from "../files/refusal.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
 
+/** Ctrl-C ends a pipe's writer too, and the end of the pipe may be seen first: so long a signal has to follow. */
+const signalFollowsMs = 100;
 /** A single body is held in memory; a server's own limit is far lower. */
 const bodyBytesMax = 64 * 1024 ** 2;
 
@@ -18,8 +21,8 @@ export interface Input extends AsyncDisposable {
   readonly bytesTotal: number | undefined;
   readonly bytesRead: number;
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** Ends the input early, as if it had no more. */
-  end(): void;
+  /** Ends the input early: the reader of its chunks is thrown the reason, so that no part is taken for the whole. */
+  interrupt(reason: unknown): void;
 }
 
 /** `-` or nothing is standard input. */
@@ -57,7 +60,7 @@ interface InputDetails {
 }
 
 function inputOf(stream: Readable, { path, bytesTotal }: InputDetails): Input {
-  let isEnded = false;
+  const interruption = new AbortController();
   let bytesRead = 0;
 
   async function* chunks(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -66,9 +69,12 @@ function inputOf(stream: Readable, { path, bytesTotal }: InputDetails): Input {
         bytesRead += chunk.length;
         yield chunk;
       }
-    } catch (error) {
-      if (!isEnded) throw error;
+      if (bytesTotal === undefined) await signalThatFollows(interruption.signal);
+    } catch (cause) {
+      interruption.signal.throwIfAborted();
+      throw brokenOff(path ?? "standard input", cause);
     }
+    interruption.signal.throwIfAborted();
   }
 
   return {
@@ -79,14 +85,26 @@ function inputOf(stream: Readable, { path, bytesTotal }: InputDetails): Input {
       return bytesRead;
     },
     chunks: chunks(),
-    end() {
-      isEnded = true;
+    interrupt(reason) {
+      interruption.abort(reason);
       stream.destroy();
     },
     async [Symbol.asyncDispose]() {
       stream.destroy();
     },
   };
+}
+
+/** Signals are seen between two turns of the event loop, timers before them. */
+async function signalThatFollows(signal: AbortSignal): Promise<void> {
+  await sleep(signalFollowsMs, undefined, { signal });
+  await turn();
+}
+
+/** What came before may end within a line. */
+function brokenOff(name: string, cause: unknown): CommandError {
+  const details = { code: "unreadable", exitCode: exitCodes.tryAgain, cause };
+  return new CommandError(`cannot read ${pathText(name)} to its end: ${reasonOf(cause)}`, details);
 }
 
 /** The whole input as one body. */

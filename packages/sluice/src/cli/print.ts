@@ -6,7 +6,7 @@ export function printJson(value: unknown): void {
   process.stdout.write(jsonText(value));
 }
 
-function jsonText(value: unknown): string {
+export function jsonText(value: unknown): string {
   return shown(`${JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined)}\n`);
 }
 
@@ -14,9 +14,17 @@ export function printLine(line: string): void {
   process.stdout.write(shown(`${line}\n`));
 }
 
-/** Resolves once the reader takes more: memory stays flat before a slow one. */
+/** Resolves once the reader takes more: memory stays flat before a slow one. A closed output takes nothing. */
 export async function printSlowly(text: string): Promise<void> {
-  if (!process.stdout.write(shown(text))) await once(process.stdout, "drain");
+  const { stdout } = process;
+  if (stdout.writable && !stdout.write(shown(text))) await once(stdout, "drain").catch(() => {});
+}
+
+/** Rejects when it could not be written. */
+export async function printWhole(text: string | Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 export function printBytes(bytes: Uint8Array): void {
@@ -24,7 +32,7 @@ export function printBytes(bytes: Uint8Array): void {
 }
 
 /** Bytes for a file or pipe stay as they are; a terminal gets what it can show, and its prompt on the next line. */
-function bytesText(bytes: Uint8Array): Uint8Array | string {
+export function bytesText(bytes: Uint8Array): Uint8Array | string {
   if (!process.stdout.isTTY) return bytes;
   const text = visible(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
   return text.endsWith("\n") ? text : `${text}\n`;

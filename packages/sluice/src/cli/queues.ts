@@ -51,7 +51,7 @@ async function queues(name: string | undefined, options: QueuesOptions): Promise
       await show();
     }
   } catch (error) {
-    if (!signal.aborted) throw error; // leaving a watch is no failure
+    if (!options.watch || !signal.aborted) throw error; // leaving a watch is no failure
   }
 }
 

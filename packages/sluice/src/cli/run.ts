@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { visible } from "../core/visible.ts";
+import { watchOutput } from "./closed-output.ts";
 import { exitCodes, failureOf, type CommandError } from "./failure.ts";
 import { leaveAsCopy } from "./parent.ts";
 import { printable } from "./print.ts";
@@ -7,7 +8,7 @@ import { printable } from "./print.ts";
 /** Runs a command line. Every failure ends here: a sentence or JSON on standard error, and the exit code. */
 export async function run(program: Command, argv: readonly string[]): Promise<void> {
   prepare(program);
-  process.stdout.on("error", leaveOnClosedPipe);
+  watchOutput();
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -40,10 +41,4 @@ function tell({ message, code, exitCode, fields }: CommandError, argv: readonly 
 function helpHint(argv: readonly string[]): string {
   const name = argv.slice(2).find((word) => !word.startsWith("-"));
   return `See: sluice ${name === undefined ? "" : `${name} `}--help`;
-}
-
-/** `sluice queues | head -1` is no failure. */
-function leaveOnClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(exitCodes.ok);
 }

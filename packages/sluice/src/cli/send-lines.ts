@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { SubmitManyError, type ItemReceipt, type SluiceClient } from "@sluice/client";
 import { messageOf } from "../core/errors.ts";
 import { formatDuration } from "../core/duration.ts";
-import { CommandError, exitCodes, failureOf } from "./failure.ts";
+import { CommandError, failureOf, usageError } from "./failure.ts";
 import type { Input } from "./input.ts";
 import type { Interrupts } from "./interrupt.ts";
 import { lineItems, type LineItem } from "./lines.ts";
@@ -17,10 +17,12 @@ export async function sendLines(input: Input, options: SendOptions, { stop, abor
   const tally = new Tally(input);
   const failure = await sendAll({ input, source, options, tally, signal: abort });
   if (failure === undefined && !stop.aborted) {
+    if (tally.acceptedCount === 0 && !options.allowEmpty)
+      throw usageError("the input holds no request: if that is right, add --allow-empty");
     process.stderr.write(`${tally.summary()}\n`);
     return;
   }
-  const cause = failure ?? new CommandError("interrupted", { code: "interrupted", exitCode: exitCodes.tryAgain });
+  const cause = failureOf(failure ?? stop.reason);
   const goOn = input.path === undefined && options.key === undefined ? `with --key ${source}` : "as it is";
   const advice = `To go on, run the command again ${goOn}: what is accepted already is not accepted twice.`;
   throw new CommandError(`${cause.message}\n${tally.summary("accepted at least")}. ${advice}`, {
@@ -58,7 +60,7 @@ async function sendAll({ input, source, options, tally, signal }: Work): Promise
     }
     return inputFailure;
   } catch (error) {
-    return error === signal.reason ? undefined : sendFailure(error);
+    return sendFailure(error);
   }
 }
 

@@ -1,11 +1,12 @@
+import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { SluiceClientError } from "@sluice/client";
 import { catchInterrupts } from "./interrupt.ts";
 import { guessContentType, openInput, readWhole, type Input } from "./input.ts";
-import { printBytes, printJson, printLine } from "./print.ts";
+import { bytesText, jsonText, printable, printWhole } from "./print.ts";
 import { sendLines } from "./send-lines.ts";
 import { addServerOptions, clientOf, waitMs, type ServerOptions } from "./server-options.ts";
-import { usageError } from "./failure.ts";
+import { CommandError, exitCodes, usageError } from "./failure.ts";
 import { clientSettings, settingOption, waitOption } from "./flag-settings.ts";
 
 export interface SendOptions extends ServerOptions {
@@ -17,6 +18,7 @@ export interface SendOptions extends ServerOptions {
   readonly rawLines?: true;
   readonly wait?: true | number;
   readonly retryFor: number;
+  readonly allowEmpty?: true;
 }
 
 const afterHelp = `
@@ -32,6 +34,11 @@ With --raw-lines each line is itself a JSON body.
 Nothing is accepted twice when the same command runs again after an interruption: a line without a key gets
 one derived from the file's path, the line's number and its text. To send the same lines again on purpose,
 or to go on with standard input, name the run: --key NAME takes the place of the path.
+
+A signal, a read error or a closed output ends with 75: whole lines before it are sent, the line that it broke off is
+not, nor a single body. A writer that dies ends its pipe as one that is done: what it wrote last is sent, even without
+a line end. Where it may die, let it write a file first, or send NDJSON, which is no JSON when it is cut off. Input
+without a request is refused, because most often its writer failed.
 
 Examples:
   sluice send --queue orders order.json
@@ -53,6 +60,7 @@ export function registerSend(program: Command): void {
     .option("--callback <url>", "post the outcome to this URL; of many requests: where their line names none")
     .option("--ndjson", "each line is a request with its key and body")
     .option("--raw-lines", "each line is a JSON body")
+    .option("--allow-empty", "send a body of 0 bytes; of many requests: none is right too")
     .addOption(waitOption("wait for the outcome and print the result"))
     .addOption(
       settingOption(
@@ -68,9 +76,10 @@ export function registerSend(program: Command): void {
 
 async function send(file: string | undefined, options: SendOptions): Promise<void> {
   await using input = openInput(file);
-  using interrupts = catchInterrupts();
-  interrupts.stop.addEventListener("abort", () => input.end());
-  if (!isMany(input, options)) return await sendOne(input, options, interrupts.stop);
+  using interrupts = catchInterrupts({ closedOutput: true });
+  const { stop } = interrupts;
+  stop.addEventListener("abort", () => input.interrupt(stop.reason));
+  if (!isMany(input, options)) return await sendOne(input, options, stop);
   if (options.wait !== undefined) throw usageError("--wait takes a single request");
   if (options.contentType !== undefined) throw usageError("--content-type takes a single request");
   await sendLines(input, options, interrupts);
@@ -81,27 +90,31 @@ function isMany({ extension }: Input, { ndjson, rawLines }: SendOptions): boolea
 }
 
 async function sendOne(input: Input, options: SendOptions, signal: AbortSignal): Promise<void> {
-  const { queue, key, callback, wait, json } = options;
+  const { queue, key = randomUUID(), callback, wait, json } = options;
   const client = clientOf(options, { retryForMs: options.retryFor });
   const body = await readWhole(input);
-  signal.throwIfAborted();
+  if (body.length === 0 && !options.allowEmpty) throw usageError("the input is empty: to send that, add --allow-empty");
   const contentType = options.contentType ?? guessContentType(input.extension, body);
-  const submitted = await client.submit(queue, body, { key, contentType, callback, signal });
-  if (wait === undefined) {
-    if (json) printJson({ ...submitted.receipt, key: submitted.key, replayed: submitted.replayed });
-    else printLine(submitted.id);
-    return;
-  }
-  await waitForOutcome(submitted.id);
-  printBytes((await client.result(submitted.id, { signal })).bytes);
-
-  async function waitForOutcome(id: string): Promise<void> {
-    try {
-      await client.wait(id, { timeoutMs: waitMs(wait as true | number), signal });
-    } catch (error) {
-      if (error instanceof SluiceClientError)
-        process.stderr.write(`accepted as ${id}; go on with: sluice get ${id} --result --wait\n`);
-      throw error;
+  const submitted = await client.submit(queue, body, { key, contentType, callback, signal }).catch((error: unknown) => {
+    throw error === signal.reason ? interruptedOnTheWay(key, error) : error;
+  });
+  try {
+    if (wait === undefined) {
+      if (json) await printWhole(jsonText({ ...submitted.receipt, key, replayed: submitted.replayed }));
+      else await printWhole(`${printable(submitted.id)}\n`);
+      return;
     }
+    await client.wait(submitted.id, { timeoutMs: waitMs(wait), signal });
+    await printWhole(bytesText((await client.result(submitted.id, { signal })).bytes));
+  } catch (error) {
+    if (error instanceof SluiceClientError && error.kind === "dead") throw error;
+    const id = printable(submitted.id);
+    process.stderr.write(`accepted as ${id}; go on with: sluice get ${id} --result --wait\n`);
+    throw signal.aborted ? signal.reason : error;
   }
+}
+
+function interruptedOnTheWay(key: string, cause: unknown): CommandError {
+  const message = `interrupted: it may have been accepted; to send it again without a second request, add --key ${key}`;
+  return new CommandError(message, { code: "interrupted", exitCode: exitCodes.tryAgain, fields: { key }, cause });
 }
