@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { freePort } from "@sluice/testing";
 import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
 import { runSluice } from "../../test/run-sluice.ts";
@@ -83,6 +84,48 @@ test("a CSV and an access log are read from files, and a missing file fails", as
   const missing = await runSluice({ args: ["plan", "--csv", `${csv}.not`, "--service", "1/s"] });
   assert.equal(missing.exitCode, 1);
   assert.match(missing.stderr, /cannot read .*day\.csv\.not/);
+});
+
+const logLine = (second: number) =>
+  `1.2.3.4 - - [01/Jan/2026:00:00:${String(second).padStart(2, "0")} +0000] "GET / HTTP/1.1" 200 5 "-" "${"x".repeat(900)}"\n`;
+
+test("a gzipped log larger than memory is read as it comes; what is skipped is told, and the plan is made", async () => {
+  await using folder = await tempFolder();
+  const log = path.join(folder.path, "access.log.1");
+  const minute = Array.from({ length: 60 }, (_, second) => logLine(second)).join("");
+  const member = gzipSync(`${minute.repeat(20)}2.3.4.5 - - [01/Jan/20\n`); // 1.2 MB
+  await writeFile(log, Buffer.concat(Array.from({ length: 100 }, () => member)));
+  const args = ["plan", "--access-log", log, "--service", "10000/s", "--json"];
+  const { exitCode, stdout, stderr } = await runSluice({ args, env: { NODE_OPTIONS: "--max-old-space-size=64" } });
+  assert.equal(exitCode, 0, stderr);
+  assert.deepEqual((JSON.parse(stdout) as { arrivals: object }).arrivals, {
+    total: 120_000,
+    peakPerHour: 7_200_000,
+    skippedLines: 100,
+  });
+  assert.match(
+    stderr,
+    /^skipped 100 of 120,100 lines of .*access\.log\.1; the first: line 1201 is not of the common or /,
+  );
+});
+
+test("a gzipped log that was cut off is read up to there; one that holds nothing readable is refused", async () => {
+  await using folder = await tempFolder();
+  const log = path.join(folder.path, "access.log.gz");
+  const lines = Array.from({ length: 20_000 }, (_, at) => `${at} - - ${logLine(at % 60).slice(12)}`).join("");
+  const whole = gzipSync(lines, { level: 1 });
+  await writeFile(log, whole.subarray(0, whole.length / 2));
+  const plan = () => runSluice({ args: ["plan", "--access-log", log, "--service", "10000/s", "--json"] });
+  const cut = await plan();
+  assert.equal(cut.exitCode, 0, cut.stderr);
+  assert.match(
+    cut.stderr,
+    /^skipped 1 of \S+ lines of .*; the first: what comes after line \d+ cannot be unzipped: unexpected end/,
+  );
+  await writeFile(log, "hello\n");
+  const none = await plan();
+  assert.deepEqual([none.exitCode, none.stdout], [64, ""]);
+  assert.match(none.stderr, /line 1 is not of the common or combined log format: \\"hello/);
 });
 
 test("the history of a running Sluice is read over several pages, of the named queue alone", async () => {

@@ -6,15 +6,14 @@ import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
 import { meanRandomWaitMs } from "../planner/random-wait.ts";
 import { plan, samplesOf, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
-import { countByMinute, parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
+import { countTimes } from "../planner/recorded-arrivals.ts";
 import { seriesOf, type Point } from "../planner/series.ts";
 import type { Sample } from "../planner/simulate.ts";
 import { CommandError, usageError } from "./failure.ts";
 import { planSettings, settingOption } from "./flag-settings.ts";
-import { openFile } from "./input.ts";
 import { catchInterrupts } from "./interrupt.ts";
-import { linesOf } from "./lines.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
+import { readRecording, type RecordedFile } from "./recorded-file.ts";
 import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
 import { writeText } from "./text-file.ts";
 
@@ -45,9 +44,13 @@ const historyMax = 2_000_000;
 const tellingShare = 0.01;
 
 const afterHelp = `
-Arrivals come from one of four places: a phrase, a CSV of time,count (ISO 8601 or seconds since 1970), a web
-server's access log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished
-requests are forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
+Arrivals come from one of four places: a phrase, a CSV of time,count (ISO 8601 or since 1970), a web server's access
+log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished requests are
+forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
+
+Files may be gzipped, and larger than memory. Lines that cannot be read are skipped; standard error says how many and
+why the first one was. Requests are counted as finely as their times are told: by the second or millisecond, more
+coarsely where that would be over 700,000 counts. The peak is the rate of the busiest minute.
 
 The day runs as a fluid, 15 seconds a step, first in first out: the waits are those of a backlog. What requests of a
 phrase would wait for each other besides, if they came at random below full load, is told where it is 1% of
@@ -112,11 +115,12 @@ async function planDay(flags: PlanFlags): Promise<void> {
   if (flags.min > flags.replicas) {
     throw usageError(`--min must be at most --replicas, got ${flags.min} and ${flags.replicas}`);
   }
-  const options = optionsOf(flags, await readArrivals(flags));
+  const { arrivals, ...recorded } = await readArrivals(flags);
+  const options = optionsOf(flags, arrivals);
   const planned = plan(options);
   const drawn = drawnOf(planned, flags);
   if (flags.svg !== undefined) await writeSvg(flags.svg, drawn, samplesOf(options, drawn));
-  if (flags.json) printJson(viewOf(planned));
+  if (flags.json) printJson(viewOf(planned, recorded));
   else {
     printPlan(planned, flags);
     printCourse(drawn, samplesOf(options, drawn));
@@ -143,15 +147,15 @@ function optionsOf(flags: PlanFlags, arrivals: Arrivals): PlanOptions {
   };
 }
 
-async function readArrivals(flags: PlanFlags): Promise<Arrivals> {
+async function readArrivals(flags: PlanFlags): Promise<RecordedFile | { readonly arrivals: Arrivals }> {
   const { arrivals, csv, accessLog, history } = flags;
   const given = [arrivals, csv, accessLog, history].filter((source) => source !== undefined).length;
   if (given !== 1) throw usageError(`give one of --arrivals, --csv, --access-log and --history, got ${given} of them`);
-  if (history !== undefined) return countByMinute(await readHistory(history, flags));
-  const parse = async (): Promise<Arrivals> => {
-    if (csv !== undefined) return parseCsv(linesOf(openFile(csv).chunks));
-    if (accessLog !== undefined) return parseAccessLog(linesOf(openFile(accessLog).chunks));
-    return parseArrivals(arrivals ?? "", flags.start ?? Date.now());
+  if (history !== undefined) return { arrivals: countTimes(await readHistory(history, flags)) };
+  const parse = async (): Promise<RecordedFile | { readonly arrivals: Arrivals }> => {
+    if (csv !== undefined) return await readRecording("csv", csv);
+    if (accessLog !== undefined) return await readRecording("access-log", accessLog);
+    return { arrivals: parseArrivals(arrivals ?? "", flags.start ?? Date.now()) };
   };
   return parse().catch((error: unknown) => {
     throw error instanceof CommandError ? error : usageError(messageOf(error));
@@ -177,9 +181,9 @@ async function writeSvg(file: string, run: Run, samples: readonly Sample[]): Pro
 }
 
 /** The `plan` shape of the API. */
-function viewOf({ arrivals, smallest, runs }: Plan): object {
+function viewOf({ arrivals, smallest, runs }: Plan, recorded: { readonly skippedLines?: number }): object {
   return {
-    arrivals: { total: Math.round(arrivals.total), peakPerHour: Math.round(arrivals.peakPerHour) },
+    arrivals: { total: Math.round(arrivals.total), peakPerHour: Math.round(arrivals.peakPerHour), ...recorded },
     smallest: smallest ?? null,
     runs: runs.map((run) => ({
       replicas: run.replicas,

@@ -7,7 +7,6 @@ import { formatDuration, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { seededRandom } from "../core/seeded-random.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
-import { parseAccessLog, parseCsv } from "../planner/recorded-arrivals.ts";
 import { compress, lengthMsOf } from "../rehearsal/compressed-day.ts";
 import { drawBacklog } from "../rehearsal/draw-backlog.ts";
 import { givenPayloads, madeUpPayloads, type Payloads } from "../rehearsal/payloads.ts";
@@ -19,9 +18,9 @@ import { CommandError, exitCodes, usageError } from "./failure.ts";
 import { rehearseSettings, settingOption } from "./flag-settings.ts";
 import { guessContentType, openFile, readWhole } from "./input.ts";
 import { catchInterrupts, type Interrupts } from "./interrupt.ts";
-import { linesOf } from "./lines.ts";
 import { formatCount, printJson, printLine } from "./print.ts";
 import { showStatus } from "./progress.ts";
+import { readRecording } from "./recorded-file.ts";
 import { clientOf, parseUrl } from "./server-options.ts";
 import { writeText } from "./text-file.ts";
 import { victimsOf } from "./victims.ts";
@@ -57,7 +56,7 @@ It sends real requests, and the queue's handler really runs for each of them: re
 it. A queue with a backlog is refused unless --beside-others is given; then what only the queue's own count can show
 (more or fewer accepted than the books say) is not checked.
 
-PROFILE is a phrase as in sluice plan --arrivals, a CSV file of time,count (its name ends in .csv), an access log, or one
+PROFILE is a phrase as in sluice plan --arrivals, a CSV file of time,count (its name ends in .csv or .csv.gz), an access log, or one
 of these names:
   day    2,000,000: a quiet night, eight hours of 200,000, an evening, and four hours to work off what waits
   peak   its busiest hour: 200,000
@@ -228,8 +227,8 @@ async function readProfile(profile: string): Promise<Arrivals> {
   const parse = async (): Promise<Arrivals> => {
     const phrase = phraseOf(profile);
     if (/\sfor\s/.test(phrase)) return parseArrivals(phrase, 0);
-    const lines = linesOf(openFile(profile).chunks);
-    return extname(profile) === ".csv" ? parseCsv(lines) : parseAccessLog(lines);
+    const isCsv = /\.csv(\.gz)?$/.test(profile);
+    return (await readRecording(isCsv ? "csv" : "access-log", profile)).arrivals;
   };
   return parse().catch((error: unknown) => {
     throw error instanceof CommandError ? error : usageError(messageOf(error));

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { parseArrivals } from "./arrivals.ts";
 import { plan, type PlanOptions, type Run } from "./plan.ts";
-import { parseAccessLog, parseCsv } from "./recorded-arrivals.ts";
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
@@ -93,36 +92,11 @@ test("by the policy a spike counts as the autoscaler counts it: in the mean of m
   assert.deepEqual([patient?.replicas, urgent?.replicas], [1, 3]);
 });
 
-test("a CSV spreads each count until the next row, with and without a heading", async () => {
-  const rows = "2026-01-01T00:00:00Z,600\n2026-01-01T00:10:00Z,0\n2026-01-01T00:20:00Z,60\n";
-  for (const text of [rows, `time,count\r\n${rows}`]) {
-    const { spans, total } = await parseCsv(text.split("\n"));
-    assert.equal(total, 660);
-    assert.deepEqual(spans[2], { fromMs: 20 * minuteMs, untilMs: 30 * minuteMs, count: 60 });
-  }
-});
-
-test("an access log is counted by the minute, in its own time zone, common and combined", async () => {
-  const log = [
-    '127.0.0.1 - frank [01/Jan/2026:01:00:10 +0100] "POST /x HTTP/1.1" 202 10',
-    '127.0.0.1 - - [01/Jan/2026:01:02:59 +0100] "POST /x HTTP/1.1" 202 10 "-" "curl/8"',
-  ];
-  const arrivals = await parseAccessLog(log);
-  assert.equal(arrivals.startAt, startAt);
-  assert.deepEqual(
-    arrivals.spans.map(({ count }) => count),
-    [1, 0, 1],
-  );
-});
-
 const refusals: ReadonlyArray<readonly [() => unknown, RegExp]> = [
   [() => parseArrivals("many", startAt), /each phase must read like "200000\/h for 10h", got "many"/],
   [() => parseArrivals("5/h for 0h", startAt), /a phase must last longer than nothing, got "5\/h for 0h"/],
   [() => parseArrivals("0 for 1h", startAt), /at least one request, got none/],
   [() => parseArrivals("5/h for 400d", startAt), /may span 366 days, got 400 days/],
-  [() => parseCsv(["2026-01-01T00:00:00Z,-1"]), /line 1 must be a time and a count of 0 or more, got/],
-  [() => parseCsv(["100,1", "90,1"]), /line 2 must be later than the line before it, got "90"/],
-  [() => parseAccessLog(["hello"]), /line 1 is not of the common or combined log format: "hello"/],
 ];
 
 for (const [parse, message] of refusals) {

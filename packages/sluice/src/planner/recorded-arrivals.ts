@@ -1,100 +1,201 @@
 // Arrivals that were recorded: a CSV of times and counts, an access log, the times of stored requests.
 import { arrivalsOf, refused, type Arrivals, type Span } from "./arrivals.ts";
 
-export type Lines = AsyncIterable<string> | Iterable<string>;
+/** A row of a CSV counts until the next one; each line of a log is a request. */
+export type RecordingKind = "csv" | "access-log";
 
+interface Row {
+  readonly at: number;
+  readonly count: number;
+}
+
+const secondMs = 1_000;
 const minuteMs = 60_000;
-const spansMax = 366 * 24 * 60;
+const hourMs = 3_600_000;
 const shownCharsMax = 200;
+/** Of the common and the combined format, and with a fraction of the second, as some servers can be told to log. */
+const logTime =
+  /^\S+ \S+ .*?\[(0[1-9]|[12]\d|3[01])\/(\w{3})\/(\d{4}):([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)([.,]\d+)? ([+-])(\d\d)(\d\d)\] "/;
 const months = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /**
- * Rows of `time,count` in order, the time as ISO 8601 or in seconds since 1970; a row's count is spread until the
- * next row, the last row's over as long as the one before it (a minute when it is alone). A heading is passed over.
+ * Takes a recording line by line, with flat memory: it may be larger than that. What cannot be read is skipped, since one line
+ * that was cut off is no reason to refuse a million others.
  */
-export async function parseCsv(lines: Lines): Promise<Arrivals> {
-  const rows: { at: number; count: number }[] = [];
-  for await (const [index, line] of numbered(lines)) {
-    const [time = "", number = ""] = line.split(/[,;]/).map((cell) => cell.trim().replaceAll('"', ""));
-    const at = timeOf(time);
-    const count = number === "" ? Number.NaN : Number(number);
-    if (index === 1 && Number.isNaN(at)) continue; // the heading
-    const isRow = Number.isFinite(at) && Number.isFinite(count) && count >= 0;
-    if (!isRow) throw refused(`line ${index} must be a time and a count of 0 or more, got "${shown(line)}"`);
-    const before = rows.at(-1);
-    if (before && at <= before.at) throw refused(`line ${index} must be later than the line before it, got "${time}"`);
-    rows.push({ at, count });
+export class Recording {
+  readonly #kind: RecordingKind;
+  readonly #counts = new Counts();
+  /** A log tells seconds; some tell fractions of them. */
+  #unitMs = secondMs;
+  lineCount = 0;
+  skippedCount = 0;
+  /** Why the first one was. */
+  firstSkipped: string | undefined;
+
+  constructor(kind: RecordingKind) {
+    this.#kind = kind;
   }
+
+  add(text: string): void {
+    this.lineCount += 1;
+    const line = text.replace(/^\uFEFF/, "").trim(); // files with a byte order mark may have been joined
+    if (line === "") return;
+    if (this.#kind === "csv") this.#addRow(line);
+    else this.#addRequest(line);
+  }
+
+  skip(reason: string): void {
+    this.skippedCount += 1;
+    this.firstSkipped ??= reason;
+  }
+
+  arrivals(): Arrivals {
+    if (this.#counts.isEmpty) throw refused(this.firstSkipped ?? "arrivals must hold at least one request, got none");
+    return this.#kind === "csv" ? spreadUntilNext(this.#counts) : asTheyCame(this.#counts, this.#unitMs);
+  }
+
+  /** `time,count`, the time in ISO 8601 or since 1970; cells may be quoted. A heading is passed over. */
+  #addRow(line: string): void {
+    const [time = "", number = ""] = cellsOf(line);
+    const row = { at: timeOf(time), count: numberOf(number) };
+    if (Number.isFinite(row.at) && Number.isFinite(row.count) && row.count >= 0) this.#counts.add(row);
+    else if (this.lineCount > 1 || Number.isFinite(row.at)) {
+      this.skip(`line ${this.lineCount} must be a time and a count of 0 or more, got "${shown(line)}"`);
+    }
+  }
+
+  /** A web server's access log in the common or combined format: a request per line. */
+  #addRequest(line: string): void {
+    const match = logTime.exec(line);
+    const [, day, month = "", year, hour, minute, second, fraction = "", sign, zoneHours, zoneMinutes] = match ?? [];
+    const zoneMs = (Number(zoneHours) * hourMs + Number(zoneMinutes) * minuteMs) * (sign === "-" ? -1 : 1);
+    const date = [Number(year), months.indexOf(month) / 3, Number(day)] as const;
+    const time = Date.UTC(...date, Number(hour), Number(minute), Number(second)); // 60, a leap second, is the next
+    if (match === null || !Number.isInteger(date[1]))
+      return this.skip(`line ${this.lineCount} is not of the common or combined log format: "${shown(line)}"`);
+    if (fraction !== "") this.#unitMs = 1;
+    this.#counts.add({ at: time - zoneMs + Number(fraction.replace(",", ".")) * secondMs, count: 1 });
+  }
+}
+
+/** When stored requests arrived, in any order. */
+export function countTimes(times: readonly number[]): Arrivals {
+  const counts = new Counts();
+  for (const at of times) counts.add({ at, count: 1 });
+  if (counts.isEmpty) throw refused("arrivals must hold at least one request, got none");
+  return asTheyCame(counts, 1);
+}
+
+/** A week by the second, or a year by the minute. */
+const countsMax = 700_000;
+const unitsMs = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000] as const;
+
+/** Counts by the millisecond, and more coarsely what would take too many. */
+class Counts {
+  #byTime = new Map<number, number>();
+  #unit = 0;
+
+  get isEmpty(): boolean {
+    return this.#byTime.size === 0;
+  }
+
+  get unitMs(): number {
+    return unitsMs[this.#unit] as number;
+  }
+
+  add({ at, count }: Row): void {
+    const time = Math.floor(at / this.unitMs) * this.unitMs;
+    this.#byTime.set(time, (this.#byTime.get(time) ?? 0) + count);
+    if (this.#byTime.size > countsMax && this.#unit < unitsMs.length - 1) this.#coarsen();
+  }
+
+  inOrder(): readonly Row[] {
+    return [...this.#byTime].map(([at, count]) => ({ at, count })).toSorted((a, b) => a.at - b.at);
+  }
+
+  #coarsen(): void {
+    const finer = this.#byTime;
+    this.#byTime = new Map();
+    this.#unit += 1;
+    for (const [at, count] of finer) this.add({ at, count });
+  }
+}
+
+/** Each count within the time that it was told by, and nothing between. */
+function asTheyCame(counts: Counts, toldMs: number): Arrivals {
+  const unitMs = Math.max(counts.unitMs, toldMs);
+  const rows = counts.inOrder();
+  const startAt = rows[0]?.at ?? 0;
+  const spans: Span[] = [];
+  let untilMs = 0;
+  for (const { at, count } of rows) {
+    const fromMs = at - startAt;
+    if (fromMs > untilMs) spans.push({ fromMs: untilMs, untilMs: fromMs, count: 0 });
+    untilMs = fromMs + unitMs;
+    spans.push({ fromMs, untilMs, count });
+  }
+  return recorded(spans, startAt);
+}
+
+/** The last row's count over as long as the one before it, a minute when it is alone. */
+function spreadUntilNext(counts: Counts): Arrivals {
+  const rows = counts.inOrder();
   const startAt = rows[0]?.at ?? 0;
   const lastMs = rows.length > 1 ? (rows.at(-1)?.at ?? 0) - (rows.at(-2)?.at ?? 0) : minuteMs;
   const spans = rows.map(({ at, count }, index) => {
     const untilAt = rows[index + 1]?.at ?? at + lastMs;
     return { fromMs: at - startAt, untilMs: untilAt - startAt, count };
   });
-  return arrivalsOf(spans, startAt);
+  return recorded(spans, startAt);
 }
 
-/** A web server's access log in the common or combined format: a request per line, counted by the minute. */
-export async function parseAccessLog(lines: Lines): Promise<Arrivals> {
-  const minutes = new Minutes();
-  for await (const [index, line] of numbered(lines)) {
-    const match = /^\S+ \S+ .*?\[(\d{2})\/(\w{3})\/(\d{4}):(\d{2}:\d{2}:\d{2}) ([+-]\d{2})(\d{2})\] "/.exec(line);
-    const [, day, name = "", year, time, zoneHours, zoneMinutes] = match ?? [];
-    const month = String(months.indexOf(name) / 3 + 1).padStart(2, "0");
-    const at = Date.parse(`${year}-${month}-${day}T${time}${zoneHours}:${zoneMinutes}`);
-    if (Number.isNaN(at)) throw refused(`line ${index} is not of the common or combined log format: "${shown(line)}"`);
-    minutes.add(at);
-  }
-  return minutes.arrivals();
+/** A few in one second are no rate of an hour: the peak is that of a minute. */
+function recorded(spans: readonly Span[], startAt: number): Arrivals {
+  return { ...arrivalsOf(spans, startAt), peakPerHour: busiestMinute(spans) * 60 };
 }
 
-/** In any order. */
-export function countByMinute(times: readonly number[]): Arrivals {
-  const minutes = new Minutes();
-  for (const at of times) minutes.add(at);
-  return minutes.arrivals();
-}
-
-/** Counts as it goes: a log may be larger than memory. */
-class Minutes {
-  readonly #counts = new Map<number, number>();
-  #first = Number.POSITIVE_INFINITY;
-  #last = Number.NEGATIVE_INFINITY;
-
-  add(at: number): void {
-    const minute = Math.floor(at / minuteMs);
-    this.#counts.set(minute, (this.#counts.get(minute) ?? 0) + 1);
-    this.#first = Math.min(this.#first, minute);
-    this.#last = Math.max(this.#last, minute);
-    if (this.#last - this.#first < spansMax) return;
-    throw refused(`arrivals may span 366 days, got ${Math.ceil((this.#last - this.#first) / 1_440)} days`);
-  }
-
-  arrivals(): Arrivals {
-    if (this.#counts.size === 0) throw refused("arrivals must hold at least one request, got none");
-    const spans: Span[] = [];
-    for (let minute = this.#first; minute <= this.#last; minute += 1) {
-      const fromMs = (minute - this.#first) * minuteMs;
-      spans.push({ fromMs, untilMs: fromMs + minuteMs, count: this.#counts.get(minute) ?? 0 });
+function busiestMinute(spans: readonly Span[]): number {
+  let most = 0;
+  let after = 0; // the first span that does not end within the minute
+  let whole = 0; // of those from this one to that one
+  for (const [index, { fromMs, count }] of spans.entries()) {
+    const endMs = fromMs + minuteMs;
+    after = Math.max(after, index);
+    for (let span = spans[after]; span !== undefined && span.untilMs <= endMs; span = spans[after]) {
+      whole += span.count;
+      after += 1;
     }
-    return arrivalsOf(spans, this.#first * minuteMs);
+    const last = spans[after];
+    const share = last === undefined ? 0 : Math.max(0, endMs - last.fromMs) / (last.untilMs - last.fromMs);
+    most = Math.max(most, whole + share * (last?.count ?? 0));
+    if (after > index) whole -= count;
   }
+  return most;
 }
 
-function timeOf(text: string): number {
+/** A semicolon outside of quotes is what separates, if there is one: then a comma may be in a number. */
+function cellsOf(line: string): readonly string[] {
+  const separator = line.replace(/"[^"]*"/g, "").includes(";") ? ";" : ",";
+  const cell = new RegExp(`(?:^|${separator})\\s*(?:"([^"]*)"|([^${separator}]*))`, "g");
+  return [...line.matchAll(cell)].map(([, quoted, plain = ""]) => (quoted ?? plain).trim());
+}
+
+/** `1200`, or `1,200` */
+function numberOf(text: string): number {
   if (text === "") return Number.NaN;
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : Date.parse(text);
+  return Number(/^\d{1,3}(,\d{3})+(\.\d+)?$/.test(text) ? text.replaceAll(",", "") : text);
+}
+
+/** Since 1970 in seconds, milli-, micro- or nanoseconds, by its size: seconds of that size are thousands of years off. */
+function timeOf(text: string): number {
+  const leap = /:60(?!\d)/.exec(text);
+  if (leap !== null) return timeOf(text.replace(":60", ":59")) + secondMs;
+  const number = numberOf(text);
+  if (!/^\d/.test(text) || Number.isNaN(number)) return text === "" ? Number.NaN : Date.parse(text);
+  const unit = [1e11, 1e14, 1e17].findIndex((bound) => number < bound);
+  return number * ([1e3, 1, 1e-3][unit] ?? 1e-6);
 }
 
 function shown(line: string): string {
   return line.length <= shownCharsMax ? line : `${line.slice(0, shownCharsMax)}…`;
-}
-
-/** Those with something in them, counted from 1. */
-async function* numbered(lines: Lines): AsyncGenerator<readonly [number, string]> {
-  let number = 0;
-  for await (const line of lines) {
-    number += 1;
-    if (line.trim() !== "") yield [number, line.trimEnd()];
-  }
 }

@@ -39,13 +39,14 @@ const dust = 1e-6;
 export function simulate(arrivals: Arrivals, service: Service, replicas: Replicas): readonly Sample[] {
   const samples: Sample[] = [{ atMs: 0, arrived: 0, served: 0, replicas: 0, capacityPerHour: 0 }];
   const scaler = new Scaler(replicas, service);
-  const cutMs = scaler.isFixed ? Math.max(stepMs, (arrivals.spans.at(-1)?.untilMs ?? 0) / fixedStepsMax) : stepMs;
+  const cutMs = Math.max(stepMs, (arrivals.spans.at(-1)?.untilMs ?? 0) / fixedStepsMax);
   let arrived = 0;
   for (const { fromMs, untilMs, count } of arrivals.spans) {
     for (let atMs = fromMs; atMs < untilMs;) {
-      const nextMs = Math.min(untilMs, atMs + cutMs);
+      const running = scaler.decide(samples);
+      const nextMs = Math.min(untilMs, scaler.isFixed ? atMs + cutMs : scaler.decidesAtMs);
       const arrivedNext = arrived + (count * (nextMs - fromMs)) / (untilMs - fromMs);
-      advance(samples, scaler.decide(samples), { untilMs: nextMs, arrived: arrivedNext, service });
+      advance(samples, running, { untilMs: nextMs, arrived: arrivedNext, service });
       atMs = nextMs;
     }
     arrived += count;
@@ -61,7 +62,7 @@ function drain(samples: Sample[], { arrived, scaler, service }: { arrived: numbe
     if (left <= dust) return;
     const replicas = scaler.decide(samples);
     const leftMs = (left / capacityOf(replicas, service)) * hourMs;
-    const untilMs = atMs + (scaler.isFixed ? leftMs : Math.min(leftMs, stepMs));
+    const untilMs = scaler.isFixed ? atMs + leftMs : Math.min(atMs + leftMs, scaler.decidesAtMs);
     advance(samples, replicas, { untilMs, arrived, service });
   }
 }
@@ -120,6 +121,9 @@ class Scaler {
   #oldest = 0;
   /** The first sample of the time over which the arrivals are averaged. */
   #windowed = 0;
+  #decided = 0;
+  /** When it decides again: spans may be shorter. */
+  decidesAtMs = 0;
 
   constructor(replicas: Replicas, service: Service) {
     this.isFixed = replicas.kind === "fixed";
@@ -130,6 +134,7 @@ class Scaler {
   decide(samples: readonly Sample[]): number {
     if (this.#replicas.kind === "fixed") return this.#replicas.replicas;
     const now = samples.at(-1) as Sample;
+    if (now.atMs < this.decidesAtMs) return this.#decided;
     const { goal } = this.#replicas;
     const backlog = now.arrived - now.served;
     while ((samples[this.#oldest] as Sample).arrived < now.served) this.#oldest += 1;
@@ -146,6 +151,8 @@ class Scaler {
     };
     const { replicas, memory } = decideScaling(goal, signals, this.#memory);
     this.#memory = memory;
+    this.#decided = replicas;
+    this.decidesAtMs = now.atMs + stepMs;
     return replicas;
   }
 }
