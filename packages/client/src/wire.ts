@@ -171,6 +171,10 @@ export interface WireReplayOrder {
 }
 
 export interface WireReplayAnswer {
+  /** Dead requests that fit, before any was replayed. */
+  readonly total: number;
+  readonly limit: number;
+  /** Of the total, up to the limit. */
   readonly matched: number;
   readonly replayed: number;
   readonly dryRun: boolean;

@@ -84,13 +84,13 @@ interface ReplayProps {
 
 function Replay({ queue, group: { error, count }, onEnd }: ReplayProps) {
   const [limit, setLimit] = useState(Math.min(count, 1_000));
-  const [found, setFound] = useState<number>();
+  const [found, setFound] = useState<WireReplayAnswer>();
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []); // the button that was pressed is gone
   const path = `/v1/queues/${encodeURIComponent(queue)}/replay`;
   const order = (dryRun: boolean): Promise<WireReplayAnswer> =>
     callJson<WireReplayAnswer>(path, { method: "POST", json: { error, limit, dryRun } });
-  const dryRun = useAction(async () => setFound((await order(true)).matched));
+  const dryRun = useAction(async () => setFound(await order(true)));
   const replay = useAction(async () => {
     const { replayed } = await order(false);
     onEnd(`${countOf(replayed, "request")} with ${error} ${replayed === 1 ? "waits" : "wait"} again.`);
@@ -123,13 +123,13 @@ function Replay({ queue, group: { error, count }, onEnd }: ReplayProps) {
       </button>
       {found !== undefined && (
         <p role="status" data-figure="dry-run">
-          Dry run: {countOf(found, "dead request")} would run again, under {found === 1 ? "its id" : "their ids"}, with
-          fresh attempts. Nothing has changed yet.
+          Dry run: {countWords(found.matched)} of {countOf(found.total, "dead request")} would run again (limit{" "}
+          {countWords(found.limit)}), with the same ids and fresh attempts. Nothing has changed yet.
         </p>
       )}
-      {found !== undefined && found > 0 && (
+      {found !== undefined && found.matched > 0 && (
         <button type="button" class="primary" aria-disabled={replay.isRunning} onClick={() => replay.run()}>
-          Replay {countOf(found, "request")}
+          Replay {countOf(found.matched, "request")}
         </button>
       )}
       <button type="button" onClick={() => onEnd(undefined)}>

@@ -55,7 +55,7 @@ describe("the dashboard", () => {
     await group.getByRole("button", { name: "Replay…" }).click();
     assert.equal(await group.getByRole("button", { name: /^Replay \d/ }).count(), 0, "no replay without a dry run");
     await group.getByRole("button", { name: "Dry run" }).click();
-    await group.getByText("Dry run: 3 dead requests would run again").waitFor();
+    await group.getByText("Dry run: 3 of 3 dead requests would run again (limit 3)").waitFor();
     assert.equal((await stage.queue("orders")).counts.dead, 3);
 
     stage.serviceB.mend();

@@ -88,7 +88,7 @@ function registerReplay(dead: Command): void {
     .option("-q, --queue <name>", "the dead requests of this queue")
     .option("--error <code>", "only those whose last error has this code")
     .addOption(settingOption("--limit <count>", "at most so many; 1000 unless given", clientSettings.replayLimit))
-    .option("--dry-run", "count them and change nothing")
+    .option("--dry-run", "tell how many, and change nothing")
     .action(replay);
   addServerOptions(command);
 }
@@ -107,8 +107,8 @@ async function replay(id: string | undefined, options: ReplayOptions): Promise<v
   };
   const answer = await clientOf(options).replayMany(queue, order);
   if (options.json) return printJson(answer);
-  const done = dryRun ? "would be replayed" : "replayed";
-  printLine(`${formatCount(dryRun ? answer.matched : answer.replayed)} ${done} in ${queue}`);
+  const done = dryRun ? `would replay ${formatCount(answer.matched)}` : `replayed ${formatCount(answer.replayed)}`;
+  printLine(`${done} of ${formatCount(answer.total)} dead requests in ${queue} (limit ${formatCount(answer.limit)})`);
 }
 
 async function replayOne(id: string, options: ServerOptions): Promise<void> {

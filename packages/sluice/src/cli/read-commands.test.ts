@@ -185,13 +185,18 @@ test("dead list asks for dead requests alone and shows their errors", async () =
   assert.match(stdout, /There are more/);
 });
 
-test("dead replay of a queue sends the filter and prints the count", async () => {
-  await using gateway = await openScriptedGateway(() => ok({ matched: 7, replayed: 0, dryRun: true }));
+test("dead replay of a queue sends the filter and prints how many of how many, and the limit", async () => {
+  const found = { total: 17_656, limit: 1_000, matched: 1_000, replayed: 0, dryRun: true };
+  await using gateway = await openScriptedGateway((_, nth) =>
+    ok(nth === 1 ? found : { ...found, replayed: 1_000, dryRun: false }),
+  );
   const args = ["dead", "replay", "--queue", "orders", "--error", "timeout", "--limit", "9", "--dry-run"];
   const { stdout } = await runSluice({ args, url: gateway.url });
-  assert.equal(stdout, "7 would be replayed in orders\n");
+  assert.equal(stdout, "would replay 1,000 of 17,656 dead requests in orders (limit 1,000)\n");
   assert.equal(gateway.seen[0]?.path, "/v1/queues/orders/replay");
   assert.deepEqual(JSON.parse(String(gateway.seen[0]?.body)), { error: "timeout", limit: 9, dryRun: true });
+  const replayed = await runSluice({ args: ["dead", "replay", "--queue", "orders"], url: gateway.url });
+  assert.equal(replayed.stdout, "replayed 1,000 of 17,656 dead requests in orders (limit 1,000)\n");
 });
 
 test("dead replay of one request posts to it", async () => {

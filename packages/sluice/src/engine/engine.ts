@@ -237,7 +237,9 @@ export interface ReplayFilter {
 }
 
 export interface ReplayReport {
-  /** Dead requests that fit the filter, up to its limit. */
+  /** Dead requests that fit the filter, whatever its limit, before any is replayed. */
+  readonly total: number;
+  /** Of these, up to the limit. */
   readonly matched: number;
   readonly replayed: number;
 }

@@ -53,10 +53,15 @@ describe("moving requests", () => {
     for (let n = 0; n < 3; n += 1) await sut.finish(dead);
     const replay = async (order: object): Promise<unknown> =>
       (await sut.post("/v1/queues/orders/replay", JSON.stringify(order))).json;
-    assert.deepEqual(await replay({ dryRun: true }), { matched: 3, replayed: 0, dryRun: true });
-    assert.deepEqual(await replay({ error: "timeout" }), { matched: 0, replayed: 0, dryRun: false });
-    assert.deepEqual(await replay({ error: "rejected", limit: 2 }), { matched: 2, replayed: 2, dryRun: false });
-    assert.deepEqual((await sut.post("/v1/queues/orders/replay")).json, { matched: 1, replayed: 1, dryRun: false });
+    assert.deepEqual(await replay({ dryRun: true }), { total: 3, limit: 1_000, matched: 3, replayed: 0, dryRun: true });
+    const limited = { error: "rejected", limit: 2 };
+    const of3 = { total: 3, limit: 2, matched: 2 };
+    assert.deepEqual(await replay({ ...limited, dryRun: true }), { ...of3, replayed: 0, dryRun: true });
+    const none = { total: 0, limit: 1_000, matched: 0, replayed: 0, dryRun: false };
+    assert.deepEqual(await replay({ error: "timeout" }), none);
+    assert.deepEqual(await replay(limited), { ...of3, replayed: 2, dryRun: false });
+    const last = (await sut.post("/v1/queues/orders/replay")).json;
+    assert.deepEqual(last, { total: 1, limit: 1_000, matched: 1, replayed: 1, dryRun: false });
     for (let n = 0; n < 3; n += 1) await sut.finish(done("x"));
   });
 });

@@ -92,8 +92,8 @@ function addBulkReplayRoute(app: App, context: GatewayContext): void {
   app.post("/v1/queues/:queue/replay", { schema, config: { described } }, async (request, reply) => {
     const { name } = configuredQueue(context, request.params.queue);
     const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
-    const { matched, replayed } = await context.engine.replayMany(filter);
-    return reply.send({ matched, replayed, dryRun: filter.isDryRun });
+    const { total, matched, replayed } = await context.engine.replayMany(filter);
+    return reply.send({ total, limit: filter.limit, matched, replayed, dryRun: filter.isDryRun });
   });
 }
 

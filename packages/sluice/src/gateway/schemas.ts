@@ -139,7 +139,13 @@ export const ReplayOrder = closed({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1_000 })),
   dryRun: Type.Optional(Type.Boolean({ description: "Counts, and changes nothing" })),
 });
-export const ReplayAnswer = Type.Object({ matched: Count, replayed: Count, dryRun: Type.Boolean() });
+export const ReplayAnswer = Type.Object({
+  total: Type.Integer({ minimum: 0, description: "Dead requests that fit, before any was replayed" }),
+  limit: Count,
+  matched: Type.Integer({ minimum: 0, description: "Of the total, up to the limit" }),
+  replayed: Count,
+  dryRun: Type.Boolean(),
+});
 
 export const Audit = Type.Object({
   holds: Type.Boolean(),

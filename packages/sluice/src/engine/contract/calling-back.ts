@@ -141,6 +141,7 @@ export function callingBackCases(check: Check): void {
       await rig.engine.settle((await rig.takeOne()).claim, dead);
       await tellAll(rig);
       deepEqual(await rig.engine.replayMany({ queue: orders, limit: 10, isDryRun: false }), {
+        total: 1,
         matched: 1,
         replayed: 1,
       });

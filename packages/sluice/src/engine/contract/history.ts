@@ -162,7 +162,7 @@ export class History {
     const matched = Math.min(limit, dead.length);
     const filter = { queue: this.#queue, errorCode: error, limit, isDryRun };
     const report = await this.#rig.engine.replayMany(filter);
-    deepEqual({ ...report }, { matched, replayed: isDryRun ? 0 : matched });
+    deepEqual({ ...report }, { total: dead.length, matched, replayed: isDryRun ? 0 : matched });
     // Which of them it took is the engine's choice; the model follows.
     for (const { place } of isDryRun ? [] : dead) {
       const state = await this.#rig.stateOf(this.#ids[place] as RequestId);

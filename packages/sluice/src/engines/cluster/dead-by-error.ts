@@ -1,5 +1,6 @@
 // The dead requests of a queue, counted by the code of their error.
 import type { RequestId } from "../../core/request-id.ts";
+import type { ReplayFilter } from "../../engine/engine.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
 import type { Connected, Statement } from "./database.ts";
 import { shownChars } from "./read.ts";
@@ -15,6 +16,12 @@ const GROUP_DEAD: Statement = {
     )
     SELECT g.id, g.count, o.error_code, left(o.error_message, ${shownChars}) AS error_message, o.finished_at::float8 AS finished_at
     FROM grouped g JOIN sluice.outcomes o ON o.id = g.id ORDER BY g.count DESC, g.id DESC LIMIT ${deadGroupsMax}`,
+};
+const COUNT_DEAD: Statement = {
+  name: "count-dead",
+  text: `SELECT count(*)::float8 AS count FROM sluice.outcomes
+    WHERE queue = (SELECT no FROM sluice.queues WHERE name = $1) AND state = 'dead'
+      AND ($2::text IS NULL OR error_code = $2)`,
 };
 
 interface GroupRow {
@@ -32,4 +39,10 @@ export async function deadByError(db: Connected, queue: string): Promise<readonl
     count: row.count,
     newest: { id: row.id, message: row.error_message, finishedAt: row.finished_at },
   }));
+}
+
+/** All that fit the filter, whatever its limit. */
+export async function countDead(db: Connected, { queue, errorCode }: ReplayFilter): Promise<number> {
+  const [row] = await db.rows<{ count: number }>(COUNT_DEAD, [queue, errorCode ?? null]);
+  return row?.count ?? 0;
 }

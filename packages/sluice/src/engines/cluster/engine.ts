@@ -35,7 +35,7 @@ import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
 import { callbacksDue, callbacksTold } from "./callbacks.ts";
 import type { Connected } from "./database.ts";
-import { deadByError } from "./dead-by-error.ts";
+import { countDead, deadByError } from "./dead-by-error.ts";
 import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
 import { cancel, pause, replay, replayMany } from "./moves.ts";
@@ -167,9 +167,11 @@ export class ClusterEngine implements Engine {
   }
 
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
+    const total = await this.#look((db) => countDead(db, filter));
+    if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     const { matched, ids } = await this.#move(() => replayMany(filter, this.#parts.moves));
     for (const id of ids) this.#changed(id, "waiting");
-    return { matched, replayed: ids.length };
+    return { total: Math.max(total, matched), matched, replayed: ids.length };
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {

@@ -89,17 +89,11 @@ export async function replay(id: RequestId, options: MovesOptions): Promise<Move
 }
 
 export async function replayMany(filter: ReplayFilter, options: MovesOptions): Promise<Replayed> {
-  const { queue, errorCode, limit, isDryRun } = filter;
+  const { queue, errorCode, limit } = filter;
   const values = [options.queues.noOf(queue), errorCode ?? null, limit];
   const rows = await options.connection.rows<{ id: RequestId }>(SELECT_DEAD, values);
-  const ids =
-    rows.length === 0 || isDryRun
-      ? []
-      : await revive(
-          rows.map(({ id }) => id),
-          options,
-        );
-  return { matched: rows.length, ids };
+  const dead = rows.map(({ id }) => id);
+  return { matched: dead.length, ids: dead.length === 0 ? [] : await revive(dead, options) };
 }
 
 export async function cancel(id: RequestId, options: MovesOptions): Promise<MoveResult> {

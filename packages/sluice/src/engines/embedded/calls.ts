@@ -43,6 +43,7 @@ export type ReaderCall =
     }
   | { readonly verb: "readFailures"; readonly call: number; readonly id: RequestId }
   | { readonly verb: "deadByError"; readonly call: number; readonly queue: string }
+  | { readonly verb: "countDead"; readonly call: number; readonly filter: ReplayFilter }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
   | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
   | { readonly verb: "backlog"; readonly call: number; readonly now: number }

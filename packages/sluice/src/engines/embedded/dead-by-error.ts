@@ -1,6 +1,7 @@
 // The dead requests of a queue, counted by the code of their error.
 import type { DatabaseSync } from "node:sqlite";
 import { requestIdOf } from "../../core/request-id.ts";
+import type { ReplayFilter } from "../../engine/engine.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
 import { shownMessage } from "./read.ts";
 
@@ -13,6 +14,9 @@ const GROUP_DEAD = `
       WHERE o.queue = (SELECT no FROM queues WHERE name = ?) AND o.state = 'dead' ORDER BY o.seq DESC LIMIT ${deadLookMax})
     GROUP BY error_code) g
   JOIN requests r ON r.seq = g.seq ORDER BY g.n DESC, g.seq DESC LIMIT ${deadGroupsMax}`;
+const COUNT_DEAD = `
+  SELECT count(*) AS n FROM outcomes
+  WHERE queue = (SELECT no FROM queues WHERE name = :queue) AND state = 'dead' AND (:code IS NULL OR error_code = :code)`;
 
 interface GroupRow {
   readonly seq: number;
@@ -31,4 +35,10 @@ export function prepareDeadByError(db: DatabaseSync): (queue: string) => readonl
       count: row.n,
       newest: { id: requestIdOf(row.seq, row.random), message: row.error_message, finishedAt: row.finished_at },
     }));
+}
+
+/** All that fit the filter, whatever its limit. */
+export function prepareCountDead(db: DatabaseSync): (filter: ReplayFilter) => number {
+  const countDead = db.prepare(COUNT_DEAD);
+  return ({ queue, errorCode }) => countDead.get({ queue, code: errorCode ?? null })?.["n"] as number;
 }

@@ -211,9 +211,11 @@ export class EmbeddedEngine implements Engine {
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
     this.#assertOpen();
     this.#trafficOf(filter.queue);
+    const total = await this.#reader.call<number>({ verb: "countDead", filter });
+    if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     const { matched, ids } = await this.#writer.call<Replayed>({ verb: "replayMany", filter });
     for (const id of ids) this.#changed(id, "waiting");
-    return { matched, replayed: ids.length };
+    return { total: Math.max(total, matched), matched, replayed: ids.length };
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {

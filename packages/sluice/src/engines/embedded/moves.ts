@@ -53,10 +53,9 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
     return { kind: "moved" };
   }
 
-  function replayMany({ queue: name, errorCode, limit, isDryRun }: ReplayFilter): Replayed {
+  function replayMany({ queue: name, errorCode, limit }: ReplayFilter): Replayed {
     const queue = queues.named(name) as QueueRow;
     const rows = selectDead.all({ queue: queue.no, code: errorCode ?? null, limit });
-    if (isDryRun) return { matched: rows.length, ids: [] };
     const ids = rows.map(({ seq, random }) => {
       revive(queue, seq as number);
       return requestIdOf(seq as number, random as Uint8Array);

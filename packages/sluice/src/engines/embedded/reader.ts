@@ -8,7 +8,7 @@ import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
 import type { Answer, FromThread, Opening, Problem, ReaderCall } from "./calls.ts";
 import { openForReading, storeProblemOf } from "./database.ts";
-import { prepareDeadByError } from "./dead-by-error.ts";
+import { prepareCountDead, prepareDeadByError } from "./dead-by-error.ts";
 import { refuseOlder } from "./examine.ts";
 import { prepareList } from "./list.ts";
 import { readMark } from "./mark.ts";
@@ -22,6 +22,7 @@ const db = openForReading(storeFileIn(folder));
 const reads = prepareReads(db);
 const list = prepareList(db);
 const deadByError = prepareDeadByError(db);
+const countDead = prepareCountDead(db);
 const backlog = prepareBacklog(db);
 const callbacksDue = prepareCallbacksDue(db);
 const auditor = prepareAudit(db);
@@ -72,6 +73,8 @@ function answer(call: ReaderCall): unknown {
       return reads.readFailures(call.id);
     case "deadByError":
       return deadByError(call.queue);
+    case "countDead":
+      return countDead(call.filter);
     case "list":
       return list(call.filter, call.now);
     case "backlog":
