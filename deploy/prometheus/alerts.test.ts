@@ -58,11 +58,11 @@ test("the example configuration is one that Prometheus takes", async () => {
   assert.equal(exitCode, 0, output);
 });
 
-test("a real Prometheus reads a running Sluice, and fires as its backlog grows", { timeout: 120_000 }, async () => {
+test("a real Prometheus reads a running Sluice, and fires as its target is down", { timeout: 120_000 }, async () => {
   await using folder = await temporaryFolder();
   await using sluice = await startSluice({
     dataFolder: folder.path,
-    args: ["--queue", "orders", "--target", "http://127.0.0.1:9/process", "--rate", "60/h"],
+    args: ["--queue", "orders", "--target", "http://127.0.0.1:9/process", "--rate", "100000/h"],
   });
   await using prometheus = await startPrometheus({
     target: sluice.url,
@@ -70,13 +70,15 @@ test("a real Prometheus reads a running Sluice, and fires as its backlog grows",
   });
   await eventually(async () => (await prometheus.query('up{job="sluice"}'))[0]?.value === 1);
   await eventually(async () => (await prometheus.query("sluice_accepted_total"))[0]?.value === 0);
-  assert.ok(!(await prometheus.firing()).includes("SluiceBacklogGrows"), "it fires while nothing has come");
+  assert.ok(!(await prometheus.firing()).includes("SluiceStalled"), "it fires while nothing has come");
 
   const lines = '{"body":{}}\n'.repeat(200);
   const answer = await fetch(`${sluice.url}/v1/queues/orders/batches`, { method: "POST", body: lines });
   assert.equal(answer.status, 202, await answer.text());
 
-  await eventually(async () => (await prometheus.firing()).includes("SluiceBacklogGrows"));
+  await eventually(async () => (await prometheus.firing()).includes("SluiceStalled"));
+  const [stalled] = await prometheus.query("sluice_forecast_stalled_seconds");
+  assert.equal(stalled?.metric["reason"], "target-down");
   const [backlog] = await prometheus.query("sum by (queue) (sluice_backlog)");
   assert.equal(backlog?.metric["queue"], "orders");
   assert.equal(backlog.value, 200);

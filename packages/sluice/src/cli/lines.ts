@@ -36,7 +36,7 @@ export async function* lineItems(
   }
 }
 
-export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
+async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
   for await (const lines of lineGroups(chunks, { fatal: true })) yield* lines;
 }
 

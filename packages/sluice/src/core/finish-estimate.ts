@@ -67,7 +67,7 @@ export class FinishEstimate {
   #busyFinished = 0;
   /** Accepted since the reading. */
   #since = 0;
-  #samples: Sample[] = [];
+  readonly #samples: Sample[] = [];
   #sampledAt = Number.NEGATIVE_INFINITY;
 
   /** The queue's set rate per hour, if it has one. */
