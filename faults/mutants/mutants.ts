@@ -5,6 +5,7 @@ import { clusterMutants } from "./cluster.ts";
 import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
 import { handlersMutants } from "./handlers.ts";
+import { handsMutants } from "./hands.ts";
 import { mixturesMutants } from "./mixtures.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
@@ -20,6 +21,7 @@ export const mutants: readonly Mutant[] = [
   ...embeddedClockMutants,
   ...embeddedDiskMutants,
   ...handlersMutants,
+  ...handsMutants,
   ...mixturesMutants,
   ...proxyMutants,
   ...settingsMutants,

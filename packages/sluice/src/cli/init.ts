@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { makeNamedFolder } from "../files/make-folder.ts";
 import { CommandError, exitCodes } from "./failure.ts";
+import { catchInterrupts } from "./interrupt.ts";
 import { printJson, printLine } from "./print.ts";
 import { starterFiles } from "./starter-files.ts";
 
@@ -37,6 +38,7 @@ async function init(folder: string, { force, json }: InitOptions): Promise<void>
   const files = Object.entries(starterFiles).map(([name, text]) => ({ path: join(root, name), text }));
   const present = files.filter(({ path }) => existsSync(path)).map(({ path }) => path);
   if (present.length > 0 && !force) throw occupied(present);
+  using _interrupts = catchInterrupts(); // it takes milliseconds, and none of them may leave a part behind
   await writeAll(files, { isForced: force === true });
   if (json) return printJson({ written: files.map(({ path }) => path) });
   for (const { path } of files) printLine(`wrote ${relative(process.cwd(), path)}`);
