@@ -48,9 +48,12 @@ function attack(kind: AttackKind, url: string, round: number): Promise<string> {
   const length = { "content-length": String(hugeBytes) };
   switch (kind) {
     case "slow headers":
-      return sendSlowly(url, "POST /v1/queues/orders/requests HTTP/1.1\r\nhost: a\r\nx-slow: ");
+      return sendSlowly(url, "POST /v1/queues/orders/requests HTTP/1.1\r\nhost: localhost\r\nx-slow: ");
     case "slow bodies":
-      return sendSlowly(url, "POST /v1/queues/orders/requests HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n");
+      return sendSlowly(
+        url,
+        "POST /v1/queues/orders/requests HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n",
+      );
     case "100 MB with their length told":
       return send(`${orders}/${round % 2 === 0 ? "requests" : "batches"}`, pieces(), length);
     case "100 MB in chunks":

@@ -1,6 +1,7 @@
 // All bugs that the suite must see.
 import { embeddedClockMutants } from "./clocks.ts";
 import { clusterClocksMutants } from "./cluster-clocks.ts";
+import { browserMutants } from "./browsers.ts";
 import { clusterMutants } from "./cluster.ts";
 import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
@@ -24,6 +25,7 @@ export const mutants: readonly Mutant[] = [
   ...handsMutants,
   ...mixturesMutants,
   ...proxyMutants,
+  ...browserMutants,
   ...settingsMutants,
   ...targetMutants,
 ];

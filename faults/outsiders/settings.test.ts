@@ -92,6 +92,7 @@ describe("the configuration as a whole", () => {
       adminPort: 0,
       tls: { cert: "c", key: "k" },
       keys: undefined,
+      hosts: [],
       cors: [],
       callbacks: { secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" },
       targets: { allow: [], schemes: ["http", "https"] },

@@ -3,11 +3,11 @@ import { findProgram } from "@sluice/testing";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 
 /** Debian's, installed when it is missing. The caller closes it. */
-export function launchChromium(): Promise<Browser> {
+export function launchChromium(args: readonly string[] = []): Promise<Browser> {
   const executablePath = findProgram({ program: "chromium", debianPackage: "chromium" });
   // The sandbox needs a user other than root; the pages are our own.
-  const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath, args });
+  const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return chromium.launch({ executablePath, args: [...sandbox, ...args] });
 }
 
 export interface WatchedPage extends AsyncDisposable {

@@ -25,6 +25,7 @@ export interface TestOptions {
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
   readonly tls?: TlsFiles;
+  readonly hosts?: readonly string[];
   readonly cors?: readonly string[];
 }
 
@@ -64,6 +65,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     dashboardFolder,
     keys,
     tls,
+    hosts,
     cors,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
@@ -79,6 +81,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       engine,
       keys: ring,
       tls,
+      hosts,
       cors,
       queues: names.map((name): GatewayQueue => ({
         name,

@@ -54,6 +54,12 @@ export function addIntakeFlags(command: Command): Command {
     )
     .addOption(keysOption())
     .addOption(
+      new Option(
+        "--hosts <names>",
+        "the gateway's own names, as sluice.example,…; without API keys calls must name one of them, or the loopback",
+      ).env("SLUICE_HOSTS"),
+    )
+    .addOption(
       new Option("--cors <origins>", "whose pages may call the API, as https://app.example,… (default none)").env(
         "SLUICE_CORS",
       ),

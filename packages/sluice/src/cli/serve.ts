@@ -129,12 +129,12 @@ async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
 
 function gatewayOf(
   { engine, queues, log, meter }: Parts,
-  { bodyBytesMax, cors, tls }: IntakeSettings,
+  { bodyBytesMax, hosts, cors, tls }: IntakeSettings,
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
   const { clock } = engine;
-  return openGateway({ engine, keys, cors, tls, queues, limits, clock, log, meter, version, dashboardFolder });
+  return openGateway({ engine, keys, hosts, cors, tls, queues, limits, clock, log, meter, version, dashboardFolder });
 }

@@ -91,7 +91,7 @@ test("closing the terminal stops a server gracefully, without lingering", { time
 });
 
 async function readiness(socket: Socket): Promise<string> {
-  socket.write("GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n");
+  socket.write("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
   const [answer] = (await once(socket, "data")) as [Buffer];
   return answer.toString();
 }

@@ -18,6 +18,11 @@ export interface SluiceConfig {
   readonly tls?: TlsConfig;
   /** The file of the API keys, which `sluice keys` writes; `keys.json` in the data folder. */
   readonly keys?: string;
+  /**
+   * The names by which callers reach the gateway, as `["sluice.example"]`, without a port. Without API keys it takes calls for
+   * these and for `localhost` and loopback addresses; with keys for any name, unless some are set.
+   */
+  readonly hosts?: readonly string[];
   /** Whose pages may call the API from a browser: origins as `"https://app.example"`, or `"*"` for any; none unless set. */
   readonly cors?: readonly string[];
   /** How long finished requests are kept with their results and keys; `"7d"`. */

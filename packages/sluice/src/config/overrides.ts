@@ -10,6 +10,8 @@ export interface Overrides {
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly keys?: string | undefined;
+  /** With commas between. */
+  readonly hosts?: string | undefined;
   readonly cors?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;

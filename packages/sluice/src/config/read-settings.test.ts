@@ -260,6 +260,16 @@ describe("the file of the API keys", () => {
   });
 });
 
+test("the gateway's own names are hosts without a port", () => {
+  const file = withQueue({ handle });
+  assert.deepEqual(readUp(sources({ file, overrides: { hosts: "Sluice.Example, 10.0.0.1" } })).hosts, [
+    "sluice.example",
+    "10.0.0.1",
+  ]);
+  for (const host of ["sluice.example:8080", "https://sluice.example", ""])
+    refused(() => readUp(sources({ file: { ...file, hosts: [host] } })), /^hosts takes names as "sluice.example"/);
+});
+
 describe("the listeners", () => {
   const file = withQueue({ handle });
 

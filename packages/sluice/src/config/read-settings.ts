@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { SluiceError } from "../core/errors.ts";
+import { hostName } from "../core/foreign-page.ts";
 import { readSetting, wrong } from "../core/setting.ts";
 import { servedQueues } from "./settings.ts";
 import type { QueueConfig, SluiceConfig } from "./config.ts";
@@ -35,6 +36,7 @@ const fileFields = [
   "adminHost",
   "tls",
   "keys",
+  "hosts",
   "cors",
   "retention",
   "bodyMax",
@@ -107,6 +109,7 @@ function intakeOf(sources: Sources): IntakeSettings {
     admin,
     tls: readTls(sources),
     keys,
+    hosts: readHosts(sources),
     cors: readCors(sources),
     port: readField("port", sources),
     bodyBytesMax: readField("bodyMax", sources),
@@ -221,8 +224,20 @@ function readTls({ file, overrides }: Sources): IntakeSettings["tls"] {
   throw new SluiceError("bad-config", rule);
 }
 
+function readHosts({ file, overrides }: Sources): readonly string[] {
+  return readTexts("hosts", listed(overrides.hosts) ?? file?.hosts ?? []).map((text) => {
+    const name = hostName(text);
+    if (name === undefined) throw wrong("hosts", 'takes names as "sluice.example", without a port', text);
+    return name;
+  });
+}
+
+function listed(text: string | undefined): readonly string[] | undefined {
+  return text?.split(",").map((part) => part.trim());
+}
+
 function readCors({ file, overrides }: Sources): readonly string[] {
-  const origins = readTexts("cors", overrides.cors?.split(",").map((origin) => origin.trim()) ?? file?.cors ?? []);
+  const origins = readTexts("cors", listed(overrides.cors) ?? file?.cors ?? []);
   for (const origin of origins)
     if (origin !== "*" && URL.parse(origin)?.origin !== origin)
       throw wrong("cors", 'takes origins as "https://app.example", without a path, or "*"', origin);

@@ -14,6 +14,7 @@ export interface IntakeSettings {
   readonly tls: TlsConfig | undefined;
   /** The file of the API keys; without it whoever reaches the port is let in. */
   readonly keys: string;
+  readonly hosts: readonly string[];
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
   /** How long a stop goes on serving everything, so that proxies notice. */

@@ -17,6 +17,8 @@ export const errorCodes = {
   "unknown-request": { consequence: "caller", status: 404, title: "There is no request with this id" },
   unauthorized: { consequence: "caller", status: 401, title: "A valid API key is needed" },
   forbidden: { consequence: "caller", status: 403, title: "The API key does not allow this" },
+  "host-refused": { consequence: "caller", status: 421, title: "This is no name of this server" },
+  "origin-refused": { consequence: "caller", status: 403, title: "A page of another origin may not call this" },
   "method-not-allowed": { consequence: "caller", status: 405, title: "This route does not take this method" },
   "bad-request": { consequence: "caller", status: 400, title: "The request could not be read" },
   "bad-parameter": { consequence: "caller", status: 400, title: "A parameter does not parse" },

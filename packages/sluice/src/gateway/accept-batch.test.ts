@@ -180,7 +180,7 @@ class Upload {
     this.#socket.on("error", () => {}); // a reset after the answer
     this.#heard = once(this.#socket, "data").then(([chunk]) => String(chunk));
     const length = lines * batchLine.length;
-    this.#socket.write(`POST ${route} HTTP/1.1\r\nhost: a\r\ncontent-length: ${length}\r\n\r\n`);
+    this.#socket.write(`POST ${route} HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${length}\r\n\r\n`);
   }
 
   get answer(): Promise<string> {

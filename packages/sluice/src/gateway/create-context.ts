@@ -39,6 +39,8 @@ export interface GatewayOptions {
   readonly engine: Engine;
   /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
   readonly keys?: KeyRing | undefined;
+  /** The names of this server beside the loopback's, as Host has them; with keys any name does unless some are given. */
+  readonly hosts?: readonly string[] | undefined;
   /** Whose pages may call the API from a browser; none unless given. */
   readonly cors?: readonly string[] | undefined;
   /** Speaks TLS, with this certificate. */

@@ -32,7 +32,7 @@ describe("shutting down", () => {
   test("a gateway that drains takes no connections, and serves those that it has", async () => {
     await using sut = await GatewayUnderTest.open();
     const [first, second] = [await openConnection(sut), await openConnection(sut)];
-    const half = `POST ${route} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{`;
+    const half = `POST ${route} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{`;
     first.socket.write(half);
     await sut.fetch("/livez"); // by now the server has both
     await sut.gateway.drain();
@@ -48,7 +48,7 @@ describe("shutting down", () => {
   test("a request that comes when all should be over is refused, with nothing stored", async () => {
     await using sut = await GatewayUnderTest.open({ limits: { silentGraceMs: 0 } });
     const late = await openConnection(sut);
-    late.socket.write(`POST ${route} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n`);
+    late.socket.write(`POST ${route} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n`);
     await sut.fetch("/livez");
     const closing = sut.gateway.close();
     await setTimeout(50); // past the grace
@@ -83,7 +83,7 @@ describe("shutting down", () => {
 
   test("a sender that never finishes does not hold up closing beyond its grace", async () => {
     await using sut = await GatewayUnderTest.open({ limits: { closeGraceMs: 50 } });
-    const answer = sut.raw(`POST ${route} HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc`);
+    const answer = sut.raw(`POST ${route} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nabc`);
     await sut.fetch("/livez"); // by now the server has the other connection too
     await sut.gateway.close();
     assert.equal(await answer, "");

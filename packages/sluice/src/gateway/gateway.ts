@@ -12,7 +12,7 @@ import { addAdminRoutes } from "./admin.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { createContext, type GatewayOptions, type GatewayQueue } from "./create-context.ts";
-import { addCors } from "./cors.ts";
+import { addPageCheck } from "./cors.ts";
 import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
 import { defaultGatewayLimits } from "./limits.ts";
@@ -62,11 +62,11 @@ export interface Gateway extends AsyncDisposable {
 /** Throws bad-config when a queue's schema is none, or the certificate cannot be used. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const context = createContext(options);
-  const { limits, cors = [], tls, log, meter } = options;
+  const { limits, keys, hosts = [], cors = [], tls, log, meter } = options;
   const certificate = tls && (await readCertificate(tls));
   const app = createApp({ limits, certificate, log, ServerResponse: timedResponses(meter) });
   nameRoutes(app, meter);
-  if (cors.length > 0) addCors(app, cors);
+  addPageCheck(app, { keys, hosts, cors });
   addGate(app, context);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);

@@ -17,12 +17,12 @@ beforeEach(async () => {
 afterEach(() => sut[Symbol.asyncDispose]());
 
 function post(path: string, headers: readonly string[] = []): string {
-  const head = [`POST ${path} HTTP/1.1`, "host: a", "content-length: 12", ...headers];
+  const head = [`POST ${path} HTTP/1.1`, "host: localhost", "content-length: 12", ...headers];
   return `${head.join("\r\n")}\r\n\r\n{"body":{}} \n`;
 }
 
 function get(path: string): string {
-  return `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`;
+  return `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 }
 
 describe("a commit of which nobody knows whether it took", () => {
