@@ -293,6 +293,8 @@ export interface WireReceiptProof {
 export interface WireReadiness {
   readonly ready: boolean;
   readonly problems: readonly WireFailure[];
+  /** Which content of the file of the API keys holds; null while there is none, or it cannot be read. */
+  readonly keys: string | null;
 }
 
 /** One place where a body does not fit its queue's JSON Schema. */

@@ -1,11 +1,14 @@
 // API keys as a user has them: made by the command, shown by the command, enforced by the server, revoked while it runs.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { startSluice, temporaryFolder } from "@sluice/testing";
+import { freePort, startSluice, temporaryFolder } from "@sluice/testing";
 import { runSluice } from "../../test/run-sluice.ts";
+import { makeApiKey } from "../core/api-key.ts";
+import { changeKeyFile } from "../gateway/access/key-file.ts";
 
+const plainKey = { scopes: ["read"], queues: undefined, quota: undefined, createdAt: 0, expiresAt: undefined } as const;
 const queue = ["--queue", "orders", "--target", "http://127.0.0.1:9/"];
 
 test("a key is made, shown once, used, listed without itself, and revoked without a restart", async () => {
@@ -37,14 +40,62 @@ test("a key is made, shown once, used, listed without itself, and revoked withou
   assert.match(list.stdout, /^shop +[0-9a-f]{12} +valid +send,read +orders +100000\/h +\S+Z +\S+Z$/m);
   assert.ok(!list.stdout.includes(secret));
 
-  assert.equal((await keys("revoke", "shop")).stdout, "revoked shop\n");
-  await server.line(/API keys were read/);
+  const revoked = await keys("revoke", "shop");
+  assert.equal(revoked.stdout, "revoked shop\n", revoked.stderr);
+  assert.ok(revoked.stderr.startsWith(`The gateway at ${server.url} refuses the key from now on.`), revoked.stderr);
   assert.match((await sluice(["queues"], secret)).stderr, /this API key was revoked/);
   assert.match((await keys("list")).stdout, /^shop +\S+ +revoked /m);
 
   const text = secret.slice("sluice_".length);
   assert.ok(!server.output().includes(text), "the log has the key in it");
   assert.ok(!(await readFile(join(dataFolder, "keys.json"), "utf8")).includes(text), "the file has the key in it");
+});
+
+test("revoking waits for the gateway, and says what nobody confirmed", async () => {
+  await using folder = await temporaryFolder();
+  const dataFolder = join(folder.path, "data");
+  const keys = (...args: string[]) => runSluice({ args: ["keys", ...args, "--data", dataFolder] });
+  const made = ["a", "b", "c", "d"].map((name) => makeApiKey({ ...plainKey, name }).key);
+  await changeKeyFile(join(dataFolder, "keys.json"), () => made);
+  const alone = await keys("revoke", "a");
+  assert.equal(alone.exitCode, 0);
+  assert.match(
+    alone.stderr,
+    /^No gateway has confirmed it \(no gateway is known here\)\..*until then the key works\.$/m,
+  );
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const nobody = await keys("revoke", "b", "--url", url);
+  assert.equal(nobody.exitCode, 75);
+  assert.match(
+    nobody.stderr,
+    /b is revoked in \S+, but no gateway has confirmed it.*it cannot be asked: .*ECONNREFUSED/,
+  );
+  assert.equal(nobody.stdout, "");
+  {
+    await using server = await startSluice({ dataFolder, args: queue });
+    const asked = await keys("revoke", "c", "--url", server.url, "--json");
+    assert.equal(JSON.parse(asked.stdout).confirmedBy, server.url);
+  }
+  const killed = await keys("revoke", "d"); // it left its address behind
+  assert.equal(killed.exitCode, 0);
+  assert.match(killed.stderr, /^No gateway has confirmed it \(it cannot be asked: /m);
+});
+
+test("a gateway on a restored folder does not open without the keys", async () => {
+  await using folder = await temporaryFolder();
+  const keys = ["--data", folder.path];
+  assert.equal((await runSluice({ args: ["keys", "create", "--name", "a", ...keys] })).exitCode, 0);
+  {
+    await using server = await startSluice({ dataFolder: folder.path, args: queue });
+    server.kill("SIGTERM");
+    await server.exited;
+  }
+  await rm(join(folder.path, "keys.json"));
+  const refused = await runSluice({ args: ["up", ...keys, ...queue, "--port", "0"] });
+  assert.equal(refused.exitCode, 78);
+  assert.match(refused.stderr, /the store was served with API keys, and \S+ is not there.*--without-keys/);
+  await using server = await startSluice({ dataFolder: folder.path, args: [...queue, "--without-keys"] });
+  assert.equal((await fetch(`${server.url}/v1/queues`)).status, 200);
 });
 
 test("wrong orders are refused, and change nothing", async () => {

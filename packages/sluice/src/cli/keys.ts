@@ -1,14 +1,19 @@
 // `sluice keys`: makes, lists and revokes API keys, in the file that the gateways read. It needs no server.
+import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { makeApiKey, scopes, stateOf, type ApiKey, type Scope } from "../core/api-key.ts";
 import { systemClock } from "../core/clock.ts";
 import { parseQuota } from "../core/quota.ts";
-import { readKeysPlace } from "../config/read-settings.ts";
+import { dataFolder, readKeysPlace } from "../config/read-settings.ts";
+import { messageOf } from "../core/errors.ts";
+import { readListener } from "../engines/embedded/owner.ts";
 import { changeKeyFile, readKeyFile } from "../gateway/access/key-file.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { clientSettings, parsedFlag, settingOption } from "./flag-settings.ts";
 import { printJson, printLine, printTable, type Column } from "./print.ts";
 import { addConfigFlag, addKeysFlag, sourcesOf } from "./role-flags.ts";
+import { parseUrl } from "./server-options.ts";
 
 interface PlaceOptions {
   readonly config?: string;
@@ -27,8 +32,12 @@ interface CreateOptions extends PlaceOptions {
 
 const afterHelp = `
 The keys are in the file that --keys names, or else keys.json in the data folder. Only their hashes are kept: a key is shown
-once, when it is made. Gateways that run see a change within a second. Where the file exists, calls need a key; a gateway
-whose file does not exist listens on loopback addresses only.
+once, when it is made. Only the file's owner may have access to it; a change keeps its owner, its mode and a symbolic link.
+Gateways see a change within a second. Where the file exists, calls need a key; a gateway whose file does not exist listens on
+loopback addresses only. While a gateway cannot read the file, it refuses every call with 503.
+
+revoke waits up to 10 s for the gateway's confirmation. With --url, or when sluice up runs on the data folder, it fails with 75
+if there is none; otherwise it says that nothing confirmed it. Behind one address with several gateways, one of them answers.
 
 A key has one scope or more, none of which includes another:
   send   hand requests in
@@ -53,8 +62,13 @@ export function registerKeys(program: Command): void {
   addPlaceFlags(
     keys
       .command("revoke")
-      .description("Ends a key: calls with it are refused from now on.")
-      .argument("<key>", "its name or its id"),
+      .description("Ends a key, and waits until the gateway confirms that it refuses it.")
+      .argument("<key>", "its name or its id")
+      .addOption(
+        new Option("--url <url>", "the gateway to ask (default the one that runs on the data folder)")
+          .env("SLUICE_URL")
+          .argParser(parseUrl),
+      ),
   ).action(revoke);
 }
 
@@ -104,17 +118,22 @@ async function create({ name, scope, queue, rate, expires, ...place }: CreateOpt
 async function list(place: PlaceOptions): Promise<void> {
   const file = readKeysPlace(await sourcesOf(place));
   const now = systemClock.now();
-  const keys = ((await readKeyFile(file)) ?? []).map((key) => viewOf(key, now));
+  const keys = ((await readKeyFile(file))?.keys ?? []).map((key) => viewOf(key, now));
   if (place.json) return printJson({ keys });
   if (keys.length === 0) return printLine(`There are no keys in ${file}.`);
   printTable(keys, columns);
 }
 
-async function revoke(text: string, place: PlaceOptions): Promise<void> {
-  const file = readKeysPlace(await sourcesOf(place));
+interface RevokeOptions extends PlaceOptions {
+  readonly url?: string;
+}
+
+async function revoke(text: string, { url, ...place }: RevokeOptions): Promise<void> {
+  const sources = await sourcesOf(place);
+  const file = readKeysPlace(sources);
   const now = systemClock.now();
   let revoked: ApiKey | undefined;
-  await changeKeyFile(file, (keys) => {
+  const { generation } = await changeKeyFile(file, (keys) => {
     const found = keys.filter((key) => (key.id === text || key.name === text) && key.revokedAt === undefined);
     const [key, other] = found;
     if (key === undefined) throw refused(`no key that could be revoked has the name or id ${text} in ${file}`);
@@ -123,8 +142,42 @@ async function revoke(text: string, place: PlaceOptions): Promise<void> {
     revoked = { ...key, revokedAt: now };
     return keys.map((each) => (each === key ? { ...key, revokedAt: now } : each));
   });
-  if (place.json && revoked) printJson(viewOf(revoked, now));
+  const here = readListener(dataFolder(sources));
+  const gateway = url ?? (here?.keys === resolve(file) ? here.url : undefined);
+  const doubt = gateway === undefined ? "no gateway is known here" : await doubtOf(gateway, generation);
+  const isMeant = url !== undefined || doubt === notTaken;
+  if (doubt !== undefined && gateway !== undefined && isMeant) throw unconfirmed(text, file, `${gateway}: ${doubt}`);
+  if (place.json && revoked) printJson({ ...viewOf(revoked, now), confirmedBy: doubt === undefined ? gateway : null });
   else printLine(`revoked ${text}`);
+  process.stderr.write(
+    doubt === undefined
+      ? `The gateway at ${gateway} refuses the key from now on. Others that read ${file} do within a second.\n`
+      : `No gateway has confirmed it (${doubt}). One that reads ${file} refuses the key within a second; until then the key works.\n`,
+  );
+}
+
+function unconfirmed(key: string, file: string, why: string): CommandError {
+  const message = `${key} is revoked in ${file}, but no gateway has confirmed it, so the key may still work (${why})`;
+  return new CommandError(message, { code: "not-confirmed", exitCode: exitCodes.tryAgain });
+}
+
+const confirmWithinMs = 10_000;
+const askEveryMs = 100;
+const notTaken = `it has not read the file within ${confirmWithinMs / 1_000} s; its log says why`;
+
+/** Why it is not certain that the gateway knows these keys; undefined once it says that it does. */
+async function doubtOf(url: string, generation: string): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(confirmWithinMs);
+  try {
+    for (;;) {
+      const response = await fetch(new URL("/readyz", url), { signal });
+      const { keys } = (await response.json()) as { readonly keys?: unknown };
+      if (keys === generation) return undefined;
+      await sleep(askEveryMs, undefined, { signal });
+    }
+  } catch (error) {
+    return signal.aborted ? notTaken : `it cannot be asked: ${messageOf((error as Error).cause ?? error)}`;
+  }
 }
 
 function refused(message: string): CommandError {

@@ -6,7 +6,7 @@ import type { IntakeSettings, QueueSettings, WorkedQueue } from "../config/setti
 import { CallbackRelay } from "../callbacks/relay.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Leadership } from "../engine/leadership.ts";
-import { KeyRing } from "../gateway/access/key-ring.ts";
+import type { KeyRing } from "../gateway/access/key-ring.ts";
 import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
@@ -15,6 +15,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import { openMetricsListener, type MetricsAddress, type MetricsListener } from "../telemetry/metrics-listener.ts";
 import type { Worker } from "../worker/worker.ts";
+import { openKeys } from "./key-access.ts";
 import { orPortTaken } from "./port-taken.ts";
 import { tracingBy, workerOf, type Tracing } from "./worker-of.ts";
 
@@ -25,6 +26,8 @@ export interface Parts {
   readonly queues: readonly QueueSettings[];
   /** Absent where no requests are taken in. */
   readonly intake?: IntakeSettings;
+  /** Whether a store that was served with API keys may be served without. */
+  readonly isWithoutKeys?: boolean;
   /** Absent where none are run. */
   readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
   /** What runs them, if not workers in this process. */
@@ -49,6 +52,8 @@ export interface CallbackWork {
 export interface Server {
   /** The line that tells people and programs that it is ready. */
   readonly ready: string;
+  /** Where it takes requests, if it does. */
+  readonly url?: string | undefined;
   /** The first step of a stop: proxies are told, everything is still served; at its end, or once `hurry` aborts, it resolves. */
   linger(hurry: AbortSignal): Promise<void>;
   /** The second: ends intake, drains the workers within the grace, then lets go of the store. */
@@ -56,7 +61,7 @@ export interface Server {
 }
 
 export async function serve(parts: Parts): Promise<Server> {
-  const { role, intake, work, openWork, callbacks, metrics, data, log, meter } = parts;
+  const { role, intake, isWithoutKeys = false, work, openWork, callbacks, metrics, data, log, meter } = parts;
   let engine = measured(parts.engine, meter);
   const queues = parts.queues.map(({ name }) => name);
   const instance = `${role} ${process.pid} on ${hostname()}`;
@@ -81,7 +86,7 @@ export async function serve(parts: Parts): Promise<Server> {
     telemetry = await openExport({ meter, instance, version: manifest.version, env: process.env, log });
     const tracing = await tracingBy(telemetry.tracer);
     if (tracing !== undefined) engine = await tracedBy(tracing, engine);
-    keys = intake && (await KeyRing.open({ file: intake.keys, clock: engine.clock, log }));
+    keys = intake && (await openKeys({ engine, settings: intake, isWithoutKeys, log }));
     gateway = intake && (await gatewayOf({ ...parts, engine }, intake, keys));
     workers = openWork
       ? [await openWork(engine)]
@@ -107,6 +112,7 @@ export async function serve(parts: Parts): Promise<Server> {
       "started",
     );
     return {
+      url,
       ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
       async linger(hurry) {
         if (gateway !== undefined && intake !== undefined) await gateway.linger(intake.lingerMs, hurry);

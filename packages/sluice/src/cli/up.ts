@@ -1,4 +1,5 @@
 // `sluice up`: gateway, worker and the embedded store in one process.
+import { resolve } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { fileSettings } from "../config/declared-settings.ts";
 import { servedQueues, type WorkSettings } from "../config/settings.ts";
@@ -36,6 +37,9 @@ A request is on disk before it is answered with 202. SIGTERM and SIGINT stop gra
 may finish within the grace, the rest is handed back; a second signal stops at once, and loses nothing either.
 On SIGTERM it first serves on for the linger, while /readyz says that it stops; SIGINT skips that, and a second signal ends it.
 
+Once there were API keys, it does not start without them: a folder that was restored without its keys.json stays closed.
+To open it on purpose, on a loopback address, start once with --without-keys.
+
 With --processes the requests run in processes of their own, so that handlers that compute use every core and one that
 crashes leaves the gateway alone. A queue's rate and concurrency hold over all of them. With a range there are as many
 as the forecast wait asks for: "scaling" of the queue in the file, as for sluice autoscale.
@@ -71,6 +75,7 @@ export function registerUp(program: Command): void {
       fileSettings.diskFreeMin,
     ).env("SLUICE_DISK_FREE_MIN"),
   );
+  command.option("--without-keys", "start without API keys, though the store was served with some");
   addLogFlags(command).addHelpText("after", afterHelp).addHelpText("after", callbacksHelp).action(up);
 }
 
@@ -84,13 +89,14 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
   }
   const start = async (): Promise<Server> => {
     // The server's parts are loaded here, so that the other commands start without them.
-    const [{ serve }, { openEmbedded }, { commitMeter }, { Meter }] = await Promise.all([
+    const [{ serve }, { openEmbedded }, { noteListener }, { commitMeter }, { Meter }] = await Promise.all([
       import("./serve.ts"),
       import("../engines/embedded/open.ts"),
+      import("../engines/embedded/owner.ts"),
       import("../engine/measured.ts"),
       import("../telemetry/meter.ts"),
     ]);
-    const { data, retentionMs, diskFreeMin } = settings;
+    const { data, retentionMs, diskFreeMin, isWithoutKeys } = settings;
     const queues = servedQueues(settings);
     const callbacks = settings.callbacks && { queue: settings.callbacks };
     const owner = `process ${process.pid}`;
@@ -99,7 +105,9 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin, onCommit });
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
     const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
-    return serve({ role: "up", ...parts, data, log, meter });
+    const server = await serve({ role: "up", ...parts, isWithoutKeys, data, log, meter });
+    if (server.url !== undefined) noteListener(data, { url: server.url, keys: resolve(settings.keys) });
+    return server;
   };
   await runRole(start, log, range === undefined ? uncaughtAdvice : undefined);
 }

@@ -10,6 +10,7 @@ export interface Overrides {
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
   readonly keys?: string | undefined;
+  readonly withoutKeys?: true | undefined;
   /** With commas between. */
   readonly hosts?: string | undefined;
   readonly cors?: string | undefined;

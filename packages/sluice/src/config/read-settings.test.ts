@@ -240,24 +240,6 @@ describe("the file of the API keys", () => {
     assert.equal(readKeysPlace(sources({ file, overrides: { keys: "k.json" } })), "k.json");
     assert.equal(readKeysPlace(sources({ file: { ...file, keys: "f.json" } })), "f.json");
   });
-
-  test("lets the gateway listen where others reach it, and without it that is refused", async () => {
-    await using folder = await temporaryFolder();
-    const file = withQueue({ handle }, { data: folder.path });
-    for (const host of ["0.0.0.0", "::", "192.0.2.1", "sluice.example", "127.example"])
-      refused(
-        () => readGateway(sources({ file, overrides: { host } })),
-        /^host must be a loopback address while there are no API keys; make one with sluice keys create/,
-      );
-    await writeFile(join(folder.path, "keys.json"), "");
-    for (const read of [readUp, readGateway])
-      assert.equal(read(sources({ file, overrides: { host: "0.0.0.0" } })).host, "0.0.0.0");
-  });
-
-  test("must be there when it is named", () => {
-    const file = withQueue({ handle });
-    refused(() => readUp(sources({ file, overrides: { keys: "/none" } })), /^keys must be a file that exists/);
-  });
 });
 
 test("the gateway's own names are hosts without a port", () => {
@@ -278,13 +260,11 @@ describe("the listeners", () => {
     assert.deepEqual([admin, tls], [undefined, undefined]);
   });
 
-  test("of the admin routes are on the loopback unless they are put elsewhere, which takes keys", () => {
+  test("of the admin routes are on the loopback unless they are put elsewhere", () => {
     assert.deepEqual(readUp(sources({ file, overrides: { adminPort: "9090" } })).admin, {
       host: "127.0.0.1",
       port: 9_090,
     });
-    const reachable = { ...file, adminPort: 9_090, adminHost: "0.0.0.0", data: "/none" };
-    refused(() => readUp(sources({ file: reachable })), /^host must be a loopback address while there are no API keys/);
     refused(() => readUp(sources({ file: { ...file, adminHost: "::1" } })), /^adminHost goes with adminPort/);
   });
 

@@ -1,6 +1,4 @@
 // What each command is to do: flags and environment before the file before defaults.
-import { existsSync } from "node:fs";
-import { isIPv4 } from "node:net";
 import { join } from "node:path";
 import { SluiceError } from "../core/errors.ts";
 import { hostName } from "../core/foreign-page.ts";
@@ -62,6 +60,7 @@ export function readUp(sources: Sources): UpSettings {
   return {
     ...intakeOf(sources),
     data: dataFolder(sources),
+    isWithoutKeys: sources.overrides.withoutKeys === true,
     retentionMs: readField("retention", sources),
     diskFreeMin: readField("diskFreeMin", sources),
     graceMs: readField("grace", sources),
@@ -100,15 +99,12 @@ export function readKeysPlace({ file, overrides }: Sources): string {
 function intakeOf(sources: Sources): IntakeSettings {
   const { file, overrides } = sources;
   const host = readText("host", overrides.host ?? file?.host) ?? "127.0.0.1";
-  const admin = readAdmin(sources);
-  const keys = readKeysPlace(sources);
-  for (const open of [host, admin?.host ?? host])
-    assertKeysOrLoopback(open, { keys, isNamed: (overrides.keys ?? file?.keys) !== undefined });
   return {
     host,
-    admin,
+    admin: readAdmin(sources),
     tls: readTls(sources),
-    keys,
+    keys: readKeysPlace(sources),
+    isKeysNamed: (overrides.keys ?? file?.keys) !== undefined,
     hosts: readHosts(sources),
     cors: readCors(sources),
     port: readField("port", sources),
@@ -117,7 +113,7 @@ function intakeOf(sources: Sources): IntakeSettings {
   };
 }
 
-function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): string {
+export function dataFolder({ file, overrides }: Pick<Sources, "file" | "overrides">): string {
   return readText("data", overrides.data ?? file?.data) ?? "./data";
 }
 
@@ -242,20 +238,4 @@ function readCors({ file, overrides }: Sources): readonly string[] {
     if (origin !== "*" && URL.parse(origin)?.origin !== origin)
       throw wrong("cors", 'takes origins as "https://app.example", without a path, or "*"', origin);
   return origins;
-}
-
-interface KeysPlace {
-  readonly keys: string;
-  /** Whether somebody said that the keys are there. */
-  readonly isNamed: boolean;
-}
-
-/** Without API keys nobody but this machine may reach the gateway. */
-function assertKeysOrLoopback(host: string, { keys, isNamed }: KeysPlace): void {
-  if (existsSync(keys)) return;
-  if (isNamed) throw wrong("keys", "must be a file that exists; make a key with sluice keys create", keys);
-  const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
-  if (isLoopback) return;
-  const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${keys}`;
-  throw wrong("host", rule, host);
 }

@@ -14,6 +14,8 @@ export interface IntakeSettings {
   readonly tls: TlsConfig | undefined;
   /** The file of the API keys; without it whoever reaches the port is let in. */
   readonly keys: string;
+  /** Whether somebody said that the keys are there: then they must be. */
+  readonly isKeysNamed: boolean;
   readonly hosts: readonly string[];
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
@@ -44,6 +46,8 @@ interface Served extends CallingBack {
 /** `sluice up` */
 export interface UpSettings extends IntakeSettings, WorkSettings, CallingBack {
   readonly data: string;
+  /** Starts without keys, though the store was served with some. */
+  readonly isWithoutKeys: boolean;
   readonly retentionMs: number;
   readonly diskFreeMin: number | undefined;
 }

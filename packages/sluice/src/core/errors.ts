@@ -43,6 +43,7 @@ export const errorCodes = {
   "backlog-full": { consequence: "unavailable", status: 503, title: "The queue's backlog is at its bound" },
   "disk-full": { consequence: "unavailable", status: 503, title: "The store has no room left" },
   "store-unavailable": { consequence: "unavailable", status: 503, title: "The store cannot be written now" },
+  "keys-unreadable": { consequence: "unavailable", status: 503, title: "The API keys cannot be read now" },
   draining: { consequence: "unavailable", status: 503, title: "The server is shutting down" },
   "out-of-descriptors": { consequence: "unavailable", status: 503, title: "No file descriptor is left" },
   overloaded: { consequence: "unavailable", status: 503, title: "Too much is waiting to be stored" },

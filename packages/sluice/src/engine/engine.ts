@@ -115,6 +115,13 @@ export interface Engine extends AsyncDisposable {
   /** Shows a worker as present for a queue until disposed, and what it holds whenever that is looked at. */
   attend(queue: string, holding?: () => Deliveries): Presence;
 
+  /**
+   * Whether calls needed API keys when this was noted last, so that a restored store does not open by itself. Both are absent
+   * where the keys are not beside the store.
+   */
+  readonly wasKeyed?: () => Promise<boolean>;
+  readonly noteKeyed?: (isKeyed: boolean) => Promise<void>;
+
   health(): EngineHealth;
 
   /** Stops taking calls, finishes what is under way, lets go of the store. Closing twice is safe. */

@@ -97,6 +97,8 @@ function delegateOf(engine: Engine): Engine {
     ...(engine.heal && { heal: engine.heal.bind(engine) }),
     watch: engine.watch.bind(engine),
     attend: engine.attend.bind(engine),
+    ...(engine.wasKeyed && { wasKeyed: engine.wasKeyed.bind(engine) }),
+    ...(engine.noteKeyed && { noteKeyed: engine.noteKeyed.bind(engine) }),
     health: engine.health.bind(engine),
     close: engine.close.bind(engine),
     [Symbol.asyncDispose]: () => engine.close(),

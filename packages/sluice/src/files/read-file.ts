@@ -13,13 +13,17 @@ export interface NamedFile {
   readonly what: string;
   readonly path: string;
   readonly bytesMax: number;
+  /** Throws what else the file breaks. */
+  readonly rule?: (found: Stats) => void;
 }
 
 /** Errors: `bad-config`, with the reason as its cause. */
-export async function readNamedFile({ what, path, bytesMax }: NamedFile): Promise<Buffer> {
+export async function readNamedFile({ what, path, bytesMax, rule }: NamedFile): Promise<Buffer> {
   try {
     await using file = await open(path, flags);
-    assertReadable(await file.stat(), bytesMax);
+    const found = await file.stat();
+    assertReadable(found, bytesMax);
+    rule?.(found);
     return await file.readFile();
   } catch (cause) {
     throw unusable(what, path, cause);
@@ -27,7 +31,7 @@ export async function readNamedFile({ what, path, bytesMax }: NamedFile): Promis
 }
 
 /** As `readNamedFile`, where the start cannot go on without it. */
-export function readNamedFileSync({ what, path, bytesMax }: NamedFile): Buffer {
+export function readNamedFileSync({ what, path, bytesMax }: Omit<NamedFile, "rule">): Buffer {
   try {
     const file = openSync(path, flags);
     try {

@@ -10,15 +10,20 @@ export interface Readiness {
   readonly problems: readonly Failure[];
 }
 
+/** What may keep a gateway from its work beside the engine. */
+interface Troubled {
+  readonly problem: Failure | undefined;
+}
+
 export class Admission {
   readonly #engine: Engine;
-  readonly #descriptors: { readonly problem: Failure | undefined };
+  readonly #others: readonly Troubled[];
   #isDraining = false;
   #isClosed = false;
 
-  constructor(engine: Engine, descriptors: { readonly problem: Failure | undefined }) {
+  constructor(engine: Engine, others: readonly Troubled[]) {
     this.#engine = engine;
-    this.#descriptors = descriptors;
+    this.#others = others;
   }
 
   /** From now on this server should get no new work. What comes is let in all the same: proxies need a moment to notice. */
@@ -36,8 +41,8 @@ export class Admission {
   readiness(): Readiness {
     const { problems, degradations } = this.#engine.health();
     const draining = this.#isDraining ? [{ code: "draining", message: drainingMessage }] : [];
-    const { problem } = this.#descriptors;
-    const reasons = [...draining, ...problems, ...(problem === undefined ? [] : [problem])];
+    const others = this.#others.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
+    const reasons = [...draining, ...problems, ...others];
     return { isReady: reasons.length === 0, problems: [...reasons, ...degradations] };
   }
 

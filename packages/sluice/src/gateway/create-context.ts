@@ -62,7 +62,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const views = new QueueViews({ engine, clock, log, ratesPerHour });
   const descriptors = new Descriptors(log);
-  const admission = new Admission(engine, descriptors);
+  const admission = new Admission(engine, keys === undefined ? [descriptors] : [descriptors, keys]);
   const audit = async (): Promise<AuditReport> => {
     const report = await engine.audit({ timeoutMsOf });
     overview.noteAudit(report);

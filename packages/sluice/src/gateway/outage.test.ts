@@ -68,7 +68,7 @@ describe("readiness", () => {
     sut.engine.health = () => ({ problems: [], degradations: [cacheOut] });
     const { status, json } = await sut.fetch("/readyz");
     assert.equal(status, 200);
-    assert.deepEqual(json, { ready: true, problems: [cacheOut] });
+    assert.deepEqual(json, { ready: true, problems: [cacheOut], keys: null });
     assert.equal((await sut.post(intake, "{}")).status, 202);
   });
 
@@ -76,7 +76,7 @@ describe("readiness", () => {
     sut.engine.health = () => ({ problems: [storeOut], degradations: [cacheOut] });
     const { status, json } = await sut.fetch("/readyz");
     assert.equal(status, 503);
-    assert.deepEqual(json, { ready: false, problems: [storeOut, cacheOut] });
+    assert.deepEqual(json, { ready: false, problems: [storeOut, cacheOut], keys: null });
     const refused = await sut.post(intake, "{}");
     assert.equal(refused.status, 503);
     assert.equal(refused.json.code, "store-unavailable");

@@ -3,7 +3,7 @@ import { Type } from "typebox";
 import type { App, GatewayContext } from "./context.ts";
 import { answers, Readiness } from "./schemas.ts";
 
-export function addProbeRoutes(app: App, { admission }: GatewayContext): void {
+export function addProbeRoutes(app: App, { admission, keys }: GatewayContext): void {
   const tags = ["server"];
   const live = { description: "The process runs", schema: Type.Object({ live: Type.Boolean() }) };
   app.get("/livez", { schema: { summary: "Whether the process runs", tags, response: answers({ 200: live }) } }, () =>
@@ -22,6 +22,8 @@ export function addProbeRoutes(app: App, { admission }: GatewayContext): void {
   };
   app.get("/readyz", { schema: readySchema }, (_request, reply) => {
     const { isReady, problems } = admission.readiness();
-    return reply.code(isReady ? 200 : 503).send({ ready: isReady, problems: [...problems] });
+    return reply
+      .code(isReady ? 200 : 503)
+      .send({ ready: isReady, problems: [...problems], keys: keys?.generation ?? null });
   });
 }

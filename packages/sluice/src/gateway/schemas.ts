@@ -238,7 +238,14 @@ export const ReceiptProof = Type.Object({
   ]),
 });
 
-export const Readiness = Type.Object({ ready: Type.Boolean(), problems: Type.Array(Failure) });
+export const Readiness = Type.Object({
+  ready: Type.Boolean(),
+  problems: Type.Array(Failure),
+  keys: Type.Union([Type.String(), Type.Null()], {
+    description:
+      "Which content of the file of the API keys holds, as `sluice keys revoke` compares it; null while there is none, or it cannot be read",
+  }),
+});
 
 export const Problem = Type.Object(
   {

@@ -32,6 +32,7 @@ export type WriterCall =
   | { readonly verb: "replayMany"; readonly call: number; readonly filter: ReplayFilter }
   | { readonly verb: "callbacksTold"; readonly call: number; readonly told: readonly ToldCallback[] }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
+  | { readonly verb: "noteKeyed"; readonly call: number; readonly isKeyed: boolean }
   | { readonly verb: "close"; readonly call: number };
 
 export type ReaderCall =
@@ -54,6 +55,7 @@ export type ReaderCall =
       readonly timeoutMsOf: ReadonlyMap<string, number>;
     }
   | { readonly verb: "prove"; readonly call: number; readonly id: RequestId }
+  | { readonly verb: "wasKeyed"; readonly call: number }
   | { readonly verb: "close"; readonly call: number };
 
 /** A call as its caller writes it: the number is given by the thread's port. */

@@ -9,6 +9,7 @@ import { prepareCrashed } from "./crash.ts";
 import { storeProblemOf } from "./database.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
+import { noteKeyed } from "./keyed.ts";
 import { prepareMoves } from "./moves.ts";
 import { prepareRetry } from "./retry.ts";
 import { prepareSettle } from "./settle.ts";
@@ -271,6 +272,10 @@ export class CommitLoop {
         break;
       case "pause":
         answers.push({ call: call.call, value: this.#moves.pause(call.queue, call.isPaused) });
+        break;
+      case "noteKeyed":
+        noteKeyed(this.#store.db, call.isKeyed);
+        answers.push({ call: call.call });
         break;
       case "close":
         throw new SluiceError("internal", "broken invariant: close is the writer's own call");

@@ -262,6 +262,16 @@ export class EmbeddedEngine implements Engine {
     return this.#roster.attend(queue, holding);
   }
 
+  async wasKeyed(): Promise<boolean> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "wasKeyed" });
+  }
+
+  async noteKeyed(isKeyed: boolean): Promise<void> {
+    this.#assertOpen();
+    await this.#writer.call({ verb: "noteKeyed", isKeyed });
+  }
+
   health(): EngineHealth {
     const [problem, damage] = [this.#problem(), this.#damage()];
     return { problems: problem ? [problem] : [], degradations: damage ? [damage] : [] };

@@ -1,5 +1,5 @@
 // One owner per data folder: a lock that the operating system drops when its process dies, however it dies.
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -36,8 +36,7 @@ export function takeOwnership(folder: string, owner: string): Ownership {
  * stands in a file of its own, since reading a locked file from its owner would drop the lock.
  */
 export function lockFolder(folder: string, owner: string): Ownership {
-  const lockFile = lockFileIn(folder);
-  const ownerFile = join(folder, "owner.json");
+  const [lockFile, ownerFile] = [lockFileIn(folder), ownerFileIn(folder)];
   for (const file of [lockFile, ownerFile]) assertRegularFile(file);
   const lock = new DatabaseSync(lockFile);
   try {
@@ -55,6 +54,43 @@ export function lockFolder(folder: string, owner: string): Ownership {
       lock.close();
     },
   };
+}
+
+interface Owner {
+  readonly owner: string;
+  readonly host: string;
+  readonly startedAt: string;
+  /** Once its gateway listens. */
+  readonly gateway?: Listener;
+}
+
+/** For the commands that ask a gateway. */
+export interface Listener {
+  readonly url: string;
+  /** The file of its API keys. */
+  readonly keys: string;
+}
+
+function ownerFileIn(folder: string): string {
+  return join(folder, "owner.json");
+}
+
+/** For the owner of the folder. */
+export function noteListener(folder: string, gateway: Listener): void {
+  const file = ownerFileIn(folder);
+  const owner = JSON.parse(readFileSync(file, "utf8")) as Owner;
+  writeFileSync(`${file}.new`, JSON.stringify({ ...owner, gateway }));
+  renameSync(`${file}.new`, file);
+}
+
+/** The gateway on this folder; or the one that was, if it was killed. */
+export function readListener(folder: string): Listener | undefined {
+  try {
+    const { gateway } = JSON.parse(readFileSync(ownerFileIn(folder), "utf8")) as Partial<Owner>;
+    return gateway !== undefined && URL.canParse(gateway.url) ? gateway : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function noLock(file: string, cause: unknown): SluiceError {
@@ -94,7 +130,7 @@ function refuseMoved(folder: string): void {
 
 function describeOwner(file: string): string {
   try {
-    const { owner, host, startedAt } = JSON.parse(readFileSync(file, "utf8"));
+    const { owner, host, startedAt } = JSON.parse(readFileSync(file, "utf8")) as Owner;
     return `${owner} on ${host}, started ${startedAt}`;
   } catch {
     return "a process that has not told its name yet";

@@ -10,6 +10,7 @@ import type { Answer, FromThread, Opening, Problem, ReaderCall } from "./calls.t
 import { openForReading, storeProblemOf } from "./database.ts";
 import { prepareCountDead, prepareDeadByError } from "./dead-by-error.ts";
 import { refuseOlder } from "./examine.ts";
+import { wasKeyed } from "./keyed.ts";
 import { prepareList } from "./list.ts";
 import { readMark } from "./mark.ts";
 import { prepareReads } from "./read.ts";
@@ -85,6 +86,8 @@ function answer(call: ReaderCall): unknown {
       return audit(call);
     case "prove":
       return auditor.prove(call.id);
+    case "wasKeyed":
+      return wasKeyed(db);
     case "close":
       return db.close();
     default:

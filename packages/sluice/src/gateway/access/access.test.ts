@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { EventEmitter, once } from "node:events";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { makeApiKey } from "../../core/api-key.ts";
 import { systemClock } from "../../core/clock.ts";
+import { temporaryFolder } from "@sluice/testing";
 import { GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
 import { eventsOf, nextNamed } from "../../../test/seen-events.ts";
 import { openLog } from "../../telemetry/log.ts";
@@ -12,6 +13,7 @@ import { KeyRing } from "./key-ring.ts";
 import { accessOf } from "./route-access.ts";
 
 const intake = "/v1/queues/orders/requests";
+const isRoot = process.getuid?.() === 0;
 
 function bearer(secret: string | undefined): Record<string, string> {
   return { authorization: `Bearer ${secret}` };
@@ -132,24 +134,37 @@ describe("the file of the keys", () => {
     assert.equal((await get(sut, "/v1/queues", secret)).status, 200);
   });
 
-  test("that breaks or goes away leaves the keys as they were, and is told", async () => {
-    await using sut = await GatewayUnderTest.open({ keys: [{}] });
-    const log = openLog({ level: "silent", isPretty: false });
-    const told = new EventEmitter();
-    log.error = (_fields: object, message?: string) => void told.emit("error line", message);
-    using ring = await KeyRing.open({ file: sut.keyFile, clock: systemClock, log });
-    for (const [spoil, message] of [
-      [() => writeFile(sut.keyFile, "{"), /cannot be read: those from before hold/],
-      [() => rm(sut.keyFile), /is gone: the keys from before hold/],
-    ] as const) {
-      const line = once(told, "error line");
-      await spoil();
-      assert.match(String((await line)[0]), message);
-      assert.equal(ring.find(`Bearer ${sut.secrets[0]}`).kind, "key");
-      assert.equal(ring.find(undefined).kind, "none");
-    }
-    await changeKeyFile(sut.keyFile, () => []);
-    await untilStatus(sut, sut.secrets[0], 401);
+  for (const [what, spoil, mend] of [
+    ["breaks", (file: string) => writeFile(file, "{"), undefined],
+    ["goes away", (file: string) => rename(file, `${file}.away`), (file: string) => rename(`${file}.away`, file)],
+    ["can be read by others", (file: string) => chmod(file, 0o644), (file: string) => chmod(file, 0o600)],
+    ["becomes a link to nowhere", (file: string) => rm(file).then(() => symlink("nowhere", file)), rm],
+  ] as const) {
+    test(`that ${what} lets nobody in until it can be read again, and is told`, async () => {
+      await using sut = await GatewayUnderTest.open({ keys: [{}] });
+      const text = await readFile(sut.keyFile);
+      await spoil(sut.keyFile);
+      await untilStatus(sut, sut.secrets[0], 503);
+      for (const secret of [sut.secrets[0], "none"]) {
+        const { status, json, headers } = await get(sut, "/v1/queues", secret);
+        assert.deepEqual([status, json.code], [503, "keys-unreadable"]);
+        assert.equal(headers.get("retry-after"), "5");
+      }
+      assert.equal((await sut.post(intake, "{}", bearer(sut.secrets[0]))).status, 503);
+      const ready = await sut.fetch("/readyz");
+      assert.deepEqual([ready.status, ready.json.problems[0].code], [503, "keys-unreadable"]);
+      assert.equal((await sut.fetch("/livez")).status, 200);
+      await mend?.(sut.keyFile);
+      if (mend === undefined || mend === rm) await writeFile(sut.keyFile, text, { mode: 0o600 });
+      await untilStatus(sut, sut.secrets[0], 200);
+      assert.equal((await sut.fetch("/readyz")).status, 200);
+    });
+  }
+
+  test("that others can read, or that leads nowhere, closes an open gateway", async () => {
+    await using sut = await GatewayUnderTest.open();
+    await writeFile(sut.keyFile, keyText({}), { mode: 0o644 });
+    await untilStatus(sut, undefined, 503);
   });
 
   test("is its owner's alone, and has no key in it", async () => {
@@ -157,6 +172,59 @@ describe("the file of the keys", () => {
     assert.equal((await stat(sut.keyFile)).mode & 0o777, 0o600);
     const text = await readFile(sut.keyFile, "utf8");
     assert.ok(!text.includes(String(sut.secrets[0]).slice("sluice_".length)));
+  });
+
+  test("is refused while others have access to it, by the mode and with what to do", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}] });
+    for (const mode of [0o640, 0o604, 0o660, 0o622, 0o777]) {
+      await chmod(sut.keyFile, mode);
+      const message = new RegExp(
+        `only its owner may have access to it, and its mode is 0${mode.toString(8)}: chmod 600`,
+      );
+      await assert.rejects(readKeyFile(sut.keyFile), message);
+      await assert.rejects(
+        changeKeyFile(sut.keyFile, (keys) => keys),
+        message,
+      );
+    }
+  });
+
+  test(
+    "keeps its owner, its mode and a link to it when it is changed",
+    { skip: !isRoot && "it takes root" },
+    async () => {
+      await using sut = await GatewayUnderTest.open({ keys: [{}] });
+      const link = `${sut.keyFile}.link`;
+      await symlink(sut.keyFile, link);
+      await chown(sut.keyFile, 1234, 5678);
+      await chmod(sut.keyFile, 0o400);
+      await changeKeyFile(link, () => []);
+      assert.ok((await lstat(link)).isSymbolicLink());
+      const { uid, gid, mode } = await stat(sut.keyFile);
+      assert.deepEqual([uid, gid, mode & 0o777], [1234, 5678, 0o400]);
+      assert.deepEqual((await readKeyFile(link))?.keys, []);
+    },
+  );
+
+  test(
+    "of a group is read where root owns it, as orchestrators mount it",
+    { skip: !isRoot && "it takes root" },
+    async () => {
+      await using sut = await GatewayUnderTest.open({ keys: [{}] });
+      await chown(sut.keyFile, 0, 5678);
+      await chmod(sut.keyFile, 0o440);
+      assert.equal((await readKeyFile(sut.keyFile))?.keys.length, 1);
+      await chown(sut.keyFile, 0, 0);
+      await assert.rejects(readKeyFile(sut.keyFile), /its mode is 0440/);
+    },
+  );
+
+  test("that root makes belongs to the owner of its folder", { skip: !isRoot && "it takes root" }, async () => {
+    await using folder = await temporaryFolder();
+    await chown(folder.path, 1234, 5678);
+    await changeKeyFile(join(folder.path, "keys.json"), () => []);
+    const { uid, gid } = await stat(join(folder.path, "keys.json"));
+    assert.deepEqual([uid, gid], [1234, 5678]);
   });
 
   test("is changed by one at a time, and a change that fails leaves it as it was", async () => {
@@ -187,7 +255,7 @@ describe("the file of the keys", () => {
   ] as const) {
     test(`with ${what} is refused, by its name`, async () => {
       await using sut = await GatewayUnderTest.open();
-      await writeFile(sut.keyFile, text);
+      await writeFile(sut.keyFile, text, { mode: 0o600 });
       await assert.rejects(readKeyFile(sut.keyFile), (error: Error) => error.message.includes(sut.keyFile));
     });
   }

@@ -66,6 +66,8 @@ function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCal
   switch (shown.kind) {
     case "open":
       return undefined;
+    case "unreadable":
+      throw new SluiceError("keys-unreadable", shown.problem.message);
     case "none":
       reply.header("www-authenticate", challenge);
       throw new SluiceError("unauthorized", "an API key is needed: send it as Authorization: Bearer KEY");

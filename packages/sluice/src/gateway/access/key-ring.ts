@@ -1,12 +1,14 @@
-// The API keys that a gateway goes by. It owns the watch over their file. Invariants: once there were keys, nobody comes in
-// without one, whatever becomes of the file; a file that cannot be read leaves the keys as they were.
-import { unwatchFile, watchFile } from "node:fs";
+// The API keys that a gateway uses. It owns the watch over their file. Invariant: once there were keys, no call is let in without
+// one; while their file cannot be read, none is let in at all, as the keys that it knows may have been revoked.
+import { stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { findApiKey, stateOf, type ApiKey, type Scope } from "../../core/api-key.ts";
 import type { Clock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
 import { QuotaMeter, type Quota } from "../../core/quota.ts";
+import type { Failure } from "../../core/request.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { readKeyFile } from "./key-file.ts";
+import { readKeyFile, type KeySet } from "./key-file.ts";
 import { viewerOf, type Viewer } from "./viewer.ts";
 
 /** A change of the file is seen within this time, on every kind of file system. */
@@ -33,6 +35,7 @@ export type Shown =
   | { readonly kind: "open" }
   | { readonly kind: "key"; readonly grant: Grant }
   | { readonly kind: "none" }
+  | { readonly kind: "unreadable"; readonly problem: Failure }
   | { readonly kind: "refused"; readonly reason: string };
 
 export interface KeyRingOptions {
@@ -58,25 +61,38 @@ const refused = {
 
 export class KeyRing implements Disposable {
   readonly #options: KeyRingOptions;
+  readonly #watchers = new Set<() => void>();
+  readonly #looks: NodeJS.Timeout;
   #holders: readonly Holder[] | undefined;
+  #generation: string | undefined;
+  #problem: Failure | undefined;
+  /** The reason behind the problem, for the log alone. */
+  #why: string | undefined;
+  /** What the file looked like when it was last read. */
+  #seen: string | undefined;
+  #isLooking = false;
   /**
    * Who showed what, so that the hash is not made for every call. It holds what was found in the file alone, so strangers
    * cannot fill it. That the look-up takes no constant time tells nothing: it compares texts whose hashes, seeded by the
    * process, are the same already.
    */
   #remembered = new Map<string, Holder>();
-  readonly #look = (): void => void this.#reload();
 
   /** Errors: `bad-config`, when the file is there and cannot be read. */
   static async open(options: KeyRingOptions): Promise<KeyRing> {
     const ring = new KeyRing(options);
-    ring.#take(await readKeyFile(options.file));
-    watchFile(options.file, { interval: lookEveryMs, persistent: false }, ring.#look);
-    return ring;
+    try {
+      await ring.#read();
+      return ring;
+    } catch (error) {
+      ring[Symbol.dispose]();
+      throw error;
+    }
   }
 
   private constructor(options: KeyRingOptions) {
     this.#options = options;
+    this.#looks = setInterval(() => void this.#look(), lookEveryMs).unref();
   }
 
   /** Whether calls need a key. */
@@ -84,9 +100,26 @@ export class KeyRing implements Disposable {
     return this.#holders !== undefined;
   }
 
+  /** Which content of the file holds; undefined while there is none, or it cannot be read. */
+  get generation(): string | undefined {
+    return this.#problem === undefined ? this.#generation : undefined;
+  }
+
+  /** Why no call is let in. */
+  get problem(): Failure | undefined {
+    return this.#problem;
+  }
+
+  /** Calls back after each change of what holds; dispose to stop. */
+  watch(onChange: () => void): Disposable {
+    this.#watchers.add(onChange);
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onChange) };
+  }
+
   /** Whose call it is, by its Authorization header. */
   find(authorization: string | undefined): Shown {
     if (this.#holders === undefined) return open;
+    if (this.#problem !== undefined) return { kind: "unreadable", problem: this.#problem };
     if (authorization === undefined) return none;
     const holder = this.#remembered.get(authorization) ?? this.#recognise(this.#holders, authorization);
     if (holder === undefined) return /^bearer +\S+$/i.test(authorization) ? refused.unknown : refused.malformed;
@@ -99,6 +132,7 @@ export class KeyRing implements Disposable {
    * there is none still.
    */
   stillHolds(grant: Grant | undefined): boolean {
+    if (this.#problem !== undefined) return false;
     if (grant === undefined) return !this.isClosed;
     const holder = this.#holders?.find((each) => each.grant === grant);
     return holder !== undefined && stateOf(holder.key, this.#options.clock.now()) === "valid";
@@ -116,23 +150,51 @@ export class KeyRing implements Disposable {
     return holder;
   }
 
-  async #reload(): Promise<void> {
+  /** Again and again: a problem goes away without a change of the file, too. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     const { file, log } = this.#options;
     try {
-      const keys = await readKeyFile(file);
-      if (keys === undefined && this.#holders !== undefined)
-        return log.error({ file }, "the file of the API keys is gone: the keys from before hold until the next start");
-      this.#take(keys);
-      if (keys !== undefined) log.info({ file, keys: keys.length }, "API keys were read");
+      if (!(await this.#read())) return;
+      log.info({ file, keys: this.#holders?.length }, "API keys were read");
     } catch (error) {
-      log.error({ err: error, file }, "the API keys cannot be read: those from before hold");
+      if (!this.#refuse(messageOf(error))) return;
+      log.error({ err: error, file }, "the API keys cannot be read: every call is refused until they can be");
+    } finally {
+      this.#isLooking = false;
     }
+    for (const onChange of this.#watchers) onChange();
   }
 
-  #take(keys: readonly ApiKey[] | undefined): void {
+  /** False when the file is as it was. */
+  async #read(): Promise<boolean> {
+    const { file } = this.#options;
+    const seen = await lookOf(file); // before it is read: a change in between is seen at the next look
+    if (seen === this.#seen) return false;
+    const found = await readKeyFile(file);
+    if (found === undefined && this.#holders !== undefined) throw new Error(`${file} is gone`);
+    this.#seen = seen;
+    this.#problem = this.#why = undefined;
+    this.#take(found);
+    return found !== undefined;
+  }
+
+  /** False when it is the same problem as before. */
+  #refuse(why: string): boolean {
+    this.#seen = undefined;
+    if (this.#holders === undefined) this.#holders = []; // somebody meant to close the gateway
+    if (this.#why === why) return false;
+    this.#why = why;
+    this.#problem = { code: "keys-unreadable", message: "the API keys cannot be read: the server's log has the cause" };
+    return true;
+  }
+
+  #take(found: KeySet | undefined): void {
     const before = new Map(this.#holders?.map((holder) => [holder.key.id, holder]));
     this.#remembered = new Map();
-    this.#holders = keys?.map((key) => {
+    this.#generation = found?.generation;
+    this.#holders = found?.keys.map((key) => {
       const known = before.get(key.id);
       if (known !== undefined && isDeepStrictEqual(known.key, key)) return known;
       return { key, grant: this.#grantOf(key, known?.grant.quota) };
@@ -151,6 +213,16 @@ export class KeyRing implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    unwatchFile(this.#options.file, this.#look);
+    clearInterval(this.#looks);
+  }
+}
+
+/** Changes with whatever may change of what the name leads to. */
+async function lookOf(file: string): Promise<string> {
+  try {
+    const { dev, ino, size, mode, uid, gid, mtimeNs, ctimeNs } = await stat(file, { bigint: true });
+    return [dev, ino, size, mode, uid, gid, mtimeNs, ctimeNs].join(" ");
+  } catch (error) {
+    return messageOf(error); // to be read, and told, like the rest
   }
 }

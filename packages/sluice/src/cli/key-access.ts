@@ -1,0 +1,70 @@
+// Whether a gateway may start, by the API keys that were read: not by a file that was there a moment ago.
+import { isIPv4 } from "node:net";
+import type { IntakeSettings } from "../config/settings.ts";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import { wrong } from "../core/setting.ts";
+import type { Engine } from "../engine/engine.ts";
+import { KeyRing } from "../gateway/access/key-ring.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+type KeySettings = Pick<IntakeSettings, "keys" | "isKeysNamed" | "host" | "admin">;
+
+export interface KeyAccess {
+  readonly engine: Engine;
+  readonly settings: KeySettings;
+  /** Opens a store on purpose that was served with keys. */
+  readonly isWithoutKeys: boolean;
+  readonly log: Logger;
+}
+
+/** Errors: `bad-config`, when the keys cannot be read, or are needed and not there. */
+export async function openKeys({ engine, settings, isWithoutKeys, log }: KeyAccess): Promise<KeyRing> {
+  const keys = await KeyRing.open({ file: settings.keys, clock: engine.clock, log });
+  try {
+    if (keys.isClosed && isWithoutKeys) throw wrong("--without-keys", "takes a store without keys", settings.keys);
+    if (!keys.isClosed) assertMayBeOpen(settings);
+    const wasKeyed = await engine.wasKeyed?.();
+    if (wasKeyed === true && !keys.isClosed && !isWithoutKeys) throw keysMissing(settings.keys);
+    if (wasKeyed === !keys.isClosed) await engine.noteKeyed?.(keys.isClosed);
+    noteWhenClosed(keys, engine, log);
+    return keys;
+  } catch (error) {
+    keys[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Without API keys nobody but this machine may reach the gateway. */
+function assertMayBeOpen({ keys, isKeysNamed, host, admin }: KeySettings): void {
+  if (isKeysNamed) throw wrong("keys", "must be a file that exists; make a key with sluice keys create", keys);
+  for (const listened of [host, admin?.host ?? host]) {
+    if (isLoopback(listened)) continue;
+    const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${keys}`;
+    throw wrong("host", rule, listened);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
+function keysMissing(file: string): SluiceError {
+  const found = `the store was served with API keys, and ${file} is not there`;
+  const advice =
+    "put it back, or make new keys with sluice keys create. To go on without keys, start with --without-keys";
+  return new SluiceError("bad-config", `${found}: ${advice}`);
+}
+
+/** The first key may be made while the gateway runs. */
+function noteWhenClosed(keys: KeyRing, engine: Engine, log: Logger): void {
+  if (keys.isClosed) return;
+  const watch = keys.watch(() => {
+    if (!keys.isClosed) return;
+    watch[Symbol.dispose]();
+    engine
+      .noteKeyed?.(true)
+      .catch((error: unknown) =>
+        log.warn({ err: messageOf(error) }, "the store could not note that there are API keys: the next start does"),
+      );
+  });
+}
