@@ -25,6 +25,7 @@ export interface TestOptions {
   /** Calls need one of these keys; an empty list lets nobody in, and none at all everybody. */
   readonly keys?: readonly Partial<NewApiKey>[];
   readonly tls?: TlsFiles;
+  readonly host?: string;
   readonly hosts?: readonly string[];
   readonly cors?: readonly string[];
 }
@@ -65,6 +66,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     dashboardFolder,
     keys,
     tls,
+    host = "127.0.0.1",
     hosts,
     cors,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
@@ -97,7 +99,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       version: "1.2.3",
       dashboardFolder,
     });
-    const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
+    const { url } = await gateway.listen({ host, port: 0 });
     const secrets = made?.map(({ secret }) => secret) ?? [];
     return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, ring });
   }

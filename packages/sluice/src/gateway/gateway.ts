@@ -18,6 +18,7 @@ import { addEventsRoute } from "./events.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { nameRoutes, timedResponses } from "./measure.ts";
+import { addressesOf, isNoAddress, Listener } from "./listener.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
 import { addOverviewRoute } from "./overview-events.ts";
@@ -104,7 +105,8 @@ class HttpGateway implements Gateway {
   readonly #context: GatewayContext;
   readonly #connections: Connections;
   readonly #tls: TlsFiles | undefined;
-  readonly #servers: Server[];
+  /** Beside the app's own server. */
+  readonly #listeners: Listener[] = [];
   readonly #renewal: Disposable | undefined;
   readonly #gauges: DisposableStack;
   #isLingering = false;
@@ -116,8 +118,7 @@ class HttpGateway implements Gateway {
     this.#app = app;
     this.#context = context;
     this.#tls = tls;
-    this.#servers = [app.server];
-    this.#renewal = tls && followCertificate(tls, () => this.#servers as SecureServer[], context.log);
+    this.#renewal = tls && followCertificate(tls, () => this.#servers as readonly SecureServer[], context.log);
     this.#connections = new Connections(app.server);
     this.#gauges = gaugesOf(context);
   }
@@ -126,19 +127,44 @@ class HttpGateway implements Gateway {
     return this.#app;
   }
 
-  async listen({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
-    await this.#app.listen({ host, port });
-    const bound = this.#app.server.address() as AddressInfo;
-    return { url: this.#urlOf(host, bound.port) };
+  get #servers(): readonly Server[] {
+    return [this.#app.server, ...this.#listeners.map(({ server }) => server)];
   }
 
-  async listenForAdmin(at: ListenOptions): Promise<{ readonly url: string }> {
-    const { adminListener, limits, meter } = this.#context;
+  async listen({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
+    const [first, ...others] = addressesOf(host);
+    await this.#app.listen({ host: first, port }); // an address: given a name, Fastify would open servers of its own
+    const bound = (this.#app.server.address() as AddressInfo).port;
+    await this.#listenBeside(others, bound, (listener, at) => listener.listen(this.#app.routing, at));
+    return { url: this.#urlOf(host, bound) };
+  }
+
+  async listenForAdmin({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
+    const { adminListener } = this.#context;
+    const [first, ...others] = addressesOf(host);
+    const open: Opening = (listener, at) => adminListener.listen(this.#app, listener, at);
+    const bound = await open(await this.#newListener(), { host: first, port });
+    await this.#listenBeside(others, bound, open);
+    return { url: this.#urlOf(host, bound) };
+  }
+
+  /** On the other addresses of the same name. */
+  async #listenBeside(hosts: readonly string[], port: number, open: Opening): Promise<void> {
+    for (const host of hosts)
+      await open(await this.#newListener(), { host, port }).catch((error: unknown) => {
+        if (!isNoAddress(error)) throw error;
+        this.#listeners.pop();
+      });
+  }
+
+  async #newListener(): Promise<Listener> {
+    const { limits, meter } = this.#context;
     const certificate = this.#tls && (await readCertificate(this.#tls));
     const server = createListener({ limits, certificate, ServerResponse: timedResponses(meter) });
     server.on("clientError", answerSocketError);
-    this.#servers.push(server);
-    return { url: this.#urlOf(at.host, await adminListener.listen(this.#app, server, at)) };
+    const listener = new Listener(server);
+    this.#listeners.push(listener);
+    return listener;
   }
 
   #urlOf(host: string, port: number): string {
@@ -160,15 +186,14 @@ class HttpGateway implements Gateway {
     await stopListening(this.#servers);
     this.#ending = this.#connections.endAsTheyFinish();
     this.#app.server.closeIdleConnections();
-    this.#context.adminListener.drain();
+    for (const listener of this.#listeners) listener.drain();
   }
 
   #announceEnd(): void {
     if (this.#isLingering) return;
     this.#isLingering = true;
     this.#context.admission.drain();
-    this.#app.server.prependListener("request", closeAfterAnswer);
-    this.#context.adminListener.linger(closeAfterAnswer);
+    for (const server of this.#servers) server.prependListener("request", closeAfterAnswer);
   }
 
   close(): Promise<void> {
@@ -177,11 +202,11 @@ class HttpGateway implements Gateway {
   }
 
   async #close(): Promise<void> {
-    const { admission, held, adminListener, limits, auditRenewal, overview, descriptors, views } = this.#context;
+    const { admission, held, limits, auditRenewal, overview, descriptors, views } = this.#context;
     await this.drain();
     held.endAll();
     this.#renewal?.[Symbol.dispose]();
-    const adminClosed = adminListener.close(limits);
+    const othersClosed = Promise.all(this.#listeners.map((listener) => listener.close(limits)));
     const { server } = this.#app;
     using _ending = this.#ending;
     using _silence = this.#connections.endSilentAfter(limits.silentGraceMs);
@@ -190,7 +215,7 @@ class HttpGateway implements Gateway {
     await this.#app.close();
     clearTimeout(refuse);
     clearTimeout(force);
-    await adminClosed;
+    await othersClosed;
     admission.close();
     auditRenewal.close();
     await overview.close();
@@ -203,6 +228,8 @@ class HttpGateway implements Gateway {
     await this.close();
   }
 }
+
+type Opening = (listener: Listener, at: ListenOptions) => Promise<number>;
 
 function closeAfterAnswer(_request: IncomingMessage, response: ServerResponse): void {
   response.shouldKeepAlive = false;

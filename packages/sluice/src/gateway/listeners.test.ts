@@ -1,6 +1,7 @@
 // The listeners: with TLS, and with one of their own for the admin routes.
 import assert from "node:assert/strict";
 import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { connect as connectSecurely, type PeerCertificate } from "node:tls";
 import { once } from "node:events";
@@ -73,7 +74,11 @@ async function install(from: CertificateFiles, to: CertificateFiles): Promise<vo
 /** The fingerprint of the certificate that a new connection gets. */
 async function shownBy(url: string): Promise<string> {
   const { hostname, port } = new URL(url);
-  const socket = connectSecurely({ host: hostname, port: Number(port), rejectUnauthorized: false });
+  const socket = connectSecurely({
+    host: hostname.replace(/[[\]]/g, ""),
+    port: Number(port),
+    rejectUnauthorized: false,
+  });
   await once(socket, "secureConnect");
   const { fingerprint256 }: PeerCertificate = socket.getPeerCertificate();
   socket.destroy();
@@ -120,5 +125,55 @@ describe("a listener for the admin routes", () => {
     const answer = await fetch(`${adminUrl}/livez`, { headers: { large: "x".repeat(20_000) } });
     assert.equal(answer.status, 431);
     assert.match(await answer.text(), /"headers-too-large"/);
+  });
+});
+
+describe("localhost, where it is two addresses", () => {
+  const addresses = ["127.0.0.1", "[::1]"];
+  const at = (url: string, host: string): string => url.replace("localhost", host);
+
+  test("has the same limits on both, also for the admin routes", async () => {
+    await using sut = await GatewayUnderTest.open({ host: "localhost", limits: { connectionsMax: 3 } });
+    const { url: adminUrl } = await sut.gateway.listenForAdmin({ host: "localhost", port: 0 });
+    for (const url of [sut.url, adminUrl])
+      for (const host of addresses) {
+        const { hostname, port } = new URL(at(url, host));
+        const call = await fetch(`${at(url, host)}/livez`, { headers: { large: "x".repeat(20_000) } });
+        assert.equal(call.status, 431);
+        const connections = Array.from({ length: 5 }, () => connect(Number(port), hostname.replace(/[[\]]/g, "")));
+        const ends = connections.map((socket) => once(socket.resume(), "close"));
+        const isOver = new Set<number>();
+        ends.forEach((end, nth) => void end.then(() => isOver.add(nth)));
+        await Promise.any(ends);
+        await Promise.any(ends.filter((_, nth) => !isOver.has(nth)));
+        connections.forEach((socket) => socket.destroy());
+        await Promise.all(ends);
+      }
+  });
+
+  test("shows a renewed certificate on both", async () => {
+    await using folder = await temporaryFolder();
+    const authority = makeAuthority(folder.path);
+    const files = { cert: join(folder.path, "live.pem"), key: join(folder.path, "live.key") };
+    await install(authority.issue(), files);
+    await using sut = await GatewayUnderTest.open({ host: "localhost", tls: files });
+    const before = await shownBy(at(sut.url, "127.0.0.1"));
+    assert.equal(await shownBy(at(sut.url, "[::1]")), before);
+    await install(authority.issue(), files);
+    const signal = AbortSignal.timeout(20_000);
+    for (const host of addresses) while ((await shownBy(at(sut.url, host))) === before) signal.throwIfAborted();
+  });
+
+  test("stops on both in the same steps", async () => {
+    await using sut = await GatewayUnderTest.open({ host: "localhost" });
+    const id = await sut.accepted();
+    const urls = addresses.map((host) => at(sut.url, host));
+    const streams = await Promise.all(urls.map((url) => fetch(`${url}/v1/requests/${id}/events`)));
+    await sut.gateway.linger(0, AbortSignal.abort());
+    for (const url of urls) assert.equal((await fetch(`${url}/livez`)).headers.get("connection"), "close");
+    await sut.gateway.drain();
+    for (const url of urls) await assert.rejects(fetch(`${url}/livez`));
+    await sut.gateway.close();
+    for (const stream of streams) assert.match(await stream.text(), /waiting/);
   });
 });
