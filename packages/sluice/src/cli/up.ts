@@ -89,13 +89,15 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
   }
   const start = async (): Promise<Server> => {
     // The server's parts are loaded here, so that the other commands start without them.
-    const [{ serve }, { openEmbedded }, { noteListener }, { commitMeter }, { Meter }] = await Promise.all([
-      import("./serve.ts"),
-      import("../engines/embedded/open.ts"),
-      import("../engines/embedded/owner.ts"),
-      import("../engine/measured.ts"),
-      import("../telemetry/meter.ts"),
-    ]);
+    const [{ serve }, { openEmbedded }, { noteListener }, { looseModesIn }, { commitMeter }, { Meter }] =
+      await Promise.all([
+        import("./serve.ts"),
+        import("../engines/embedded/open.ts"),
+        import("../engines/embedded/owner.ts"),
+        import("../engines/embedded/store-file.ts"),
+        import("../engine/measured.ts"),
+        import("../telemetry/meter.ts"),
+      ]);
     const { data, retentionMs, diskFreeMin, isWithoutKeys } = settings;
     const queues = servedQueues(settings);
     const callbacks = settings.callbacks && { queue: settings.callbacks };
@@ -103,6 +105,9 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     const meter = new Meter();
     const onCommit = commitMeter(meter);
     const engine = await openEmbedded({ folder: data, owner, queues, retentionMs, diskFreeMin, onCommit });
+    const loose = process.platform === "win32" ? [] : looseModesIn(data);
+    if (loose.length > 0)
+      log.warn({ loose }, `others on this machine have access to the data folder: chmod -R go= ${data}`);
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
     const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
     const server = await serve({ role: "up", ...parts, isWithoutKeys, data, log, meter });

@@ -1,6 +1,7 @@
 // Opens the store's file with the settings that I1 rests on, and reads each one back (I9).
 import { DatabaseSync } from "node:sqlite";
 import { messageOf, SluiceError, type ErrorCode } from "../../core/errors.ts";
+import { makePrivate } from "./store-file.ts";
 
 const needed = { journal_mode: "wal", synchronous: 2 } as const;
 const writerCacheKib = 8_192;
@@ -11,6 +12,7 @@ const checkpointPages = 4_096;
 export const logBytesKept = 64 * 1024 * 1024;
 
 export function openForWriting(file: string): DatabaseSync {
+  makePrivate(file);
   const db = new DatabaseSync(file);
   db.exec(`
     PRAGMA journal_mode = WAL;

@@ -3,7 +3,7 @@
 // loss of power it may be behind, by what the system had not written yet: then it refuses less.
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { markFileIn } from "./store-file.ts";
+import { markFileIn, privateMode } from "./store-file.ts";
 
 export interface MarkContent {
   /** The number by which the store knows itself; 0 until it has one. */
@@ -24,7 +24,7 @@ export class Mark {
 
   /** Writes it and syncs it. */
   constructor(folder: string, { position, ...start }: MarkContent) {
-    this.#descriptor = openSync(markFileIn(folder), constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#descriptor = openSync(markFileIn(folder), constants.O_RDWR | constants.O_CREAT, privateMode);
     this.#start = start;
     this.#position = position;
     this.#write();

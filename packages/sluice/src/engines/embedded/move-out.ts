@@ -23,7 +23,7 @@ import { lockFolder, movedMarkIn, readMovedMark } from "./owner.ts";
 import { QueueLedger, type QueueRow } from "./queue-ledger.ts";
 import { recoverRunning } from "./recover.ts";
 import { STATE } from "./state.ts";
-import { storeFileIn } from "./store-file.ts";
+import { privateMode, storeFileIn } from "./store-file.ts";
 
 const SELECT_IDENTITY = "SELECT value FROM meta WHERE name = 'identity'";
 const COUNT = "SELECT count(*) AS n FROM requests WHERE seq <= ?";
@@ -257,7 +257,7 @@ function callbackOf({ callback_url: url, callback_round, is_callback_told }: Pag
 /** The whole of it or what was there before, and on the disk when it returns. */
 function writeDurably(folder: string, text: string): void {
   const file = movedMarkIn(folder);
-  writeFileSync(`${file}.new`, text, { flush: true });
+  writeFileSync(`${file}.new`, text, { flush: true, mode: privateMode });
   renameSync(`${file}.new`, file);
   const descriptor = openSync(folder, "r");
   fsyncSync(descriptor);

@@ -32,7 +32,7 @@ export interface EmbeddedOptions {
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const { folder, queues, clock = systemClock } = options;
-  await makeNamedFolder("the data folder", folder);
+  await makeNamedFolder("the data folder", folder, { isPrivate: true });
   const clockOffsetMs = (): number => (clock === systemClock ? 0 : clock.now() - systemClock.now());
   const workerData: WriterSettings = {
     folder,

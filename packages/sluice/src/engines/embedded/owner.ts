@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { assertRegularFile, lockFileIn } from "./store-file.ts";
+import { assertRegularFile, lockFileIn, makePrivate, privateMode } from "./store-file.ts";
 
 export interface Ownership {
   release(): void;
@@ -38,6 +38,7 @@ export function takeOwnership(folder: string, owner: string): Ownership {
 export function lockFolder(folder: string, owner: string): Ownership {
   const [lockFile, ownerFile] = [lockFileIn(folder), ownerFileIn(folder)];
   for (const file of [lockFile, ownerFile]) assertRegularFile(file);
+  makePrivate(lockFile);
   const lock = new DatabaseSync(lockFile);
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
@@ -47,7 +48,7 @@ export function lockFolder(folder: string, owner: string): Ownership {
     if (!/locked|busy/.test(messageOf(cause))) throw cause;
     throw new SluiceError("folder-owned", `${folder} is in use by ${describeOwner(ownerFile)}`, { cause });
   }
-  writeFileSync(ownerFile, JSON.stringify({ owner, host: hostname(), startedAt: new Date() }));
+  writeFileSync(ownerFile, JSON.stringify({ owner, host: hostname(), startedAt: new Date() }), { mode: privateMode });
   return {
     release() {
       rmSync(ownerFile, { force: true });
@@ -79,7 +80,7 @@ function ownerFileIn(folder: string): string {
 export function noteListener(folder: string, gateway: Listener): void {
   const file = ownerFileIn(folder);
   const owner = JSON.parse(readFileSync(file, "utf8")) as Owner;
-  writeFileSync(`${file}.new`, JSON.stringify({ ...owner, gateway }));
+  writeFileSync(`${file}.new`, JSON.stringify({ ...owner, gateway }), { mode: privateMode });
   renameSync(`${file}.new`, file);
 }
 

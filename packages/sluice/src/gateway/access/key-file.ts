@@ -64,7 +64,7 @@ export async function changeKeyFile(
 ): Promise<KeySet> {
   const target = await targetOf(file);
   const next = `${target}.new`;
-  await makeNamedFolder("the folder of the API keys", dirname(target));
+  await makeNamedFolder("the folder of the API keys", dirname(target), { isPrivate: true });
   await using handle = await openAlone(next);
   try {
     const before = await readKeyFile(target);
