@@ -133,12 +133,13 @@ async function answerWithOutcome(
   if (receipt.isReplayed) reply.header("idempotent-replayed", "true");
   let { state } = receipt;
   try {
-    const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, response: reply.raw });
+    const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, reply });
     if (status !== undefined && isFinal(status.state)) return await sendOutcome(context, reply, status);
     state = status?.state ?? state;
   } catch (error) {
-    if (!(error instanceof SluiceError && error.isRetryable)) throw error;
-    // The outcome cannot be read now. The request is stored all the same: a refusal would deny it.
+    const isOfTheWait = error instanceof SluiceError && (error.isRetryable || error.code === "unauthorized");
+    if (!isOfTheWait) throw error;
+    // The outcome cannot be read now, or the key has ended and may not read it. The request is stored all the same: a refusal would deny it.
   }
   await context.views.freshen();
   return sendReceipt(context, reply, { receipt: { ...receipt, state }, appliedWait });

@@ -81,7 +81,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     audit,
     auditRenewal,
     admission,
-    held: new HeldAnswers(),
+    held: new HeldAnswers(keys),
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
     batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),

@@ -10,15 +10,15 @@ export class EventStream {
   readonly #isAllowed: () => boolean;
   #bytesMax: number;
 
-  constructor({ limits, held, keys }: GatewayContext, { request, raw }: FastifyReply, resources: DisposableStack) {
+  constructor({ limits, held }: GatewayContext, { request, raw }: FastifyReply, resources: DisposableStack) {
     const { grant } = request;
-    this.#isAllowed = () => keys === undefined || keys.stillHolds(grant);
+    this.#isAllowed = () => held.allows(grant); // it may have expired since the last change of the keys
     this.#response = raw;
     this.#bytesMax = limits.streamBytesMax;
     this.#resources = resources;
     const heartbeat = setInterval(() => this.write(": still here\n\n"), limits.heartbeatMs);
     resources.defer(() => clearInterval(heartbeat));
-    resources.use(held.hold(() => this.end()));
+    resources.use(held.hold(grant, () => this.end()));
     raw.once("close", () => this.#resources.dispose());
   }
 

@@ -103,7 +103,7 @@ interface ReadCall {
 async function readOrWait(context: GatewayContext, text: string, { request, reply }: ReadCall): Promise<RequestStatus> {
   const seconds = parsePreferWait(request.headers.prefer, context.limits.waitSecondsMax);
   if (seconds === undefined) return readKnown(context, text);
-  const status = await waitForOutcome(context, knownId(text), { seconds, response: reply.raw });
+  const status = await waitForOutcome(context, knownId(text), { seconds, reply });
   if (status === undefined) throw unknownRequest(text);
   reply.header("preference-applied", `wait=${seconds}`);
   return status;

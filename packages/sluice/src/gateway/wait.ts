@@ -1,22 +1,28 @@
 // Waits for the outcome of a request: told by the engine, never by polling.
-import type { ServerResponse } from "node:http";
+import type { FastifyReply } from "fastify";
 import { isFinal } from "../core/request.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
+import { assertStillAllowed } from "./access/gate.ts";
 import type { GatewayContext } from "./context.ts";
 
 export interface OutcomeWait {
   readonly seconds: number;
-  /** Whose connection it is: a client that goes away ends the wait. */
-  readonly response: ServerResponse;
+  /** A client that goes away ends the wait, and so does the end of its key. */
+  readonly reply: FastifyReply;
 }
 
-/** The request's status once it is final, or as it stands when the time is up; undefined when there is no such request. */
+/**
+ * The request's status once it is final, or as it stands when the time is up; undefined when there is no such request. Errors:
+ * `unauthorized`, when the caller's key has ended meanwhile.
+ */
 export async function waitForOutcome(
-  { engine, held }: GatewayContext,
+  context: GatewayContext,
   id: RequestId,
-  { seconds, response }: OutcomeWait,
+  { seconds, reply }: OutcomeWait,
 ): Promise<RequestStatus | undefined> {
+  const { engine, held } = context;
+  const { request, raw: response } = reply;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   // Watched before it is read, so that an outcome between the two is not missed.
   using _watch = engine.watch(id, (change) => {
@@ -24,12 +30,13 @@ export async function waitForOutcome(
   });
   const status = await engine.read(id);
   if (status === undefined || isFinal(status.state)) return status;
-  using _held = held.hold(end);
+  using _held = held.hold(request.grant, end);
   const timer = setTimeout(end, seconds * 1_000);
   response.once("close", end);
   if (response.destroyed) end();
   await ended;
   clearTimeout(timer);
   response.off("close", end);
+  assertStillAllowed(context, request);
   return await engine.read(id);
 }

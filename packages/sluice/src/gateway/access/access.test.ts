@@ -70,6 +70,23 @@ describe("a key", () => {
     await events.return(undefined);
   });
 
+  test("that is revoked ends what waits for an outcome: a read is refused, a sender has its receipt", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}, {}] });
+    const [, secret] = sut.secrets;
+    const { json } = await sut.post(intake, "{}", bearer(secret));
+    const headers = { ...bearer(secret), prefer: "wait=60" };
+    const held = [sut.fetch(`/v1/requests/${json.id}`, { headers }), sut.post(intake, "{}", headers)];
+    const events = await fetch(`${sut.url}/v1/requests/${json.id}/events`, { headers: bearer(secret) });
+    const counts = async () => (await get(sut, "/v1/queues/orders", sut.secrets[0])).json.counts;
+    const signal = AbortSignal.timeout(20_000);
+    while ((await counts()).waiting < 2) signal.throwIfAborted();
+    await changeKeyFile(sut.keyFile, ([kept, ended]) => (kept && ended ? [kept, { ...ended, revokedAt: 2 }] : []));
+    const [read, sent] = await Promise.all(held);
+    assert.deepEqual([read?.status, read?.json.detail], [401, "this API key was revoked"]);
+    assert.deepEqual([sent?.status, sent?.json.state], [202, "waiting"]);
+    assert.match(await events.text(), /waiting/); // to its end
+  });
+
   test("expires while the gateway runs, by the store's clock", async () => {
     await using sut = await GatewayUnderTest.open({ keys: [{ expiresAt: 1_000 }] });
     let now = 999;

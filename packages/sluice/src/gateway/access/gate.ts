@@ -86,6 +86,14 @@ function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCal
   }
 }
 
+/** For a call that was let in and has waited since. */
+export function assertStillAllowed({ keys }: GatewayContext, { grant, headers }: FastifyRequest): void {
+  if (keys === undefined || keys.stillHolds(grant)) return;
+  const shown = keys.find(headers.authorization);
+  if (shown.kind === "unreadable") throw new SluiceError("keys-unreadable", shown.problem.message);
+  throw new SluiceError("unauthorized", shown.kind === "refused" ? shown.reason : "the API keys were changed meanwhile");
+}
+
 /** As where no route is: on this listener there is none. */
 function notHere(request: FastifyRequest): SluiceError {
   return new SluiceError("not-found", `there is no ${pathOf(request)}`);
