@@ -103,7 +103,7 @@ const pages: Readonly<Record<string, (port: number, own: number) => string>> = {
   "under a name that was pointed at the gateway": (_port, own) => `http://rebound.test:${own}/`,
 };
 
-describe("a page of another origin", { timeout: 120_000 }, () => {
+describe("a page of another origin", { timeout: 300_000 }, () => {
   for (const [place, urlOf] of Object.entries(pages))
     for (const name of ["open", "keyed"] as const)
       test(`${place} achieves nothing on a gateway that is ${name}`, async () => {
@@ -141,7 +141,7 @@ describe("a page of another origin", { timeout: 120_000 }, () => {
   });
 });
 
-describe("the gateway's own page", { timeout: 60_000 }, () => {
+describe("the gateway's own page", { timeout: 120_000 }, () => {
   test("sends and reads, under each name of the loopback", async () => {
     const { sluice } = open as Victim;
     for (const host of ["127.0.0.1", "localhost"])

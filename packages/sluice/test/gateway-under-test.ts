@@ -78,7 +78,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     const made = keys?.map((key) => makeApiKey({ ...anyKey, ...key }));
     if (made !== undefined) await changeKeyFile(keyFile, () => made.map(({ key }) => key));
     const log = openLog({ level: "silent", isPretty: false });
-    const ring = await KeyRing.open({ file: keyFile, clock: engine.clock, log });
+    const ring = await KeyRing.open({ source: { file: keyFile }, clock: engine.clock, log });
     const gateway = await openGateway({
       engine,
       keys: ring,

@@ -4,7 +4,7 @@ import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
-import { makeApiKey } from "../core/api-key.ts";
+import { formatApiKeys, makeApiKey } from "../core/api-key.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { changeKeyFile } from "../gateway/access/key-file.ts";
@@ -13,7 +13,7 @@ import { openLog } from "../telemetry/log.ts";
 import { openKeys, type KeyAccess } from "./key-access.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
-const { key } = makeApiKey({
+const { key, secret } = makeApiKey({
   name: "own",
   scopes: ["read"],
   queues: undefined,
@@ -50,7 +50,8 @@ class Store implements AsyncDisposable {
   }
 
   ring({ isWithoutKeys = false, ...given }: Given = {}): Promise<KeyRing> {
-    const settings = { keys: this.file, isKeysNamed: false, host: "127.0.0.1", admin: undefined, ...given };
+    const keys = { kind: "file", file: this.file, isNamed: false } as const;
+    const settings = { keys, host: "127.0.0.1", admin: undefined, ...given };
     return openKeys({ engine: this.engine, settings, isWithoutKeys, log });
   }
 
@@ -69,7 +70,8 @@ test("without keys it listens on loopback addresses only, with keys on any", asy
     await assert.rejects(store.start({ admin: { host, port: 1 } }), rule);
   }
   for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert.equal(await store.start({ host }), false);
-  await assert.rejects(store.start({ isKeysNamed: true }), /keys must be a file that exists/);
+  const named = { kind: "file", file: store.file, isNamed: true } as const;
+  await assert.rejects(store.start({ keys: named }), /keys must be a file that exists/);
   await changeKeyFile(store.file, () => [key]);
   assert.equal(await store.start({ host: "0.0.0.0", admin: { host: "::", port: 1 } }), true);
 });
@@ -79,7 +81,7 @@ describe("a store that was served with keys", () => {
     await using store = await Store.open();
     await changeKeyFile(store.file, () => [key]);
     assert.equal(await store.start(), true);
-    await assert.rejects(store.start({ isWithoutKeys: true }), /--without-keys takes a store without keys, got/);
+    await assert.rejects(store.start({ isWithoutKeys: true }), /--without-keys, and there are API keys in/);
     await rm(store.file);
     await assert.rejects(store.start(), /was served with API keys, and \S+ is not there: put it back.*--without-keys$/);
     assert.equal(await store.start({ isWithoutKeys: true }), false);
@@ -99,6 +101,20 @@ describe("a store that was served with keys", () => {
     await rm(store.file);
     await assert.rejects(store.start(), /was served with API keys/);
   });
+});
+
+test("keys may be in a variable; what cannot be read as such refuses the start", async () => {
+  await using store = await Store.open();
+  const text = formatApiKeys([key]);
+  using ring = await store.ring({ keys: { kind: "text", text }, host: "0.0.0.0" });
+  assert.equal(ring.find(`Bearer ${secret}`).kind, "key");
+  assert.equal(ring.find(undefined).kind, "none");
+  assert.match(ring.generation ?? "", /^[0-9a-f]{16}$/);
+  for (const wrong of ["x", "[]", secret, text.slice(0, -5)])
+    await assert.rejects(
+      store.start({ keys: { kind: "text", text: wrong } }),
+      /^SluiceError: the API keys in SLUICE_KEYS/,
+    );
 });
 
 test("keys that are there and cannot be read refuse the start", async () => {

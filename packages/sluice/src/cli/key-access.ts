@@ -1,13 +1,13 @@
 // Whether a gateway may start, by the API keys that were read: not by a file that was there a moment ago.
 import { isIPv4 } from "node:net";
-import type { IntakeSettings } from "../config/settings.ts";
+import type { IntakeSettings, KeySource } from "../config/settings.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import { wrong } from "../core/setting.ts";
 import type { Engine } from "../engine/engine.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
 import type { Logger } from "../telemetry/log.ts";
 
-type KeySettings = Pick<IntakeSettings, "keys" | "isKeysNamed" | "host" | "admin">;
+type KeySettings = Pick<IntakeSettings, "keys" | "host" | "admin">;
 
 export interface KeyAccess {
   readonly engine: Engine;
@@ -19,12 +19,13 @@ export interface KeyAccess {
 
 /** Errors: `bad-config`, when the keys cannot be read, or are needed and not there. */
 export async function openKeys({ engine, settings, isWithoutKeys, log }: KeyAccess): Promise<KeyRing> {
-  const keys = await KeyRing.open({ file: settings.keys, clock: engine.clock, log });
+  const keys = await KeyRing.open({ source: settings.keys, clock: engine.clock, log });
   try {
-    if (keys.isClosed && isWithoutKeys) throw wrong("--without-keys", "takes a store without keys", settings.keys);
+    if (keys.isClosed && isWithoutKeys)
+      throw new SluiceError("bad-config", `--without-keys, and there are API keys in ${placeOf(settings.keys)}`);
     if (!keys.isClosed) assertMayBeOpen(settings);
     const wasKeyed = await engine.wasKeyed?.();
-    if (wasKeyed === true && !keys.isClosed && !isWithoutKeys) throw keysMissing(settings.keys);
+    if (wasKeyed === true && !keys.isClosed && !isWithoutKeys) throw keysMissing(placeOf(settings.keys));
     if (wasKeyed === !keys.isClosed) await engine.noteKeyed?.(keys.isClosed);
     noteWhenClosed(keys, engine, log);
     return keys;
@@ -35,13 +36,19 @@ export async function openKeys({ engine, settings, isWithoutKeys, log }: KeyAcce
 }
 
 /** Without API keys nobody but this machine may reach the gateway. */
-function assertMayBeOpen({ keys, isKeysNamed, host, admin }: KeySettings): void {
-  if (isKeysNamed) throw wrong("keys", "must be a file that exists; make a key with sluice keys create", keys);
+function assertMayBeOpen({ keys, host, admin }: KeySettings): void {
+  const place = placeOf(keys);
+  if (keys.kind === "file" && keys.isNamed)
+    throw wrong("keys", "must be a file that exists; make a key with sluice keys create", place);
   for (const listened of [host, admin?.host ?? host]) {
     if (isLoopback(listened)) continue;
-    const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${keys}`;
+    const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${place}`;
     throw wrong("host", rule, listened);
   }
+}
+
+function placeOf(keys: KeySource): string {
+  return keys.kind === "file" ? keys.file : "SLUICE_KEYS";
 }
 
 function isLoopback(host: string): boolean {

@@ -36,6 +36,9 @@ once, when it is made. Only the file's owner may have access to it; a change kee
 Gateways see a change within a second. Where the file exists, calls need a key; a gateway whose file does not exist listens on
 loopback addresses only. While a gateway cannot read the file, it refuses every call with 503.
 
+Instead of the file, SLUICE_KEYS can have what is in it, where a gateway has no disk: make keys with --keys ./keys.json, and set the
+variable to the content of that file. Then a change takes a new start.
+
 revoke waits up to 10 s for the gateway's confirmation. With --url, or when sluice up runs on the data folder, it fails with 75
 if there is none; otherwise it says that nothing confirmed it. Behind one address with several gateways, one of them answers.
 

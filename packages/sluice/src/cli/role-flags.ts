@@ -89,7 +89,10 @@ export function addKeysFlag(command: Command): Command {
 }
 
 function keysOption(): Option {
-  return new Option("--keys <file>", "the API keys (default keys.json in the data folder)").env("SLUICE_KEYS_FILE");
+  return new Option(
+    "--keys <file>",
+    "the API keys (default keys.json in the data folder; SLUICE_KEYS takes the content of such a file)",
+  ).env("SLUICE_KEYS_FILE");
 }
 
 export function addWorkFlags(command: Command): Command {

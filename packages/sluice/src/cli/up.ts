@@ -111,7 +111,9 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
     const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
     const server = await serve({ role: "up", ...parts, isWithoutKeys, data, log, meter });
-    if (server.url !== undefined) noteListener(data, { url: server.url, keys: resolve(settings.keys) });
+    const { keys } = settings;
+    if (server.url !== undefined && keys.kind === "file")
+      noteListener(data, { url: server.url, keys: resolve(keys.file) });
     return server;
   };
   await runRole(start, log, range === undefined ? uncaughtAdvice : undefined);

@@ -234,11 +234,23 @@ test("one file serves up, gateway and worker, and each takes what is its own", (
 });
 
 describe("the file of the API keys", () => {
+  const file = withQueue({ handle }, { data: "./there" });
+
   test("is in the data folder, unless it is named", () => {
-    const file = withQueue({ handle }, { data: "./there" });
-    assert.equal(readUp(sources({ file })).keys, "there/keys.json");
+    const keysOf = (given: Given) => readUp(sources(given)).keys;
+    assert.deepEqual(keysOf({ file }), { kind: "file", file: "there/keys.json", isNamed: false });
+    assert.deepEqual(keysOf({ file: { ...file, keys: "f.json" } }), { kind: "file", file: "f.json", isNamed: true });
     assert.equal(readKeysPlace(sources({ file, overrides: { keys: "k.json" } })), "k.json");
-    assert.equal(readKeysPlace(sources({ file: { ...file, keys: "f.json" } })), "f.json");
+  });
+
+  test("may be the value of a variable, which no command can change", () => {
+    const env = { SLUICE_KEYS: "{}" };
+    assert.deepEqual(readUp(sources({ file, env })).keys, { kind: "text", text: "{}" });
+    refused(() => readKeysPlace(sources({ file, env })), /^the API keys are in SLUICE_KEYS: change its value/);
+    assert.equal(readKeysPlace(sources({ file, env, overrides: { keys: "k.json" } })), "k.json");
+    assert.equal(readKeysPlace(sources({ file, env: { SLUICE_KEYS: "" } })), "there/keys.json");
+    const both = { ...env, SLUICE_KEYS_FILE: "k.json" };
+    refused(() => readUp(sources({ file, env: both, overrides: { keys: "k.json" } })), /are both set: set one of them/);
   });
 });
 

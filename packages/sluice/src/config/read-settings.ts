@@ -12,6 +12,7 @@ import type {
   ClusterSettings,
   GatewaySettings,
   IntakeSettings,
+  KeySource,
   MemberSettings,
   QueueSettings,
   UpSettings,
@@ -91,9 +92,26 @@ export function readCluster(sources: Sources): ClusterSettings {
   return { servers: serversOf(sources), queues: queues.map(({ name }) => name) };
 }
 
-/** The file of the API keys, whether it exists or not. */
-export function readKeysPlace({ file, overrides }: Sources): string {
-  return readText("keys", overrides.keys ?? file?.keys) ?? join(dataFolder({ file, overrides }), "keys.json");
+/** The file of the API keys, whether it exists or not: for the command that writes it. */
+export function readKeysPlace(sources: Sources): string {
+  const keys = readKeySource(sources);
+  if (keys.kind === "file") return keys.file;
+  const rule = `the API keys are in ${keysVariable}: change its value and start the gateway again, or name a file with --keys`;
+  throw new SluiceError("bad-config", rule);
+}
+
+const keysVariable = "SLUICE_KEYS";
+
+/** A flag goes before the environment; the flag's own variable is SLUICE_KEYS_FILE. */
+function readKeySource({ file, overrides, env }: Sources): KeySource {
+  const text = env[keysVariable] || undefined;
+  const fileVariable = `${keysVariable}_FILE`;
+  if (text !== undefined && env[fileVariable])
+    throw new SluiceError("bad-config", `${keysVariable} and ${fileVariable} are both set: set one of them`);
+  if (text !== undefined && overrides.keys === undefined) return { kind: "text", text };
+  const named = readText("keys", overrides.keys ?? file?.keys);
+  const isNamed = named !== undefined;
+  return { kind: "file", file: named ?? join(dataFolder({ file, overrides }), "keys.json"), isNamed };
 }
 
 function intakeOf(sources: Sources): IntakeSettings {
@@ -103,8 +121,7 @@ function intakeOf(sources: Sources): IntakeSettings {
     host,
     admin: readAdmin(sources),
     tls: readTls(sources),
-    keys: readKeysPlace(sources),
-    isKeysNamed: (overrides.keys ?? file?.keys) !== undefined,
+    keys: readKeySource(sources),
     hosts: readHosts(sources),
     cors: readCors(sources),
     port: readField("port", sources),

@@ -12,16 +12,20 @@ export interface IntakeSettings {
   readonly port: number;
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   readonly tls: TlsConfig | undefined;
-  /** The file of the API keys; without it whoever reaches the port is let in. */
-  readonly keys: string;
-  /** Whether somebody said that the keys are there: then they must be. */
-  readonly isKeysNamed: boolean;
+  readonly keys: KeySource;
   readonly hosts: readonly string[];
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
   /** How long a stop goes on serving everything, so that proxies notice. */
   readonly lingerMs: number;
 }
+
+/** Where the API keys are; without any whoever reaches the port is let in. */
+export type KeySource =
+  /** Whether somebody said that the file is there: then it must be. */
+  | { readonly kind: "file"; readonly file: string; readonly isNamed: boolean }
+  /** What such a file has, from the variable SLUICE_KEYS. */
+  | { readonly kind: "text"; readonly text: string };
 
 /** What runs them. */
 export interface WorkSettings {

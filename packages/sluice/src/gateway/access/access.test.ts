@@ -92,7 +92,7 @@ describe("a key", () => {
     let now = 999;
     const clock = { ...systemClock, now: () => now };
     const log = openLog({ level: "silent", isPretty: false });
-    using ring = await KeyRing.open({ file: sut.keyFile, clock, log });
+    using ring = await KeyRing.open({ source: { file: sut.keyFile }, clock, log });
     const header = `Bearer ${sut.secrets[0]}`;
     assert.equal(ring.find(header).kind, "key");
     now = 1_000;

@@ -91,7 +91,10 @@ export function assertStillAllowed({ keys }: GatewayContext, { grant, headers }:
   if (keys === undefined || keys.stillHolds(grant)) return;
   const shown = keys.find(headers.authorization);
   if (shown.kind === "unreadable") throw new SluiceError("keys-unreadable", shown.problem.message);
-  throw new SluiceError("unauthorized", shown.kind === "refused" ? shown.reason : "the API keys were changed meanwhile");
+  throw new SluiceError(
+    "unauthorized",
+    shown.kind === "refused" ? shown.reason : "the API keys were changed meanwhile",
+  );
 }
 
 /** As where no route is: on this listener there is none. */

@@ -31,8 +31,8 @@ export async function readKeyFile(file: string): Promise<KeySet | undefined> {
   }
 }
 
-/** Errors: `bad-config`, with the place. */
-function keySetOf(text: string, place: string): KeySet {
+/** The keys in the text of such a file. Errors: `bad-config`, with the place. */
+export function keySetOf(text: string, place: string): KeySet {
   try {
     return { keys: parseApiKeys(text), generation: generationOf(text) };
   } catch (cause) {

@@ -8,7 +8,7 @@ import { messageOf } from "../../core/errors.ts";
 import { QuotaMeter, type Quota } from "../../core/quota.ts";
 import type { Failure } from "../../core/request.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { readKeyFile, type KeySet } from "./key-file.ts";
+import { keySetOf, readKeyFile, type KeySet } from "./key-file.ts";
 import { viewerOf, type Viewer } from "./viewer.ts";
 
 /** A change of the file is seen within this time, on every kind of file system. */
@@ -39,8 +39,8 @@ export type Shown =
   | { readonly kind: "refused"; readonly reason: string };
 
 export interface KeyRingOptions {
-  /** Need not exist. */
-  readonly file: string;
+  /** A file, which need not exist; or what such a file has, from a variable, which holds until the end. */
+  readonly source: { readonly file: string } | { readonly text: string };
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -62,7 +62,7 @@ const refused = {
 export class KeyRing implements Disposable {
   readonly #options: KeyRingOptions;
   readonly #watchers = new Set<() => void>();
-  readonly #looks: NodeJS.Timeout;
+  readonly #looks: NodeJS.Timeout | undefined;
   #holders: readonly Holder[] | undefined;
   #generation: string | undefined;
   #problem: Failure | undefined;
@@ -82,7 +82,8 @@ export class KeyRing implements Disposable {
   static async open(options: KeyRingOptions): Promise<KeyRing> {
     const ring = new KeyRing(options);
     try {
-      await ring.#read();
+      if ("text" in options.source) ring.#take(keySetOf(options.source.text, "SLUICE_KEYS"));
+      else await ring.#read(options.source.file);
       return ring;
     } catch (error) {
       ring[Symbol.dispose]();
@@ -92,7 +93,8 @@ export class KeyRing implements Disposable {
 
   private constructor(options: KeyRingOptions) {
     this.#options = options;
-    this.#looks = setInterval(() => void this.#look(), lookEveryMs).unref();
+    const { source } = options;
+    if ("file" in source) this.#looks = setInterval(() => void this.#look(source.file), lookEveryMs).unref();
   }
 
   /** Whether calls need a key. */
@@ -151,12 +153,12 @@ export class KeyRing implements Disposable {
   }
 
   /** Again and again: a problem goes away without a change of the file, too. */
-  async #look(): Promise<void> {
+  async #look(file: string): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
-    const { file, log } = this.#options;
+    const { log } = this.#options;
     try {
-      if (!(await this.#read())) return;
+      if (!(await this.#read(file))) return;
       log.info({ file, keys: this.#holders?.length }, "API keys were read");
     } catch (error) {
       if (!this.#refuse(messageOf(error))) return;
@@ -168,8 +170,7 @@ export class KeyRing implements Disposable {
   }
 
   /** False when the file is as it was. */
-  async #read(): Promise<boolean> {
-    const { file } = this.#options;
+  async #read(file: string): Promise<boolean> {
     const seen = await lookOf(file); // before it is read: a change in between is seen at the next look
     if (seen === this.#seen) return false;
     const found = await readKeyFile(file);
