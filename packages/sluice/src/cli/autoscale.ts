@@ -8,11 +8,9 @@ import manifest from "../../package.json" with { type: "json" };
 import { systemClock } from "../core/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Meter } from "../telemetry/meter.ts";
-import type { MetricsAddress, MetricsListener } from "../telemetry/metrics-listener.ts";
 import { memberSettings, overrideOption, settingOption } from "./flag-settings.ts";
 import { openPlatform, scaledOf, scopeOf, type PlatformOptions, type Scaled } from "./open-platform.ts";
-import { orPortTaken } from "./port-taken.ts";
+import { openMetricsPage } from "./metrics-page.ts";
 import { whenReachable } from "./reach.ts";
 import {
   addConfigFlag,
@@ -47,6 +45,8 @@ The platforms:
               stop_grace_period must be longer than --grace.
   kubernetes  --deployment NAME or --statefulset NAME: by KUBECONFIG, or the account of this pod, which needs get and
               update on the scale of it alone.
+
+Where there are API keys (--keys), the page of --metrics needs one of the scope read; without any it is on a loopback address only.
 
 Any number may run: one leads, the others stand by and take over within half a minute.
 
@@ -135,8 +135,9 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   const meter = new Meter();
   const telemetry = { meter, instance: name, version: manifest.version, env: process.env, log };
   opened.use(await openExport(telemetry));
-  const page = options.metrics && opened.use(await openPage(options.metrics, { meter, log }));
   const engine: Engine = opened.use(await openCluster({ servers, queues, name, log, retentionMs }));
+  const place = options.metrics && { address: options.metrics, keys: settings.keys };
+  const page = place && opened.use(await openMetricsPage(place, { meter, log, clock: engine.clock }));
   const scope = scopeOf(scaled, names);
   const silentMs = Math.max(30_000, 6 * options.every);
   const leadership = isDryRun ? undefined : opened.use(openLeadership(servers.databaseUrl, { scope, silentMs }));
@@ -161,13 +162,6 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
       log.info({ scope }, "stopped");
     },
   };
-}
-
-async function openPage(at: MetricsAddress, counted: { meter: Meter; log: Logger }): Promise<MetricsListener> {
-  const { openMetricsListener } = await import("../telemetry/metrics-listener.ts");
-  return openMetricsListener(at, counted).catch((error: unknown) => {
-    throw orPortTaken(error);
-  });
 }
 
 /** The flags of `sluice worker` among those that were given, but for the page's; the environment is the copies' as well. */

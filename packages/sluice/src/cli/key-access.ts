@@ -51,7 +51,7 @@ function placeOf(keys: KeySource): string {
   return keys.kind === "file" ? keys.file : "SLUICE_KEYS";
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 

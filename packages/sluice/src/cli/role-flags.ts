@@ -162,7 +162,7 @@ export function addReplicasFlag(command: Command): Command {
 
 /** Of a process without a gateway, whose page it is. */
 export function addMetricsFlag(command: Command): Command {
-  return command.option(
+  return addKeysFlag(command).option(
     "--metrics <address>",
     "GET /metrics for Prometheus on this port of the loopback, or on host:port (default none)",
     addressFlag,

@@ -13,9 +13,10 @@ import { defaultGatewayLimits } from "../gateway/limits.ts";
 import { openExport, type Export } from "../telemetry/export.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
-import { openMetricsListener, type MetricsAddress, type MetricsListener } from "../telemetry/metrics-listener.ts";
+import type { MetricsListener } from "../telemetry/metrics-listener.ts";
 import type { Worker } from "../worker/worker.ts";
 import { openKeys } from "./key-access.ts";
+import { openMetricsPage, type MetricsPlace } from "./metrics-page.ts";
 import { orPortTaken } from "./port-taken.ts";
 import { tracingBy, workerOf, type Tracing } from "./worker-of.ts";
 
@@ -35,7 +36,7 @@ export interface Parts {
   /** Makes the callbacks of outcomes, and posts them; absent where this process does not. */
   readonly callbacks?: CallbackWork | undefined;
   /** A page for what is counted here, where there is no gateway to have it. */
-  readonly metrics?: MetricsAddress | undefined;
+  readonly metrics?: MetricsPlace | undefined;
   /** The folder of the store, where it is in one: for the log. */
   readonly data?: string;
   readonly log: Logger;
@@ -96,7 +97,7 @@ export async function serve(parts: Parts): Promise<Server> {
       workers.push(workerOf(queue, { engine, log, meter, tracing }));
       relay = new CallbackRelay({ engine, leads: leadership && (() => leadership.leads()), log });
     }
-    page = metrics && (await openMetricsListener(metrics, { meter, log }));
+    page = metrics && (await openMetricsPage(metrics, { meter, log, clock: engine.clock }));
     const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
     const url = intake && (await gateway?.listen(intake))?.url;
     log.info(

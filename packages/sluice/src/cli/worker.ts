@@ -24,7 +24,8 @@ Examples:
   sluice worker --config sluice.config.ts --replicas 4
 
 With --metrics what this worker does can be scraped: how many attempts, how long, how they failed. The queues are on the
-page of every gateway.
+page of every gateway. Where there are API keys (--keys), the page needs one of the scope read; without any it is on a loopback
+address only.
 
 A queue's rate is shared by all of its workers; its concurrency is each copy's own.
 SIGTERM and SIGINT stop gracefully: what runs may finish within the grace, the rest is handed back; a second signal
@@ -50,6 +51,7 @@ async function worker({ metrics, ...options }: MemberOptions & MetricsOptions): 
     );
   await runMember(options, (sources) => {
     const settings = readWorker(sources);
-    return { role: "worker", settings, work: settings, metrics };
+    const { keys } = settings;
+    return { role: "worker", settings, work: settings, metrics: metrics && { address: metrics, keys } };
   });
 }

@@ -77,13 +77,15 @@ export function readGateway(sources: Sources): GatewaySettings {
 
 export function readWorker(sources: Sources): WorkerSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME --target URL" });
-  return { ...memberOf(sources), graceMs: readField("grace", sources), queues: queues.map(workedQueue), callbacks };
+  const [keys, graceMs] = [readKeySource(sources), readField("grace", sources)];
+  return { ...memberOf(sources), keys, graceMs, queues: queues.map(workedQueue), callbacks };
 }
 
 /** What runs the requests is known to the workers: here a queue's name is enough. */
 export function readAutoscaler(sources: Sources): AutoscalerSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...memberOf(sources), graceMs: readField("grace", sources), queues, callbacks };
+  const [keys, graceMs] = [readKeySource(sources), readField("grace", sources)];
+  return { ...memberOf(sources), keys, graceMs, queues, callbacks };
 }
 
 /** For the commands that look after a cluster's servers; there may be no queue. */

@@ -68,10 +68,15 @@ export interface GatewaySettings extends IntakeSettings, MemberSettings {
 }
 
 /** `sluice worker` */
-export interface WorkerSettings extends WorkSettings, MemberSettings {}
+export interface WorkerSettings extends WorkSettings, MemberSettings {
+  /** Who may read its metrics. */
+  readonly keys: KeySource;
+}
 
 /** `sluice autoscale` */
 export interface AutoscalerSettings extends MemberSettings {
+  /** Who may read its metrics. */
+  readonly keys: KeySource;
   /** Of the workers, where they are processes of this host. */
   readonly graceMs: number;
   readonly queues: readonly QueueSettings[];

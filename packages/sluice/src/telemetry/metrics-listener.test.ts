@@ -7,12 +7,13 @@ import { Meter, observe } from "./meter.ts";
 import { openMetricsListener } from "./metrics-listener.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
+const refusal = (): undefined => undefined;
 const anyPort = { host: "127.0.0.1", port: 0 };
 
 test("what is counted can be read, and nothing else is there", async () => {
   const meter = new Meter();
   meter.counter("sluice.duplicates.refused", { queue: "orders", kind: "outcome" }).value = 3;
-  await using listener = await openMetricsListener(anyPort, { meter, log });
+  await using listener = await openMetricsListener(anyPort, { meter, log, refusal });
   const page = await fetch(listener.url);
   assert.deepEqual([page.status, page.headers.get("content-type")], [200, "text/plain; version=0.0.4; charset=utf-8"]);
   assert.match(await page.text(), /^sluice_duplicates_refused_total\{queue="orders",kind="outcome"\} 3$/m);
@@ -27,12 +28,12 @@ test("it stays when something cannot be read, without that", async () => {
   const meter = new Meter();
   meter.addObserver(() => Promise.reject(new Error("out")));
   meter.addObserver(() => [observe("sluice.ready", {}, 1)]);
-  await using listener = await openMetricsListener(anyPort, { meter, log });
+  await using listener = await openMetricsListener(anyPort, { meter, log, refusal });
   assert.match(await (await fetch(listener.url)).text(), /^sluice_ready 1$/m);
 });
 
 test("closing does not wait for who is in the middle of asking", { timeout: 10_000 }, async () => {
-  const listener = await openMetricsListener(anyPort, { meter: new Meter(), log });
+  const listener = await openMetricsListener(anyPort, { meter: new Meter(), log, refusal });
   const socket = connect(Number(new URL(listener.url).port), "127.0.0.1");
   socket.on("error", () => {}); // reset, perhaps
   socket.write("GET /metrics HTTP/1.1\r\n");

@@ -7,7 +7,8 @@ import { unknownQueue } from "../context.ts";
 import { parseRequestId } from "../../core/request-id.ts";
 import { pathOf } from "../problem.ts";
 import { unknownRequest } from "../read.ts";
-import type { Grant } from "./key-ring.ts";
+import { keyRefusal } from "./key-refusal.ts";
+import type { Grant, Shown } from "./key-ring.ts";
 import { accessOf, type RouteAccess } from "./route-access.ts";
 import { seesEverything, type Viewer } from "./viewer.ts";
 
@@ -62,47 +63,24 @@ interface KeyedCall {
 
 /** What the caller's key allows; undefined where there are no keys. Throws when it does not allow the call. */
 function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCall): Grant | undefined {
-  const shown = keys?.find(request.headers.authorization) ?? { kind: "open" };
-  switch (shown.kind) {
-    case "open":
-      return undefined;
-    case "unreadable":
-      throw new SluiceError("keys-unreadable", shown.problem.message);
-    case "none":
-      reply.header("www-authenticate", challenge);
-      throw new SluiceError("unauthorized", "an API key is needed: send it as Authorization: Bearer KEY");
-    case "refused":
-      reply.header("www-authenticate", `${challenge}, error="invalid_token"`);
-      throw new SluiceError("unauthorized", shown.reason);
-    case "key":
-      if (access.scope === undefined || shown.grant.scopes.has(access.scope)) return shown.grant;
-      reply.header("www-authenticate", `${challenge}, error="insufficient_scope", scope="${access.scope}"`);
-      throw new SluiceError(
-        "forbidden",
-        `this needs the scope ${access.scope}; the key has ${[...shown.grant.scopes].join(", ")}`,
-      );
-    default:
-      return shown satisfies never;
-  }
+  const shown: Shown = keys?.find(request.headers.authorization) ?? { kind: "open" };
+  const refusal = keyRefusal(shown, access.scope);
+  if (refusal === undefined) return shown.kind === "key" ? shown.grant : undefined;
+  if (refusal.challenge !== undefined) reply.header("www-authenticate", refusal.challenge);
+  throw refusal.error;
 }
 
 /** For a call that was let in and has waited since. */
 export function assertStillAllowed({ keys }: GatewayContext, { grant, headers }: FastifyRequest): void {
   if (keys === undefined || keys.stillHolds(grant)) return;
-  const shown = keys.find(headers.authorization);
-  if (shown.kind === "unreadable") throw new SluiceError("keys-unreadable", shown.problem.message);
-  throw new SluiceError(
-    "unauthorized",
-    shown.kind === "refused" ? shown.reason : "the API keys were changed meanwhile",
-  );
+  const refusal = keyRefusal(keys.find(headers.authorization), undefined);
+  throw refusal?.error ?? new SluiceError("unauthorized", "the API keys were changed meanwhile");
 }
 
 /** As where no route is: on this listener there is none. */
 function notHere(request: FastifyRequest): SluiceError {
   return new SluiceError("not-found", `there is no ${pathOf(request)}`);
 }
-
-const challenge = 'Bearer realm="sluice"';
 
 /** Throws when the call concerns what a key that is limited to some queues does not know. */
 async function checkSight(
