@@ -113,7 +113,11 @@ export interface QueueConfig {
   readonly backlogMax?: number;
   /** Bytes of bodies that may wait; `"100GiB"`. */
   readonly backlogBytesMax?: string;
-  /** A JSON Schema that each body must fit. */
+  /**
+   * A JSON Schema that each body must fit. The check ends at the first place that does not. What it costs is the schema's to
+   * bound: a `pattern` with nested repetitions such as `^(a+)+$` can take for ever, and so can `uniqueItems` of objects
+   * or `contains` without a `maxItems`. A start logs such places.
+   */
   readonly schema?: object;
   /** The handler: this or `target`. */
   readonly handle?: Handler;

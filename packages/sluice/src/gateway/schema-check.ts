@@ -13,9 +13,10 @@ export interface SchemaPath {
   readonly message: string;
 }
 
-/** Throws schema-mismatch with the paths. */
+/** Throws schema-mismatch with the path of the first place that does not fit: more would cost what the body asks for (I7). */
 export type SchemaCheck = (body: Uint8Array) => void;
 
+/** Places that a refusal names, where one of several branches must fit. */
 const pathsMax = 20;
 
 /** Compiles the schema of a queue; JSON Schema 2020-12 where `$schema` says so, else draft 7. */
@@ -33,11 +34,13 @@ export function compileSchemaCheck(queue: string, schema: object): SchemaCheck {
 
 /**
  * The places of a schema where a body can make its check slow, as in a list of 100,000 objects that must all differ: Ajv's own
- * rules, but for formats, whose expressions here take no longer than the text is long.
+ * rules and one for `contains`, but for formats, whose expressions here take no longer than the text is long.
  */
 export function slowPlacesOf(schema: object): readonly string[] {
   const newer = { $defs: { additionalProperties: { $ref: "#" } }, prefixItems: { $ref: "#/definitions/schemaArray" } };
-  const rules = { ...secure, properties: { ...secure.properties, ...newer } };
+  // Each item that does not fit costs an error, though the check is about one that does.
+  const dependencies = { ...secure.dependencies, contains: { required: ["maxItems"] } };
+  const rules = { ...secure, dependencies, properties: { ...secure.properties, ...newer } };
   const assess = new Ajv({ allErrors: true, strict: false }).compile(rules);
   assess(schema);
   const slow = (assess.errors ?? []).filter(
@@ -48,7 +51,7 @@ export function slowPlacesOf(schema: object): readonly string[] {
 
 function compile(queue: string, schema: object): ValidateFunction {
   const is2020 = "$schema" in schema && String(schema.$schema).includes("2020-12");
-  const options = { allErrors: true, allowUnionTypes: true, strictTypes: false, strictTuples: false } as const;
+  const options = { allowUnionTypes: true, strictTypes: false, strictTuples: false } as const;
   try {
     const ajv = is2020 ? new Ajv2020(options) : new Ajv(options);
     addFormats.default(ajv);
