@@ -103,6 +103,8 @@ export interface RequestStatus {
   readonly lastError: Failure | undefined;
   readonly contentType: string;
   readonly bytes: number;
+  /** Of the result; undefined unless it is done. */
+  readonly resultBytes: number | undefined;
   /** What the running handler reported last; kept in memory only. */
   readonly progress: unknown;
 }

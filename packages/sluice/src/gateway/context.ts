@@ -22,6 +22,7 @@ import type { AuditRenewal } from "./audit-renewal.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { HeldAnswers } from "./held-answers.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Overview } from "./overview.ts";
 import type { QueueViews } from "./queue-views.ts";
@@ -86,6 +87,7 @@ export interface GatewayContext {
   /** Of single requests; batches have one of their own, so that neither is sent away for the other. */
   readonly bodyRoom: BodyRoom;
   readonly batchRoom: BodyRoom;
+  readonly outgoing: Outgoing;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;

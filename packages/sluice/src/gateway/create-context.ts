@@ -16,6 +16,7 @@ import { Descriptors } from "./descriptors.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { Overview } from "./overview.ts";
+import { Outgoing } from "./outgoing.ts";
 import { QueueViews } from "./queue-views.ts";
 import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
 import type { TlsFiles } from "./tls.ts";
@@ -85,6 +86,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
     batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),
+    outgoing: new Outgoing(limits),
     limits,
     clock,
     log,

@@ -3,17 +3,28 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 import type { GatewayContext } from "./context.ts";
+import type { Outgoing, OutgoingPlace } from "./outgoing.ts";
+
+/** A text that is no larger needs no place among the answers on their way out: few of them are held back. */
+const uncountedBytesMax = 16 * 1024;
 
 export class EventStream {
+  readonly #reply: FastifyReply;
   readonly #response: ServerResponse;
   readonly #resources: DisposableStack;
   readonly #isAllowed: () => boolean;
-  #bytesMax: number;
+  readonly #outgoing: Outgoing;
+  readonly #bytesMax: number;
+  /** Of one text, so far. */
+  #largestBytes = 0;
 
-  constructor({ limits, held }: GatewayContext, { request, raw }: FastifyReply, resources: DisposableStack) {
-    const { grant } = request;
+  constructor({ limits, held, outgoing }: GatewayContext, reply: FastifyReply, resources: DisposableStack) {
+    const { raw } = reply;
+    const { grant } = reply.request;
+    this.#reply = reply;
     this.#isAllowed = () => held.allows(grant); // it may have expired since the last change of the keys
     this.#response = raw;
+    this.#outgoing = outgoing;
     this.#bytesMax = limits.streamBytesMax;
     this.#resources = resources;
     const heartbeat = setInterval(() => this.write(": still here\n\n"), limits.heartbeatMs);
@@ -22,28 +33,41 @@ export class EventStream {
     raw.once("close", () => this.#resources.dispose());
   }
 
-  /** False when the client is gone already. What is sent first does not count against the bound. */
+  /** Takes the answer over. False when the client is gone already. Errors: `overloaded` when there is no room for `first`. */
   begin(first = ""): boolean {
     if (this.#response.destroyed || this.#response.writableEnded) {
+      this.#reply.hijack();
       this.#resources.dispose(); // its close event is over
       return false;
     }
+    const place = this.#placeFor(first);
+    this.#reply.hijack();
     this.#response.writeHead(200, {
       "content-type": "text/event-stream",
       "cache-control": "no-store",
       "x-accel-buffering": "no", // nginx would hold events back until they fill a buffer
     });
-    this.#bytesMax += Buffer.byteLength(first);
-    this.write(first);
+    this.#response.write(first, () => place?.[Symbol.dispose]());
     return true;
   }
 
-  /** A client that does not read is cut off: it comes back and gets what is so then. */
+  /** A client that does not read, though it got one text more than the bound, is cut off: it comes back and gets what is so then. */
   write(text: string): void {
     if (this.#response.writableEnded) return;
     if (!this.#isAllowed()) return this.end();
-    this.#response.write(text);
-    if (this.#response.writableLength > this.#bytesMax) this.#response.destroy();
+    if (this.#response.writableLength > this.#bytesMax + this.#largestBytes) return void this.#response.destroy();
+    try {
+      const place = this.#placeFor(text);
+      this.#response.write(text, () => place?.[Symbol.dispose]());
+    } catch {
+      this.#response.destroy(); // no room
+    }
+  }
+
+  #placeFor(text: string): OutgoingPlace | undefined {
+    const bytes = Buffer.byteLength(text);
+    this.#largestBytes = Math.max(this.#largestBytes, bytes);
+    return bytes > uncountedBytesMax ? this.#outgoing.take(this.#response, bytes) : undefined;
   }
 
   end(): void {

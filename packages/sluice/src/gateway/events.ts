@@ -40,7 +40,6 @@ async function streamEvents(context: GatewayContext, reply: FastifyReply, call: 
   if (isFinal(status.state) && call.lastEventId === eventId(status.state, stateSince(status)))
     return await reply.code(204).send();
 
-  reply.hijack();
   const stream = new StateEvents(new EventStream(context, reply, watch.move()), () => context.engine.read(id));
   stream.begin(status);
   for (const change of changesAfter(status.state, early)) stream.send(change);

@@ -21,6 +21,7 @@ import { nameRoutes, timedResponses } from "./measure.ts";
 import { addressesOf, isNoAddress, Listener } from "./listener.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApi } from "./openapi.ts";
+import { boundAnswers } from "./outgoing-answer.ts";
 import { addOverviewRoute } from "./overview-events.ts";
 import { addProbeRoutes } from "./probes.ts";
 import { queueGauges } from "./queue-gauges.ts";
@@ -69,6 +70,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   nameRoutes(app, meter);
   addPageCheck(app, { keys, hosts, cors });
   addGate(app, context);
+  boundAnswers(app, context.outgoing);
   await addOpenApi(app, options.version);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);

@@ -22,6 +22,12 @@ export interface GatewayLimits {
   readonly listLimitMax: number;
   /** A comment this often keeps an event stream from looking dead. */
   readonly heartbeatMs: number;
+  /** What all answers on their way out may hold in memory together, small ones and large ones each; one always has room. */
+  readonly outgoingBytesMax: number;
+  /** How long a large answer waits for room before it is 503. */
+  readonly outgoingWaitMs: number;
+  /** How long a client may read nothing of a large answer before it is cut off. */
+  readonly stallTimeoutMs: number;
   /** What an event stream may hold back for a client that does not read. */
   readonly streamBytesMax: number;
   /** How long closing waits for a connection on which nothing was sent. */
@@ -48,6 +54,9 @@ export const defaultGatewayLimits: GatewayLimits = {
   waitSecondsMax: 60,
   listLimitMax: 1_000,
   heartbeatMs: 15_000,
+  outgoingBytesMax: 64 * MiB,
+  outgoingWaitMs: 15_000,
+  stallTimeoutMs: 10_000,
   streamBytesMax: 64 * KiB,
   silentGraceMs: 500,
   closeGraceMs: 10_000,

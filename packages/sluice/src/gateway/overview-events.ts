@@ -12,7 +12,6 @@ export function addOverviewRoute(app: App, context: GatewayContext): void {
   app.get("/v1/overview/events", { schema, exposeHeadRoute: false }, ({ viewer }, reply) => {
     const { overview } = context;
     const resources = new DisposableStack();
-    reply.hijack();
     const stream = new EventStream(context, reply, resources);
     if (stream.begin(overview.greeting(viewer))) resources.use(overview.watch(viewer, (text) => stream.write(text)));
   });

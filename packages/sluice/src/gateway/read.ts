@@ -7,12 +7,12 @@ import type { RequestId } from "../core/request-id.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { Engine, ListFilter } from "../engine/engine.ts";
 import type { Viewer } from "./access/viewer.ts";
-import { sendContent } from "./content-answer.ts";
+import { sendStored } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { formatCursor } from "./cursor.ts";
 import { parseListQuery } from "./list-query.ts";
-import { sendResult, sendResultIfDone } from "./outcome-answer.ts";
+import { sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { viewOfRequest } from "./request-view.ts";
 import { answers, Attempts, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
@@ -33,8 +33,6 @@ export function addReadRoutes(app: App, context: GatewayContext): void {
     response: bytesAnswer("The result"),
   };
   app.get("/v1/requests/:id/result", { schema: resultSchema }, async (request, reply) => {
-    // Only where there is no result is the state asked for, to tell why.
-    if (await sendResultIfDone(context, reply, knownId(request.params.id))) return;
     await sendResult(context, reply, await readKnown(context, request.params.id));
   });
 
@@ -54,10 +52,9 @@ export function addReadRoutes(app: App, context: GatewayContext): void {
 
   const bodySchema = { summary: "What was sent", tags, params, response: bytesAnswer("The body") };
   app.get("/v1/requests/:id/body", { schema: bodySchema }, async (request, reply) => {
-    const { id } = await readKnown(context, request.params.id);
-    const body = await context.engine.readBody(id);
-    if (body === undefined) throw new SluiceError("not-found", `the body of request ${id} is not kept any more`);
-    sendContent(reply, body);
+    const { id, bytes } = await readKnown(context, request.params.id);
+    if (await sendStored(context, reply, { byteCount: bytes, read: () => context.engine.readBody(id) })) return;
+    throw new SluiceError("not-found", `the body of request ${id} is not kept any more`);
   });
 }
 

@@ -13,7 +13,7 @@ export function statusColumns(now: `$${number}`): string {
   return `r.id, (SELECT name FROM sluice.queues WHERE no = r.queue) AS queue, r.key, r.content_type, r.bytes,
     ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
     coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
-    s.due_at::float8 AS due_at, coalesce(o.error_code, f.code) AS error_code,
+    s.due_at::float8 AS due_at, CASE WHEN o.state = 'done' THEN octet_length(o.result) END AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
     left(CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END, ${shownChars}) AS error_message`;
 }
 export const STATUS_ROWS = `${ROWS_OF_ID}
@@ -47,6 +47,7 @@ export interface StatusRow {
   readonly key: string | null;
   readonly content_type: string;
   readonly bytes: number;
+  readonly result_bytes: number | null;
   readonly state: State;
   readonly attempts: number;
   readonly started_at: number | null;
@@ -113,6 +114,7 @@ export function statusOf(row: StatusRow): RequestStatus {
     lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
     contentType: row.content_type,
     bytes: row.bytes,
+    resultBytes: row.result_bytes ?? undefined,
     progress: undefined,
   };
 }

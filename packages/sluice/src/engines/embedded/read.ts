@@ -17,6 +17,7 @@ export const STATUS_COLUMNS = `
   r.seq, r.random, q.name AS queue, r.key, r.content_type, r.bytes, ${STATE} AS state,
   coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
   coalesce(o.started_at, n.started_at, s.started_at) AS started_at, o.finished_at, s.due_at,
+  CASE WHEN o.state = 'done' THEN octet_length(o.result) END AS result_bytes,
   coalesce(o.error_code, f.code) AS error_code,
   ${shownMessage("coalesce(o.error_message, f.message)")} AS error_message`;
 export const FROM_STATUS = `${FROM_REQUESTS}
@@ -39,6 +40,7 @@ export interface StatusRow {
   readonly key: string | null;
   readonly content_type: string;
   readonly bytes: number;
+  readonly result_bytes: number | null;
   readonly state: State;
   readonly attempts: number;
   readonly started_at: number | null;
@@ -97,6 +99,7 @@ export function statusOf(row: StatusRow): RequestStatus {
     lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
     contentType: row.content_type,
     bytes: row.bytes,
+    resultBytes: row.result_bytes ?? undefined,
     progress: undefined,
   };
 }

@@ -1,6 +1,7 @@
 // The reader's thread: a connection of its own that can only read. Its snapshots never hold up the writer.
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
+import type { Content } from "../../core/request.ts";
 import type { AuditReport } from "../../engine/audit.ts";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { prepareAudit } from "./audit.ts";
@@ -30,11 +31,20 @@ const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
   const answers = calls.map(answerOf);
-  port.postMessage({ answers } satisfies FromThread);
+  port.postMessage({ answers } satisfies FromThread, answers.flatMap(largeBuffersOf));
   if (calls.some(({ verb }) => verb === "close")) port.close();
 });
 port.postMessage({ kind: "opened" } satisfies Opening);
 flushCompileCache(); // a thread that is killed with its process writes it no more
+
+/** Bytes of this many change hands without a copy; fewer are copied in less time. */
+const largeBytesMin = 64 * 1024;
+
+function largeBuffersOf({ value }: Answer): readonly ArrayBuffer[] {
+  const { bytes } = (value ?? {}) as Partial<Content>;
+  const isLarge = bytes instanceof Uint8Array && bytes.byteLength >= largeBytesMin;
+  return isLarge && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
+}
 
 /** I10: a call that throws fails alone. It changed nothing, so the thread can go on. */
 function answerOf(call: ReaderCall): Answer {
