@@ -1,4 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
+import type { Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { boom, dead, done, hourMs, idsOf, orders, request, textOf, unknownId, type Rig } from "./rig.ts";
 import type { Check } from "./suite.ts";
@@ -87,6 +88,44 @@ function replayManyCases(check: Check): void {
     equal((await rig.take(10)).length, 3);
   });
 
+  check("a bulk replay lets others commit between its slices, and tells how many were replayed", async (rig) => {
+    const count = 1_000;
+    const ids = await dieWith(rig, "timeout", count);
+    let isOver = false;
+    const { promise: began, resolve: begin } = Promise.withResolvers<void>();
+    using _watch = rig.engine.watch(ids.toSorted()[0] ?? unknownId, () => begin());
+    const replaying = rig.engine
+      .replayMany({ queue: orders, limit: count - 1, isDryRun: false })
+      .finally(() => (isOver = true));
+    await began;
+    await rig.acceptOne();
+    equal(isOver, false, "a request that came in meanwhile had to wait for all of it");
+    deepEqual({ ...(await replaying) }, { total: count, matched: count - 1, replayed: count - 1 });
+    const [left] = await rig.engine.list({ state: "dead", limit: 2 });
+    equal(left?.id, ids.toSorted().at(-1));
+  });
+
+  check("a bulk replay that a crash ends is true as far as it got, and can be asked for again", async (rig) => {
+    const count = 600;
+    await dieWith(rig, "timeout", count);
+    const replaying = rig.engine.replayMany({ queue: orders, limit: count, isDryRun: false });
+    replaying.catch(() => undefined); // the crash takes its answer away
+    await rig.acceptOne(); // a slice or more is committed
+    await rig.crash();
+    await rig.assertLaw();
+    await rig.engine.replayMany({ queue: orders, limit: count, isDryRun: false });
+    deepEqual(await rig.engine.list({ state: "dead", limit: 1 }), []);
+    await rig.assertLaw();
+  });
+
+  check("a bulk replay finds the few of one error among many others", async (rig) => {
+    for (let round = 0; round < 2; round += 1) await dieWith(rig, "rejected", 600); // more than one slice looks at
+    const timeouts = await dieWith(rig, "timeout", 3);
+    const report = await rig.engine.replayMany({ queue: orders, errorCode: "timeout", limit: 10, isDryRun: false });
+    deepEqual({ ...report }, { total: 3, matched: 3, replayed: 3 });
+    deepEqual(idsOf(await rig.take(10)).toSorted(), timeouts.toSorted());
+  });
+
   check("a dry run counts, and changes nothing", async (rig) => {
     await dieWith(rig, "timeout", 3);
     await dieWith(rig, "rejected", 1);
@@ -155,8 +194,9 @@ async function failOnce(rig: Rig): Promise<void> {
 /** Accepts and buries as many requests; their ids. */
 async function dieWith(rig: Rig, code: string, count: number): Promise<readonly RequestId[]> {
   await rig.accept(...Array.from({ length: count }, () => request()));
-  const deliveries = await rig.take(count);
-  equal(deliveries.length, count);
-  for (const { claim } of deliveries) await rig.engine.settle(claim, { kind: "dead", failure: { ...boom, code } });
+  const deliveries: Delivery[] = [];
+  while (deliveries.length < count) deliveries.push(...(await rig.take(count - deliveries.length)));
+  const outcome = { kind: "dead", failure: { ...boom, code } } as const;
+  await Promise.all(deliveries.map(({ claim }) => rig.engine.settle(claim, outcome)));
   return idsOf(deliveries);
 }

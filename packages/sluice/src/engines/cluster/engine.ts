@@ -30,6 +30,7 @@ import type {
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { Progress } from "../../engine/progress.ts";
+import { replayInSlices } from "../../engine/replay-slices.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
@@ -38,7 +39,7 @@ import type { Connected } from "./database.ts";
 import { countDead, deadByError } from "./dead-by-error.ts";
 import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
-import { cancel, pause, replay, replayMany } from "./moves.ts";
+import { cancel, pause, replay, replaySlice } from "./moves.ts";
 import type { Parts } from "./parts.ts";
 import { readQueues } from "./read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./read.ts";
@@ -169,9 +170,11 @@ export class ClusterEngine implements Engine {
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
     const total = await this.#look((db) => countDead(db, filter));
     if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
-    const { matched, ids } = await this.#move(() => replayMany(filter, this.#parts.moves));
-    for (const id of ids) this.#changed(id, "waiting");
-    return { total: Math.max(total, matched), matched, replayed: ids.length };
+    return replayInSlices(filter, total, async (ask) => {
+      const slice = await this.#move(() => replaySlice(ask, this.#parts.moves));
+      for (const id of slice.ids) this.#changed(id, "waiting");
+      return slice;
+    });
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {

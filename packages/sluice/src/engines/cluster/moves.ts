@@ -2,17 +2,19 @@
 import type { State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
-import type { MoveResult, ReplayFilter } from "../../engine/engine.ts";
+import type { MoveResult } from "../../engine/engine.ts";
+import { looksOf, sliceOf, type DeadRow, type ReplaySlice, type ReplaySliceAsk } from "../../engine/replay-slices.ts";
 import type { Connected, Connection, Statement } from "./database.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
+import { lowestId } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 const SELECT_DEAD: Statement = {
   name: "select-dead",
-  text: `SELECT id FROM sluice.outcomes
-    WHERE queue = $1 AND state = 'dead' AND ($2::text IS NULL OR error_code = $2) ORDER BY id LIMIT $3`,
+  text: `SELECT id, error_code AS "errorCode" FROM sluice.outcomes
+    WHERE queue = $1 AND state = 'dead' AND id > $2::uuid ORDER BY id LIMIT $3`,
 };
 /** The row of the outcome is the lock: of two replays at once one finds it. */
 const REPLAY: Statement = {
@@ -78,22 +80,15 @@ export interface MovesOptions {
   readonly member: () => number;
 }
 
-export interface Replayed {
-  readonly matched: number;
-  readonly ids: readonly RequestId[];
-}
-
 export async function replay(id: RequestId, options: MovesOptions): Promise<MoveResult> {
   const ids = await revive([id], options);
   return ids.length > 0 ? { kind: "moved" } : refusal(id, options);
 }
 
-export async function replayMany(filter: ReplayFilter, options: MovesOptions): Promise<Replayed> {
-  const { queue, errorCode, limit } = filter;
-  const values = [options.queues.noOf(queue), errorCode ?? null, limit];
-  const rows = await options.connection.rows<{ id: RequestId }>(SELECT_DEAD, values);
-  const dead = rows.map(({ id }) => id);
-  return { matched: dead.length, ids: dead.length === 0 ? [] : await revive(dead, options) };
+export async function replaySlice(ask: ReplaySliceAsk, options: MovesOptions): Promise<ReplaySlice> {
+  const values = [options.queues.noOf(ask.queue), ask.after ?? lowestId, looksOf(ask)];
+  const slice = sliceOf(ask, await options.connection.rows<DeadRow>(SELECT_DEAD, values));
+  return slice.ids.length === 0 ? slice : { ...slice, ids: await revive(slice.ids, options) };
 }
 
 export async function cancel(id: RequestId, options: MovesOptions): Promise<MoveResult> {

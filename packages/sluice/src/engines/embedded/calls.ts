@@ -13,6 +13,7 @@ import type {
   RetryOptions,
   ToldCallback,
 } from "../../engine/engine.ts";
+import type { ReplaySliceAsk } from "../../engine/replay-slices.ts";
 
 export type WriterCall =
   | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }
@@ -29,7 +30,7 @@ export type WriterCall =
   | { readonly verb: "retry"; readonly call: number; readonly claim: Claim; readonly options: RetryOptions }
   | { readonly verb: "crashed"; readonly call: number; readonly claim: Claim }
   | { readonly verb: "replay" | "cancel"; readonly call: number; readonly id: RequestId }
-  | { readonly verb: "replayMany"; readonly call: number; readonly filter: ReplayFilter }
+  | { readonly verb: "replaySlice"; readonly call: number; readonly ask: ReplaySliceAsk }
   | { readonly verb: "callbacksTold"; readonly call: number; readonly told: readonly ToldCallback[] }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
   | { readonly verb: "noteKeyed"; readonly call: number; readonly isKeyed: boolean }

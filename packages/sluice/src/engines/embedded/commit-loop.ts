@@ -261,8 +261,8 @@ export class CommitLoop {
       case "replay":
         answers.push({ call: call.call, value: this.#moves.replay(call.id) });
         break;
-      case "replayMany":
-        answers.push({ call: call.call, value: this.#moves.replayMany(call.filter) });
+      case "replaySlice":
+        answers.push({ call: call.call, value: this.#moves.replaySlice(call.ask) });
         break;
       case "cancel":
         answers.push({ call: call.call, value: this.#moves.cancel(call.id) });

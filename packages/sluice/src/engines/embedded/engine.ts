@@ -28,11 +28,11 @@ import type {
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { noDeliveries, Roster, type Attendance } from "../../engine/presence.ts";
 import { Progress } from "../../engine/progress.ts";
+import { replayInSlices, type ReplaySlice } from "../../engine/replay-slices.ts";
 import type { Auditor } from "./auditor.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
-import type { Replayed } from "./moves.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { Thread } from "./thread.ts";
 import { Watchers } from "./watchers.ts";
@@ -213,9 +213,12 @@ export class EmbeddedEngine implements Engine {
     this.#trafficOf(filter.queue);
     const total = await this.#reader.call<number>({ verb: "countDead", filter });
     if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
-    const { matched, ids } = await this.#writer.call<Replayed>({ verb: "replayMany", filter });
-    for (const id of ids) this.#changed(id, "waiting");
-    return { total: Math.max(total, matched), matched, replayed: ids.length };
+    return replayInSlices(filter, total, async (ask) => {
+      this.#assertOpen();
+      const slice = await this.#writer.call<ReplaySlice>({ verb: "replaySlice", ask });
+      for (const id of slice.ids) this.#changed(id, "waiting");
+      return slice;
+    });
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {

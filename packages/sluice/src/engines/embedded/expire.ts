@@ -26,8 +26,9 @@ const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWE
 const DELETE_LINK = "DELETE FROM links WHERE first_seq = ?";
 /** Sequence numbers only grow: a clock that stepped back does not hand these out again. */
 const NOTE_EXPIRED = "UPDATE meta SET value = max(value, ?) WHERE name = 'expired_seq'";
-/** Small steps: what arrives meanwhile waits for one of them at most. */
+/** Small steps: what arrives meanwhile waits for one of them at most. A step ends with the link that takes it past either. */
 const linksPerStep = 4;
+const requestsPerStep = 250;
 /** So many are looked at in a step while the ids do not tell which are old. */
 const looksPerStep = 64;
 /** Within one millisecond sequence numbers may run a little ahead by themselves. */
@@ -68,10 +69,13 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
       : [firstSeqAt(at - retentionMs), linksPerStep];
     const links = selectOld.all(passed, before, looks) as unknown as readonly OldLink[];
     let expired = 0;
+    let requests = 0;
     for (const link of links) {
       passed = link.first_seq;
-      if (expire(link, at)) expired += 1;
-      if (expired === linksPerStep) return true;
+      if (!expire(link, at)) continue;
+      expired += 1;
+      requests += link.count;
+      if (expired === linksPerStep || requests >= requestsPerStep) return true;
     }
     if (links.length < looks) passed = -1; // the next round starts over: others may have come of age
     return expired > 0;

@@ -3,7 +3,8 @@ import type { StatementSync } from "node:sqlite";
 import { canMove, type State } from "../../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
-import type { MoveResult, ReplayFilter } from "../../engine/engine.ts";
+import type { MoveResult } from "../../engine/engine.ts";
+import { looksOf, sliceOf, type ReplaySlice, type ReplaySliceAsk } from "../../engine/replay-slices.ts";
 import { BEGIN_ROUND } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import { SCHEDULE } from "./retry.ts";
@@ -15,18 +16,13 @@ const FORGET_OUTCOME = "DELETE FROM outcomes WHERE seq = ?";
 const FORGET_FAILURES = "DELETE FROM failures WHERE seq = ?";
 const BYTES_OF = "SELECT bytes FROM requests WHERE seq = ?";
 const SELECT_DEAD = `
-  SELECT o.seq, r.random FROM outcomes o JOIN requests r ON r.seq = o.seq
-  WHERE o.queue = :queue AND o.state = 'dead' AND (:code IS NULL OR o.error_code = :code) ORDER BY o.seq LIMIT :limit`;
+  SELECT o.seq, r.random, o.error_code FROM outcomes o JOIN requests r ON r.seq = o.seq
+  WHERE o.queue = :queue AND o.state = 'dead' AND o.seq > :after ORDER BY o.seq LIMIT :looks`;
 const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ? RETURNING attempts, started_at";
-
-export interface Replayed {
-  readonly matched: number;
-  readonly ids: readonly RequestId[];
-}
 
 export interface Moves {
   replay(id: RequestId): MoveResult;
-  replayMany(filter: ReplayFilter): Replayed;
+  replaySlice(ask: ReplaySliceAsk): ReplaySlice;
   cancel(id: RequestId): MoveResult;
   pause(queue: string, isPaused: boolean): void;
 }
@@ -42,7 +38,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
   const unschedule = db.prepare(UNSCHEDULE);
   const insertOutcome = db.prepare(INSERT_OUTCOME);
 
-  return { replay, replayMany, cancel, pause };
+  return { replay, replaySlice, cancel, pause };
 
   function replay(id: RequestId): MoveResult {
     const found = find(stateOfSeq, id, now());
@@ -53,15 +49,19 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
     return { kind: "moved" };
   }
 
-  function replayMany({ queue: name, errorCode, limit }: ReplayFilter): Replayed {
-    const queue = queues.named(name) as QueueRow;
-    const rows = selectDead.all({ queue: queue.no, code: errorCode ?? null, limit });
-    const ids = rows.map(({ seq, random }) => {
-      revive(queue, seq as number);
-      return requestIdOf(seq as number, random as Uint8Array);
-    });
-    if (ids.length > 0) crashPoint("replay");
-    return { matched: rows.length, ids };
+  function replaySlice(ask: ReplaySliceAsk): ReplaySlice {
+    const queue = queues.named(ask.queue) as QueueRow;
+    const after = ask.after === undefined ? -1 : seqOf(ask.after);
+    const rows = selectDead.all({ queue: queue.no, after, looks: looksOf(ask) });
+    const dead = rows.map(({ seq, random, error_code }) => ({
+      id: requestIdOf(seq as number, random as Uint8Array),
+      errorCode: error_code as string | null,
+    }));
+    const slice = sliceOf(ask, dead);
+    if (slice.ids.length === 0) return slice;
+    for (const id of slice.ids) revive(queue, seqOf(id));
+    crashPoint("replay");
+    return slice;
   }
 
   function revive(queue: QueueRow, seq: number): void {
