@@ -76,8 +76,8 @@ export interface Engine extends AsyncDisposable {
   /** The dead requests of a queue by the code of their error, the largest group first: of the newest 100,000. */
   deadByError(queue: string): Promise<readonly DeadGroup[]>;
 
-  /** Every queue the store knows, configured or not. */
-  backlog(): Promise<readonly QueueStatus[]>;
+  /** Every queue the store knows, configured or not; the one of this name alone if given, which costs no more for the others. */
+  backlog(queue?: string): Promise<readonly QueueStatus[]>;
 
   /** Runs a dead request again: same id, fresh attempts. */
   replay(id: RequestId): Promise<MoveResult>;

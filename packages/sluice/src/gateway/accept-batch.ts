@@ -65,7 +65,7 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
-  const reading = context.views.freshen();
+  const reading = context.views.freshen(queue.name);
   const batch = { queue, contentType, callback, headers: traceHeaders(headers) };
   const receipts = await readAndStore(context, batch, request.raw);
   takeRest(context, request, reply, receipts.length - 1);

@@ -63,7 +63,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const key = keyOf(headers);
-  const reading = context.views.freshen();
+  const reading = context.views.freshen(queue.name);
   const body = await readIn(context.bodyRoom, raw, {
     bytesMax: context.limits.bodyBytesMax,
     code: "body-too-large",
@@ -141,7 +141,7 @@ async function answerWithOutcome(
     if (!isOfTheWait) throw error;
     // The outcome cannot be read now, or the key has ended and may not read it. The request is stored all the same: a refusal would deny it.
   }
-  await context.views.freshen();
+  await context.views.freshen(receipt.queue);
   return sendReceipt(context, reply, { receipt: { ...receipt, state }, appliedWait });
 }
 

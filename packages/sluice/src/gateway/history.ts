@@ -28,6 +28,8 @@ export class History {
     if (now - this.#sampledAt < this.#options.everyMs) return;
     this.#sampledAt = now;
     for (const { name, backlog, rates } of queues) {
+      // Nothing to draw of a queue that has been idle since somebody looked first.
+      if (!this.#queues.has(name) && backlog === 0 && rates.accepted.m1 === 0 && rates.finished.m1 === 0) continue;
       const rings = this.#queues.get(name) ?? { at: [], backlog: [], accepted: [], finished: [] };
       this.#queues.set(name, rings);
       this.#push(rings.at, Math.round(now));

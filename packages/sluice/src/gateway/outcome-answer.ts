@@ -8,7 +8,7 @@ import { sendStored } from "./content-answer.ts";
 /** Sends the result's own bytes; throws `dead`, `cancelled` or `not-finished`. */
 export async function sendResult(context: GatewayContext, reply: FastifyReply, status: RequestStatus): Promise<void> {
   if (status.state !== "done") {
-    await context.views.freshen();
+    await context.views.freshen(status.queue);
     throw outcomeError(context, status);
   }
   const { id, resultBytes = 0 } = status;

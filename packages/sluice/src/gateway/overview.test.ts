@@ -143,6 +143,8 @@ test("a key that is limited to some queues is told of those alone", async () => 
     assert.equal(response.status, 200);
     return eventsOf(response);
   };
+  for (const queue of ["orders", "mails"])
+    await sut.post(`/v1/queues/${queue}/requests`, "{}", { authorization: `Bearer ${sut.secrets[0]}` });
   const [everything, mailsOnly] = [await look(0), await look(1)];
   const namesIn = async (events: ReturnType<typeof eventsOf>): Promise<readonly string[]> =>
     (await nextNamed(events, "overview")).data.queues.map(({ name }: { name: string }) => name);

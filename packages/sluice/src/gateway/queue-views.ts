@@ -29,15 +29,20 @@ export interface Expectation {
   readonly oldestWaitingAt: number | undefined;
 }
 
+interface Known extends Expectation {
+  /** By the monotonic clock. */
+  readonly readAt: number;
+}
+
 const noExpectation: Expectation = { retryAfter: "1", isStopped: false, oldestWaitingAt: undefined };
 
 export class QueueViews {
   readonly #options: QueueViewsOptions;
-  #expectations: ReadonlyMap<string, Expectation> = new Map();
+  readonly #known = new Map<string, Known>();
   readonly #estimates = new Map<string, FinishEstimate>();
-  #readAt = Number.NEGATIVE_INFINITY;
-  #reading: Promise<void> | undefined;
-  #looking: Promise<void> | undefined;
+  /** Under way, by the queue; of all queues under the empty name, which no queue has. */
+  readonly #readings = new Map<string, Promise<void>>();
+  readonly #lookings = new Map<string, Promise<void>>();
 
   constructor(options: QueueViewsOptions) {
     this.#options = options;
@@ -49,24 +54,26 @@ export class QueueViews {
   }
 
   async readOne(name: string): Promise<QueueView | undefined> {
-    const views = await this.readAll();
-    return views.find((view) => view.name === name);
+    const status = await this.readStatus(name);
+    return status && this.viewOf(status);
   }
 
   async readStatus(name: string): Promise<QueueStatus | undefined> {
-    return (await this.readStatuses()).find(({ queue }) => queue === name);
+    const { engine, ratesPerHour } = this.#options;
+    const [stored] = await engine.backlog(name);
+    const status = stored ?? (ratesPerHour.has(name) ? unusedQueue(name) : undefined);
+    if (status !== undefined) this.#note(status);
+    return status;
   }
 
   /** Every queue, as the engine tells it. */
   async readStatuses(): Promise<readonly QueueStatus[]> {
-    const { engine, clock, ratesPerHour } = this.#options;
+    const { engine, ratesPerHour } = this.#options;
     const stored = await engine.backlog();
     const names = new Set(stored.map(({ queue }) => queue));
     const unused = [...ratesPerHour.keys()].filter((name) => !names.has(name)).map(unusedQueue);
     const statuses = [...stored, ...unused].sort((a, b) => (a.queue < b.queue ? -1 : 1));
-    for (const status of stored) this.#estimateOf(status.queue).read(lineOf(status, clock.monotonic()));
-    this.#expectations = new Map(statuses.map((status) => [status.queue, this.#expectationOf(status)]));
-    this.#readAt = clock.monotonic();
+    for (const status of statuses) this.#note(status);
     return statuses;
   }
 
@@ -79,16 +86,25 @@ export class QueueViews {
     });
   }
 
-  /** Starts a reading when the last one is old; undefined when it is not, or a new one is under way. Never rejects. */
-  freshen(): Promise<void> | undefined {
-    if (this.#reading !== undefined || this.#options.clock.monotonic() - this.#readAt < freshMs) return undefined;
-    this.#reading = this.#refresh();
-    return this.#reading;
+  /**
+   * Starts a reading of a queue when the last one is old; undefined when it is not, or a new one is under way. It costs no
+   * more where there are many queues. Never rejects.
+   */
+  freshen(queue: string): Promise<void> | undefined {
+    return this.#isFresh(queue) ? undefined : this.#freshenBy(queue, () => this.readStatus(queue));
+  }
+
+  /** As `freshen`, for each of them. */
+  freshenAll(queues: ReadonlySet<string>): Promise<void> | undefined {
+    const stale = [...queues].filter((queue) => !this.#isFresh(queue));
+    const [one] = stale;
+    if (stale.length > 1) return this.#freshenBy("", () => this.readStatuses());
+    return one === undefined ? undefined : this.freshen(one);
   }
 
   /** By the last reading. */
   expectation(queue: string): Expectation {
-    return this.#expectations.get(queue) ?? noExpectation;
+    return this.#known.get(queue) ?? noExpectation;
   }
 
   /** When a request should be finished, in milliseconds since 1970. */
@@ -114,31 +130,50 @@ export class QueueViews {
     return withinMs && Math.ceil(acceptedAt + withinMs);
   }
 
-  /** Waits for a reading under way. */
+  /** Waits for the readings under way. */
   async close(): Promise<void> {
-    await this.#reading;
-    await this.#looking;
+    await Promise.all(this.#readings.values());
+    await Promise.all(this.#lookings.values());
   }
 
-  async #refresh(): Promise<void> {
+  #isFresh(queue: string): boolean {
+    const known = this.#known.get(queue);
+    return known !== undefined && this.#options.clock.monotonic() - known.readAt < freshMs;
+  }
+
+  #freshenBy(name: string, read: () => Promise<unknown>): Promise<void> | undefined {
+    if (this.#readings.has(name)) return undefined;
+    const reading = this.#readSafely(name, read).finally(() => this.#readings.delete(name));
+    this.#readings.set(name, reading);
+    return reading;
+  }
+
+  async #readSafely(queue: string, read: () => Promise<unknown>): Promise<void> {
     try {
-      await this.readStatuses();
-      this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+      await read();
+      if (!this.#lookings.has(queue)) {
+        const looking = this.#look(queue).finally(() => this.#lookings.delete(queue));
+        this.#lookings.set(queue, looking);
+      }
     } catch (error) {
-      this.#readAt = this.#options.clock.monotonic();
+      this.#known.set(queue, { ...this.expectation(queue), readAt: this.#options.clock.monotonic() });
       this.#options.log.warn({ err: error }, "the queues could not be read: forecasts stay as they were");
-    } finally {
-      this.#reading = undefined;
     }
   }
 
   /** What became of requests that were promised a time. Beside the intake: nobody waits for it. */
-  async #look(): Promise<void> {
+  async #look(queue: string): Promise<void> {
     const { engine, clock } = this.#options;
-    for (const estimate of this.#estimates.values()) {
+    for (const estimate of queue === "" ? this.#estimates.values() : [this.#estimateOf(queue)]) {
       const due = estimate.due(clock.monotonic(), looksMax);
       await Promise.all(due.map((id) => look(engine, estimate, id)));
     }
+  }
+
+  #note(status: QueueStatus): void {
+    const at = this.#options.clock.monotonic();
+    this.#estimateOf(status.queue).read(lineOf(status, at));
+    this.#known.set(status.queue, { ...this.#expectationOf(status), readAt: at });
   }
 
   #expectationOf(status: QueueStatus): Expectation {

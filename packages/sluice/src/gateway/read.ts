@@ -87,7 +87,7 @@ function addRequestRoute(app: App, context: GatewayContext): void {
   };
   app.get("/v1/requests/:id", { schema, config: { described } }, async (request, reply) => {
     const status = await readOrWait(context, request.params.id, { request, reply });
-    await context.views.freshen();
+    await context.views.freshen(status.queue);
     return viewOfRequest(status, context.views);
   });
 }
@@ -120,7 +120,7 @@ function addListRoute(app: App, context: GatewayContext): void {
     const found = await listSeen(context.engine, viewer, { ...filter, limit: filter.limit + 1 });
     const page = found.slice(0, filter.limit);
     const last = page.at(-1);
-    await context.views.freshen();
+    await context.views.freshenAll(new Set(page.map(({ queue }) => queue)));
     return {
       requests: page.map((status) => viewOfRequest(status, context.views)),
       nextCursor: last !== undefined && found.length > filter.limit ? formatCursor(last.id) : null,

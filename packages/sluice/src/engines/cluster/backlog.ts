@@ -16,9 +16,10 @@ export interface StoredQueueStatus extends Omit<QueueStatus, keyof Attendance | 
 const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no AND s.due_at > $1::bigint
   AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}`;
 /** One statement, so that all counts are of one snapshot. Of the queues in $2 what is scheduled is not counted. */
-const COUNT: Statement = {
-  name: "backlog-count",
-  text: `SELECT q.no, q.name, q.is_paused, q.paused_at::float8, q.left_at::float8, q.fresh_from,
+const count = (
+  which: string,
+  ofTallies: string,
+): string => `SELECT q.no, q.name, q.is_paused, q.paused_at::float8, q.left_at::float8, q.fresh_from,
       coalesce(t.accepted, 0)::float8 AS accepted, coalesce(t.done, 0)::float8 AS done,
       coalesce(t.dead, 0)::float8 AS dead, coalesce(t.cancelled, 0)::float8 AS cancelled,
       coalesce(t.backlog_bytes, 0)::float8 AS backlog_bytes,
@@ -27,8 +28,12 @@ const COUNT: Statement = {
       CASE WHEN q.no = ANY ($2::smallint[]) THEN NULL ELSE (${SCHEDULED})::float8 END AS scheduled
     FROM sluice.queues q LEFT JOIN (
       SELECT queue, sum(accepted) AS accepted, sum(done) AS done, sum(dead) AS dead, sum(cancelled) AS cancelled,
-        sum(backlog_bytes) AS backlog_bytes FROM sluice.tallies GROUP BY queue) t ON t.queue = q.no
-    ORDER BY q.name`,
+        sum(backlog_bytes) AS backlog_bytes FROM sluice.tallies ${ofTallies} GROUP BY queue) t ON t.queue = q.no
+    ${which} ORDER BY q.name`;
+const COUNT: Statement = { name: "backlog-count", text: count("", "") };
+const COUNT_OF: Statement = {
+  name: "backlog-count-of",
+  text: count("WHERE q.name = $3", "WHERE queue = (SELECT no FROM sluice.queues WHERE name = $3)"),
 };
 const OLDEST_BACK: Statement = {
   name: "backlog-oldest-back",
@@ -101,8 +106,8 @@ export class BacklogReader {
     this.#monotonic = monotonic;
   }
 
-  async read(db: Connected, now: number): Promise<readonly StoredQueueStatus[]> {
-    const rows = await this.#count(db, now);
+  async read(db: Connected, now: number, queue?: string): Promise<readonly StoredQueueStatus[]> {
+    const rows = await this.#count(db, now, queue);
     const statuses: StoredQueueStatus[] = [];
     for (const row of rows) {
       const status = statusOf(row, this.#scheduled.get(row.no)?.count ?? 0);
@@ -112,15 +117,19 @@ export class BacklogReader {
     return statuses;
   }
 
-  async #count(db: Connected, now: number): Promise<readonly CountRow[]> {
+  async #count(db: Connected, now: number, queue: string | undefined): Promise<readonly CountRow[]> {
     const startedAt = this.#monotonic();
     const known = [...this.#scheduled].filter(([, { untilMs }]) => untilMs > startedAt).map(([no]) => no);
-    const rows = await db.rows<CountRow>(COUNT, [Math.floor(now), known]);
+    const values = [Math.floor(now), known];
+    const rows =
+      queue === undefined
+        ? await db.rows<CountRow>(COUNT, values)
+        : await db.rows<CountRow>(COUNT_OF, [...values, queue]);
     const tookMs = this.#monotonic() - startedAt;
-    for (const { no, scheduled: count } of rows) {
-      if (count === null) continue;
-      const untilMs = count < manyScheduled ? 0 : startedAt + tookMs / countShare;
-      this.#scheduled.set(no, { count, untilMs });
+    for (const { no, scheduled } of rows) {
+      if (scheduled === null) continue;
+      const untilMs = scheduled < manyScheduled ? 0 : startedAt + tookMs / countShare;
+      this.#scheduled.set(no, { count: scheduled, untilMs });
     }
     return rows;
   }

@@ -156,9 +156,9 @@ export class ClusterEngine implements Engine {
     return found.map((status) => this.#progress.addTo(status));
   }
 
-  async backlog(): Promise<readonly QueueStatus[]> {
+  async backlog(queue?: string): Promise<readonly QueueStatus[]> {
     this.#assertOpen();
-    return this.#heeding(readQueues(this.#parts, this.#now()));
+    return this.#heeding(readQueues(this.#parts, this.#now(), queue));
   }
 
   async replay(id: RequestId): Promise<MoveResult> {

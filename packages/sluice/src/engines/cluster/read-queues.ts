@@ -1,11 +1,11 @@
 import type { QueueStatus } from "../../engine/engine.ts";
 import type { Parts } from "./parts.ts";
 
-/** Every queue: what the ledger holds of it, the rates of all processes together, and the workers as of the last beat. */
-export async function readQueues(parts: Parts, now: number): Promise<readonly QueueStatus[]> {
+/** Every queue, or this one: what the ledger holds of it, the rates of all processes together, and the workers as of the last beat. */
+export async function readQueues(parts: Parts, now: number, queue?: string): Promise<readonly QueueStatus[]> {
   const { backlogReader, reading, traffic, session } = parts;
-  await traffic.read(reading);
-  const stored = await backlogReader.read(reading, now);
+  await traffic.read(reading, queue);
+  const stored = await backlogReader.read(reading, now, queue);
   return stored.map(({ no: _no, leftAt, ...status }) => {
     const { accepting, finishing } = traffic.of(status.queue);
     const counted = { accepting: accepting.counts(), finishing: finishing.counts() };

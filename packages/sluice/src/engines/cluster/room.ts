@@ -8,7 +8,7 @@ const SELECT_BACKLOGS: Statement = {
   name: "select-backlogs",
   text: `SELECT q.name, coalesce(sum(t.accepted - t.done - t.dead - t.cancelled), 0)::float8 AS count,
       coalesce(sum(t.backlog_bytes), 0)::float8 AS bytes
-    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no GROUP BY q.name`,
+    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no WHERE q.name = ANY ($1::text[]) GROUP BY q.name`,
 };
 const freshMs = 1_000;
 
@@ -17,11 +17,14 @@ interface Sum {
   bytes: number;
 }
 
+interface Known extends Sum {
+  readonly readAt: number;
+}
+
 export class Room {
   readonly #connection: Connected;
   readonly #bounds: ReadonlyMap<string, QueueBounds>;
-  #known = new Map<string, Sum>();
-  #knownAt = Number.NEGATIVE_INFINITY;
+  readonly #known = new Map<string, Known>();
   /** Taken by the group that is being resolved. */
   #taken = new Map<string, Sum>();
 
@@ -32,8 +35,9 @@ export class Room {
 
   /** Before a group: reads what is not known any more. */
   async know(queues: ReadonlySet<string>): Promise<void> {
-    const isStale = performance.now() - this.#knownAt > freshMs;
-    if (isStale || ![...queues].every((queue) => this.#known.has(queue))) await this.#read();
+    const staleAt = performance.now() - freshMs;
+    const stale = [...queues].filter((queue) => (this.#known.get(queue)?.readAt ?? 0) <= staleAt);
+    if (stale.length > 0) await this.#read(stale);
   }
 
   begin(): void {
@@ -49,7 +53,7 @@ export class Room {
 
   /** The same, by what the ledger says now. */
   async takeAfresh(requests: readonly NewRequest[]): Promise<NewRequest | undefined> {
-    await this.#read();
+    await this.#read([...new Set(requests.map(({ queue }) => queue))]);
     return this.take(requests);
   }
 
@@ -78,10 +82,10 @@ export class Room {
     });
   }
 
-  async #read(): Promise<void> {
-    const rows = await this.#connection.rows<{ name: string; count: number; bytes: number }>(SELECT_BACKLOGS);
-    this.#known = new Map(rows.map(({ name, count, bytes }) => [name, { count, bytes }]));
-    this.#knownAt = performance.now();
+  async #read(queues: readonly string[]): Promise<void> {
+    const rows = await this.#connection.rows<{ name: string; count: number; bytes: number }>(SELECT_BACKLOGS, [queues]);
+    const readAt = performance.now();
+    for (const { name, count, bytes } of rows) this.#known.set(name, { count, bytes, readAt });
   }
 }
 

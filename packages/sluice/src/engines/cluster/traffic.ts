@@ -3,12 +3,11 @@ import type { Clock } from "../../core/clock.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
 import type { Connected, Statement } from "./database.ts";
 
-const SELECT_TOTALS: Statement = {
-  name: "select-totals",
-  text: `SELECT q.name, coalesce(sum(t.accepted), 0)::float8 AS accepted,
+const totals = (which: string): string => `SELECT q.name, coalesce(sum(t.accepted), 0)::float8 AS accepted,
       coalesce(sum(t.done + t.dead + t.cancelled), 0)::float8 AS finished
-    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no GROUP BY q.name`,
-};
+    FROM sluice.queues q LEFT JOIN sluice.tallies t ON t.queue = q.no ${which} GROUP BY q.name`;
+const SELECT_TOTALS: Statement = { name: "select-totals", text: totals("") };
+const SELECT_TOTALS_OF: Statement = { name: "select-totals-of", text: totals("WHERE q.name = $1") };
 
 /** A hint holds the work of so long: enough to spare the broker, too little for one worker to hoard. */
 const hintMs = 20;
@@ -35,8 +34,9 @@ export class Traffic {
     this.#clock = clock;
   }
 
-  async read(connection: Connected): Promise<void> {
-    const rows = await connection.rows<{ name: string; accepted: number; finished: number }>(SELECT_TOTALS);
+  async read(connection: Connected, queue?: string): Promise<void> {
+    const [statement, values] = queue === undefined ? [SELECT_TOTALS, []] : [SELECT_TOTALS_OF, [queue]];
+    const rows = await connection.rows<{ name: string; accepted: number; finished: number }>(statement, values);
     for (const row of rows) this.#note(row);
   }
 

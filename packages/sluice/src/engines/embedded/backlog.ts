@@ -5,6 +5,7 @@ import type { Attendance } from "../../engine/presence.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
+const SELECT_QUEUE = "SELECT * FROM queues WHERE name = ?";
 const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
 const OLDEST_WAITING = `
   SELECT min(seq) AS seq FROM (
@@ -16,12 +17,16 @@ const OLDEST_WAITING = `
 /** What the store knows of a queue; workers and rates are the engine's to add. */
 export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;
 
-export function prepareBacklog(db: DatabaseSync): (now: number) => readonly StoredQueueStatus[] {
+export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) => readonly StoredQueueStatus[] {
   const selectQueues = db.prepare(SELECT_QUEUES);
+  const selectQueue = db.prepare(SELECT_QUEUE);
   const countFuture = db.prepare(COUNT_FUTURE);
   const oldestWaiting = db.prepare(OLDEST_WAITING);
 
-  return (now) => (selectQueues.all() as unknown as QueueRow[]).map((row) => statusOf(row, now));
+  return (now, queue) => {
+    const rows = queue === undefined ? selectQueues.all() : selectQueue.all(queue);
+    return (rows as unknown as QueueRow[]).map((row) => statusOf(row, now));
+  };
 
   function statusOf(row: QueueRow, now: number): StoredQueueStatus {
     const { no, name, accepted, running, done, dead, cancelled, cursor } = row;

@@ -48,7 +48,7 @@ export type ReaderCall =
   | { readonly verb: "countDead"; readonly call: number; readonly filter: ReplayFilter }
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
   | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
-  | { readonly verb: "backlog"; readonly call: number; readonly now: number }
+  | { readonly verb: "backlog"; readonly call: number; readonly queue: string | undefined; readonly now: number }
   | {
       readonly verb: "audit";
       readonly call: number;

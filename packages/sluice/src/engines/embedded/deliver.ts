@@ -5,7 +5,7 @@ import { SluiceError } from "../../core/errors.ts";
 import type { Delivery, NewRequest } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
-import type { QueueRow } from "./queue-ledger.ts";
+import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 
 const COLUMNS = "r.seq, r.random, r.key, r.content_type, r.headers, r.bytes, r.body";
@@ -92,7 +92,7 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
 
   return {
     serve(waiters) {
-      const open = [...waiters].filter(({ queue }) => rowOf(queue).is_paused === 0);
+      const open = [...waiters].filter(({ queue }) => mayHave(rowOf(queue)));
       if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
       const suspected = hasSuspects ? serveSuspect(open) : undefined;
       if (suspected !== undefined) return suspected;
@@ -108,6 +108,11 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       return typeof dueAt === "number" ? dueAt : undefined;
     },
   };
+
+  /** Of most queues nothing waits at any moment: those cost no query. */
+  function mayHave(row: QueueRow): boolean {
+    return row.is_paused === 0 && backlogOf(row) > row.running;
+  }
 
   function rowOf(queue: string): QueueRow {
     return queues.named(queue) as QueueRow;

@@ -190,9 +190,10 @@ export class EmbeddedEngine implements Engine {
     return found.map((status) => this.#progress.addTo(status));
   }
 
-  async backlog(): Promise<readonly QueueStatus[]> {
+  async backlog(queue?: string): Promise<readonly QueueStatus[]> {
     this.#assertOpen();
-    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", now: this.clock.now() });
+    const now = this.clock.now();
+    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", queue, now });
     return stored.map((status) => {
       const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
       const attendance = this.#roster.of(status.queue) ?? this.#unattended;

@@ -89,7 +89,7 @@ function answer(call: ReaderCall): unknown {
     case "list":
       return list(call.filter, call.now);
     case "backlog":
-      return backlog(call.now);
+      return backlog(call.now, call.queue);
     case "callbacksDue":
       return callbacksDue(call.ask);
     case "audit":

@@ -59,11 +59,11 @@ function start(): void {
   const db = openStore(folder);
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
-  const ledger = new QueueLedger(db, queues);
   const clock = new SteppingClock(() => Date.now() + clockOffsetMs);
   const disk = watchDisk(folder, settings.diskFreeMin);
 
-  db.exec("BEGIN IMMEDIATE");
+  db.exec("BEGIN IMMEDIATE"); // before the ledger: each new queue would be a commit of its own
+  const ledger = new QueueLedger(db, queues);
   const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
   recoverRunning({ db, queues: ledger, now: () => clock.now() }, crashesMax);
   const pullIn = preparePullIn(db, clock);
