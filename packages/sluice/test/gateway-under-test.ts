@@ -15,6 +15,7 @@ import { Meter } from "../src/telemetry/meter.ts";
 import { defaultGatewayLimits, openGateway } from "../src/gateway/gateway.ts";
 import type { TlsFiles } from "../src/gateway/tls.ts";
 import type { Gateway, GatewayLimits, GatewayQueue } from "../src/gateway/gateway.ts";
+import type { GatewayOptions } from "../src/gateway/create-context.ts";
 
 export interface TestOptions {
   readonly limits?: Partial<GatewayLimits>;
@@ -56,6 +57,7 @@ export class GatewayUnderTest implements AsyncDisposable {
   readonly secrets: readonly string[];
   readonly keyFile: string;
   readonly #ring: KeyRing;
+  readonly #options: GatewayOptions;
   readonly #folder: string;
 
   static async open({
@@ -79,7 +81,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     if (made !== undefined) await changeKeyFile(keyFile, () => made.map(({ key }) => key));
     const log = openLog({ level: "silent", isPretty: false });
     const ring = await KeyRing.open({ source: { file: keyFile }, clock: engine.clock, log });
-    const gateway = await openGateway({
+    const options: GatewayOptions = {
       engine,
       keys: ring,
       tls,
@@ -98,15 +100,19 @@ export class GatewayUnderTest implements AsyncDisposable {
       meter: new Meter(),
       version: "1.2.3",
       dashboardFolder,
-    });
+    };
+    const gateway = await openGateway(options);
     const { url } = await gateway.listen({ host, port: 0 });
     const secrets = made?.map(({ secret }) => secret) ?? [];
-    return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, ring });
+    return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, ring, options });
   }
 
   private constructor(
     folder: string,
-    parts: Pick<GatewayUnderTest, "engine" | "gateway" | "url" | "secrets" | "keyFile"> & { readonly ring: KeyRing },
+    parts: Pick<GatewayUnderTest, "engine" | "gateway" | "url" | "secrets" | "keyFile"> & {
+      readonly ring: KeyRing;
+      readonly options: GatewayOptions;
+    },
   ) {
     this.#folder = folder;
     this.engine = parts.engine;
@@ -115,10 +121,18 @@ export class GatewayUnderTest implements AsyncDisposable {
     this.secrets = parts.secrets;
     this.keyFile = parts.keyFile;
     this.#ring = parts.ring;
+    this.#options = parts.options;
   }
 
-  async fetch(path: string, init?: RequestInit): Promise<Answer> {
-    const response = await fetch(this.url + path, init);
+  /** One more on the same store, as after a restart: it remembers nothing. */
+  async restartedGateway(): Promise<{ fetch: (path: string) => Promise<Answer> } & AsyncDisposable> {
+    const gateway = await openGateway(this.#options);
+    const { url } = await gateway.listen({ host: "127.0.0.1", port: 0 });
+    return { fetch: (path) => this.fetch(path, {}, url), [Symbol.asyncDispose]: () => gateway.close() };
+  }
+
+  async fetch(path: string, init?: RequestInit, url = this.url): Promise<Answer> {
+    const response = await fetch(url + path, init);
     const text = await response.text();
     const isJson = /json/.test(response.headers.get("content-type") ?? "") && text !== "";
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };

@@ -18,7 +18,7 @@ export interface ScaledQueue {
 }
 
 export interface AutoscalerOptions {
-  readonly engine: Pick<Engine, "backlog">;
+  readonly engine: Pick<Engine, "backlog" | "askReplicas">;
   readonly platform: Platform;
   /** Absent in a dry run, which leads nobody. */
   readonly leadership: Leadership | undefined;
@@ -56,6 +56,7 @@ class Loop implements Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #scalings: ReadonlyMap<string, QueueScaling>;
   #leads: boolean | undefined;
+  /** What the last look failed for; empty when it did not. */
   #told = "";
   #lastChange = "";
   #timer: NodeJS.Timeout | undefined;
@@ -69,11 +70,11 @@ class Loop implements Autoscaler {
     this.#options = options;
     const { queues, clock, meter, platform } = options;
     this.#scalings = new Map(queues.map(({ name, goal }) => [name, new QueueScaling({ goal, clock })]));
-    this.#gauge = meter?.addObserver(() =>
-      this.#replicas === undefined
-        ? []
-        : [observe("sluice.autoscaler.replicas", { platform: platform.name }, this.#replicas)],
-    );
+    const labels = { platform: platform.name };
+    this.#gauge = meter?.addObserver(() => [
+      observe("sluice.autoscaler.failing", labels, this.#told === "" ? 0 : 1),
+      ...(this.#replicas === undefined ? [] : [observe("sluice.autoscaler.replicas", labels, this.#replicas)]),
+    ]);
   }
 
   open(): void {
@@ -92,10 +93,11 @@ class Loop implements Autoscaler {
     this.#timer = setTimeout(() => this.open(), this.#options.everyMs);
   }
 
-  /** Whatever fails is tried again; an outage is told once, when it begins. */
+  /** Whatever fails is tried again; an outage is told when it begins, and when it is over. */
   async #lookSafely(): Promise<void> {
     try {
       if (await this.#mayDecide()) await this.#look();
+      if (this.#told !== "") this.#options.log.info({ was: this.#told }, "scaling works again");
       this.#told = "";
     } catch (error) {
       const message = messageOf(error);
@@ -121,22 +123,34 @@ class Loop implements Autoscaler {
     const statuses = await engine.backlog();
     for (let round = 1; round <= conflictsMax; round += 1) {
       const { replicas, version } = await platform.replicas();
-      const decided = this.#decide(statuses, replicas);
+      const decisions = this.#decide(statuses, replicas);
+      const [decided] = decisions;
       if (decided === undefined) return;
+      await this.#note(decisions, statuses);
       const isChange = decided.replicas !== replicas;
       if (!isChange || (await platform.scaleTo(decided.replicas, version)) === "scaled")
         return this.#tell(decided, replicas);
       log.info({ round }, "somebody else changed the replicas: deciding again");
     }
+    throw new SluiceError("unreachable", `somebody else changed the replicas ${conflictsMax} times in a row`);
   }
 
-  /** All queues have their readings noted, and one decides. */
-  #decide(statuses: readonly QueueStatus[], replicas: number): Decided | undefined {
+  /** All queues have their readings noted, and the first of these decides. */
+  #decide(statuses: readonly QueueStatus[], replicas: number): readonly Decided[] {
     const decisions = statuses.flatMap((status) => {
       const scaling = this.#scalings.get(status.queue);
       return scaling === undefined ? [] : [{ queue: status.queue, ...scaling.decide(status, replicas) }];
     });
-    return decisions.toSorted((a, b) => b.replicas - a.replicas)[0];
+    return decisions.toSorted((a, b) => b.replicas - a.replicas);
+  }
+
+  /** Before the platform is asked: who goes on after a crash begins from these numbers. A dry run asks for nothing. */
+  async #note(decisions: readonly Decided[], statuses: readonly QueueStatus[]): Promise<void> {
+    const { engine, isDryRun } = this.#options;
+    if (isDryRun) return;
+    const asked = new Map(statuses.map(({ queue, replicasAsked }) => [queue, replicasAsked]));
+    for (const { queue, replicas } of decisions)
+      if (asked.get(queue) !== replicas) await engine.askReplicas(queue, replicas);
   }
 
   #tell(decided: Decided, from: number): void {

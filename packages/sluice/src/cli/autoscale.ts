@@ -33,7 +33,8 @@ const afterHelp = `${serversHelp}
 How many workers there should be follows from the wait that is forecast, not from the length of the queue:
   - enough to keep up with the arrivals, and to finish the backlog before its oldest has waited for --max-wait;
   - never more than the queue's rate can feed; always from --min to --max, which go before all else;
-  - more at once; fewer only after they were enough for all of --hold.
+  - more at once; fewer only after they were enough for all of --hold;
+  - as many as were asked for last, while nothing is measured: that number is in the store, and outlives a restart.
 What one worker does in an hour is measured while something waits. Each change is logged with its reason; with
 --log-level debug each look is. The goal of each queue may stand in the file instead:
   queues: { orders: { scaling: { min: 1, max: 8, maxWait: "5m" } } }
@@ -138,7 +139,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   const engine: Engine = opened.use(await openCluster({ servers, queues, name, log, retentionMs }));
   const place = options.metrics && { address: options.metrics, keys: settings.keys };
   const page = place && opened.use(await openMetricsPage(place, { meter, log, clock: engine.clock }));
-  const scope = scopeOf(scaled, names);
+  const scope = await scopeOf(scaled, names);
   const silentMs = Math.max(30_000, 6 * options.every);
   const leadership = isDryRun ? undefined : opened.use(openLeadership(servers.databaseUrl, { scope, silentMs }));
   const opening = { engine, queues: names, workerArgs: args, graceMs, isDryRun, log };

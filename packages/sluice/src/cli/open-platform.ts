@@ -55,16 +55,17 @@ function assertFits({ platform, service, deployment, statefulset, namespace }: P
   if (stray !== undefined) throw usageError(`${stray.flag} goes with --platform ${stray.of}`);
 }
 
-/** One name for what is scaled, the same for every autoscaler of it. */
-export function scopeOf(scaled: Scaled, queues: readonly string[]): string {
+/** One name for what is scaled, the same for every autoscaler of it, and of nothing else. */
+export async function scopeOf(scaled: Scaled, queues: readonly string[]): Promise<string> {
   switch (scaled.kind) {
     case "process":
       return `process/${queues.join(",")}`;
     case "swarm":
       return `swarm/${scaled.service}`;
     case "kubernetes": {
-      const { namespace, kind, name } = scaled.target;
-      return `kubernetes/${namespace ?? ""}/${kind}/${name}`;
+      const { kind, name } = scaled.target;
+      const { namespaceOf } = await import("../autoscaler/platforms/kubernetes.ts");
+      return `kubernetes/${await namespaceOf(scaled.target)}/${kind}/${name}`;
     }
     default:
       return scaled satisfies never;

@@ -32,9 +32,9 @@ const anySignals: fc.Arbitrary<ScalingSignals> = fc.record({
   perReplicaPerHour: fc.option(fc.integer({ min: 0, max: 200_000 }), { nil: undefined }),
   replicas: fc.nat({ max: 40 }),
 });
-const anyMemory: fc.Arbitrary<ScalingMemory> = fc.option(
-  fc.record({ lowerSinceMs: fc.constant(0), highestNeed: fc.nat({ max: 40 }) }),
-  { nil: undefined },
+const anyMemory: fc.Arbitrary<ScalingMemory> = fc.array(
+  fc.record({ atMs: fc.integer({ min: -hourMs, max: 0 }), replicas: fc.nat({ max: 40 }) }),
+  { maxLength: 1 },
 );
 
 test("the decision is a whole number within the minimum and the maximum, whatever the signals", () => {
@@ -64,7 +64,7 @@ test("never up past what the queue's rate can feed", () => {
       const perHour = signals.perReplicaPerHour ?? 0;
       fc.pre(perHour > 0 && any.ratePerHour !== undefined);
       const { replicas } = decideScaling(any, signals, memory);
-      const isUp = replicas > Math.max(any.min, signals.replicas);
+      const isUp = replicas > Math.max(any.min, signals.replicas, memory[0]?.replicas ?? 0);
       assert.ok(!isUp || (replicas - 1) * perHour < (any.ratePerHour ?? 0) || replicas === 1, String(replicas));
     }),
   );
@@ -83,7 +83,7 @@ test("with the replicas decided at once, the backlog is finished within the long
   fc.assert(
     fc.property(fc.nat({ max: 50_000 }), fc.nat({ max: 800_000 }), (backlog, arrivalsPerHour) => {
       const signals = { ...calm, backlog, arrivalsPerHour };
-      const { replicas, forecastWaitMs } = decideScaling(goal, signals, undefined);
+      const { replicas, forecastWaitMs } = decideScaling(goal, signals, []);
       assert.ok(replicas === goal.max || forecastWaitMs <= goal.maxWaitMs, `${replicas}: ${forecastWaitMs} ms`);
     }),
   );
@@ -103,7 +103,7 @@ function follow({ any, arrivalsPerHour, perReplicaPerHour, ...start }: Load, ste
   const counts: number[] = [];
   let { backlog, replicas } = start;
   let oldestWaitingMs = 0;
-  let memory: ScalingMemory;
+  let memory: ScalingMemory = [{ atMs: 0, replicas }];
   for (let step = 0; step < steps; step += 1) {
     const atMs = step * stepMs;
     const signals = { atMs, backlog, oldestWaitingMs, arrivalsPerHour, perReplicaPerHour, replicas };
@@ -143,54 +143,44 @@ test("under constant load it settles on what the arrivals need, and stays", () =
   );
 });
 
-test("up at once, down only after the lower need has held, and to the highest need of that time", () => {
-  const burst = decideScaling(goal, { ...calm, backlog: 50_000 }, undefined);
-  assert.equal(burst.replicas, 6);
-  assert.equal(burst.reason.kind, "wait");
-  const at = (minute: number, backlog: number): ScalingSignals => ({
-    ...calm,
-    atMs: minute * minuteMs,
-    backlog,
-    replicas: 6,
-  });
-  const first = decideScaling(goal, at(1, 5_000), burst.memory);
-  assert.deepEqual([first.replicas, first.reason.kind], [6, "hold"]);
-  const second = decideScaling(goal, at(3, 20_000), first.memory);
-  assert.deepEqual([second.replicas, second.reason.kind], [6, "hold"]);
-  assert.equal(decideScaling(goal, at(6, 0), second.memory).replicas, 3);
-  const again = decideScaling(goal, at(4, 50_000), second.memory);
-  assert.equal(again.memory, undefined, "the need came back: the hold begins anew");
+test("up at once, down only once the higher need is old, and to the highest need of the time since", () => {
+  const at = (minute: number, backlog: number): ScalingSignals => ({ ...calm, atMs: minute * minuteMs, backlog });
+  let memory: ScalingMemory = [];
+  const decide = (minute: number, backlog: number): unknown => {
+    const decided = decideScaling(goal, at(minute, backlog), memory);
+    ({ memory } = decided);
+    return [decided.replicas, decided.reason.kind];
+  };
+  assert.deepEqual(decide(0, 50_000), [6, "wait"]);
+  assert.deepEqual(decide(1, 5_000), [6, "hold"]);
+  assert.deepEqual(decide(3, 20_000), [6, "hold"]);
+  assert.deepEqual(decide(4, 0), [6, "hold"]);
+  assert.deepEqual(decide(5, 0), [3, "hold"]);
+  assert.deepEqual(decide(7, 50_000), [6, "wait"]);
+  assert.deepEqual(decide(11, 0), [6, "hold"]);
+  assert.deepEqual(decide(12, 0), [1, "minimum"]);
 });
 
 test("the rate of the queue bounds the replicas, and the reason says so", () => {
-  const decided = decideScaling({ ...goal, ratePerHour: 250_000 }, { ...calm, backlog: 1_000_000 }, undefined);
+  const decided = decideScaling({ ...goal, ratePerHour: 250_000 }, { ...calm, backlog: 1_000_000 }, []);
   assert.deepEqual([decided.replicas, decided.reason.kind], [3, "rate"]);
 });
 
 test("the case Sluice was asked for: two hundred thousand an hour need two of a hundred thousand", () => {
-  const decided = decideScaling(goal, { ...calm, arrivalsPerHour: 200_000 }, undefined);
+  const decided = decideScaling(goal, { ...calm, arrivalsPerHour: 200_000 }, []);
   assert.deepEqual([decided.replicas, decided.reason.kind], [2, "arrivals"]);
 });
 
-test("while nothing was measured what runs stays, and a backlog gets its first replica", () => {
+test("while nothing was measured what was asked for stays, and a backlog gets its first replica", () => {
   const unknown: ScalingSignals = { ...calm, perReplicaPerHour: undefined, backlog: 500_000 };
-  assert.equal(decideScaling(goal, { ...unknown, replicas: 4 }, undefined).replicas, 4);
-  const first = decideScaling({ ...goal, min: 0 }, { ...unknown, replicas: 0 }, undefined);
+  assert.equal(decideScaling(goal, { ...unknown, replicas: 4 }, []).replicas, 4);
+  const first = decideScaling({ ...goal, min: 0 }, { ...unknown, replicas: 0 }, []);
   assert.deepEqual([first.replicas, first.reason.kind], [1, "unmeasured"]);
-  assert.equal(decideScaling({ ...goal, min: 0 }, { ...unknown, replicas: 0, backlog: 0 }, undefined).replicas, 0);
+  assert.equal(decideScaling({ ...goal, min: 0 }, { ...unknown, replicas: 0, backlog: 0 }, []).replicas, 0);
 });
 
-test("a queue that was never used holds no replicas back, once they have been held", () => {
-  const idle: ScalingSignals = {
-    ...calm,
-    perReplicaPerHour: undefined,
-    backlog: 0,
-    arrivalsPerHour: 0,
-    oldestWaitingMs: 0,
-    replicas: 4,
-  };
-  const first = decideScaling(goal, idle, undefined);
-  assert.deepEqual([first.replicas, first.reason.kind], [4, "hold"]);
-  const later = decideScaling(goal, { ...idle, atMs: idle.atMs + goal.holdMs }, first.memory);
-  assert.deepEqual([later.replicas, later.reason.kind], [goal.min, "unmeasured"]);
+test("a queue that was never used holds no replicas back", () => {
+  const idle: ScalingSignals = { ...calm, perReplicaPerHour: undefined, replicas: 4 };
+  const decided = decideScaling(goal, idle, []);
+  assert.deepEqual([decided.replicas, decided.reason.kind], [goal.min, "unmeasured"]);
 });

@@ -9,7 +9,7 @@ export interface ScalingGoal {
   readonly maxWaitMs: number;
   /** The queue's set rate, if it has one: replicas past it would find nothing to do. */
   readonly ratePerHour: number | undefined;
-  /** How long fewer replicas must have been enough before any is let go. */
+  /** How long replicas are kept after the last time that so many were needed. */
   readonly holdMs: number;
 }
 
@@ -22,12 +22,12 @@ export interface ScalingSignals {
   readonly arrivalsPerHour: number;
   /** What one busy replica finishes; undefined or 0 while that was not measured. */
   readonly perReplicaPerHour: number | undefined;
-  /** What runs now. */
+  /** How many were asked for last. */
   readonly replicas: number;
 }
 
-/** Since when fewer were enough, and the most that were needed since; undefined when fewer are not enough. */
-export type ScalingMemory = { readonly lowerSinceMs: number; readonly highestNeed: number } | undefined;
+/** The needs of the last `holdMs`, but for those that a later one was not below: the highest first. */
+export type ScalingMemory = readonly { readonly atMs: number; readonly replicas: number }[];
 
 export type ScalingReason =
   /** The arrivals alone need this many. */
@@ -39,7 +39,7 @@ export type ScalingReason =
   | { readonly kind: "minimum"; readonly text: string }
   /** More would be needed, but the goal allows no more. */
   | { readonly kind: "maximum"; readonly text: string }
-  /** Fewer would do, but not for long enough yet. */
+  /** Fewer would do, but more were needed a while ago. */
   | { readonly kind: "hold"; readonly text: string }
   /** Nothing is known of what one replica does. */
   | { readonly kind: "unmeasured"; readonly text: string };
@@ -74,22 +74,22 @@ const tolerance = 1e-9;
  * The need is the larger of two counts: what keeps up with the arrivals, and what finishes the whole backlog in
  * the time that `maxWaitMs` leaves to its oldest (at least half of it, for what is late already cannot be mended).
  * It never exceeds what the queue's own rate can feed, and stays within `min` and `max`, which go before all else.
- * A higher need is met at once. A lower need is followed only when it was lower for all of `holdMs`, and then no
- * further than to the highest need of that time. While one replica's rate is unknown nothing changes, except that
- * a backlog gets a first replica, without which there would never be a measurement, and that an idle queue needs none.
+ * The decision is the highest need of the last `holdMs`: a higher one is met at once, and a lower one is followed once the
+ * higher ones are old. It hangs on nothing but the queue's own needs, so that one queue never keeps what another one has asked
+ * for. While one replica's rate is unknown the number asked for last stays, except that a backlog gets a first replica,
+ * without which there would never be a measurement, and that an idle queue needs none.
  */
 export function decideScaling(goal: ScalingGoal, signals: ScalingSignals, memory: ScalingMemory): ScalingDecision {
   const need = needOf(goal, signals);
-  if (need.replicas >= signals.replicas) return decision(need, signals, undefined);
-  const bound = clamp(signals.replicas, goal);
-  if (bound < signals.replicas) return decision({ ...need, replicas: bound }, signals, undefined); // past max: no hold
-  const since = memory?.lowerSinceMs ?? signals.atMs;
-  const highest = Math.min(Math.max(memory?.highestNeed ?? 0, need.replicas), signals.replicas);
-  const heldMs = signals.atMs - since;
-  if (heldMs >= goal.holdMs) return decision({ ...need, replicas: clamp(highest, goal) }, signals, undefined);
-  const text = `${need.replicas} would do, for ${formatDuration(heldMs)} of ${formatDuration(goal.holdMs)} so far`;
-  const hold: Need = { replicas: signals.replicas, reason: { kind: "hold", text } };
-  return decision(hold, signals, { lowerSinceMs: since, highestNeed: highest });
+  const { atMs } = signals;
+  const higher = memory.filter((one) => one.replicas > need.replicas && atMs - one.atMs < goal.holdMs);
+  const [highest] = higher;
+  const needs = [...higher, { atMs, replicas: need.replicas }];
+  if (highest === undefined) return decision(need, signals, needs);
+  const ago = `were needed ${formatDuration(atMs - highest.atMs)} ago, and are kept for ${formatDuration(goal.holdMs)}`;
+  const text = `${need.replicas} would do; ${highest.replicas} ${ago}`;
+  const hold: Need = { replicas: clamp(highest.replicas, goal), reason: { kind: "hold", text } };
+  return decision(hold, signals, needs);
 }
 
 function needOf(goal: ScalingGoal, signals: ScalingSignals): Need {

@@ -76,6 +76,9 @@ export interface Engine extends AsyncDisposable {
   /** The dead requests of a queue by the code of their error, the largest group first: of the newest 100,000. */
   deadByError(queue: string): Promise<readonly DeadGroup[]>;
 
+  /** Notes how many replicas of its worker a queue's scaling asks for; told by `backlog`, and kept over restarts. */
+  askReplicas(queue: string, replicas: number): Promise<void>;
+
   /** Every queue the store knows, configured or not; the one of this name alone if given, which costs no more for the others. */
   backlog(queue?: string): Promise<readonly QueueStatus[]>;
 
@@ -226,6 +229,8 @@ export interface QueueStatus {
   readonly deliveries: Deliveries;
   readonly accepting: WindowCounts;
   readonly finishing: WindowCounts;
+  /** Replicas of its worker that its scaling asked for last; undefined before the first time. */
+  readonly replicasAsked: number | undefined;
 }
 
 export type MoveResult =

@@ -92,6 +92,7 @@ function delegateOf(engine: Engine): Engine {
     callbacksDue: engine.callbacksDue.bind(engine),
     callbacksTold: engine.callbacksTold.bind(engine),
     pause: engine.pause.bind(engine),
+    askReplicas: engine.askReplicas.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),
     ...(engine.heal && { heal: engine.heal.bind(engine) }),

@@ -15,38 +15,56 @@ const idle: QueueStatus = {
   backlogBytes: 0,
   oldestWaitingAt: undefined,
   counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
-  workers: 3,
+  workers: 0,
   breakersOpen: 0,
   stoppedAt: undefined,
   deliveries: noDeliveries,
   accepting: nothingCounted,
   finishing: nothingCounted,
+  replicasAsked: undefined,
 };
+const waiting: QueueStatus = { ...idle, backlog: 3_000, counts: { ...idle.counts, waiting: 3_000 } };
 
-function openScaling() {
+function openScaling(holdMs = 1_000) {
   let ms = 0;
   const clock = { now: () => ms, monotonic: () => ms };
-  const goal = { min: 1, max: 8, maxWaitMs: 1_000, ratePerHour: undefined, holdMs: 1_000 };
+  const goal = { min: 1, max: 8, maxWaitMs: 1_000, ratePerHour: undefined, holdMs };
   const scaling = new QueueScaling({ goal, clock });
-  return (at: number, replicas: number): number => {
+  return (at: number, status: QueueStatus, present = 0): number => {
     ms = at;
-    return scaling.decide(idle, replicas).replicas;
+    return scaling.decide(status, present).replicas;
   };
 }
 
-test("replicas that one queue would let go and another keeps are offered until they are taken back", () => {
+test("after a restart without workers a backlog keeps the replicas that were asked for last", () => {
   const decide = openScaling();
   assert.deepEqual(
-    [0, 500, 1_000, 1_250, 1_900].map((at) => decide(at, 3)),
-    [3, 3, 1, 1, 1],
+    [0, 500, 5_000].map((at) => decide(at, { ...waiting, replicasAsked: 4 })),
+    [4, 4, 4],
   );
 });
 
-test("after others have changed the replicas the hold begins anew", () => {
+test("after a restart the replicas that were asked for last are held, though nothing waits any more", () => {
   const decide = openScaling();
-  assert.deepEqual([decide(0, 3), decide(1_000, 3)], [3, 1]);
   assert.deepEqual(
-    [1_100, 2_000, 2_100].map((at) => decide(at, 2)),
-    [2, 2, 1],
+    [0, 999, 1_000].map((at) => decide(at, { ...idle, replicasAsked: 4 })),
+    [4, 4, 1],
+  );
+});
+
+test("before the first number those that are there are held", () => {
+  const decide = openScaling();
+  assert.deepEqual(
+    [0, 500, 1_000].map((at) => decide(at, idle, 3)),
+    [3, 3, 1],
+  );
+});
+
+test("an idle queue with a long hold does not keep what another queue asked for", () => {
+  const decide = openScaling(600_000);
+  assert.equal(decide(0, { ...idle, replicasAsked: 1 }, 1), 1);
+  assert.deepEqual(
+    [1_000, 2_000, 3_000].map((at, index) => decide(at, { ...idle, replicasAsked: 1 }, [6, 4, 5][index])),
+    [1, 1, 1],
   );
 });

@@ -1,5 +1,6 @@
 // One queue's readings, held against its goal: what the autoscaler follows and what others are told is the same policy.
-// It owns what has to be remembered from one reading to the next, and loses nothing but time with it.
+// It owns what has to be remembered from one reading to the next, and loses nothing but time with it: the number that was
+// asked for last is the store's.
 import type { Clock } from "../core/clock.ts";
 import { observedPerHour } from "../core/rate-meter.ts";
 import { ReplicaRate } from "../core/replica-rate.ts";
@@ -28,9 +29,7 @@ export class QueueScaling {
   readonly #goal: ScalingGoal;
   readonly #clock: Clock;
   readonly #rate: ReplicaRate;
-  #memory: ScalingMemory;
-  /** From how many it let some go last: asked for still, they are kept for another queue that the same replicas serve. */
-  #offeredFrom: number | undefined;
+  #memory: ScalingMemory | undefined;
 
   constructor({ goal, clock }: QueueScalingOptions) {
     this.#goal = goal;
@@ -38,10 +37,12 @@ export class QueueScaling {
     this.#rate = new ReplicaRate(goal.ratePerHour);
   }
 
-  /** For a queue that so many replicas are asked for now. */
-  decide(status: QueueStatus, replicas: number): QueueScalingDecision {
+  /** Those that are there count only until the first number is asked for. */
+  decide(status: QueueStatus, present: number): QueueScalingDecision {
     const { counts, accepting, oldestWaitingAt, isPaused } = status;
     const atMs = this.#clock.monotonic();
+    const replicas = status.replicasAsked ?? present;
+    this.#memory ??= [{ atMs, replicas }]; // after a restart nobody knows what was needed before: it is kept for a while
     const finished = counts.done + counts.dead;
     const waiting = isPaused ? 0 : counts.waiting;
     this.#rate.add({ at: atMs, finished, waiting, replicas: status.workers });
@@ -56,15 +57,8 @@ export class QueueScaling {
       perReplicaPerHour,
       replicas,
     };
-    if (this.#offeredFrom !== undefined && this.#offeredFrom !== replicas) this.#memory = undefined;
     const decision = decideScaling(this.#goal, signals, this.#memory);
-    const isOffer = decision.replicas < replicas;
-    this.#offeredFrom = isOffer ? replicas : undefined;
-    // An offer that is not taken up stands: were the hold to begin anew, those of two queues would hardly ever meet.
-    this.#memory =
-      isOffer && this.#memory !== undefined
-        ? { lowerSinceMs: this.#memory.lowerSinceMs, highestNeed: decision.replicas }
-        : decision.memory;
+    this.#memory = decision.memory;
     return { ...decision, perReplicaPerHour, arrivalsPerHour };
   }
 }

@@ -89,9 +89,9 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** What is told of the queues, the audit and this gateway whenever somebody looks, until it is disposed. */
-function gaugesOf({ auditRenewal, views, queues, admission, clock, meter }: GatewayContext): DisposableStack {
+function gaugesOf({ engine, auditRenewal, views, queues, admission, clock, meter }: GatewayContext): DisposableStack {
   const gauges = new DisposableStack();
-  gauges.use(meter.addObserver(queueGauges({ views, queues, clock })));
+  gauges.use(meter.addObserver(queueGauges({ engine, views, queues, clock })));
   gauges.use(meter.addObserver(() => readinessGauges(admission.readiness())));
   gauges.use(
     meter.addObserver(() => {

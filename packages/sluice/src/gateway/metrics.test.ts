@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout } from "node:timers/promises";
 import { runPromtool } from "@sluice/testing";
 import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
 import { metrics, prometheusName, type MetricName } from "../telemetry/metrics.ts";
@@ -58,11 +57,8 @@ test("the replicas that a queue should have are the same on the page and at its 
     const { json } = await sut.fetch("/v1/queues/mails/scaling");
     return [(await pageOf(sut)).get('sluice_desired_replicas{queue="mails"}'), json.desiredReplicas];
   };
-  assert.deepEqual(await desired(), [1, 1]);
-  const workers = Array.from({ length: 3 }, () => sut.engine.attend("mails"));
-  await setTimeout(1_000); // for the next look to be a new one
+  await sut.engine.askReplicas("mails", 3);
   assert.deepEqual(await desired(), [3, 3], "they are let go after the hold only");
-  workers.forEach((worker) => worker[Symbol.dispose]());
 });
 
 test("looks within a second share one reading of the store", async () => {

@@ -1,9 +1,10 @@
 // The queues as gauges. Reading them costs the engine a query: looks within a second share one.
 import type { Clock } from "../core/clock.ts";
-import type { QueueStatus } from "../engine/engine.ts";
+import type { Engine, QueueStatus } from "../engine/engine.ts";
 import { observe, type Observation, type Observer } from "../telemetry/meter.ts";
 import type { IntakeQueue } from "./context.ts";
 import type { QueueViews } from "./queue-views.ts";
+import { decideAndAsk } from "./scaling.ts";
 import type { QueueView } from "./schemas.ts";
 
 const sharedMs = 1_000;
@@ -11,12 +12,13 @@ const sharedMs = 1_000;
 type ScaledQueue = Pick<IntakeQueue, "goal" | "scaling">;
 
 export interface QueueGaugesOptions {
+  readonly engine: Pick<Engine, "askReplicas">;
   readonly views: Pick<QueueViews, "readStatuses" | "viewOf">;
   readonly queues: ReadonlyMap<string, ScaledQueue>;
   readonly clock: Clock;
 }
 
-export function queueGauges({ views, queues, clock }: QueueGaugesOptions): Observer {
+export function queueGauges({ engine, views, queues, clock }: QueueGaugesOptions): Observer {
   let reading: Promise<readonly Observation[]> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return () => {
@@ -34,22 +36,21 @@ export function queueGauges({ views, queues, clock }: QueueGaugesOptions): Obser
 
   async function read(): Promise<readonly Observation[]> {
     const now = clock.now();
-    return (await views.readStatuses()).flatMap((status) => [
-      ...gaugesOf(views.viewOf(status), now),
-      ...scalingGauges(status, queues.get(status.queue)),
-    ]);
+    const gauges: Observation[] = [];
+    for (const status of await views.readStatuses())
+      gauges.push(...gaugesOf(views.viewOf(status), now), ...(await scalingGauges(status, queues.get(status.queue))));
+    return gauges;
   }
-}
 
-/** The same decision as at /v1/queues/{queue}/scaling. */
-function scalingGauges(status: QueueStatus, scaled: ScaledQueue | undefined): readonly Observation[] {
-  if (scaled === undefined) return [];
-  const { goal, scaling } = scaled;
-  const { queue, workers } = status;
-  return [
-    observe("sluice.oldest.age.goal", { queue }, goal.maxWaitMs / 1_000),
-    observe("sluice.desired.replicas", { queue }, scaling.decide(status, workers).replicas),
-  ];
+  /** The same decision as at /v1/queues/{queue}/scaling. */
+  async function scalingGauges(status: QueueStatus, scaled: ScaledQueue | undefined): Promise<readonly Observation[]> {
+    if (scaled === undefined) return [];
+    const { queue } = status;
+    return [
+      observe("sluice.oldest.age.goal", { queue }, scaled.goal.maxWaitMs / 1_000),
+      observe("sluice.desired.replicas", { queue }, (await decideAndAsk(engine, scaled, status)).replicas),
+    ];
+  }
 }
 
 function gaugesOf(view: QueueView, now: number): Observation[] {

@@ -72,6 +72,7 @@ export function unusedQueue(queue: string): QueueStatus {
     deliveries: noDeliveries,
     accepting: nothingCounted,
     finishing: nothingCounted,
+    replicasAsked: undefined,
   };
 }
 

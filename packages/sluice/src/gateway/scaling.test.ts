@@ -45,6 +45,18 @@ test("a backlog that one measured replica does not finish in time asks for more,
   assert.match(json.because, /feeds no more than/);
 });
 
+test("what was asked for last outlives the workers and the gateway", async () => {
+  const { json: asked } = await sut.fetch(route);
+  const stored = async () => (await sut.engine.backlog()).find(({ queue }) => queue === "orders")?.replicasAsked;
+  assert.equal(await stored(), asked.desiredReplicas);
+  await using restarted = await sut.restartedGateway();
+  const { json } = await restarted.fetch(route);
+  assert.deepEqual([json.replicas, json.reason, json.backlog], [0, "unmeasured", 399]);
+  assert.equal(json.desiredReplicas, asked.desiredReplicas);
+  await sut.engine.askReplicas("orders", 4);
+  assert.equal((await restarted.fetch(route)).json.desiredReplicas, 4);
+});
+
 test("an unknown queue is told as such", async () => {
   const { status, json } = await sut.fetch("/v1/queues/nobody/scaling");
   assert.deepEqual([status, json.code], [404, "unknown-queue"]);

@@ -1,8 +1,10 @@
 // GET /v1/queues/{queue}/scaling: how many replicas the policy of `sluice autoscale` asks for, as flat numbers that any
 // autoscaler can follow. KEDA's metrics-api reads `desiredReplicas` with a target value of 1.
-import { unusedQueue } from "./queue-view.ts";
+import type { Engine, QueueStatus } from "../engine/engine.ts";
+import type { QueueScalingDecision } from "../engine/queue-scaling.ts";
 import { configuredQueue } from "./context.ts";
-import type { App, GatewayContext } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import { unusedQueue } from "./queue-view.ts";
 import { answers, QueueParams, ScalingView } from "./schemas.ts";
 
 export function addScalingRoute(app: App, context: GatewayContext): void {
@@ -13,9 +15,10 @@ export function addScalingRoute(app: App, context: GatewayContext): void {
     response: answers({ 200: { description: "The decision", schema: ScalingView } }),
   };
   app.get("/v1/queues/:queue/scaling", { schema }, async (request) => {
-    const { name, goal, scaling } = configuredQueue(context, request.params.queue);
+    const queue = configuredQueue(context, request.params.queue);
+    const { name, goal } = queue;
     const status = (await context.views.readStatus(name)) ?? unusedQueue(name);
-    const decision = scaling.decide(status, status.workers);
+    const decision = await decideAndAsk(context.engine, queue, status);
     return {
       queue: name,
       desiredReplicas: decision.replicas,
@@ -34,4 +37,16 @@ export function addScalingRoute(app: App, context: GatewayContext): void {
       },
     };
   });
+}
+
+/** Whoever asks is told what is stored already: after a restart it is what the next decision begins with. */
+export async function decideAndAsk(
+  engine: Pick<Engine, "askReplicas">,
+  { goal, scaling }: Pick<IntakeQueue, "goal" | "scaling">,
+  status: QueueStatus,
+): Promise<QueueScalingDecision> {
+  const decision = scaling.decide(status, status.workers);
+  const { replicas } = decision;
+  if (replicas !== (status.replicasAsked ?? goal.min)) await engine.askReplicas(status.queue, replicas);
+  return decision;
 }

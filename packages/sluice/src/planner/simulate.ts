@@ -116,7 +116,7 @@ class Scaler {
   readonly isFixed: boolean;
   readonly #replicas: Replicas;
   readonly #service: Service;
-  #memory: ScalingMemory;
+  #memory: ScalingMemory = [];
   /** The sample by which all that is served by now had arrived. */
   #oldest = 0;
   /** The first sample of the time over which the arrivals are averaged. */

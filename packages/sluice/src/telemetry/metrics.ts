@@ -223,6 +223,13 @@ export const metrics = {
     labels: ["platform"],
     meaning: "Replicas that the autoscaler in this process decided on last.",
   },
+  "sluice.autoscaler.failing": {
+    kind: "gauge",
+    unit: "1",
+    labels: ["platform"],
+    meaning:
+      "1 while the autoscaler in this process cannot scale, since the platform or the ledger refuses it, else 0.",
+  },
 } as const satisfies Readonly<Record<string, Definition>>;
 
 export type MetricName = keyof typeof metrics;

@@ -10,7 +10,7 @@ import { json } from "node:stream/consumers";
 import { test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { testPlatform, type PlatformRig } from "../platform-contract.ts";
-import { openKubernetes, type KubernetesTarget } from "./kubernetes.ts";
+import { namespaceOf, openKubernetes, type KubernetesTarget } from "./kubernetes.ts";
 
 interface ApiServer extends PlatformRig {
   replicas: number;
@@ -148,3 +148,12 @@ if (process.env["KUBECONFIG"] !== undefined && real !== undefined) {
 } else {
   test("the platform kubernetes, a real one", { skip: "needs KUBECONFIG and SLUICE_TEST_DEPLOYMENT" }, () => {});
 }
+
+test("the namespace is that of the context where none is given: what leads it is named by it", async () => {
+  await using folder = await temporaryFolder();
+  const kubeconfig = join(folder.path, "config");
+  await writeFile(kubeconfig, kubeconfigFor("http://127.0.0.1:9"));
+  const target = { kind: "deployment", name: "worker", kubeconfig } as const;
+  assert.equal(await namespaceOf(target), "shop");
+  assert.equal(await namespaceOf({ ...target, namespace: "other" }), "other");
+});

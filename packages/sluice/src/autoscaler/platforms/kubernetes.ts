@@ -23,19 +23,36 @@ type Client = typeof import("@kubernetes/client-node");
 /** Errors: `bad-config` when there is no cluster to be found, or the client is not installed. */
 export async function openKubernetes(options: KubernetesOptions): Promise<Platform> {
   const client = await loadClient();
-  const config = new client.KubeConfig();
+  return usable(() => {
+    const config = configOf(client, options);
+    const target = { ...options, namespace: namespaceIn(config, options) };
+    return new KubernetesPlatform(apiOf(config, client, options.timeoutMs ?? 10_000), target, client);
+  });
+}
+
+/** The namespace of what is scaled, given or not. Errors: as `openKubernetes`. */
+export async function namespaceOf(options: KubernetesOptions): Promise<string> {
+  const client = await loadClient();
+  return usable(() => namespaceIn(configOf(client, options), options));
+}
+
+function usable<Value>(use: () => Value): Value {
   try {
-    if (options.kubeconfig === undefined) config.loadFromDefault();
-    else config.loadFromFile(options.kubeconfig);
-    const namespace = options.namespace ?? config.getContextObject(config.currentContext)?.namespace ?? "default";
-    return new KubernetesPlatform(
-      apiOf(config, client, options.timeoutMs ?? 10_000),
-      { ...options, namespace },
-      client,
-    );
+    return use();
   } catch (cause) {
     throw new SluiceError("bad-config", `the kubeconfig cannot be used: ${messageOf(cause)}`, { cause });
   }
+}
+
+function configOf(client: Client, { kubeconfig }: KubernetesOptions): KubeConfig {
+  const config = new client.KubeConfig();
+  if (kubeconfig === undefined) config.loadFromDefault();
+  else config.loadFromFile(kubeconfig);
+  return config;
+}
+
+function namespaceIn(config: KubeConfig, { namespace }: KubernetesOptions): string {
+  return namespace ?? config.getContextObject(config.currentContext)?.namespace ?? "default";
 }
 
 interface Target extends KubernetesTarget {

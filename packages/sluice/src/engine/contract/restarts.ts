@@ -17,6 +17,15 @@ export function restartsCases(check: Check): void {
     );
   });
 
+  check("how many replicas were asked for outlives a crash", async (rig) => {
+    const asked = async () => (await rig.engine.backlog())[0]?.replicasAsked;
+    equal(await asked(), undefined);
+    await rig.engine.askReplicas(orders, 4);
+    equal(await asked(), 4);
+    await rig.crash();
+    equal(await asked(), 4);
+  });
+
   check("a crash counts no attempt (I4)", async (rig) => {
     const id = await rig.acceptOne();
     await rig.takeOne();

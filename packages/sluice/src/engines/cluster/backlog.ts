@@ -19,7 +19,7 @@ const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no A
 const count = (
   which: string,
   ofTallies: string,
-): string => `SELECT q.no, q.name, q.is_paused, q.paused_at::float8, q.left_at::float8, q.fresh_from,
+): string => `SELECT q.no, q.name, q.is_paused, q.paused_at::float8, q.left_at::float8, q.fresh_from, q.replicas_asked,
       coalesce(t.accepted, 0)::float8 AS accepted, coalesce(t.done, 0)::float8 AS done,
       coalesce(t.dead, 0)::float8 AS dead, coalesce(t.cancelled, 0)::float8 AS cancelled,
       coalesce(t.backlog_bytes, 0)::float8 AS backlog_bytes,
@@ -72,6 +72,7 @@ interface CountRow {
   readonly paused_at: number | null;
   readonly left_at: number;
   readonly fresh_from: IdBound;
+  readonly replicas_asked: number | null;
   readonly accepted: number;
   readonly done: number;
   readonly dead: number;
@@ -201,5 +202,6 @@ function statusOf(row: CountRow, scheduled: number): Omit<StoredQueueStatus, "ol
     backlogBytes: row.backlog_bytes,
     // What is scheduled may have been counted a moment before.
     counts: { waiting: Math.max(0, backlog - running - scheduled), scheduled, running, done, dead, cancelled },
+    replicasAsked: row.replicas_asked ?? undefined,
   };
 }

@@ -39,7 +39,7 @@ import type { Connected } from "./database.ts";
 import { countDead, deadByError } from "./dead-by-error.ts";
 import { handBackAtClose } from "./give-back.ts";
 import { listRequests } from "./list.ts";
-import { cancel, pause, replay, replaySlice } from "./moves.ts";
+import { askReplicas, cancel, pause, replay, replaySlice } from "./moves.ts";
 import type { Parts } from "./parts.ts";
 import { readQueues } from "./read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./read.ts";
@@ -195,6 +195,10 @@ export class ClusterEngine implements Engine {
     await this.#move(() => pause(queue, isPaused, this.#parts.moves));
     this.#parts.notices.publishQueues();
     this.#parts.deliverer.serve();
+  }
+
+  async askReplicas(queue: string, replicas: number): Promise<void> {
+    await this.#move(() => askReplicas(queue, replicas, this.#parts.moves));
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {

@@ -64,6 +64,10 @@ const CANCEL: Statement = {
     SET cancelled = t.cancelled + 1, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
     RETURNING queue`,
 };
+const ASK_REPLICAS: Statement = {
+  name: "ask-replicas",
+  text: "UPDATE sluice.queues SET replicas_asked = $2 WHERE no = $1",
+};
 const PAUSE: Statement = {
   name: "pause",
   text: `UPDATE sluice.queues SET is_paused = $2,
@@ -110,6 +114,14 @@ export async function pause(queue: string, isPaused: boolean, options: MovesOpti
   const { connection, queues, clock } = options;
   await connection.rows(PAUSE, [queues.noOf(queue), isPaused, clock.now()]);
   await queues.read(connection);
+}
+
+export async function askReplicas(
+  queue: string,
+  replicas: number,
+  { connection, queues }: MovesOptions,
+): Promise<void> {
+  await connection.rows(ASK_REPLICAS, [queues.noOf(queue), replicas]);
 }
 
 /** Thrown inside the transaction to roll it back: the request had its outcome already. */

@@ -44,6 +44,7 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
       backlogBytes: row.backlog_bytes,
       oldestWaitingAt: oldest === undefined || oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
       counts: { waiting, scheduled, running, done, dead, cancelled },
+      replicasAsked: row.replicas_asked ?? undefined,
     };
   }
 }

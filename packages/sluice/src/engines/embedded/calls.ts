@@ -34,6 +34,7 @@ export type WriterCall =
   | { readonly verb: "callbacksTold"; readonly call: number; readonly told: readonly ToldCallback[] }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
   | { readonly verb: "noteKeyed"; readonly call: number; readonly isKeyed: boolean }
+  | { readonly verb: "askReplicas"; readonly call: number; readonly queue: string; readonly replicas: number }
   | { readonly verb: "close"; readonly call: number };
 
 export type ReaderCall =

@@ -277,6 +277,9 @@ export class CommitLoop {
         noteKeyed(this.#store.db, call.isKeyed);
         answers.push({ call: call.call });
         break;
+      case "askReplicas":
+        answers.push({ call: call.call, value: this.#moves.askReplicas(call.queue, call.replicas) });
+        break;
       case "close":
         throw new SluiceError("internal", "broken invariant: close is the writer's own call");
       default:

@@ -245,6 +245,12 @@ export class EmbeddedEngine implements Engine {
     await this.#writer.call({ verb: "pause", queue, isPaused });
   }
 
+  async askReplicas(queue: string, replicas: number): Promise<void> {
+    this.#assertOpen();
+    this.#trafficOf(queue);
+    await this.#writer.call({ verb: "askReplicas", queue, replicas });
+  }
+
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
     this.#files.assertInPlace(); // or it would prove what the next start does not find

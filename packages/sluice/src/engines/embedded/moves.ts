@@ -25,6 +25,7 @@ export interface Moves {
   replaySlice(ask: ReplaySliceAsk): ReplaySlice;
   cancel(id: RequestId): MoveResult;
   pause(queue: string, isPaused: boolean): void;
+  askReplicas(queue: string, replicas: number): void;
 }
 
 export function prepareMoves({ db, queues, now }: Store): Moves {
@@ -38,7 +39,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
   const unschedule = db.prepare(UNSCHEDULE);
   const insertOutcome = db.prepare(INSERT_OUTCOME);
 
-  return { replay, replaySlice, cancel, pause };
+  return { replay, replaySlice, cancel, pause, askReplicas };
 
   function replay(id: RequestId): MoveResult {
     const found = find(stateOfSeq, id, now());
@@ -94,6 +95,10 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
     const queue = queues.change(queues.named(name) as QueueRow);
     if (isPaused !== (queue.is_paused === 1)) queue.paused_at = isPaused ? now() : null;
     queue.is_paused = isPaused ? 1 : 0;
+  }
+
+  function askReplicas(name: string, replicas: number): void {
+    queues.change(queues.named(name) as QueueRow).replicas_asked = replicas;
   }
 }
 

@@ -21,6 +21,7 @@ export interface QueueRow {
   expired_dead: number;
   expired_cancelled: number;
   backlog_bytes: number;
+  replicas_asked: number | null;
   /** Rises each time that the row is written. */
   changes: number;
 }
@@ -29,7 +30,8 @@ const INSERT = "INSERT INTO queues (name) VALUES (?) ON CONFLICT (name) DO NOTHI
 const SELECT = "SELECT * FROM queues ORDER BY no";
 const UPDATE = `
   UPDATE queues SET is_paused = ?, paused_at = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
-    cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?, changes = ?
+    cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?, replicas_asked = ?,
+    changes = ?
   WHERE no = ?`;
 
 export class QueueLedger {
@@ -112,6 +114,7 @@ export class QueueLedger {
         row.expired_dead,
         row.expired_cancelled,
         row.backlog_bytes,
+        row.replicas_asked,
         row.changes,
         row.no,
       );
