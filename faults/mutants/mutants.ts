@@ -5,6 +5,7 @@ import { browserMutants } from "./browsers.ts";
 import { clusterMutants } from "./cluster.ts";
 import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
+import { greedMutants } from "./greed.ts";
 import { handlersMutants } from "./handlers.ts";
 import { handsMutants } from "./hands.ts";
 import { mixturesMutants } from "./mixtures.ts";
@@ -21,6 +22,7 @@ export const mutants: readonly Mutant[] = [
   ...clusterClocksMutants,
   ...embeddedClockMutants,
   ...embeddedDiskMutants,
+  ...greedMutants,
   ...handlersMutants,
   ...handsMutants,
   ...mixturesMutants,
