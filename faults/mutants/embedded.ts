@@ -56,7 +56,7 @@ export const embeddedMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${embedded}/accept.ts`,
-        from: "insertKey.run(queue.no, key, seq, fingerprint);",
+        from: "insertKey.run(queue.no, storedKey, seq, fingerprint);",
         to: "insertKey.setReadBigInts(false);",
       },
     ],

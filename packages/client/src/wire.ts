@@ -43,6 +43,8 @@ export interface WireRequest {
   readonly id: string;
   readonly queue: string;
   readonly key: string | null;
+  /** The owner of the API key that it came with; null where there was none. */
+  readonly sender: string | null;
   readonly state: WireState;
   /** Attempts that began and came to an end. */
   readonly attempts: number;

@@ -107,10 +107,11 @@ function Head({ request: { id, queue, state, progress }, path, onMoved }: HeadPr
 }
 
 function Facts({ request, now }: { readonly request: WireRequest; readonly now: number }) {
-  const { key, attempts, contentType, bytes, expectedBy } = request;
+  const { key, sender, attempts, contentType, bytes, expectedBy } = request;
   return (
     <dl class="facts panel">
       <Fact name="Key" value={key ?? "none"} />
+      {sender !== null && <Fact name="Sender" value={sender} />}
       <Fact name="Attempts" value={countWords(attempts)} />
       <Fact name="Content type" value={contentType} />
       <Fact name="Size" value={bytesWords(bytes)} />

@@ -7,6 +7,7 @@ const request: WireRequest = {
   id: "01a20504-c7f2-7000-8bc9-cc6e3b3fe42b",
   queue: "orders",
   key: null,
+  sender: null,
   state: "waiting",
   attempts: 0,
   acceptedAt: "2026-11-25T09:00:00.000Z",

@@ -41,6 +41,7 @@ export interface Answer {
 
 const anyKey: NewApiKey = {
   name: "test",
+  sender: "test",
   scopes: ["send", "read", "admin"],
   queues: undefined,
   quota: undefined,

@@ -36,15 +36,17 @@ test("a key is made, shown once, used, listed without itself, and revoked withou
   const noAdmin = await sluice(["dead", "replay", "-q", "orders"], secret);
   assert.match(noAdmin.stderr, /this needs the scope admin; the key has send, read \(forbidden\)/);
 
+  assert.equal((await keys("create", "--name", "next", "--sender", "shop")).exitCode, 0);
   const list = await keys("list");
-  assert.match(list.stdout, /^shop +[0-9a-f]{12} +valid +send,read +orders +100000\/h +\S+Z +\S+Z$/m);
+  assert.match(list.stdout, /^next +\S+ +shop +valid/m);
+  assert.match(list.stdout, /^shop +[0-9a-f]{12} +shop +valid +send,read +orders +100000\/h +\S+Z +\S+Z$/m);
   assert.ok(!list.stdout.includes(secret));
 
   const revoked = await keys("revoke", "shop");
   assert.equal(revoked.stdout, "revoked shop\n", revoked.stderr);
   assert.ok(revoked.stderr.startsWith(`The gateway at ${server.url} refuses the key from now on.`), revoked.stderr);
   assert.match((await sluice(["queues"], secret)).stderr, /this API key was revoked/);
-  assert.match((await keys("list")).stdout, /^shop +\S+ +revoked /m);
+  assert.match((await keys("list")).stdout, /^shop +\S+ +shop +revoked /m);
 
   const text = secret.slice("sluice_".length);
   assert.ok(!server.output().includes(text), "the log has the key in it");
@@ -111,6 +113,7 @@ test("wrong orders are refused, and change nothing", async () => {
   await refused(["create"], 64, /--name/);
   await refused(["create", "--name", "a", "--scope", "write"], 64, /Expected of send, read, admin, got "write"/);
   await refused(["create", "--name", "a", "--rate", "0/h"], 64, /expected a rate/);
+  await refused(["create", "--name", "a", "--sender", "a b"], 78, /the sender of key a is named as keys are/);
   await refused(["create", "--name", "a b"], 78, /a key's name is 1 to 63 letters/);
   await refused(["revoke", "a"], 1, /no key that could be revoked has the name or id a/);
   assert.equal((await keys("list")).stdout, `There are no keys in ${file}.\n`);

@@ -24,6 +24,7 @@ interface PlaceOptions {
 
 interface CreateOptions extends PlaceOptions {
   readonly name: string;
+  readonly sender?: string;
   readonly scope: readonly Scope[];
   readonly queue?: readonly string[];
   readonly rate?: string;
@@ -42,6 +43,9 @@ variable to the content of that file. Then a change takes a new start.
 revoke waits up to 10 s for the gateway's confirmation. With --url, or when sluice up runs on the data folder, it fails with 75
 if there is none; otherwise it says that nothing confirmed it. Behind one address with several gateways, one of them answers.
 
+A key belongs to a sender: of its own name, or of the one that --sender names, which can have several. An Idempotency-Key
+is unique per queue and sender: no sender gets the receipt or the result of another one's request.
+
 A key has one scope or more, none of which includes another:
   send   hand requests in
   read   read requests, results and queues
@@ -50,6 +54,7 @@ A key has one scope or more, none of which includes another:
 Examples:
   sluice keys create --name shop --queue orders --rate 100000/h
   sluice keys create --name operator --scope read,admin --expires 90d
+  sluice keys create --name shop-2027 --sender shop --queue orders
   sluice keys list
   sluice keys revoke shop
 `;
@@ -88,6 +93,7 @@ function registerCreate(keys: Command): void {
     .command("create")
     .description("Makes a key and prints it, this once.")
     .requiredOption("--name <name>", "what it is called in lists and logs")
+    .option("--sender <name>", "who owns it, as its other keys name them (default: the name of the key)")
     .option("--scope <scopes>", "what it may do: send, read, admin, with commas between", scopesFlag, ["send", "read"])
     .option("-q, --queue <names>", "the queues that it knows, with commas between (default all)", namesFlag)
     .option("--rate <rate>", "requests it may hand in, as 100000/h or 600/m (default unlimited)", rateText)
@@ -97,11 +103,12 @@ function registerCreate(keys: Command): void {
   addPlaceFlags(command).action(create);
 }
 
-async function create({ name, scope, queue, rate, expires, ...place }: CreateOptions): Promise<void> {
+async function create({ name, sender = name, scope, queue, rate, expires, ...place }: CreateOptions): Promise<void> {
   const file = readKeysPlace(await sourcesOf(place));
   const now = systemClock.now();
   const { key, secret } = makeApiKey({
     name,
+    sender,
     scopes: scope,
     queues: queue,
     quota: rate === undefined ? undefined : parseQuota(rate),
@@ -188,10 +195,11 @@ function refused(message: string): CommandError {
 }
 
 function viewOf(key: ApiKey, now: number) {
-  const { id, name, queues, quota, createdAt, expiresAt, revokedAt } = key;
+  const { id, name, sender, queues, quota, createdAt, expiresAt, revokedAt } = key;
   return {
     id,
     name,
+    sender,
     state: stateOf(key, now),
     scopes: key.scopes,
     queues: queues ?? null,
@@ -209,6 +217,7 @@ function timeText(at: number): string {
 const columns: readonly Column<ReturnType<typeof viewOf>>[] = [
   { title: "NAME", of: ({ name }) => name },
   { title: "ID", of: ({ id }) => id },
+  { title: "SENDER", of: ({ sender }) => sender },
   { title: "STATE", of: ({ state }) => state },
   { title: "SCOPES", of: (key) => key.scopes.join(",") },
   { title: "QUEUES", of: ({ queues }) => queues?.join(",") ?? "all" },

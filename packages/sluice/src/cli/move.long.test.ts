@@ -242,6 +242,9 @@ async function withEveryState(folder: string): Promise<ReadonlyMap<RequestId, Pa
     { state: "waiting", attempts: 0, key: "k".repeat(255) },
     { key: "k".repeat(255), headers: { "ce-id": "ä" } },
   );
+  for (const sender of ["shop", "bank"])
+    await one({ state: "waiting", key: "theirs", sender }, { key: "theirs", sender, body: Buffer.from(sender) });
+  await one({ state: "waiting", key: undefined, sender: "shop" }, { sender: "shop" });
   await acceptMany(engine, "orders", bulkCount);
   for (const id of await accept(engine, [request("mails"), request("mails")])) expected.set(id, { state: "waiting" });
   await engine.pause("mails", true);

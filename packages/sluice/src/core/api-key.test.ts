@@ -5,6 +5,7 @@ import { parseQuota } from "./quota.ts";
 
 const options: NewApiKey = {
   name: "shop",
+  sender: "shop-ltd",
   scopes: ["send"],
   queues: ["orders"],
   quota: parseQuota("600/m"),
@@ -18,6 +19,12 @@ test("what is written is read again, and has no key in it", () => {
   assert.deepEqual(formatApiKeys(parseApiKeys(text)), text);
   assert.deepEqual(parseApiKeys(text)[0], key);
   assert.ok(!text.includes(secret.slice("sluice_".length)));
+});
+
+test("a key of an earlier version's file is a sender of its own", () => {
+  const { key } = makeApiKey(options);
+  const text = formatApiKeys([key]).replace(/ *"sender": "shop-ltd",\n/, "");
+  assert.equal(parseApiKeys(text)[0]?.sender, "shop");
 });
 
 test("a key is found by all of its characters, and by nothing less", () => {

@@ -15,6 +15,8 @@ export interface ApiKey {
   /** Names the key in lists and logs; no secret. */
   readonly id: string;
   readonly name: string;
+  /** Its owner, who can have several: Idempotency-Keys are unique per queue and sender. */
+  readonly sender: string;
   /** Of the whole key. */
   readonly sha256: Buffer;
   readonly scopes: readonly Scope[];
@@ -35,7 +37,10 @@ const keyPrefix = "sluice_";
 const nameRule = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const queuesMax = 100;
 
-export interface NewApiKey extends Pick<ApiKey, "name" | "scopes" | "queues" | "quota" | "createdAt" | "expiresAt"> {}
+export interface NewApiKey extends Pick<
+  ApiKey,
+  "name" | "sender" | "scopes" | "queues" | "quota" | "createdAt" | "expiresAt"
+> {}
 
 /** A new key, and the text that its owner shows: this is the only time that it exists. */
 export function makeApiKey(options: NewApiKey): { readonly key: ApiKey; readonly secret: string } {
@@ -64,6 +69,7 @@ function digestOf(secret: string): Buffer {
 interface KeyDocument {
   readonly id: string;
   readonly name: string;
+  readonly sender: string;
   readonly sha256: string;
   readonly scopes: readonly Scope[];
   readonly queues?: readonly string[];
@@ -79,10 +85,11 @@ export function formatApiKeys(keys: readonly ApiKey[]): string {
   return `${JSON.stringify({ version: 1, keys: keys.map(documentOf) }, undefined, 2)}\n`;
 }
 
-function documentOf({ id, name, sha256, ...key }: ApiKey): KeyDocument {
+function documentOf({ id, name, sender, sha256, ...key }: ApiKey): KeyDocument {
   return {
     id,
     name,
+    sender,
     sha256: sha256.toString("hex"),
     scopes: key.scopes,
     ...(key.queues && { queues: key.queues }),
@@ -120,13 +127,15 @@ function parseJson(text: string): { readonly version?: unknown; readonly keys?: 
 
 function parseKey(document: unknown, place: string): ApiKey {
   if (!isObject(document)) throw bad(`${place} must be an object`);
-  const { id, name, sha256, scopes: may, queues, rate, createdAt, expiresAt, revokedAt } = document;
+  // Files of earlier versions name no senders: each key is its own.
+  const { id, name, sender = name, sha256, scopes: may, queues, rate, createdAt, expiresAt, revokedAt } = document;
   if (typeof id !== "string" || id === "") throw bad(`${place}.id must be a text`);
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256)) throw bad(`${place}.sha256 must be 64 hex digits`);
   if (rate !== undefined && typeof rate !== "string") throw bad(`${place}.rate must be a text`);
   return checked({
     id,
     name: name as string,
+    sender: sender as string,
     sha256: Buffer.from(sha256, "hex"),
     scopes: may as readonly Scope[],
     queues: queues as readonly string[] | undefined,
@@ -138,9 +147,11 @@ function parseKey(document: unknown, place: string): ApiKey {
 }
 
 function checked(key: ApiKey): ApiKey {
-  const { name, scopes: may, queues } = key as { readonly [field in keyof ApiKey]: unknown };
+  const { name, sender, scopes: may, queues } = key as { readonly [field in keyof ApiKey]: unknown };
   if (typeof name !== "string" || !nameRule.test(name))
     throw bad(`a key's name is 1 to 63 letters, digits, dots, dashes or underscores, got ${JSON.stringify(name)}`);
+  if (typeof sender !== "string" || !nameRule.test(sender))
+    throw bad(`the sender of key ${name} is named as keys are, got ${JSON.stringify(sender)}`);
   if (!isTexts(may) || may.length === 0 || !may.every((scope) => scopes.some((known) => known === scope)))
     throw bad(`the scopes of key ${name} are one or more of ${scopes.join(", ")}, got ${JSON.stringify(may)}`);
   if (queues !== undefined && (!isTexts(queues) || queues.length === 0 || queues.length > queuesMax))

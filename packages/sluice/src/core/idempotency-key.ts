@@ -28,6 +28,30 @@ export function isIdempotencyKey(key: string): boolean {
   return /^[\x20-\x7e]{1,255}$/.test(key);
 }
 
+/** Between a key and its sender, where a store keeps both as one text. No key and no sender has it. */
+const senderMark = "\u001f";
+
+/**
+ * A key as a store keeps it: with its sender, so that keys are unique per queue and sender (I5). Without a sender it is the
+ * key itself. A request without a key keeps its sender alone.
+ */
+export function storedKeyOf({ key, sender }: KeyOfSender): string | undefined {
+  return sender === undefined ? key : `${key ?? ""}${senderMark}${sender}`;
+}
+
+/** The two in a stored key. */
+export function readStoredKey(stored: string | null): KeyOfSender {
+  const at = stored === null ? -1 : stored.indexOf(senderMark);
+  if (stored === null || at === -1) return { key: stored ?? undefined, sender: undefined };
+  return { key: at === 0 ? undefined : stored.slice(0, at), sender: stored.slice(at + 1) };
+}
+
+export interface KeyOfSender {
+  readonly key: string | undefined;
+  /** Undefined where there are no API keys, and for what was accepted before senders were told apart. */
+  readonly sender?: string | undefined;
+}
+
 /** What tells one body from another under the same key. */
 export function fingerprintOf(body: Uint8Array): Uint8Array {
   return createHash("sha256").update(body).digest();

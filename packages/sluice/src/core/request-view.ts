@@ -7,6 +7,7 @@ export interface RequestView {
   readonly id: RequestId;
   readonly queue: string;
   readonly key: string | null;
+  readonly sender: string | null;
   readonly state: State;
   readonly attempts: number;
   readonly acceptedAt: string;
@@ -25,6 +26,7 @@ export function requestView(status: RequestStatus, expectedBy: number | undefine
     id: status.id,
     queue: status.queue,
     key: status.key ?? null,
+    sender: status.sender ?? null,
     state: status.state,
     attempts: status.attempts,
     acceptedAt: new Date(status.acceptedAt).toISOString(),

@@ -27,8 +27,10 @@ export function isFinal(state: State): state is FinalState {
 /** What a client sent, before it is stored. */
 export interface NewRequest {
   readonly queue: string;
-  /** The client's Idempotency-Key, unique in its queue. */
+  /** The client's Idempotency-Key, unique per queue and sender. */
   readonly key: string | undefined;
+  /** The owner of the API key it came with; undefined where there are no API keys. */
+  readonly sender?: string | undefined;
   readonly contentType: string;
   /** The few headers that travel on to the handler: `ce-*`, `traceparent`, `tracestate`. */
   readonly headers: Readonly<Record<string, string>> | undefined;
@@ -38,7 +40,7 @@ export interface NewRequest {
 }
 
 /** A request as it was stored: immutable. Times are milliseconds since 1970, by the store's clock. */
-export interface StoredRequest extends Omit<NewRequest, "callback"> {
+export interface StoredRequest extends Omit<NewRequest, "sender" | "callback"> {
   readonly id: RequestId;
   readonly acceptedAt: number;
 }
@@ -92,6 +94,7 @@ export interface RequestStatus {
   readonly id: RequestId;
   readonly queue: string;
   readonly key: string | undefined;
+  readonly sender: string | undefined;
   readonly state: State;
   /** Attempts that began and came to an end. */
   readonly attempts: number;

@@ -15,6 +15,7 @@ export interface MovedQueue {
 export interface MovedRequest {
   readonly id: RequestId;
   readonly queue: string;
+  /** As it is stored, with its sender: see storedKeyOf. */
   readonly key: string | undefined;
   /** Of the body; there is one where there is a key. */
   readonly fingerprint: Uint8Array | undefined;
@@ -68,6 +69,7 @@ export interface MovedPage {
 export interface ComparedRequest {
   readonly id: RequestId;
   readonly queue: string;
+  /** As it is stored. */
   readonly key: string | undefined;
   readonly state: State;
 }

@@ -53,6 +53,7 @@ interface BatchCall {
 
 interface Batch {
   readonly queue: IntakeQueue;
+  readonly sender: string | undefined;
   readonly contentType: string;
   /** For lines that name none. */
   readonly callback: string | undefined;
@@ -66,7 +67,7 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const reading = context.views.freshen(queue.name);
-  const batch = { queue, contentType, callback, headers: traceHeaders(headers) };
+  const batch = { queue, sender: request.grant?.sender, contentType, callback, headers: traceHeaders(headers) };
   const receipts = await readAndStore(context, batch, request.raw);
   takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
@@ -123,12 +124,13 @@ async function parseLines(
 
 async function acceptLines(
   context: GatewayContext,
-  { queue, headers }: Batch,
+  { queue, sender, headers }: Batch,
   lines: readonly BatchLine[],
 ): Promise<readonly Receipt[]> {
   const requests = lines.map(({ key, contentType, body, callback }): NewRequest => ({
     queue: queue.name,
     key,
+    sender,
     contentType,
     headers,
     body,

@@ -73,6 +73,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
     {
       queue: queue.name,
       key: key ?? bodyEventKey(contentType, body),
+      sender: request.grant?.sender,
       contentType,
       headers: travellingHeaders(headers),
       body,

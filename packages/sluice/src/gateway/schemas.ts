@@ -46,6 +46,7 @@ export const RequestView = Type.Object({
   id: Type.String({ format: "uuid" }),
   queue: Type.String(),
   key: nullable(Type.String()),
+  sender: nullable(Type.String({ description: "The owner of the API key that it came with" })),
   state: State,
   attempts: Count,
   acceptedAt: Time,

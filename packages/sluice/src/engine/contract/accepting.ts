@@ -84,6 +84,46 @@ export function acceptingCases(check: Check): void {
     { queues: twoQueues },
   );
 
+  check("the same key of another sender is another key, also after a crash and within one commit (I5)", async (rig) => {
+    const of = (sender: string, body: string) => request({ key: "k", sender, body });
+    const [[shop], [bank]] = await Promise.all([rig.accept(of("shop", "1")), rig.accept(of("bank", "2"))]);
+    notEqual(shop?.id, bank?.id);
+    await rig.crash();
+    deepEqual(await rig.accept(of("shop", "1")), [{ ...shop, isReplayed: true }]);
+    deepEqual(await rig.accept(of("bank", "2")), [{ ...bank, isReplayed: true }]);
+    deepEqual(await rig.engine.accept([of("bank", "1")]), { kind: "key-reused", index: 0 });
+    const delivered = await rig.take(2);
+    deepEqual(
+      delivered.map(({ request: { key } }) => key),
+      ["k", "k"],
+    );
+  });
+
+  check("a key that was stored without a sender is every sender's, and nobody's own", async (rig) => {
+    const [first] = await rig.accept(request({ key: "k", body: "1" }));
+    for (const sender of ["shop", "bank"]) {
+      deepEqual(await rig.accept(request({ key: "k", sender, body: "1" })), [{ ...first, isReplayed: true }]);
+      deepEqual(await rig.engine.accept([request({ key: "k", sender, body: "2" })]), { kind: "key-reused", index: 0 });
+    }
+    const [own] = await rig.accept(request({ key: "own", sender: "shop", body: "1" }));
+    const [other] = await rig.accept(request({ key: "own", body: "2" }));
+    notEqual(own?.id, other?.id);
+  });
+
+  check("a sender is known of requests without a key, which repeat nothing", async (rig) => {
+    const receipts = await rig.accept(request({ sender: "shop" }), request({ sender: "shop" }));
+    equal(new Set(receipts.map(({ id }) => id)).size, 2);
+    const listed = await rig.engine.list({ limit: 10 });
+    deepEqual(
+      listed.map(({ key, sender }) => ({ key, sender })),
+      [
+        { key: undefined, sender: "shop" },
+        { key: undefined, sender: "shop" },
+      ],
+    );
+    equal((await rig.takeOne()).request.key, undefined);
+  });
+
   check(
     "one batch may span queues",
     async (rig) => {

@@ -31,6 +31,7 @@ const pick = integer({ min: 0, max: 7 });
 const error = option(constantFrom("timeout", "rejected"), { nil: undefined });
 const input = record({
   key: option(constantFrom("k1", "k2", "k3"), { nil: undefined }),
+  sender: option(constantFrom("shop", "bank"), { nil: undefined }),
   body: constantFrom("one", "two", ""),
 });
 

@@ -81,7 +81,7 @@ export class History {
   }
 
   async #accept({ inputs }: Extract<Command, { verb: "accept" }>): Promise<void> {
-    const sent = inputs.map(({ key, body }) => ({ ...request({ queue: this.#queue, body }), key }));
+    const sent = inputs.map(({ key, sender, body }) => ({ ...request({ queue: this.#queue, body }), key, sender }));
     const answered = await this.#rig.engine.accept(sent);
     const expected = this.#model.accept(inputs);
     if (answered.kind !== "accepted" || expected.kind !== "accepted") {
@@ -178,12 +178,14 @@ export class History {
   async #compare(): Promise<void> {
     const now = this.#rig.now();
     const { engine } = this.#rig;
-    const told = (await engine.list({ queue: this.#queue, limit: 1_000 })).map(
-      ({ id, key, state, attempts, lastError, bytes }) => ({ id, key, state, attempts, error: lastError?.code, bytes }),
-    );
+    const told = (await engine.list({ queue: this.#queue, limit: 1_000 })).map(({ lastError, ...status }) => {
+      const { id, key, sender, state, attempts, bytes } = status;
+      return { id, key, sender, state, attempts, error: lastError?.code, bytes };
+    });
     const expected = this.#model.requests.map((model) => ({
       id: this.#ids[model.place],
       key: model.key,
+      sender: model.sender,
       state: this.#model.stateOf(model, now),
       attempts: model.attempts,
       error: model.lastError,

@@ -5,12 +5,14 @@ import { invariant } from "../../core/errors.ts";
 
 export interface ModelInput {
   readonly key: string | undefined;
+  readonly sender: string | undefined;
   readonly body: string;
 }
 
 export interface ModelRequest {
   readonly place: number;
   readonly key: string | undefined;
+  readonly sender: string | undefined;
   readonly body: string;
   /** `waiting` covers `scheduled`: the two differ by the time alone. */
   state: Exclude<State, "scheduled">;
@@ -54,7 +56,7 @@ export class Model {
     const added: ModelRequest[] = [];
     const places: number[] = [];
     for (const [index, input] of inputs.entries()) {
-      const known = input.key === undefined ? undefined : this.#withKey(input.key, added);
+      const known = input.key === undefined ? undefined : this.#withKey(input, added);
       if (known !== undefined && known.body !== input.body) return { kind: "key-reused", index };
       const request = known ?? newRequest(this.requests.length + added.length, input);
       if (known === undefined) added.push(request);
@@ -173,8 +175,11 @@ export class Model {
     return counts;
   }
 
-  #withKey(key: string, added: readonly ModelRequest[]): ModelRequest | undefined {
-    return [...this.requests, ...added].find((request) => request.key === key);
+  /** The sender's own, or one that is nobody's own. */
+  #withKey({ key, sender }: ModelInput, added: readonly ModelRequest[]): ModelRequest | undefined {
+    const [all, before] = [[...this.requests, ...added], this.requests];
+    const own = all.find((request) => request.key === key && request.sender === sender);
+    return own ?? before.find((request) => request.key === key && request.sender === undefined);
   }
 
   #claimed(claim: number): ModelRequest | undefined {
@@ -194,10 +199,11 @@ export class Model {
   }
 }
 
-function newRequest(place: number, { key, body }: ModelInput): ModelRequest {
+function newRequest(place: number, { key, sender, body }: ModelInput): ModelRequest {
   return {
     place,
     key,
+    sender,
     body,
     state: "waiting",
     dueAt: 0,

@@ -1,7 +1,8 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, fail } from "node:assert/strict";
 import { states } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
+import type { ListFilter } from "../engine.ts";
 import { boom, dead, done, hourMs, orders, queue, request, unknownId, type Rig } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
@@ -33,6 +34,19 @@ export function readingCases(check: Check): void {
       },
     );
     deepEqual([startedAt, finishedAt], [undefined, undefined]);
+  });
+
+  check("a key is found whoever sent it, and none that only begins like it", async (rig) => {
+    await rig.accept(request({ key: "k1", sender: "shop" }), request({ key: "k 1" }), request({ sender: "shop" }));
+    for (const fields of [{ sender: "shop" }, { sender: "bank" }, {}])
+      await rig.accept(request({ key: "k", body: JSON.stringify(fields), ...fields }));
+    const shop = (await rig.take(6)).find(({ request: { key } }) => key === "k");
+    await rig.engine.settle(shop?.claim ?? fail("not delivered"), done());
+    const sendersOf = async (filter: Partial<ListFilter>) =>
+      (await rig.engine.list({ key: "k", limit: 10, ...filter })).map(({ sender }) => sender);
+    deepEqual(await sendersOf({}), [undefined, "bank", "shop"]);
+    deepEqual(await sendersOf({ limit: 2 }), [undefined, "bank"]);
+    deepEqual(await sendersOf({ state: "done", limit: 1 }), ["shop"]);
   });
 
   check("there is no result before the outcome", async (rig) => {

@@ -167,12 +167,15 @@ export const unknownId = "019b76da-a800-7000-8000-000000000000" as RequestId;
 export interface RequestFields {
   readonly queue?: string;
   readonly key?: string;
+  readonly sender?: string;
   readonly body?: string;
   readonly callback?: string;
 }
 
-export function request({ queue: name = orders, key, body = "{}", callback }: RequestFields = {}): NewRequest {
-  return { queue: name, key, contentType: "application/json", headers: undefined, body: Buffer.from(body), callback };
+export function request({ queue: name = orders, body = "{}", ...fields }: RequestFields = {}): NewRequest {
+  const { key, sender, callback } = fields;
+  const content = { contentType: "application/json", headers: undefined, body: Buffer.from(body) };
+  return { queue: name, key, sender, ...content, callback };
 }
 
 export function queue(name: string, bounds: Partial<QueueBounds> = {}): QueueBounds {

@@ -62,6 +62,11 @@ const LOWER_MARK: Statement = {
     WHERE q.no = i.no AND q.fresh_from > i.id`,
 };
 
+export const ADD_SENDERS: Statement = {
+  name: "add-senders",
+  text: "INSERT INTO sluice.senders (name) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING",
+};
+
 /** How long a commit whose answer was lost is looked for before the caller is told that nobody knows. */
 const lookMsMax = 8_000;
 const lookAgainMs = 100;
@@ -78,6 +83,8 @@ export class Accepter {
   readonly #options: AcceptOptions;
   readonly #resolver: Resolver;
   readonly #chains = new Chains();
+  /** Those that the ledger knows: see list.ts. */
+  readonly #senders = new Set<string>();
 
   constructor(options: AcceptOptions) {
     this.#options = options;
@@ -113,6 +120,7 @@ export class Accepter {
     const group = this.#chains.next(fresh);
     try {
       await this.#lowerMarks(group);
+      await this.#addSenders(fresh);
       const values = [...valuesOf(fresh, no, confirmed), int4Array(group.linkNos), ...linkValues(group)];
       const wanting = fresh.filter(({ request }) => request.callback !== undefined);
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
@@ -135,6 +143,15 @@ export class Accepter {
     for (const { queue, first } of links)
       if (queues.isBehindMark(queue, first) && first < (lowest.get(queue) ?? highestId)) lowest.set(queue, first);
     if (lowest.size > 0) await connection.rows(LOWER_MARK, [[...lowest.keys()], [...lowest.values()]]);
+  }
+
+  async #addSenders(fresh: readonly Fresh[]): Promise<void> {
+    const unknown = new Set<string>();
+    for (const { request } of fresh)
+      if (request.sender !== undefined && !this.#senders.has(request.sender)) unknown.add(request.sender);
+    if (unknown.size === 0) return;
+    await this.#options.connection.rows(ADD_SENDERS, [[...unknown].toSorted()]);
+    for (const sender of unknown) this.#senders.add(sender);
   }
 
   async #isAtIt({ session }: LostError): Promise<boolean> {
@@ -181,14 +198,14 @@ function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly n
   return [
     uuidArray(fresh.map(({ id }) => id)),
     int2Array(fresh.map(({ queue }) => queue)),
-    textArray(fresh.map(({ request }) => request.key)),
+    textArray(fresh.map(({ storedKey }) => storedKey)),
     textArray(fresh.map(({ request }) => request.contentType)),
     textArray(fresh.map(({ request }) => request.headers && JSON.stringify(request.headers))),
     int4Array(at),
     int4Array(fresh.map(({ request }) => request.body.byteLength)),
     Buffer.concat(fresh.map(({ request }) => request.body)),
     int2Array(keyed.map(({ queue }) => queue)),
-    textArray(keyed.map(({ request }) => request.key)),
+    textArray(keyed.map(({ storedKey }) => storedKey)),
     uuidArray(keyed.map(({ id }) => id)),
     Buffer.concat(keyed.map(({ fingerprint }) => fingerprint as Uint8Array)),
     member,
@@ -207,5 +224,5 @@ function callbackValues(wanting: readonly Fresh[]): readonly unknown[] {
 /** In one order everywhere, so that two gateways with the same keys wait for each other and never in a circle. */
 function byKey(left: Fresh, right: Fresh): number {
   if (left.queue !== right.queue) return left.queue - right.queue;
-  return (left.request.key as string) < (right.request.key as string) ? -1 : 1;
+  return (left.storedKey as string) < (right.storedKey as string) ? -1 : 1;
 }

@@ -1,4 +1,5 @@
 // The claims of one statement: a row in running for each request that may begin, with its fencing token, body and attempts.
+import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Delivery } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import { uuidArray } from "./binary-array.ts";
@@ -56,7 +57,7 @@ export function deliveryOf(row: ClaimRow, isAgain: boolean): Delivery {
   const request = {
     id,
     queue,
-    key: row.key ?? undefined,
+    key: readStoredKey(row.key).key,
     contentType: row.content_type,
     headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
     body: row.body,

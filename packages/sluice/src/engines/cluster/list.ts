@@ -1,5 +1,6 @@
 // Newest first. Each filter is driven by the index that knows its rows, and the years are looked through in spans from
 // the newest on, so that a page costs a page.
+import { storedKeyOf } from "../../core/idempotency-key.ts";
 import type { RequestStatus, State } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { ListFilter } from "../../engine/engine.ts";
@@ -7,7 +8,8 @@ import type { Connected, Statement } from "./database.ts";
 import { statusColumns, statusOf, STATUS_ROWS, type StatusRow } from "./read.ts";
 import { firstIdAt, hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
-// $1 the queue or null, $2 and $3 the span's bounds, $4 how many, $5 the time; only by key: $6.
+// $1 the queue or null, $2 and $3 the span's bounds, $4 how many, $5 the time; only by key: $6 and $7, the
+// key as it is stored without a sender, and what it is stored as before the sender's name.
 const ASKED = "FROM sluice.queues q CROSS JOIN LATERAL";
 const IS_ASKED = "($1::text IS NULL OR q.name = $1)";
 const ASKED_NOS = `ARRAY (SELECT q.no FROM sluice.queues q WHERE ${IS_ASKED})`;
@@ -32,7 +34,8 @@ const candidates: Readonly<Record<State | "any" | "keyed", string>> = {
         AND NOT ${hasRow("outcomes", "c.id")} AND NOT ${hasRow("running", "c.id")} AND NOT ${hasRow("schedule", "c.id")}
       ${NEWEST}) c
     WHERE ${IS_ASKED}`,
-  keyed: `SELECT c.id FROM sluice.keys c WHERE c.queue = ANY (${ASKED_NOS}) AND c.key = $6 AND ${IN_SPAN}`,
+  keyed: `SELECT c.id FROM sluice.keys c WHERE c.queue = ANY (${ASKED_NOS}) AND ${IN_SPAN} AND c.key = ANY (
+    ARRAY (SELECT $6::text UNION ALL SELECT $7::text || s.name FROM sluice.senders s))`,
 };
 const statements = Object.fromEntries(
   Object.entries(candidates).map(([kind, text]) => [kind, pageOf(kind, text)]),
@@ -43,12 +46,20 @@ export async function listRequests(db: Connected, filter: ListFilter, now: numbe
   const kind = key === undefined ? (state ?? "any") : "keyed";
   const found: RequestStatus[] = [];
   for (const { from, before } of isSmall(kind) ? [wholeSpan(filter)] : spans(filter, now)) {
-    const values = [queue, from, before, limit - found.length, Math.floor(now), ...(key === undefined ? [] : [key])];
+    const most = key === undefined ? limit - found.length : ofKeyMax; // their states are not known yet
+    const values = [queue, from, before, most, Math.floor(now), ...(key === undefined ? [] : storedKeys(key))];
     const rows = await db.rows<StatusRow>(statements[kind], values);
     found.push(...rows.map(statusOf));
     if (found.length >= limit) break;
   }
-  return found.filter((status) => state === undefined || status.state === state);
+  return found.filter((status) => state === undefined || status.state === state).slice(0, limit);
+}
+
+/** Requests of one key: at most one for each sender and queue. */
+const ofKeyMax = 100_000;
+
+function storedKeys(key: string): readonly (string | undefined)[] {
+  return [key, storedKeyOf({ key, sender: "" })];
 }
 
 interface Span {

@@ -3,9 +3,11 @@
 // What waits gets a row in schedule, delivered before or not: of those without one the auditor takes it for granted that
 // none appears with an old id.
 import { SluiceError } from "../../core/errors.ts";
+import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { FinalState } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { MovedRequest } from "../../engine/moved.ts";
+import { ADD_SENDERS } from "./accept.ts";
 import { FIND_KEYS } from "./resolve.ts";
 import { int4Array, uuidArray } from "./binary-array.ts";
 import { link, linkValues, storeLinks } from "./chains.ts";
@@ -91,6 +93,7 @@ export async function storePage(
   if (stored.length === 0) return;
   await inside.rows(STORE_LINKS, linkedValues(stored));
   await inside.rows(STORE_KEYS, keyValues(stored));
+  await inside.rows(ADD_SENDERS, senderValues(stored));
   await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
   await inside.rows(STORE_FAILURES, failureValues(stored));
@@ -124,7 +127,7 @@ export async function refuseKeysOfOthers(
   for (const { queue: no, key, id } of rows) {
     const request = own.get(nameOf(no, key));
     if (request === undefined || request.id === id) continue;
-    const found = `the key "${key}" of queue "${request.queue}" belongs to request ${id} in the cluster`;
+    const found = `the key "${readStoredKey(key).key}" of queue "${request.queue}" belongs to request ${id} in the cluster`;
     throw new SluiceError("key-reused", `${found}, and to request ${request.id} in the folder`);
   }
 }
@@ -162,12 +165,17 @@ function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
 
 function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
-    requests.filter(({ key }) => key !== undefined),
+    requests.filter(({ key }) => key !== undefined && readStoredKey(key).key !== undefined),
     ({ no }) => no,
     ({ key }) => key,
     ({ id }) => id,
     ({ fingerprint }) => Buffer.from(fingerprint ?? []),
   );
+}
+
+function senderValues(requests: readonly Numbered[]): readonly unknown[] {
+  const senders = new Set(requests.map(({ key }) => readStoredKey(key ?? null).sender));
+  return [[...senders].filter((sender) => sender !== undefined).toSorted()];
 }
 
 function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {

@@ -1,3 +1,4 @@
+import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Content, RequestStatus, State } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
@@ -101,10 +102,12 @@ export async function readFailures(db: Connected, id: RequestId): Promise<readon
 }
 
 export function statusOf(row: StatusRow): RequestStatus {
+  const { key, sender } = readStoredKey(row.key);
   return {
     id: row.id,
     queue: row.queue,
-    key: row.key ?? undefined,
+    key,
+    sender,
     state: row.state,
     attempts: row.attempts,
     acceptedAt: timeOfId(row.id),

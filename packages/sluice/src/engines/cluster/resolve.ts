@@ -1,7 +1,7 @@
 // What a group of calls comes to before it is stored: which keys are known, what is new and gets its id, and whether there
 // is room for it. It reads the ledger only where what is known does not tell.
 import { randomFillSync } from "node:crypto";
-import { fingerprintOf } from "../../core/idempotency-key.ts";
+import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt } from "../../core/request.ts";
 import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../core/request-id.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
@@ -40,6 +40,8 @@ interface KnownKey {
 export interface Fresh {
   readonly id: RequestId;
   readonly request: NewRequest;
+  /** Its key as it is stored: see storedKeyOf. */
+  readonly storedKey: string | undefined;
   readonly queue: number;
   readonly fingerprint: Uint8Array | undefined;
 }
@@ -97,9 +99,14 @@ export class Resolver {
     const queues: number[] = [];
     const keys: string[] = [];
     for (const { call } of entries) {
-      for (const { queue, key } of call) {
+      for (const request of call) {
+        const { key, sender } = request;
         if (key === undefined) continue;
-        queues.push(this.#options.queues.noOf(queue));
+        const queue = this.#options.queues.noOf(request.queue);
+        queues.push(queue);
+        keys.push(storedKeyOf(request) as string);
+        if (sender === undefined) continue;
+        queues.push(queue); // a key that is stored without its sender may be anybody's: see #resolveKeys
         keys.push(key);
       }
     }
@@ -152,8 +159,11 @@ export class Resolver {
     for (const [index, request] of call.entries()) {
       const queue = this.#options.queues.noOf(request.queue);
       const fingerprint = request.key === undefined ? undefined : fingerprintOf(request.body);
-      const name = `${queue} ${request.key}`;
-      const before = request.key === undefined ? undefined : (ownKeys.get(name) ?? known.get(name));
+      const storedKey = storedKeyOf(request);
+      const name = `${queue} ${storedKey}`;
+      let before = fingerprint && (ownKeys.get(name) ?? known.get(name));
+      // A key that is stored without its sender may be anybody's: accepted again, it would be done twice.
+      if (fingerprint !== undefined && request.sender !== undefined) before ??= known.get(`${queue} ${request.key}`);
       if (before !== undefined && Buffer.compare(before.fingerprint, fingerprint as Uint8Array) !== 0)
         return { kind: "key-reused", index };
       if (before !== undefined) {
@@ -162,7 +172,7 @@ export class Resolver {
         continue;
       }
       const id = this.#newId();
-      own.push({ id, request, queue, fingerprint });
+      own.push({ id, request, storedKey, queue, fingerprint });
       if (fingerprint !== undefined) ownKeys.set(name, { id, fingerprint, isStored: false });
       receipts.push(receiptOf(id, request.queue, false));
     }

@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import { invariant } from "../../core/errors.ts";
-import { fingerprintOf } from "../../core/idempotency-key.ts";
+import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
@@ -57,12 +57,15 @@ export function prepareAccept({
   /** Undefined when the key was used with another body (I5). */
   function resolve(request: NewRequest, seen: Map<string, Entry>): Entry | undefined {
     const queue = queues.named(request.queue) as QueueRow;
-    const { key } = request;
+    const { key, sender } = request;
     if (key === undefined) return { request, queue, fingerprint: undefined, repeats: undefined, receipt: undefined };
     const fingerprint = fingerprintOf(request.body);
-    const seenKey = `${queue.no} ${key}`;
+    const storedKey = storedKeyOf(request) as string;
+    const seenKey = `${queue.no} ${storedKey}`;
     const earlier = seen.get(seenKey);
-    const stored = earlier === undefined ? findKey.get(queue.no, key) : undefined;
+    let stored = earlier === undefined ? findKey.get(queue.no, storedKey) : undefined;
+    // A key that is stored without its sender may be anybody's: accepted again, it would be done twice.
+    if (earlier === undefined && stored === undefined && sender !== undefined) stored = findKey.get(queue.no, key);
     const known = earlier?.fingerprint ?? (stored?.["fingerprint"] as Uint8Array | undefined);
     if (known !== undefined && !isSame(known, fingerprint)) return undefined;
     const repeats =
@@ -102,10 +105,11 @@ export function prepareAccept({
     const seq = seqs.next(now());
     invariant(seq > queue.cursor, "a request is accepted after its queue's cursor, or nobody would deliver it");
     const random = randomBytes();
-    const { key, contentType, headers, body, callback } = request;
+    const { contentType, headers, body, callback } = request;
+    const storedKey = storedKeyOf(request) ?? null;
     const headersJson = headers === undefined ? null : JSON.stringify(headers);
-    insertRequest.run(seq, random, queue.no, key ?? null, contentType, headersJson, body.byteLength, body);
-    if (key !== undefined && fingerprint !== undefined) insertKey.run(queue.no, key, seq, fingerprint);
+    insertRequest.run(seq, random, queue.no, storedKey, contentType, headersJson, body.byteLength, body);
+    if (fingerprint !== undefined) insertKey.run(queue.no, storedKey, seq, fingerprint);
     if (callback !== undefined) insertCallback.run(seq, queue.no, callback);
     queues.change(queue).accepted += 1;
     queue.backlog_bytes += body.byteLength;

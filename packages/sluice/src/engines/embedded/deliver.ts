@@ -2,6 +2,7 @@
 // a failed attempt only so many go first as the worker asks for, and the rest of them last.
 import type { StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
+import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Delivery, NewRequest } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
@@ -171,7 +172,7 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
     const request = {
       id,
       queue: queue.name,
-      key: row.key ?? undefined,
+      key: readStoredKey(row.key).key,
       contentType: row.content_type,
       headers: row.headers === null ? undefined : headersOf(id, row.headers),
       body: row.body,

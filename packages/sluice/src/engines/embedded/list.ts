@@ -25,7 +25,9 @@ const candidates: Readonly<Record<State | "any", string>> = {
     ) ORDER BY seq DESC`,
 };
 const SELECT_QUEUES = "SELECT no, name FROM queues";
-const SELECT_BY_KEY = "SELECT seq FROM keys WHERE queue = :queue AND key = :key AND seq < :before";
+/** Of every sender: see storedKeyOf. No key has a character before the blank. */
+const SELECT_BY_KEY = `
+  SELECT seq FROM keys WHERE queue = :queue AND key >= :key AND key < :key || ' ' AND seq < :before`;
 const SELECT_STATUS = `SELECT ${STATUS_COLUMNS} ${FROM_STATUS} WHERE r.seq = :seq`;
 
 export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number) => readonly RequestStatus[] {
@@ -36,10 +38,13 @@ export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number)
     const queues = selectQueues.all() as { no: number; name: string }[];
     const asked = queues.filter(({ name }) => filter.queue === undefined || name === filter.queue);
     const seqs = asked.flatMap(({ no }) => seqsIn(no, filter, now));
-    const newest = seqs.sort((left, right) => right - left).slice(0, filter.limit);
+    const newest = seqs.sort((left, right) => right - left);
+    // A key has few requests, and their states are not known yet.
+    const looked = filter.key === undefined ? newest.slice(0, filter.limit) : newest;
     // An index may still name what a damaged table has lost: the audit tells of it.
-    const rows = newest.flatMap((seq) => selectStatus.all({ seq, now }) as unknown as readonly StatusRow[]);
-    return rows.map(statusOf).filter(({ state }) => filter.state === undefined || state === filter.state);
+    const rows = looked.flatMap((seq) => selectStatus.all({ seq, now }) as unknown as readonly StatusRow[]);
+    const fitting = rows.map(statusOf).filter(({ state }) => filter.state === undefined || state === filter.state);
+    return fitting.slice(0, filter.limit);
   };
 
   function seqsIn(queue: number, { state, key, limit, before }: ListFilter, now: number): number[] {

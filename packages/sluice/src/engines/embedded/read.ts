@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Content, RequestStatus, State } from "../../core/request.ts";
 import { requestIdOf, seqOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
@@ -86,10 +87,12 @@ export function prepareReads(db: DatabaseSync): Reads {
 }
 
 export function statusOf(row: StatusRow): RequestStatus {
+  const { key, sender } = readStoredKey(row.key);
   return {
     id: requestIdOf(row.seq, row.random),
     queue: row.queue,
-    key: row.key ?? undefined,
+    key,
+    sender,
     state: row.state,
     attempts: row.attempts,
     acceptedAt: timeOfSeq(row.seq),

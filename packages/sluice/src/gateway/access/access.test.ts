@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { makeApiKey } from "../../core/api-key.ts";
 import { systemClock } from "../../core/clock.ts";
 import { temporaryFolder } from "@sluice/testing";
-import { GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
+import { done, GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
 import { eventsOf, nextNamed } from "../../../test/seen-events.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { changeKeyFile, readKeyFile } from "./key-file.ts";
@@ -141,6 +141,61 @@ describe("a key", () => {
   });
 });
 
+describe("a sender", () => {
+  const senders = ["shop", "shop", "bank"].map((sender) => ({ sender, scopes: ["send"] as const }));
+
+  test("gets nothing of another sender's request by its Idempotency-Key", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [...senders, { sender: "desk", scopes: ["read"] }] });
+    const [shop, shopToo, bank, desk] = sut.secrets;
+    const send = (secret: string | undefined, body: string, more: Record<string, string> = {}) =>
+      sut.post(intake, body, { ...bearer(secret), "idempotency-key": "7", ...more });
+    const { json: first } = await send(shop, "{}");
+    await sut.finish(done("the shop's own"));
+    const wait = { prefer: "wait=1" };
+    const foreign = await send(bank, "{}", wait);
+    assert.equal(foreign.status, 202);
+    assert.equal(foreign.headers.get("idempotent-replayed"), null);
+    assert.notEqual(foreign.json.id, first.id);
+    const own = await send(shopToo, "{}", wait);
+    assert.equal(own.text, "the shop's own");
+    assert.equal(own.headers.get("idempotent-replayed"), "true");
+    assert.equal((await send(shopToo, "[]")).json.code, "key-reused");
+    const { json } = await get(sut, "/v1/requests?key=7", desk);
+    assert.deepEqual(
+      json.requests.map(({ id, key, sender }: Record<string, string>) => ({ id, key, sender })),
+      [
+        { id: foreign.json.id, key: "7", sender: "bank" },
+        { id: first.id, key: "7", sender: "shop" },
+      ],
+    );
+  });
+
+  test("has keys of its own in batches too", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: senders });
+    const receipts = await Promise.all(
+      sut.secrets.map(async (secret) => {
+        const line = '{"key":"7","body":1}';
+        return (await sut.post("/v1/queues/orders/batches", line, bearer(secret))).json.receipts[0];
+      }),
+    );
+    const ids = receipts.map(({ id }) => id);
+    assert.equal(ids[0], ids[1]);
+    assert.notEqual(ids[0], ids[2]);
+  });
+
+  test("repeats what was accepted before there were keys, and is not accepted twice", async () => {
+    await using sut = await GatewayUnderTest.open();
+    const repeated = { "idempotency-key": "7" };
+    const { json } = await sut.post(intake, "{}", repeated);
+    const { key, secret } = makeApiKey({ ...someKey, name: "first" });
+    await changeKeyFile(sut.keyFile, () => [key]);
+    await untilStatus(sut, "none", 401);
+    const again = await sut.post(intake, "{}", { ...repeated, ...bearer(secret) });
+    assert.equal(again.json.id, json.id);
+    assert.equal(again.headers.get("idempotent-replayed"), "true");
+  });
+});
+
 describe("the file of the keys", () => {
   test("closes an open gateway once it is there, and lets a new key in", async () => {
     await using sut = await GatewayUnderTest.open();
@@ -266,6 +321,7 @@ describe("the file of the keys", () => {
     ["another version", '{"version":2,"keys":[]}'],
     ["a key without scopes", keyText({ scopes: [] })],
     ["an unknown scope", keyText({ scopes: ["write"] })],
+    ["a sender that is none", keyText({ sender: "a b" })],
     ["a hash that is none", keyText({ sha256: "00" })],
     ["queues that are none", keyText({ queues: "orders" })],
     ["a time that is none", keyText({ expiresAt: "soon" })],
@@ -298,6 +354,7 @@ test("a route that the table does not know does not start", () => {
 
 const someKey = {
   name: "test",
+  sender: "test",
   scopes: ["send", "read", "admin"],
   queues: undefined,
   quota: undefined,

@@ -20,6 +20,7 @@ const rememberedMax = 1_000;
 export interface Grant {
   readonly id: string;
   readonly name: string;
+  readonly sender: string;
   readonly scopes: ReadonlySet<Scope>;
   readonly viewer: Viewer;
   readonly quota: MeteredQuota | undefined;
@@ -202,8 +203,8 @@ export class KeyRing implements Disposable {
     });
   }
 
-  #grantOf({ id, name, scopes, queues, quota }: ApiKey, before: MeteredQuota | undefined): Grant {
-    return { id, name, scopes: new Set(scopes), viewer: viewerOf(queues), quota: this.#metered(quota, before) };
+  #grantOf({ id, name, sender, scopes, queues, quota }: ApiKey, before: MeteredQuota | undefined): Grant {
+    return { id, name, sender, scopes: new Set(scopes), viewer: viewerOf(queues), quota: this.#metered(quota, before) };
   }
 
   /** What a key has used of its quota stays used when the file changes. */
