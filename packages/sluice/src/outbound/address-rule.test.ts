@@ -8,6 +8,9 @@ function mayCall(url: string, options: AddressOptions = {}): boolean {
 
 const metadata = ["169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "[fd00:ec2::254]"];
 
+/** IPv4-translated (RFC 2765): what a translator makes of them cannot be judged here. */
+const translated = ["[::ffff:0:169.254.169.254]", "[::ffff:0:10.0.0.1]", "[0:0:0:0:FFFF:0:808:808]"];
+
 describe("an address in a URL", () => {
   for (const host of [
     "127.0.0.1",
@@ -29,11 +32,20 @@ describe("an address in a URL", () => {
     "[::ffff:127.0.0.1]",
     "[::ffff:10.0.0.1]",
     "[::127.0.0.1]",
+    "192.88.99.1",
+    "[::ffff:192.88.99.255]",
+    "[3fff::1]",
+    "[3FFF:0FFF:ffff::]",
+    "[5f00::1]",
+    "[5f00:ffff:0:0:0:0:0:1]",
     // As they are also written; the URL's parser makes the same of them.
     "2130706433",
     "0x7f.1",
     "017700000001",
     "127.1",
+    "3227017985",
+    "0xc0.88.0143.1",
+    "192.88.25345",
   ]) {
     test(`is refused unless private ones are allowed: ${host}`, () => {
       assert.equal(mayCall(`http://${host}/`), false);
@@ -41,14 +53,29 @@ describe("an address in a URL", () => {
     });
   }
 
-  for (const host of [...metadata, "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]"]) {
+  for (const host of [...metadata, "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]"].concat(
+    translated,
+  )) {
     test(`is refused even where private ones are allowed: ${host}`, () => {
       assert.equal(mayCall(`http://${host}/`, { allow: ["private"] }), false);
       assert.equal(mayCall(`http://${host}/`, { allow: [host.replace(/[[\]]/g, "")] }), true);
     });
   }
 
-  for (const host of ["8.8.8.8", "172.32.0.1", "100.128.0.1", "11.0.0.1", "[2606:4700::1111]", "[::ffff:8.8.8.8]"]) {
+  for (const host of [
+    "8.8.8.8",
+    "172.32.0.1",
+    "100.128.0.1",
+    "11.0.0.1",
+    "192.88.98.255",
+    "192.88.100.0",
+    "[2606:4700::1111]",
+    "[3ffe:ffff::1]",
+    "[3fff:1000::1]",
+    "[5eff:ffff::1]",
+    "[5f01::1]",
+    "[::ffff:8.8.8.8]",
+  ]) {
     test(`is allowed when it is public: ${host}`, () => assert.equal(mayCall(`https://${host}/`), true));
   }
 
