@@ -46,6 +46,9 @@ if there is none; otherwise it says that nothing confirmed it. Behind one addres
 A key belongs to a sender: of its own name, or of the one that --sender names, which can have several. An Idempotency-Key
 is unique per queue and sender: no sender gets the receipt or the result of another one's request.
 
+With --rate, each request of a batch counts. A batch is refused whole, with 429 and Retry-After, when fewer are left than it has;
+one with more requests than the whole rate is refused with 413.
+
 A key has one scope or more, none of which includes another:
   send   hand requests in
   read   read requests, results and queues

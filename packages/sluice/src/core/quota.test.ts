@@ -17,11 +17,11 @@ test("all of it may be used at once, and comes back as time passes", () => {
   assert.equal(meter.take(1_000_000).remaining, 59, "no more than the quota is saved up");
 });
 
-test("a batch that is larger than what is left is waited for afterwards", () => {
+test("many are taken together or not at all, and what is given back can be taken again", () => {
   const meter = new QuotaMeter(parseQuota("60/m"), 0);
-  assert.equal(meter.take(0).isAllowed, true);
-  assert.deepEqual(meter.owe(119, 0), { isAllowed: true, remaining: 0, afterSeconds: 120 });
-  assert.deepEqual(meter.take(0), { isAllowed: false, remaining: 0, afterSeconds: 61 });
-  assert.equal(meter.take(60_999).isAllowed, false);
-  assert.equal(meter.take(61_000).isAllowed, true);
+  assert.deepEqual(meter.take(0, 40), { isAllowed: true, remaining: 20, afterSeconds: 40 });
+  assert.deepEqual(meter.take(0, 40), { isAllowed: false, remaining: 20, afterSeconds: 20 });
+  assert.equal(meter.take(0, 20).isAllowed, true);
+  assert.deepEqual(meter.giveBack(0, 39), { isAllowed: true, remaining: 39, afterSeconds: 21 });
+  assert.equal(meter.giveBack(0, 100).remaining, 60, "never more than the quota");
 });

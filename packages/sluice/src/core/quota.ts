@@ -22,14 +22,11 @@ export interface QuotaUse {
   readonly isAllowed: boolean;
   /** What is left, in whole requests. */
   readonly remaining: number;
-  /** Until there is at least one more, in whole seconds; until the quota is whole again when it is allowed. */
+  /** Until there are as many as were refused, in whole seconds; until the quota is whole again when it is allowed. */
   readonly afterSeconds: number;
 }
 
-/**
- * What one sender has used. Whoever has one left may take many: a batch is not cut in two, and not refused for ever because
- * it is larger than the quota; what it took too much is waited for.
- */
+/** What one API key has used. */
 export class QuotaMeter {
   readonly #quota: Quota;
   readonly #perMs: number;
@@ -44,23 +41,24 @@ export class QuotaMeter {
     this.#at = nowMs;
   }
 
-  /** Takes one, if there is one. */
-  take(nowMs: number): QuotaUse {
+  /** Takes so many, or none if there are not as many. */
+  take(nowMs: number, count = 1): QuotaUse {
     this.#refill(nowMs);
-    const isAllowed = this.#left >= 1;
-    if (isAllowed) this.#left -= 1;
-    return this.#use(isAllowed);
+    const isAllowed = this.#left >= count;
+    if (isAllowed) this.#left -= count;
+    return this.#use(isAllowed ? undefined : count);
   }
 
-  /** Takes more for what was let in already, whether there is as much or not. */
-  owe(count: number, nowMs: number): QuotaUse {
+  /** What was taken for requests that were not stored. */
+  giveBack(nowMs: number, count: number): QuotaUse {
+    this.#left += count;
     this.#refill(nowMs);
-    this.#left -= count;
-    return this.#use(true);
+    return this.#use(undefined);
   }
 
-  #use(isAllowed: boolean): QuotaUse {
-    const wanted = isAllowed ? this.#quota.count : 1;
+  #use(refused: number | undefined): QuotaUse {
+    const isAllowed = refused === undefined;
+    const wanted = refused ?? this.#quota.count;
     const afterSeconds = Math.max(0, Math.ceil((wanted - this.#left) / this.#perMs / 1_000));
     return { isAllowed, remaining: Math.max(0, Math.floor(this.#left)), afterSeconds };
   }

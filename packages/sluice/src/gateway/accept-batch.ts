@@ -7,7 +7,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { logAccepted } from "./accept-log.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
-import { takeQuota, takeRest } from "./access/quota.ts";
+import { takeBatch, takeQuota } from "./access/quota.ts";
 import { readBody, release } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { isEventBatch } from "./cloud-event.ts";
@@ -58,6 +58,8 @@ interface Batch {
   /** For lines that name none. */
   readonly callback: string | undefined;
   readonly headers: Record<string, string> | undefined;
+  /** Takes so many out of the sender's rate; what comes back gives them back. */
+  readonly take: (count: number) => () => void;
 }
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
@@ -67,9 +69,10 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const reading = context.views.freshen(queue.name);
-  const batch = { queue, sender: request.grant?.sender, contentType, callback, headers: traceHeaders(headers) };
+  const take = (count: number): (() => void) => takeBatch(context, request, reply, count);
+  const sender = request.grant?.sender;
+  const batch = { queue, sender, contentType, callback, headers: traceHeaders(headers), take };
   const receipts = await readAndStore(context, batch, request.raw);
-  takeRest(context, request, reply, receipts.length - 1);
   if (reading !== undefined) await reading;
   logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
   reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
@@ -95,7 +98,13 @@ async function readAndStore(context: GatewayContext, batch: Batch, raw: Incoming
 async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly Receipt[]> {
   const lines = await parseLines(context, batch, bytes);
   if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
-  return acceptLines(context, batch, lines);
+  const giveBack = batch.take(lines.length);
+  try {
+    return await acceptLines(context, batch, lines);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== "commit-unknown") giveBack(); // it may be stored
+    throw error;
+  }
 }
 
 async function parseLines(

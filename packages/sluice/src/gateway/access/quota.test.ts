@@ -38,12 +38,36 @@ test("each line of a batch counts, and a batch that is refused counts as one", a
   assert.equal((await sut.post(batches, "no\n".repeat(5), headers)).status, 400);
   const batch = await sut.post(batches, '{"body":1}\n'.repeat(6), headers);
   assert.match(batch.headers.get("ratelimit") ?? "", /^"requests";r=3;/);
-  assert.equal(
-    (await sut.post(batches, '{"body":1}\n'.repeat(6), headers)).status,
-    202,
-    "what is left is enough to begin",
-  );
+  const tooMany = await sut.post(batches, '{"body":1}\n'.repeat(6), headers);
+  assert.equal(tooMany.status, 429);
+  assert.match(tooMany.json.detail, /3 are left, the batch has 6/);
+  assert.ok(Number(tooMany.headers.get("retry-after")) > 700, "until there are three more");
+  for (let left = 2; left >= 0; left -= 1)
+    assert.match((await sut.post(intake, "{}", headers)).headers.get("ratelimit") ?? "", new RegExp(`r=${left};`));
   assert.equal((await sut.post(intake, "{}", headers)).status, 429);
+});
+
+test("twenty batches at once stay within the rate, and what is refused otherwise is given back", async () => {
+  await using sut = await GatewayUnderTest.open({ backlogMax: 45, keys: [{ quota: parseQuota("50/h") }] });
+  const headers = { authorization: `Bearer ${sut.secrets[0]}` };
+  const send = (lines: number) => sut.post(batches, '{"body":1}\n'.repeat(lines), headers);
+  const statuses = (await Promise.all(Array.from({ length: 20 }, () => send(40)))).map(({ status }) => status);
+  assert.deepEqual(
+    statuses.toSorted((a, b) => a - b),
+    [202, ...Array.from({ length: 19 }, () => 429)],
+  );
+  const full = await send(9);
+  assert.equal(full.status, 503);
+  assert.match(full.headers.get("ratelimit") ?? "", /r=9;/);
+  assert.equal((await send(5)).status, 202);
+});
+
+test("a batch that is larger than the whole rate is refused by a name that no wait changes", async () => {
+  await using sut = await GatewayUnderTest.open({ keys: [{ name: "shop", quota: parseQuota("10/h") }] });
+  const refused = await sut.post(batches, '{"body":1}\n'.repeat(11), { authorization: `Bearer ${sut.secrets[0]}` });
+  assert.equal(refused.status, 413);
+  assert.equal(refused.headers.get("retry-after"), null);
+  assert.match(refused.json.detail, /the key shop may hand in 10\/h: a batch may have up to 10 lines, it has 11/);
 });
 
 test("what was used stays used when the file of the keys changes", async () => {
