@@ -13,6 +13,9 @@ export function addAuditRoutes(app: App, { engine, audit }: GatewayContext): voi
   const auditSchema = {
     summary: "The conservation law, queue by queue, and what is stored against the chain of what was accepted",
     tags,
+    description:
+      "Counts every row. A gateway runs one audit at a time, and callers that arrive meanwhile share the next one: a response " +
+      "is never older than its request, and no caller waits for more than two audits.",
     response: answers({ 200: { description: "The verdict; 200 also when the law does not hold", schema: Audit } }),
   };
   app.get("/v1/audit", { schema: auditSchema }, async ({ viewer }) => {

@@ -78,7 +78,7 @@ export interface GatewayContext {
   readonly queues: ReadonlyMap<string, IntakeQueue>;
   readonly views: QueueViews;
   readonly overview: Overview;
-  /** What it finds is told to all who look at the overview. */
+  /** One runs at a time, and who asks meanwhile shares the next. What it finds is told to all who look at the overview. */
   readonly audit: () => Promise<AuditReport>;
   readonly auditRenewal: AuditRenewal;
   readonly admission: Admission;

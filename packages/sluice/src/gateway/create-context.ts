@@ -19,6 +19,7 @@ import { Overview } from "./overview.ts";
 import { Outgoing } from "./outgoing.ts";
 import { QueueViews } from "./queue-views.ts";
 import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
+import { SharedRun } from "./shared-run.ts";
 import type { TlsFiles } from "./tls.ts";
 import { Turns } from "./turns.ts";
 
@@ -64,11 +65,16 @@ export function createContext(options: GatewayOptions): GatewayContext {
   const views = new QueueViews({ engine, clock, log, ratesPerHour });
   const descriptors = new Descriptors(log);
   const admission = new Admission(engine, keys === undefined ? [descriptors] : [descriptors, keys]);
-  const audit = async (): Promise<AuditReport> => {
-    const report = await engine.audit({ timeoutMsOf });
-    overview.noteAudit(report);
-    return report;
-  };
+  const audits = new SharedRun({
+    what: "an audit",
+    waitingMax: limits.auditWaitingMax,
+    async run(): Promise<AuditReport> {
+      const report = await engine.audit({ timeoutMsOf });
+      overview.noteAudit(report);
+      return report;
+    },
+  });
+  const audit = (): Promise<AuditReport> => audits.ask();
   const auditRenewal = new AuditRenewal({ audit, clock, log });
   const overview = new Overview({ views, admission, onLook: () => auditRenewal.looked(), clock, version });
   return {

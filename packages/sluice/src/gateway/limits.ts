@@ -20,6 +20,8 @@ export interface GatewayLimits {
   /** The longest `Prefer: wait=N`. */
   readonly waitSecondsMax: number;
   readonly listLimitMax: number;
+  /** Callers that wait for an audit. */
+  readonly auditWaitingMax: number;
   /** A comment this often keeps an event stream from looking dead. */
   readonly heartbeatMs: number;
   /** What all answers on their way out may hold in memory together, small ones and large ones each; one always has room. */
@@ -53,6 +55,7 @@ export const defaultGatewayLimits: GatewayLimits = {
   connectionsMax: 10_000,
   waitSecondsMax: 60,
   listLimitMax: 1_000,
+  auditWaitingMax: 100,
   heartbeatMs: 15_000,
   outgoingBytesMax: 64 * MiB,
   outgoingWaitMs: 15_000,
