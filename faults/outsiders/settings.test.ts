@@ -93,6 +93,7 @@ describe("the configuration as a whole", () => {
       tls: { cert: "c", key: "k" },
       keys: undefined,
       hosts: [],
+      activityLog: "a",
       cors: [],
       callbacks: { secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" },
       targets: { allow: [], schemes: ["http", "https"] },

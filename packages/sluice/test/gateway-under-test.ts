@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { makeApiKey, type NewApiKey } from "../src/core/api-key.ts";
 import { systemClock } from "../src/core/clock.ts";
 import type { Delivery, Outcome } from "../src/core/request.ts";
@@ -57,6 +58,8 @@ export class GatewayUnderTest implements AsyncDisposable {
   /** What the owners of the keys show, in their order. */
   readonly secrets: readonly string[];
   readonly keyFile: string;
+  /** Of the activity log. */
+  readonly activityLines: readonly Readonly<Record<string, unknown>>[];
   readonly #ring: KeyRing;
   readonly #options: GatewayOptions;
   readonly #folder: string;
@@ -81,6 +84,8 @@ export class GatewayUnderTest implements AsyncDisposable {
     const made = keys?.map((key) => makeApiKey({ ...anyKey, ...key }));
     if (made !== undefined) await changeKeyFile(keyFile, () => made.map(({ key }) => key));
     const log = openLog({ level: "silent", isPretty: false });
+    const activityLines: Record<string, unknown>[] = [];
+    const stream = { write: (line: string) => void activityLines.push(JSON.parse(line) as Record<string, unknown>) };
     const ring = await KeyRing.open({ source: { file: keyFile }, clock: engine.clock, log });
     const options: GatewayOptions = {
       engine,
@@ -98,6 +103,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       limits: { ...defaultGatewayLimits, ...limits },
       clock: systemClock,
       log,
+      activityLines: pino({ base: null }, stream),
       meter: new Meter(),
       version: "1.2.3",
       dashboardFolder,
@@ -105,12 +111,12 @@ export class GatewayUnderTest implements AsyncDisposable {
     const gateway = await openGateway(options);
     const { url } = await gateway.listen({ host, port: 0 });
     const secrets = made?.map(({ secret }) => secret) ?? [];
-    return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, ring, options });
+    return new GatewayUnderTest(folder, { engine, gateway, url, secrets, keyFile, activityLines, ring, options });
   }
 
   private constructor(
     folder: string,
-    parts: Pick<GatewayUnderTest, "engine" | "gateway" | "url" | "secrets" | "keyFile"> & {
+    parts: Pick<GatewayUnderTest, "engine" | "gateway" | "url" | "secrets" | "keyFile" | "activityLines"> & {
       readonly ring: KeyRing;
       readonly options: GatewayOptions;
     },
@@ -121,6 +127,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     this.url = parts.url;
     this.secrets = parts.secrets;
     this.keyFile = parts.keyFile;
+    this.activityLines = parts.activityLines;
     this.#ring = parts.ring;
     this.#options = parts.options;
   }

@@ -52,7 +52,7 @@ one with more requests than the whole rate is refused with 413.
 A key has one scope or more, none of which includes another:
   send   hand requests in
   read   read requests, results and queues
-  admin  replay, cancel, pause, resume
+  admin  replay, cancel, pause, resume, heal; read the activity log
 
 Examples:
   sluice keys create --name shop --queue orders --rate 100000/h

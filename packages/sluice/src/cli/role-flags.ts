@@ -60,6 +60,12 @@ export function addIntakeFlags(command: Command): Command {
       ).env("SLUICE_HOSTS"),
     )
     .addOption(
+      new Option(
+        "--activity-log <file>",
+        "write the activity log to this file; it is among the other lines unless given",
+      ).env("SLUICE_ACTIVITY_LOG"),
+    )
+    .addOption(
       new Option("--cors <origins>", "whose pages may call the API, as https://app.example,… (default none)").env(
         "SLUICE_CORS",
       ),

@@ -11,7 +11,7 @@ import { measured } from "../engine/measured.ts";
 import { openGateway, type Gateway } from "../gateway/gateway.ts";
 import { defaultGatewayLimits } from "../gateway/limits.ts";
 import { openExport, type Export } from "../telemetry/export.ts";
-import type { Logger } from "../telemetry/log.ts";
+import { openActivityLines, type Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { MetricsListener } from "../telemetry/metrics-listener.ts";
 import type { Worker } from "../worker/worker.ts";
@@ -136,12 +136,14 @@ async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
 
 function gatewayOf(
   { engine, queues, log, meter }: Parts,
-  { bodyBytesMax, hosts, cors, tls }: IntakeSettings,
+  { bodyBytesMax, hosts, cors, tls, activityLog }: IntakeSettings,
   keys: KeyRing | undefined,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
   const { clock } = engine;
-  return openGateway({ engine, keys, hosts, cors, tls, queues, limits, clock, log, meter, version, dashboardFolder });
+  const logs = { log, activityLines: openActivityLines(log, activityLog) };
+  const options = { engine, keys, hosts, cors, tls, queues, limits, clock, ...logs, meter, version, dashboardFolder };
+  return openGateway(options);
 }

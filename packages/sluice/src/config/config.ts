@@ -23,6 +23,8 @@ export interface SluiceConfig {
    * these and for `localhost` and loopback addresses; with keys for any name, unless some are set.
    */
   readonly hosts?: readonly string[];
+  /** The file that the activity log is written to; it is among the other lines unless set. */
+  readonly activityLog?: string;
   /** Whose pages may call the API from a browser: origins as `"https://app.example"`, or `"*"` for any; none unless set. */
   readonly cors?: readonly string[];
   /** How long finished requests are kept with their results and keys; `"7d"`. */

@@ -13,6 +13,7 @@ export interface Overrides {
   readonly withoutKeys?: true | undefined;
   /** With commas between. */
   readonly hosts?: string | undefined;
+  readonly activityLog?: string | undefined;
   readonly cors?: string | undefined;
   readonly retention?: string | undefined;
   readonly bodyMax?: string | undefined;

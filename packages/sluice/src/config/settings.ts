@@ -14,6 +14,8 @@ export interface IntakeSettings {
   readonly tls: TlsConfig | undefined;
   readonly keys: KeySource;
   readonly hosts: readonly string[];
+  /** The file of the activity log; among the other lines where undefined. */
+  readonly activityLog: string | undefined;
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
   /** How long a stop goes on serving everything, so that proxies notice. */

@@ -1,4 +1,5 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
+import type { Activity, ActivityAsk, KeptActivity } from "../core/activity.ts";
 import type { DueCallback } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import type { WindowCounts } from "../core/rate-meter.ts";
@@ -99,6 +100,11 @@ export interface Engine extends AsyncDisposable {
 
   /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
   pause(queue: string, isPaused: boolean): Promise<void>;
+
+  /** Keeps what was done in the activity log, of which the newest entries stay. A key's entry is kept once. */
+  noteActivity(activities: readonly Activity[]): Promise<void>;
+  /** Newest first. */
+  listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]>;
 
   /** Counts what is stored, row by row, and holds it against what was accepted and against the chain of accepted ids. */
   audit(options?: Partial<AuditOptions>): Promise<AuditReport>;

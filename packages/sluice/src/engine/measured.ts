@@ -93,6 +93,8 @@ function delegateOf(engine: Engine): Engine {
     callbacksTold: engine.callbacksTold.bind(engine),
     pause: engine.pause.bind(engine),
     askReplicas: engine.askReplicas.bind(engine),
+    noteActivity: engine.noteActivity.bind(engine),
+    listActivity: engine.listActivity.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),
     ...(engine.heal && { heal: engine.heal.bind(engine) }),

@@ -1,5 +1,6 @@
 // The routes that move requests and queues: replay, cancel, pause, resume.
 import { Compile } from "typebox/compile";
+import type { ActivityKind } from "../core/activity.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { RequestId } from "../core/request-id.ts";
@@ -20,6 +21,7 @@ const replayOrder = Compile(ReplayOrder);
 export function addAdminRoutes(app: App, context: GatewayContext): void {
   addMoveRoute(app, context, {
     verb: "replay",
+    what: "replayed",
     summary: "Run a dead request again: same id, fresh attempts",
     status: 202,
     refusal: "not-dead",
@@ -27,6 +29,7 @@ export function addAdminRoutes(app: App, context: GatewayContext): void {
   });
   addMoveRoute(app, context, {
     verb: "cancel",
+    what: "cancelled",
     summary: "Cancel a request that waits",
     status: 200,
     refusal: "not-waiting",
@@ -39,6 +42,7 @@ export function addAdminRoutes(app: App, context: GatewayContext): void {
 
 interface Move {
   readonly verb: string;
+  readonly what: ActivityKind;
   readonly summary: string;
   readonly status: 200 | 202;
   /** What a request in another state is answered with. */
@@ -46,7 +50,7 @@ interface Move {
   readonly move: (id: RequestId) => Promise<MoveResult>;
 }
 
-function addMoveRoute(app: App, context: GatewayContext, { verb, summary, status, refusal, move }: Move): void {
+function addMoveRoute(app: App, context: GatewayContext, { verb, what, summary, status, refusal, move }: Move): void {
   const response = answers({ [status]: { description: "The request as it is now", schema: RequestView } });
   const schema = { summary, tags: ["requests"], params: IdParams, response };
   app.post(`/v1/requests/:id/${verb}`, { schema }, async (request, reply) => {
@@ -55,6 +59,7 @@ function addMoveRoute(app: App, context: GatewayContext, { verb, summary, status
     const result = await move(id);
     if (result.kind === "unknown") throw unknownRequest(id);
     if (result.kind === "refused") throw refused(refusal, id, result.state);
+    await context.activity.note(request, { what, about: id, requests: 1 });
     const view = viewOfRequest(await readKnown(context, id), context.views);
     return reply.code(status).send(view);
   });
@@ -77,6 +82,7 @@ function addPauseRoute(app: App, context: GatewayContext, { verb, summary, isPau
     discardBody(request.raw);
     const { name } = configuredQueue(context, request.params.queue);
     await context.engine.pause(name, isPaused);
+    await context.activity.note(request, { what: isPaused ? "paused" : "resumed", about: name });
     return context.views.readOne(name);
   });
 }
@@ -93,6 +99,7 @@ function addBulkReplayRoute(app: App, context: GatewayContext): void {
     const { name } = configuredQueue(context, request.params.queue);
     const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
     const { total, matched, replayed } = await context.engine.replayMany(filter);
+    if (!filter.isDryRun) await context.activity.note(request, { what: "replayed", about: name, requests: replayed });
     return reply.send({ total, limit: filter.limit, matched, replayed, dryRun: filter.isDryRun });
   });
 }

@@ -7,7 +7,7 @@ import { knownId } from "./read.ts";
 import { answers, Audit, Healing, IdParams, ReceiptProof } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 
-export function addAuditRoutes(app: App, { engine, audit }: GatewayContext): void {
+export function addAuditRoutes(app: App, { engine, audit, activity }: GatewayContext): void {
   const tags = ["audit"];
 
   const auditSchema = {
@@ -29,7 +29,9 @@ export function addAuditRoutes(app: App, { engine, audit }: GatewayContext): voi
   };
   app.post("/v1/audit/heal", { schema: healSchema }, async (request) => {
     discardBody(request.raw);
-    return { healed: (await engine.heal?.()) ?? 0 };
+    const healed = (await engine.heal?.()) ?? 0;
+    await activity.note(request, { what: "healed", about: "every queue", requests: healed });
+    return { healed };
   });
 
   const proofSchema = {

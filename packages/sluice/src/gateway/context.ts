@@ -15,6 +15,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import type { ActivityLog } from "./activity-log.ts";
 import type { AdminListener } from "./admin-listener.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { Admission } from "./admission.ts";
@@ -73,6 +74,7 @@ export interface GatewayContext {
   readonly engine: Engine;
   /** Undefined: whoever reaches the port is let in. */
   readonly keys: KeyRing | undefined;
+  readonly activity: ActivityLog;
   readonly adminListener: AdminListener;
   readonly descriptors: Descriptors;
   readonly queues: ReadonlyMap<string, IntakeQueue>;

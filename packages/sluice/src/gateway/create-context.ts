@@ -7,6 +7,7 @@ import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { KeyRing } from "./access/key-ring.ts";
+import { ActivityLog } from "./activity-log.ts";
 import { AdminListener } from "./admin-listener.ts";
 import { Admission } from "./admission.ts";
 import { AuditRenewal } from "./audit-renewal.ts";
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where the activity log goes; with `log` unless given. */
+  readonly activityLines?: Logger | undefined;
   /** What is counted here and read for /metrics. */
   readonly meter: Meter;
   readonly version: string;
@@ -63,6 +66,8 @@ export function createContext(options: GatewayOptions): GatewayContext {
   const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const activity = new ActivityLog({ engine, clock: engine.clock, lines: options.activityLines ?? log, log });
+  keys?.follow((found) => void activity.noteKeys(found));
   const descriptors = new Descriptors(log);
   const admission = new Admission(engine, keys === undefined ? [descriptors] : [descriptors, keys]);
   const audits = new SharedRun({
@@ -80,6 +85,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
   return {
     engine,
     keys,
+    activity,
     adminListener: new AdminListener(),
     descriptors,
     queues: new Map(queues.map((queue) => [queue.name, intakeQueue(queue, clock, log)])),

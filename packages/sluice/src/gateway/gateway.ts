@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { addGate } from "./access/gate.ts";
+import { addActivityHook, addActivityRoute } from "./activity.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
@@ -69,6 +70,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const app = createApp({ limits, certificate, log, ServerResponse: timedResponses(meter) });
   nameRoutes(app, meter);
   addPageCheck(app, { keys, hosts, cors });
+  addActivityHook(app, context);
   addGate(app, context);
   boundAnswers(app, context.outgoing);
   await addOpenApi(app, options.version);
@@ -80,6 +82,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addQueueRoutes(app, context);
   addScalingRoute(app, context);
   addAuditRoutes(app, context);
+  addActivityRoute(app, context);
   addProbeRoutes(app, context);
   addMetricsRoute(app, context);
   addOverviewRoute(app, context);

@@ -1,4 +1,5 @@
 // The query of GET /v1/requests, parsed from its text: a validator's coercion would let `Infinity` and `1e2` through as numbers.
+import type { SluiceError } from "../core/errors.ts";
 import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import type { RequestId } from "../core/request-id.ts";
 import { states } from "../core/request.ts";
@@ -18,7 +19,7 @@ export interface ListQuery {
 
 /** Errors: `bad-parameter`, naming the parameter and its rule. */
 export function parseListQuery(query: unknown, limitMax: number): ListQuery {
-  const texts = textsOf(query);
+  const texts = textsOf(query, names);
   const { queue, state, key, limit, cursor } = texts;
   return {
     queue,
@@ -29,11 +30,26 @@ export function parseListQuery(query: unknown, limitMax: number): ListQuery {
   };
 }
 
+export interface PageQuery {
+  readonly limit: number;
+  readonly before: number | undefined;
+}
+
+/** Of a list whose rows have numbers. Errors: as above. */
+export function parsePageQuery(query: unknown, limitMax: number): PageQuery {
+  const { limit, cursor } = textsOf(query, ["limit", "cursor"]);
+  if (cursor !== undefined && !/^[1-9][0-9]{0,14}$/.test(cursor)) throw badCursor();
+  return {
+    limit: limit === undefined ? Math.min(listLimitDefault, limitMax) : parseLimit(limit, limitMax),
+    before: cursor === undefined ? undefined : Number(cursor),
+  };
+}
+
 const names = ["queue", "state", "key", "limit", "cursor"] as const;
 type Texts = Partial<Record<(typeof names)[number], string>>;
 
 /** What was given, each parameter once. */
-function textsOf(query: unknown): Texts {
+function textsOf(query: unknown, names: readonly (keyof Texts)[]): Texts {
   const known: ReadonlySet<string> = new Set(names);
   const texts = Object.entries(query as Readonly<Record<string, string | readonly string[]>>);
   for (const [name, text] of texts) {
@@ -62,6 +78,10 @@ function parseLimit(text: string, most: number): number {
 
 function parsePlace(text: string): RequestId {
   const before = parseCursor(text);
-  if (before === undefined) throw parameterError("cursor", "cursor must be the nextCursor of a page");
+  if (before === undefined) throw badCursor();
   return before;
+}
+
+function badCursor(): SluiceError {
+  return parameterError("cursor", "cursor must be the nextCursor of a page");
 }

@@ -1,6 +1,7 @@
 // The HTTP API's shapes: what Fastify validates with and what /openapi.json is made of.
 import { Type } from "typebox";
 import type { Static, TProperties, TSchema } from "typebox";
+import { activityKinds } from "../core/activity.ts";
 import { states } from "../core/request.ts";
 import { listLimitDefault } from "./list-query.ts";
 
@@ -219,6 +220,21 @@ export const AuditEvent = Type.Object({
   findings: Type.Integer({ minimum: 0, description: "GET /v1/audit names them" }),
 });
 
+export const ActivityList = Type.Object({
+  activity: Type.Array(
+    Type.Object({
+      at: Time,
+      what: Type.Enum([...activityKinds]),
+      about: Type.String({ description: "A queue's name, a request's id, or a key's name and id" }),
+      requests: nullable(Type.Integer({ minimum: 0, description: "How many requests it changed" })),
+      key: nullable(Type.String({ description: "The name of the API key that it was done with" })),
+      sender: nullable(Type.String({ description: "Its owner" })),
+      address: nullable(Type.String({ description: "Where the call came from; a proxy's where one is in front" })),
+    }),
+  ),
+  nextCursor: nullable(Type.String()),
+});
+
 export const Healing = Type.Object({ healed: Count });
 
 export const ReceiptProof = Type.Object({
@@ -278,6 +294,12 @@ export function listQuery(limitMax: number) {
     ),
     cursor: Type.Optional(Type.String({ description: "nextCursor of the page before" })),
   });
+}
+
+/** For the API's description: list-query.ts parses it. */
+export function activityQuery(limitMax: number) {
+  const { limit, cursor } = listQuery(limitMax).properties;
+  return closed({ limit, cursor });
 }
 
 export type RequestView = Static<typeof RequestView>;

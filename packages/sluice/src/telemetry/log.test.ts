@@ -1,13 +1,14 @@
 // What the logs say of requests, and what they must never say. Secrets are planted at every entry, at the level debug.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { freePort, startSluice, temporaryFolder, type Sluice, type TemporaryFolder } from "@sluice/testing";
+import { openActivityLines, openLog } from "./log.ts";
 import { runSluice } from "../../test/run-sluice.ts";
 
 const secret = "hunter2";
@@ -148,6 +149,31 @@ test(
 );
 
 /** What a handler leaves behind, and nothing catches; each only while the file "mended" is not there. */
+describe("the activity log", () => {
+  const log = openLog({ level: "silent", isPretty: false });
+
+  test("is written to its file, for its owner alone, whatever the level", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "activity.log");
+    for (const about of ["orders", "mails"]) openActivityLines(log, file).info({ about }, "paused");
+    const lines = (await readFile(file, "utf8")).trim().split("\n");
+    assert.deepEqual(
+      lines
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .map(({ level, log: name, about, msg }) => [level, name, about, msg]),
+      ["orders", "mails"].map((about) => [30, "activity", about, "paused"]),
+    );
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    assert.throws(() => openActivityLines(log, folder.path), /activityLog must be a file that can be written: EISDIR/);
+  });
+
+  test("goes with the other lines, but for a log that is silent", () => {
+    assert.equal(openActivityLines(log, undefined).level, "silent");
+    const lines = openActivityLines(openLog({ level: "error", isPretty: false }), undefined);
+    assert.deepEqual([lines.level, lines.bindings()["log"]], ["info", "activity"]);
+  });
+});
+
 const uncaught = `
 import { existsSync } from "node:fs";
 const thrown = (way) => () => { throw new Error("thrown by a " + way); };

@@ -1,4 +1,5 @@
 import { deepEqual, equal, fail } from "node:assert/strict";
+import { activityMax, type Activity } from "../../core/activity.ts";
 import { states } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
@@ -47,6 +48,42 @@ export function readingCases(check: Check): void {
     deepEqual(await sendersOf({}), [undefined, "bank", "shop"]);
     deepEqual(await sendersOf({ limit: 2 }), [undefined, "bank"]);
     deepEqual(await sendersOf({ state: "done", limit: 1 }), ["shop"]);
+  });
+
+  check(
+    "the activity log tells what was noted, newest first and after a crash, and a key's entries once",
+    async (rig) => {
+      const caller = { key: "desk", sender: "ops", address: "::1" };
+      const nobody = { requests: undefined, key: undefined, sender: undefined, address: undefined };
+      const done: readonly Activity[] = [
+        { at: 5, what: "paused", about: orders, ...caller, requests: undefined },
+        { at: 5, what: "paused", about: orders, ...caller, requests: undefined },
+        { at: 7, what: "replayed", about: orders, ...caller, requests: 3 },
+      ];
+      const made: Activity = { at: 1, what: "key-created", about: "desk 1", ...nobody };
+      await rig.engine.noteActivity([made, ...done]);
+      await rig.engine.noteActivity([made, { ...made, at: 2, what: "key-revoked" }]);
+      await rig.crash();
+      const kept = await rig.engine.listActivity({ limit: 10 });
+      deepEqual(
+        kept.map((entry) => ({ ...entry, no: 0 })),
+        [{ ...made, at: 2, what: "key-revoked" } as const, ...done.toReversed(), made].map((entry) => ({
+          ...entry,
+          no: 0,
+        })),
+      );
+      deepEqual(await rig.engine.listActivity({ limit: 2, before: kept[1]?.no }), kept.slice(2, 4));
+    },
+  );
+
+  check("the activity log keeps the newest of a great many", async (rig) => {
+    const entry = (at: number): Activity => {
+      return { at, what: "cancelled", about: "", requests: 1, key: undefined, sender: undefined, address: undefined };
+    };
+    await rig.engine.noteActivity([entry(-1)]);
+    await rig.engine.noteActivity(Array.from({ length: activityMax }, (_, at) => entry(at)));
+    const kept = await rig.engine.listActivity({ limit: 2 * activityMax });
+    deepEqual([kept.length, kept[0]?.at, kept.at(-1)?.at], [activityMax, activityMax - 1, 0]);
   });
 
   check("there is no result before the outcome", async (rig) => {

@@ -1,5 +1,6 @@
 // The cluster engine in one process: its lanes to the ledger, its hints from the broker, its notices through the cache.
 // It owns the claims it made and the connections; every fact about a request is the ledger's.
+import type { Activity, ActivityAsk, KeptActivity } from "../../core/activity.ts";
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
@@ -31,6 +32,7 @@ import type {
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { Progress } from "../../engine/progress.ts";
 import { replayInSlices } from "../../engine/replay-slices.ts";
+import { listActivity, noteActivity } from "./activity.ts";
 import { auditLedger } from "./audit.ts";
 import { prove } from "./audit-chain.ts";
 import { heal } from "./audit-rows.ts";
@@ -199,6 +201,14 @@ export class ClusterEngine implements Engine {
 
   async askReplicas(queue: string, replicas: number): Promise<void> {
     await this.#move(() => askReplicas(queue, replicas, this.#parts.moves));
+  }
+
+  async noteActivity(activities: readonly Activity[]): Promise<void> {
+    await this.#move(() => noteActivity(this.#parts.moves.connection, activities));
+  }
+
+  async listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]> {
+    return this.#look((db) => listActivity(db, ask));
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {

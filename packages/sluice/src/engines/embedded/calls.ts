@@ -1,5 +1,6 @@
 // What crosses between the engine's thread and its writer and reader: calls one way, answers the other,
 // many of each in one message.
+import type { Activity, ActivityAsk } from "../../core/activity.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
@@ -32,6 +33,7 @@ export type WriterCall =
   | { readonly verb: "replay" | "cancel"; readonly call: number; readonly id: RequestId }
   | { readonly verb: "replaySlice"; readonly call: number; readonly ask: ReplaySliceAsk }
   | { readonly verb: "callbacksTold"; readonly call: number; readonly told: readonly ToldCallback[] }
+  | { readonly verb: "noteActivity"; readonly call: number; readonly activities: readonly Activity[] }
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
   | { readonly verb: "noteKeyed"; readonly call: number; readonly isKeyed: boolean }
   | { readonly verb: "askReplicas"; readonly call: number; readonly queue: string; readonly replicas: number }
@@ -50,6 +52,7 @@ export type ReaderCall =
   | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
   | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
   | { readonly verb: "backlog"; readonly call: number; readonly queue: string | undefined; readonly now: number }
+  | { readonly verb: "listActivity"; readonly call: number; readonly ask: ActivityAsk }
   | {
       readonly verb: "audit";
       readonly call: number;

@@ -2,6 +2,7 @@
 // An answer is given only after the commit that holds it (I1, I2). A value that cannot be stored fails its own call (I10).
 import { SluiceError } from "../../core/errors.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
+import { prepareNoteActivity } from "./activity.ts";
 import { prepareAccept } from "./accept.ts";
 import { prepareCallbacksTold } from "./callbacks.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
@@ -50,6 +51,7 @@ export class CommitLoop {
   readonly #crashed;
   readonly #moves;
   readonly #callbacksTold;
+  readonly #noteActivity;
   /** Deliver calls that found nothing yet, by their number. */
   readonly #waiters = new Map<number, Waiter>();
   #arrived: WriterCall[] = [];
@@ -72,6 +74,7 @@ export class CommitLoop {
     this.#crashed = prepareCrashed(store, crashesMax);
     this.#moves = prepareMoves(store);
     this.#callbacksTold = prepareCallbacksTold(store.db);
+    this.#noteActivity = prepareNoteActivity(store.db);
   }
 
   take(calls: readonly WriterCall[]): void {
@@ -269,6 +272,9 @@ export class CommitLoop {
         break;
       case "callbacksTold":
         answers.push({ call: call.call, value: this.#callbacksTold(call.told) });
+        break;
+      case "noteActivity":
+        answers.push({ call: call.call, value: this.#noteActivity(call.activities) });
         break;
       case "pause":
         answers.push({ call: call.call, value: this.#moves.pause(call.queue, call.isPaused) });

@@ -1,5 +1,6 @@
 // The embedded engine on the process's own thread: sends calls to the writer and the reader, keeps who watches
 // what, and bounds what is under way. It holds no request that the store does not.
+import type { Activity, ActivityAsk, KeptActivity } from "../../core/activity.ts";
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
@@ -249,6 +250,16 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     this.#trafficOf(queue);
     await this.#writer.call({ verb: "askReplicas", queue, replicas });
+  }
+
+  async noteActivity(activities: readonly Activity[]): Promise<void> {
+    this.#assertOpen();
+    await this.#writer.call({ verb: "noteActivity", activities });
+  }
+
+  async listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]> {
+    this.#assertOpen();
+    return this.#reader.call({ verb: "listActivity", ask });
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {

@@ -4,6 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Content } from "../../core/request.ts";
 import type { AuditReport } from "../../engine/audit.ts";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
+import { prepareListActivity } from "./activity.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
@@ -27,6 +28,7 @@ const deadByError = prepareDeadByError(db);
 const countDead = prepareCountDead(db);
 const backlog = prepareBacklog(db);
 const callbacksDue = prepareCallbacksDue(db);
+const listActivity = prepareListActivity(db);
 const auditor = prepareAudit(db);
 
 port.on("message", (calls: readonly ReaderCall[]) => {
@@ -92,6 +94,8 @@ function answer(call: ReaderCall): unknown {
       return backlog(call.now, call.queue);
     case "callbacksDue":
       return callbacksDue(call.ask);
+    case "listActivity":
+      return listActivity(call.ask);
     case "audit":
       return audit(call);
     case "prove":

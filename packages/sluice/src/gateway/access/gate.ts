@@ -48,7 +48,6 @@ function gateOf(context: GatewayContext, access: RouteAccess): onRequestHookHand
     if (access.scope !== "send") reply.header("cache-control", "no-store").header("x-content-type-options", "nosniff");
     const grant = grantFor(context, { access, request, reply });
     if (grant === undefined) return proceed();
-    request.grant = grant;
     request.viewer = grant.viewer;
     if (grant.viewer === seesEverything) return proceed();
     checkSight(context, access, request).then(() => proceed(), proceed);
@@ -64,8 +63,9 @@ interface KeyedCall {
 /** What the caller's key allows; undefined where there are no keys. Throws when it does not allow the call. */
 function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCall): Grant | undefined {
   const shown: Shown = keys?.find(request.headers.authorization) ?? { kind: "open" };
+  if (shown.kind === "key") request.grant = shown.grant; // of a refused call too: the activity log tells whose it was
   const refusal = keyRefusal(shown, access.scope);
-  if (refusal === undefined) return shown.kind === "key" ? shown.grant : undefined;
+  if (refusal === undefined) return request.grant;
   if (refusal.challenge !== undefined) reply.header("www-authenticate", refusal.challenge);
   throw refusal.error;
 }

@@ -53,6 +53,7 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "POST /v1/queues/:queue/pause": keyed("admin", "queue"),
   "POST /v1/queues/:queue/resume": keyed("admin", "queue"),
   "POST /v1/audit/heal": keyed("admin", "server"),
+  "GET /v1/activity": keyed("admin", "server"),
   "GET /metrics": keyed("read", "server"),
   "GET /openapi.json": keyed(undefined, "nothing"),
   // Those who ask cannot show a key: the orchestrator, and a browser that has yet to load the page that asks for it.

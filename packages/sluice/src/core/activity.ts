@@ -1,0 +1,41 @@
+// The activity log: who did what to queues, requests and API keys. Pure: where it is kept is not known here.
+
+/** What is kept: the newest. */
+export const activityMax = 100_000;
+
+export const activityKinds = [
+  "paused",
+  "resumed",
+  "replayed",
+  "cancelled",
+  "healed",
+  "key-created",
+  "key-revoked",
+] as const;
+export type ActivityKind = (typeof activityKinds)[number];
+
+export interface Activity {
+  /** Milliseconds since 1970, by the store's clock; of a key, the time in its file. */
+  readonly at: number;
+  readonly what: ActivityKind;
+  /** A queue's name, a request's id, or a key's name and id. */
+  readonly about: string;
+  /** How many requests it changed, where it is about requests. */
+  readonly requests: number | undefined;
+  /** The name of the API key that it was done with; undefined where there are no keys, and for keys, which are made by hand. */
+  readonly key: string | undefined;
+  readonly sender: string | undefined;
+  /** Where the call came from: of the proxy, where one is in front. */
+  readonly address: string | undefined;
+}
+
+/** One that is kept, with its number: later ones have higher numbers. */
+export interface KeptActivity extends Activity {
+  readonly no: number;
+}
+
+export interface ActivityAsk {
+  readonly limit: number;
+  /** Only those with lower numbers. */
+  readonly before?: number | undefined;
+}
