@@ -9,7 +9,7 @@ import { findProgram, freePort, startChild, startSluice, temporaryFolder } from 
 const root = path.resolve(import.meta.dirname, "..");
 const text = readFileSync(path.join(root, "docs/how-to/callbacks.md"), "utf8");
 const secret = `whsec_${Buffer.from("a secret of twenty-four bytes").toString("base64")}`;
-const config = `export default { targets: { allow: ["127.0.0.1"] }, queues: { orders: { handle: () => ({ total: 12 }) } } };`;
+const config = `export default { callbacks: { allow: ["127.0.0.1"] }, queues: { orders: { handle: () => ({ total: 12 }) } } };`;
 
 const receivers = {
   "receiver.ts": { kind: "ts", program: () => process.execPath },

@@ -95,7 +95,7 @@ describe("the configuration as a whole", () => {
       hosts: [],
       activityLog: "a",
       cors: [],
-      callbacks: { secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" },
+      callbacks: { secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", allow: [] },
       targets: { allow: [], schemes: ["http", "https"] },
       cluster: { databaseUrl: "postgres://h" },
     },
@@ -227,8 +227,8 @@ describe("a process", () => {
     await help.exited;
     const names = [...help.output().matchAll(/\(?env:\s+([A-Z_]+)/g)].map(([, name]) => name as string);
     assert.ok(names.includes("SLUICE_GRACE") && names.length > 10, names.join());
-    const secrets = ["SLUICE_CALLBACK_SECRET", "SLUICE_CALLBACK_SECRET_FILE", ...Object.keys(otelSettings)];
-    const env = Object.fromEntries([...names, ...secrets].map((name) => [name, ""]));
+    const others = ["SLUICE_CALLBACK_SECRET", "SLUICE_CALLBACK_SECRET_FILE", "SLUICE_CALLBACK_ALLOW"];
+    const env = Object.fromEntries([...names, ...others, ...Object.keys(otelSettings)].map((name) => [name, ""]));
     await using folder = await temporaryFolder();
     await using server = await startSluice({ dataFolder: folder.path, args: queue, env });
     assert.match(server.url, /^http:\/\/127\.0\.0\.1:/);

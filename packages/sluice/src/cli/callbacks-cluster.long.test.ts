@@ -12,8 +12,7 @@ const config = `
 import { defineConfig } from ${sluiceEntry};
 
 export default defineConfig({
-  targets: { allow: ["127.0.0.1"] },
-  callbacks: { retry: { attempts: 10, backoff: "5ms", backoffMax: "50ms" } },
+  callbacks: { allow: ["127.0.0.1"], retry: { attempts: 10, backoff: "5ms", backoffMax: "50ms" } },
   queues: {
     orders: { handle: (request) => request.text() },
     booked: {

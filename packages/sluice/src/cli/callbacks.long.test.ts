@@ -26,8 +26,7 @@ const handle = (request) => {
 };
 
 export default defineConfig({
-  targets: { allow: ["127.0.0.1"] },
-  callbacks: { timeout: "300ms", retry: { attempts: 6, backoff: "5ms", backoffMax: "20ms" } },
+  callbacks: { allow: ["127.0.0.1"], timeout: "300ms", retry: { attempts: 6, backoff: "5ms", backoffMax: "20ms" } },
   queues: {
     orders: { handle },
     audited: { handle, callback: { url: ${JSON.stringify(auditUrl)}, secret: ${JSON.stringify(ownSecret)} } },
@@ -158,21 +157,30 @@ test(
   },
 );
 
-test("410 and a redirect end a callback at once, and its replay posts it again", { timeout: 60_000 }, async () => {
-  await using rig = await openRig();
-  const sluice = await rig.start();
-  const client = createClient({ url: sluice.url });
-  const urls = [rig.receiver.url("/gone", 410), rig.receiver.url("/moved", 302)];
-  for (const callback of urls) await client.submit("orders", "1", { callback });
-  await Promise.all([rig.receiver.received("/gone", 1), rig.receiver.received("/moved", 1)]);
-  await settled(sluice, { dead: 2 });
-  assert.equal(rig.receiver.posts.length, 2);
-  const { requests } = await client.list({ queue: callbackQueue, state: "dead" });
-  assert.deepEqual(new Set(requests.map(({ lastError }) => lastError?.code)), new Set(["target-status"]));
-  await client.replayMany(callbackQueue);
-  const [first, second] = await rig.receiver.received("/gone", 2);
-  assert.equal(first?.id, second?.id);
-});
+test(
+  "410 and a redirect end a callback at once, and a replay posts it again but where 410 said not to",
+  { timeout: 60_000 },
+  async () => {
+    await using rig = await openRig();
+    const sluice = await rig.start();
+    const client = createClient({ url: sluice.url });
+    const urls = [rig.receiver.url("/gone", 410), rig.receiver.url("/moved", 302)];
+    for (const callback of urls) await client.submit("orders", "1", { callback });
+    await Promise.all([rig.receiver.received("/gone", 1), rig.receiver.received("/moved", 1)]);
+    await settled(sluice, { dead: 2 });
+    assert.equal(rig.receiver.posts.length, 2);
+    const { requests } = await client.list({ queue: callbackQueue, state: "dead" });
+    assert.deepEqual(
+      new Set(requests.map(({ lastError }) => lastError?.code)),
+      new Set(["callback-gone", "target-status"]),
+    );
+    await client.replayMany(callbackQueue);
+    const [first, second] = await rig.receiver.received("/moved", 2);
+    assert.equal(first?.id, second?.id);
+    await settled(sluice, { done: 1, dead: 1 });
+    assert.equal(rig.receiver.posts.length, 3);
+  },
+);
 
 test(
   "a queue's own URL and secret are used, a request's URL goes before, also in a batch",

@@ -193,7 +193,8 @@ export function addLogFlags(command: Command): Command {
 
 export const callbacksHelp = `
 Callbacks are signed with a secret: SLUICE_CALLBACK_SECRET, the file that SLUICE_CALLBACK_SECRET_FILE names, or "callbacks"
-and "callback" in the configuration. Without one, requests that name a URL are refused.
+and "callback" in the configuration. Without one, requests that name a URL are refused. SLUICE_CALLBACK_ALLOW, or "callbacks.allow",
+names private hosts and networks that callbacks may call, as b,10.0.0.0/8.
 `;
 
 export const serversHelp = `

@@ -60,17 +60,18 @@ interface RunnerNeeds {
 }
 
 function runnerOf({ run, resultBytesMax, ...queue }: WorkedQueue, { clock, log }: RunnerNeeds): Runner {
-  const { concurrency: connectionsMax, timeoutMs } = queue;
+  const { concurrency, timeoutMs } = queue;
   const { retryAfterMaxMs } = queue.retryPolicy;
-  const calls = { connectionsMax, timeoutMs, retryAfterMaxMs };
+  const calls = { timeoutMs, retryAfterMaxMs };
   switch (run.kind) {
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
-      return targetRunner({ url: run.url, rule: run.rule, resultBytesMax, ...calls });
+      return targetRunner({ url: run.url, rule: run.rule, connectionsMax: concurrency, resultBytesMax, ...calls });
     case "callbacks": {
       const { secretsOf, rule } = run;
-      return callbackRunner({ secretsOf, rule, answerBytesMax: resultBytesMax, clock, ...calls });
+      const own = { answerBytesMax: resultBytesMax, concurrency, clock, random: Math.random, log };
+      return callbackRunner({ secretsOf, rule, ...own, ...calls });
     }
     default:
       return run satisfies never;

@@ -39,7 +39,7 @@ export interface SluiceConfig {
   readonly grace?: string;
   /** How callbacks are signed and made. */
   readonly callbacks?: CallbacksConfig;
-  /** Which addresses may be called, by targets and by callbacks. */
+  /** Which addresses may be called; `callbacks.allow` says which private ones callbacks may call. */
   readonly targets?: TargetsConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
@@ -81,9 +81,14 @@ export interface CallbacksConfig {
    * `SLUICE_CALLBACK_SECRET`. Several sign each callback once, so that receivers can change from one to the next.
    */
   readonly secret?: string | readonly string[];
+  /**
+   * What may be called back though its address is private: as `targets.allow`, and apart from it. The schemes and hosts of
+   * `targets` hold for callbacks too.
+   */
+  readonly allow?: readonly string[];
   /** Attempts started in an hour, minute or second; unlimited unless set. */
   readonly rate?: string;
-  /** Attempts that run at once; 32. */
+  /** Attempts that run at once; 32. One receiver gets three quarters of them at most. */
   readonly concurrency?: number;
   /** How long one attempt may take; `"15s"`. */
   readonly timeout?: string;

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import type { SluiceConfig } from "./config.ts";
+import { refusalOfUrl } from "../outbound/address-rule.ts";
 import { readCluster, readUp, type Sources } from "./read-settings.ts";
 
 const secretOf = (text: string): string => `whsec_${Buffer.from(text.padEnd(24, "-")).toString("base64")}`;
@@ -90,6 +91,26 @@ test("the callbacks' queue has defaults of its own, and is one of those that a c
   assert.deepEqual(readCluster(sources(file, env)).queues, ["orders", "sluice-callbacks"]);
 });
 
+test("a private address may be called back only where callbacks.allow says so, whatever the targets may call", () => {
+  const refusalOf = (file: Partial<SluiceConfig>, env: Sources["env"] = {}) => {
+    const secrets = { SLUICE_CALLBACK_SECRET: forAll };
+    const { queues, callbacks } = readUp(sources({ queues: { orders: { target } }, ...file }, { ...secrets, ...env }));
+    assert.equal(callbacks?.run.kind, "callbacks");
+    const refusal = queues[0]?.callback?.refusalOf(new URL("http://10.0.0.7/told"))?.message;
+    assert.equal(refusalOfUrl(new URL("http://10.0.0.7/told"), callbacks.run.rule)?.message, refusal);
+    return refusal;
+  };
+  for (const allow of [["private"], ["10.0.0.0/8"], ["10.0.0.7"]]) {
+    assert.match(refusalOf({ targets: { allow } }) ?? "", /private address.* SLUICE_CALLBACK_ALLOW$/);
+    assert.equal(refusalOf({ callbacks: { allow } }), undefined);
+    assert.equal(refusalOf({}, { SLUICE_CALLBACK_ALLOW: `b.example, ${allow.join()}` }), undefined);
+  }
+  const allowed = { callbacks: { allow: ["10.0.0.7"] } };
+  assert.match(refusalOf(allowed, { SLUICE_CALLBACK_ALLOW: "10.0.0.8" }) ?? "", /private address/);
+  assert.equal(refusalOf(allowed, { SLUICE_CALLBACK_ALLOW: "" }), undefined);
+  assert.match(refusalOf({ ...allowed, targets: { hosts: ["127.0.0.1"] } }) ?? "", /targets\.hosts/);
+});
+
 test("what is wrong is named with its place and its rule, and no secret is shown", () => {
   const orders = (callback: object, callbacks?: object): SluiceConfig => ({
     queues: { orders: { target, callback } },
@@ -114,10 +135,12 @@ test("what is wrong is named with its place and its rule, and no secret is shown
     orders({}, { secret: forAll, timeout: "soon" }),
     /^callbacks\.timeout must be a duration from 1ms to 24h, got "soon"$/,
   );
+  wrong(orders({}, { secret: forAll, allow: "10.0.0.0/8" }), /^callbacks\.allow must be a list/);
+  wrong(orders({}, { secret: forAll, allow: ["10.0.0.0/33"] }), /^callbacks\.allow is written as 10\.0\.0\.0\/8/);
   wrong(orders({}, { secret: forAll, retry: { most: 1 } }), /^callbacks\.retry knows the fields attempts/);
   wrong(
     orders({}, { sign: forAll }),
-    /^callbacks knows the fields secret, rate, concurrency, timeout, retry, got "sign"/,
+    /^callbacks knows the fields secret, allow, rate, concurrency, timeout, retry, got "sign"/,
   );
   wrong(orders({}), /^SLUICE_CALLBACK_SECRET: a callback's secret is/, { SLUICE_CALLBACK_SECRET: `${own}!` });
   wrong({ queues: { "sluice-callbacks": { target } } }, /^a queue's name is not that of the callbacks' own queue/);

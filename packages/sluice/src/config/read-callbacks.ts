@@ -8,12 +8,13 @@ import type { CallbackConfig, CallbacksConfig, QueueConfig } from "./config.ts";
 import type { CallbackSettings, QueueSettings, WorkedQueue } from "./settings.ts";
 import { callbacksRetrySettings, callbacksSettings } from "./declared-settings.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
-import { assertObject } from "./read-value.ts";
+import { assertObject, readTexts } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";
 
-const callbacksFields = ["secret", "rate", "concurrency", "timeout", "retry"];
+const callbacksFields = ["secret", "allow", "rate", "concurrency", "timeout", "retry"];
 const callbackFields = ["url", "secret"];
 const secretVariable = "SLUICE_CALLBACK_SECRET";
+const allowVariable = "SLUICE_CALLBACK_ALLOW";
 
 const defaults = {
   concurrency: Number(callbacksSettings.concurrency.default),
@@ -28,8 +29,21 @@ export interface CallbackSources {
 
 interface CallbackDefaults {
   readonly secretsForAll: readonly WebhookSecret[];
-  /** Callbacks go where targets may be. */
-  readonly targets: AddressOptions;
+  /** Where callbacks may go. */
+  readonly addresses: AddressOptions;
+}
+
+/**
+ * Where callbacks may go: a private address is not allowed because a target is. The environment before the file. Errors:
+ * `bad-config`.
+ */
+export function readCallbackAddresses({ file = {}, env }: CallbackSources, targets: AddressOptions): AddressOptions {
+  assertObject("callbacks", file, callbacksFields);
+  const given = (env[allowVariable] || undefined)?.split(",").map((entry) => entry.trim());
+  const allow = given ?? (file.allow === undefined ? undefined : readTexts("callbacks.allow", file.allow));
+  const addresses = { ...targets, allow, of: "callbacks" } as const;
+  addressRule(addresses); // so that a wrong one is told even where no queue has callbacks
+  return addresses;
 }
 
 /** Those for every queue without some of its own: the environment before the file. Errors: `bad-config`. */
@@ -44,12 +58,12 @@ export function readCallbackSecrets({ file = {}, env }: CallbackSources): readon
 export function readCallback(
   place: string,
   callback: CallbackConfig | undefined,
-  { secretsForAll, targets }: CallbackDefaults,
+  { secretsForAll, addresses }: CallbackDefaults,
 ): CallbackSettings | undefined {
   if (callback !== undefined) assertObject(place, callback, callbackFields);
   const { url: text, secret } = callback ?? {};
   const secrets = secret === undefined ? secretsForAll : secretsOf(`${place}.secret`, secret);
-  const rule = addressRule(targets);
+  const rule = addressRule(addresses);
   const refusalOf = (url: URL): SluiceError | undefined => refusalOfUrl(url, rule);
   const url = text === undefined ? undefined : urlOf(`${place}.url`, text, refusalOf);
   if (secrets.length > 0) return { url, secrets, refusalOf };
@@ -61,11 +75,11 @@ export function readCallback(
 export function readCallbackQueue(
   { file = {} }: CallbackSources,
   queues: readonly QueueSettings[],
-  { secretsForAll, targets }: CallbackDefaults,
+  { secretsForAll, addresses }: CallbackDefaults,
 ): WorkedQueue | undefined {
   if (queues.every(({ callback }) => callback === undefined)) return undefined;
   const secretsByQueue = new Map(queues.map(({ name, callback }) => [name, callback?.secrets ?? []]));
-  const { secret: _, ...fields } = file;
+  const { secret: _, allow: __, ...fields } = file;
   const config: QueueConfig = { ...defaults, ...fields };
   return {
     ...readQueueFields(callbackQueue, config, { at: (field) => `callbacks.${field}`, retry: callbacksRetrySettings }),
@@ -75,7 +89,7 @@ export function readCallbackQueue(
     run: {
       kind: "callbacks",
       secretsOf: (queue) => secretsByQueue.get(queue) ?? secretsForAll,
-      rule: addressRule(targets),
+      rule: addressRule(addresses),
     },
   };
 }

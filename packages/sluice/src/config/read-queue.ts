@@ -33,12 +33,13 @@ export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
   readonly targets: AddressOptions;
+  readonly callbackAddresses: AddressOptions;
   /** For every queue that has none of its own. */
   readonly callbackSecrets: readonly WebhookSecret[];
 }
 
 export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings {
-  const { name, targets, callbackSecrets } = place;
+  const { name, callbackAddresses: addresses, callbackSecrets } = place;
   const at = (field: string): string => `queues.${name}.${field}`;
   if (!queueName.test(name))
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
@@ -48,7 +49,7 @@ export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings 
     ...readQueueFields(name, queue, { at }),
     schema: readSchema(at("schema"), queue.schema),
     isTransactional: readTransactional(place, queue),
-    callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, targets }),
+    callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, addresses }),
     run: runSettings(place, queue),
   };
 }

@@ -18,7 +18,7 @@ import type {
   UpSettings,
   WorkerSettings,
 } from "./settings.ts";
-import { readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
+import { readCallbackAddresses, readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { readServers } from "./read-servers.ts";
 import { readTargets } from "./read-target.ts";
@@ -173,9 +173,11 @@ function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"
   const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
   const sources = { file: file?.callbacks, env };
   const callbackSecrets = readCallbackSecrets(sources);
-  const place = { engine, targets, callbackSecrets };
+  const callbackAddresses = readCallbackAddresses(sources, targets);
+  const place = { engine, targets, callbackAddresses, callbackSecrets };
   const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, ...place }, queue));
-  return { queues, callbacks: readCallbackQueue(sources, queues, { secretsForAll: callbackSecrets, targets }) };
+  const callbackDefaults = { secretsForAll: callbackSecrets, addresses: callbackAddresses };
+  return { queues, callbacks: readCallbackQueue(sources, queues, callbackDefaults) };
 }
 
 function assertQueues(queues: unknown): void {

@@ -100,6 +100,12 @@ describe("an address that a name leads to", () => {
     assert.match(refusal("169.254.169.254")?.message ?? "", /credentials.*allow: \["169\.254\.169\.254"\]/);
   });
 
+  test("is allowed with an option of the callbacks' own, where it is theirs", () => {
+    const message = refusal("10.0.3.7", { of: "callbacks" })?.message;
+    assert.match(message ?? "", /with callbacks: \{ allow: \["b\.example"\] \} or SLUICE_CALLBACK_ALLOW$/);
+    assert.throws(() => addressRule({ allow: ["http://b"], of: "callbacks" }), /callbacks\.allow takes/);
+  });
+
   test("is allowed by the name, by the network, and with all private ones", () => {
     for (const entry of ["B.example", "10.0.0.0/8", "private"])
       assert.equal(refusal("10.0.3.7", { allow: [entry] }), undefined, entry);

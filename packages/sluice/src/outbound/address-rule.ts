@@ -15,6 +15,8 @@ export interface AddressOptions {
    * addresses, or `"private"` for all private ones. Addresses where clouds keep credentials have to be named themselves.
    */
   readonly allow?: readonly string[] | undefined;
+  /** Whose options they are, for messages: `targets` unless given. */
+  readonly of?: "targets" | "callbacks" | undefined;
 }
 
 export interface AddressRule {
@@ -23,7 +25,11 @@ export interface AddressRule {
   readonly networks: BlockList;
   readonly names: ReadonlySet<string>;
   readonly allowsPrivate: boolean;
+  readonly of: "targets" | "callbacks";
 }
+
+/** The other way to allow an address. */
+const allowBy = { targets: "--target-allow", callbacks: "SLUICE_CALLBACK_ALLOW" } as const;
 
 const schemes: readonly Scheme[] = ["http", "https"];
 const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/;
@@ -74,12 +80,12 @@ const guardedNetworks = blockList([
 
 /** Errors: `bad-config`, naming the option. */
 export function addressRule(options: AddressOptions): AddressRule {
-  const { hosts, allow = [] } = options;
+  const { hosts, allow = [], of = "targets" } = options;
   const networks = new BlockList();
   const names = new Set<string>();
   for (const entry of allow.map((text) => text.toLowerCase())) {
     if (entry === "private") continue;
-    if (!addNetwork(networks, entry)) names.add(checkedName("allow", entry));
+    if (!addNetwork(networks, entry, of)) names.add(checkedName(`${of}.allow`, entry));
   }
   return {
     schemes: new Set((options.schemes ?? schemes).map(checkedScheme)),
@@ -87,6 +93,7 @@ export function addressRule(options: AddressOptions): AddressRule {
     networks,
     names,
     allowsPrivate: allow.includes("private"),
+    of,
   };
 }
 
@@ -110,7 +117,8 @@ export function refusalOfAddress(address: string, host: string, rule: AddressRul
   if (!isGuarded && (rule.allowsPrivate || rule.names.has(host))) return undefined;
   const what = isGuarded ? "where a cloud may keep credentials" : "which is a private address";
   const entry = isGuarded ? address : host;
-  return refused(where, `${what}: if it is meant, allow it with targets: { allow: ["${entry}"] } or --target-allow`);
+  const { of } = rule;
+  return refused(where, `${what}: if it is meant, allow it with ${of}: { allow: ["${entry}"] } or ${allowBy[of]}`);
 }
 
 /** The host of a URL without the brackets of an IPv6 address and the dot at the end of a name. */
@@ -139,24 +147,24 @@ function familyOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 6 ? "ipv6" : "ipv4";
 }
 
-function addNetwork(list: BlockList, entry: string): boolean {
+function addNetwork(list: BlockList, entry: string, of: AddressRule["of"]): boolean {
   const [address = "", prefix, more] = entry.split("/");
   if (isIP(address) === 0) return false;
   const prefixMax = isIP(address) === 6 ? 128 : 32;
   const length = prefix === undefined ? prefixMax : Number(prefix);
   if (more !== undefined || (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) || length > prefixMax)
-    throw wrong("allow", "is written as 10.0.0.0/8", entry);
+    throw wrong(`${of}.allow`, "is written as 10.0.0.0/8", entry);
   list.addSubnet(address, length, familyOf(address));
   return true;
 }
 
 function checkedScheme(scheme: string): string {
   if (schemes.some((known) => known === scheme)) return scheme;
-  throw wrong("schemes", `knows ${schemes.join(" and ")}`, scheme);
+  throw wrong("targets.schemes", `knows ${schemes.join(" and ")}`, scheme);
 }
 
 function checkedHost(host: string): string {
-  return isIP(host) === 0 ? (checkedName("hosts", host.replace(/^\*\./, "")), host) : host;
+  return isIP(host) === 0 ? (checkedName("targets.hosts", host.replace(/^\*\./, "")), host) : host;
 }
 
 function checkedName(option: string, name: string): string {
@@ -165,5 +173,5 @@ function checkedName(option: string, name: string): string {
 }
 
 function wrong(option: string, rule: string, value: string): SluiceError {
-  return new SluiceError("bad-config", `targets.${option} ${rule}, got ${JSON.stringify(value)}`);
+  return new SluiceError("bad-config", `${option} ${rule}, got ${JSON.stringify(value)}`);
 }

@@ -17,6 +17,7 @@ export function logAttempt(log: Logger, { delivery, end, durationMs }: AttemptLi
     if (log.isLevelEnabled("debug")) log.debug(lineOf(delivery, durationMs), "attempt done");
     return;
   }
+  if (isNone(end)) return log.debug(lineOf(delivery, durationMs), "an attempt has to wait for its receiver");
   const line = lineOf(delivery, durationMs);
   if (end.kind === "cut-off") log.info(line, "attempt cut off by the shutdown");
   else if (end.kind === "failed") log.warn({ ...line, ...failureOf(end.failure) }, "attempt failed");
@@ -26,6 +27,11 @@ export function logAttempt(log: Logger, { delivery, end, durationMs }: AttemptLi
 
 function isGood(end: End): boolean {
   return end.kind === "done" || (end.kind === "committed" && end.result === "settled");
+}
+
+/** While a receiver is out there is one for each of its callbacks, again and again: that it is out is told once. */
+function isNone(end: End): boolean {
+  return end.kind === "failed" && end.failure.code === "receiver-busy";
 }
 
 function lineOf({ request, attempt }: Delivery, durationMs: number) {

@@ -9,6 +9,7 @@ import type { RequestId } from "../core/request-id.ts";
 import type { Delivery } from "../core/request.ts";
 import { parseWebhookSecret } from "../core/webhook-signature.ts";
 import { addressRule } from "../outbound/address-rule.ts";
+import { openLog } from "../telemetry/log.ts";
 import { callbackRunner } from "./callback-runner.ts";
 import type { AttemptEnd } from "./runner.ts";
 
@@ -26,11 +27,13 @@ async function post(url: string, allow: readonly string[]): Promise<AttemptEnd> 
   const runner = callbackRunner({
     secretsOf: () => [secret],
     rule: addressRule({ allow }),
-    connectionsMax: 1,
+    concurrency: 1,
     answerBytesMax: 1_000,
     timeoutMs: 10_000,
     retryAfterMaxMs: 1_000,
     clock: systemClock,
+    random: Math.random,
+    log: openLog({ level: "silent", isPretty: false }),
   });
   try {
     return await runner.run(deliveryTo(url), { signal: AbortSignal.timeout(10_000), progress: () => {} });
