@@ -186,47 +186,90 @@ function configurationPage(): string {
 
 // API
 
+interface Ref {
+  readonly $ref: string;
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+  readonly description: string;
+}
+
+interface Answer {
+  readonly description: string;
+  readonly headers?: Readonly<Record<string, Ref>>;
+}
+
 interface Operation {
-  readonly summary?: string;
-  readonly description?: string;
-  readonly tags?: readonly string[];
-  readonly parameters?: readonly {
-    readonly name: string;
-    readonly in: string;
-    readonly required?: boolean;
-    readonly description?: string;
-  }[];
-  readonly responses: Readonly<Record<string, { readonly description?: string }>>;
+  readonly summary: string;
+  readonly description: string;
+  readonly parameters: readonly Ref[];
+  readonly responses: Readonly<Record<string, Answer | Ref>>;
 }
 
 interface OpenApi {
   readonly info: { readonly description: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly parameters: Readonly<Record<string, Parameter>>;
+    readonly responses: Readonly<Record<string, Answer>>;
+    readonly headers: Readonly<Record<string, { readonly description: string }>>;
+  };
 }
 
 async function apiPage(): Promise<string> {
   await using folder = await temporaryFolder();
   const args = ["--queue", "orders", "--target", "http://127.0.0.1:9/"];
   await using server = await startSluice({ dataFolder: folder.path, args });
-  const { info, paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApi;
+  const { info, paths, components } = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApi;
   const operations = Object.entries(paths).flatMap(([route, methods]) =>
-    Object.entries(methods).map(([method, operation]) => operationText(`${method.toUpperCase()} ${route}`, operation)),
+    Object.entries(methods).map(([method, operation]) =>
+      operationText(`${method.toUpperCase()} ${route}`, operation, components),
+    ),
   );
-  return page("HTTP API", "`GET /openapi.json` of a running server", info.description, ...operations);
+  const headers = table(
+    ["header", "meaning"],
+    Object.entries(components.headers).map(([name, { description }]) => [`\`${name}\``, description]),
+  );
+  const told = "Which answer has which header is in the description, as are the schemas.";
+  return page(
+    "HTTP API",
+    "`GET /openapi.json` of a running server",
+    info.description,
+    ...operations,
+    "## Headers of answers",
+    told,
+    headers,
+  );
 }
 
-function operationText(name: string, { summary, description, parameters = [], responses }: Operation): string {
-  const told = [summary, description].filter((text) => text !== undefined).map((text) => text.replace(/\.?$/, "."));
-  const takes = parameters.map((parameter) => [
-    `\`${parameter.name}\``,
-    `${parameter.in}${parameter.required === true ? "" : ", optional"}`,
-    parameter.description ?? "",
-  ]);
-  const answers = Object.entries(responses).map(([status, answer]) => [status, answer.description ?? ""]);
+function operationText(
+  name: string,
+  { summary, description, parameters, responses }: Operation,
+  components: OpenApi["components"],
+): string {
+  const takes = parameters
+    .map(({ $ref }) => components.parameters[lastName($ref)] as Parameter)
+    .map(({ name: parameter, in: place, required, description: meaning }) => [
+      `\`${parameter}\``,
+      `${place}${required === true ? "" : ", optional"}`,
+      meaning,
+    ]);
+  const answers = Object.entries(responses)
+    .map(
+      ([status, answer]) => [status, "$ref" in answer ? components.responses[lastName(answer.$ref)] : answer] as const,
+    )
+    .map(([status, answer]) => [status, answer?.description ?? ""]);
   return [
     `## ${name.replaceAll(/[{}]/g, (brace) => `\\${brace}`)}`,
-    told.join(" "),
+    `${summary}. ${description}`,
     ...(takes.length === 0 ? [] : [table(["parameter", "in", "meaning"], takes)]),
     table(["answer", "meaning"], answers),
   ].join("\n\n");
+}
+
+function lastName(ref: string): string {
+  return ref.slice(ref.lastIndexOf("/") + 1);
 }

@@ -1,6 +1,13 @@
 export { type Authority, type CertificateFiles, makeAuthority } from "./certificate.ts";
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { type Collector, type Export, startCollector } from "./collector.ts";
+export {
+  Description,
+  type DescribedOperation,
+  type DescribedParameter,
+  type GivenAnswer,
+  type OpenApiDocument,
+} from "./described-answers.ts";
 export { type FakeClock, openFakeClock } from "./fake-clock.ts";
 export { type FrontProxy, startHaproxy, startNginx } from "./front-proxy.ts";
 export { freePort } from "./free-port.ts";

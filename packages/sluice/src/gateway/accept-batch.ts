@@ -2,7 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { logAccepted } from "./accept-log.ts";
@@ -13,34 +12,16 @@ import { callbackHeader, callbackOf } from "./callback.ts";
 import { isEventBatch } from "./cloud-event.ts";
 import { contentTypeOf, traceHeaders } from "./intake-headers.ts";
 import { intakeQueueNamed } from "./context.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
 import { batchReceiptsText } from "./receipt.ts";
-import { answers, BatchAnswer, QueueParams } from "./schemas.ts";
 
 /** After this much of a batch the other connections get their turn. */
 const sliceBytes = 256 * 1024;
 
 export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "Accept many requests as NDJSON, all or nothing; receipts in the order of the lines",
-    tags: ["intake"],
-    params: QueueParams,
-    response: answers({ 202: { description: "All are durable", schema: BatchAnswer } }),
-  };
-  const described = {
-    consumes: ["application/x-ndjson", "application/cloudevents-batch+json"],
-    body: Type.String({
-      description: '{"key"?,"body"} or {"key"?,"bodyBase64","contentType"} on each line, with "callback"?',
-    }),
-    headers: Type.Object({
-      [callbackHeader]: Type.Optional(
-        Type.String({ format: "uri", description: "Where the outcomes of lines without a callback are posted to" }),
-      ),
-    }),
-  };
-  app.post("/v1/queues/:queue/batches", { schema, config: { described } }, (request, reply) =>
+  app.post<OfQueue>("/v1/queues/:queue/batches", (request, reply) =>
     acceptBatch(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }

@@ -1,7 +1,6 @@
 // POST /v1/queues/{queue}/requests: the hot path. Nothing here runs per request that the answer can do without.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IncomingHttpHeaders } from "node:http";
-import { Type } from "typebox";
 import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
 import type { Receipt, RequestStatus } from "../core/request.ts";
@@ -12,39 +11,16 @@ import { readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { bodyEventKey } from "./cloud-event.ts";
 import { intakeQueueNamed } from "./context.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { contentTypeOf, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
 import { sendReceipt } from "./receipt.ts";
-import { answers, bytes, QueueParams, Receipt as ReceiptSchema } from "./schemas.ts";
 import { waitForOutcome } from "./wait.ts";
 
 export function addAcceptRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "Accept a request; any media type, stored byte for byte",
-    tags: ["intake"],
-    params: QueueParams,
-    response: {
-      ...answers({ 202: { description: "It is durable", schema: ReceiptSchema } }),
-      200: bytes("The result itself, after Prefer: wait"),
-    },
-  };
-  const described = {
-    consumes: ["*/*"],
-    body: Type.String({ format: "binary" }),
-    headers: Type.Object({
-      "idempotency-key": Type.Optional(
-        Type.String({ description: "1 to 255 characters: a structured-field string, or bare" }),
-      ),
-      [callbackHeader]: Type.Optional(
-        Type.String({ format: "uri", description: "The URL that the outcome is posted to, signed" }),
-      ),
-      prefer: Type.Optional(Type.String({ description: "wait=N waits up to N seconds for the outcome" })),
-    }),
-  };
-  app.post("/v1/queues/:queue/requests", { schema, config: { described } }, (request, reply) =>
+  app.post<OfQueue>("/v1/queues/:queue/requests", (request, reply) =>
     acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }

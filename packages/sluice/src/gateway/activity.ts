@@ -3,7 +3,6 @@ import type { KeptActivity } from "../core/activity.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { parsePageQuery } from "./list-query.ts";
-import { activityQuery, ActivityList, answers } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 
 /** Before the routes: what is refused on any of them is told too. */
@@ -17,13 +16,7 @@ export function addActivityHook(app: App, { activity }: GatewayContext): void {
 const refusals: ReadonlySet<string> = new Set(["unauthorized", "forbidden", "rate-limited"]);
 
 export function addActivityRoute(app: App, { engine, limits }: GatewayContext): void {
-  const schema = {
-    summary: "Who did what: paused, resumed, replayed, cancelled, healed; keys that were created and revoked",
-    tags: ["server"],
-    response: answers({ 200: { description: "A page, newest first", schema: ActivityList } }),
-  };
-  const described = { querystring: activityQuery(limits.listLimitMax) };
-  app.get("/v1/activity", { schema, config: { described } }, async ({ query }) => {
+  app.get("/v1/activity", async ({ query }) => {
     const { limit, before } = parsePageQuery(query, limits.listLimitMax);
     // One more than the page holds tells whether there is another page.
     const found = await engine.listActivity({ limit: limit + 1, before });

@@ -7,12 +7,12 @@ import type { RequestId } from "../core/request-id.ts";
 import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
 import { discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
-import type { App, GatewayContext } from "./context.ts";
+import type { App, GatewayContext, OfQueue, OfRequest } from "./context.ts";
 import { parseJson } from "./json.ts";
 import { parameterError } from "./problem.ts";
 import { knownId, readKnown, unknownRequest } from "./read.ts";
 import { viewOfRequest } from "./request-view.ts";
-import { answers, IdParams, QueueParams, QueueView, ReplayAnswer, ReplayOrder, RequestView } from "./schemas.ts";
+import { ReplayOrder } from "./schemas.ts";
 
 const replayLimitDefault = 1_000;
 const orderBound = { bytesMax: 64 * 1024, code: "body-too-large" } as const;
@@ -22,7 +22,6 @@ export function addAdminRoutes(app: App, context: GatewayContext): void {
   addMoveRoute(app, context, {
     verb: "replay",
     what: "replayed",
-    summary: "Run a dead request again: same id, fresh attempts",
     status: 202,
     refusal: "not-dead",
     move: (id) => context.engine.replay(id),
@@ -30,30 +29,26 @@ export function addAdminRoutes(app: App, context: GatewayContext): void {
   addMoveRoute(app, context, {
     verb: "cancel",
     what: "cancelled",
-    summary: "Cancel a request that waits",
     status: 200,
     refusal: "not-waiting",
     move: (id) => context.engine.cancel(id),
   });
-  addPauseRoute(app, context, { verb: "pause", isPaused: true, summary: "Stop deliveries; intake goes on" });
-  addPauseRoute(app, context, { verb: "resume", isPaused: false, summary: "Start deliveries again" });
+  addPauseRoute(app, context, { verb: "pause", isPaused: true });
+  addPauseRoute(app, context, { verb: "resume", isPaused: false });
   addBulkReplayRoute(app, context);
 }
 
 interface Move {
   readonly verb: string;
   readonly what: ActivityKind;
-  readonly summary: string;
   readonly status: 200 | 202;
   /** What a request in another state is answered with. */
   readonly refusal: Extract<ErrorCode, "not-dead" | "not-waiting">;
   readonly move: (id: RequestId) => Promise<MoveResult>;
 }
 
-function addMoveRoute(app: App, context: GatewayContext, { verb, what, summary, status, refusal, move }: Move): void {
-  const response = answers({ [status]: { description: "The request as it is now", schema: RequestView } });
-  const schema = { summary, tags: ["requests"], params: IdParams, response };
-  app.post(`/v1/requests/:id/${verb}`, { schema }, async (request, reply) => {
+function addMoveRoute(app: App, context: GatewayContext, { verb, what, status, refusal, move }: Move): void {
+  app.post<OfRequest>(`/v1/requests/:id/${verb}`, async (request, reply) => {
     discardBody(request.raw);
     const id = knownId(request.params.id);
     const result = await move(id);
@@ -71,14 +66,11 @@ function refused(code: ErrorCode, id: RequestId, state: string): SluiceError {
 
 interface Pause {
   readonly verb: string;
-  readonly summary: string;
   readonly isPaused: boolean;
 }
 
-function addPauseRoute(app: App, context: GatewayContext, { verb, summary, isPaused }: Pause): void {
-  const response = answers({ 200: { description: "The queue as it is now", schema: QueueView } });
-  const schema = { summary, tags: ["queues"], params: QueueParams, response };
-  app.post(`/v1/queues/:queue/${verb}`, { schema }, async (request) => {
+function addPauseRoute(app: App, context: GatewayContext, { verb, isPaused }: Pause): void {
+  app.post<OfQueue>(`/v1/queues/:queue/${verb}`, async (request) => {
     discardBody(request.raw);
     const { name } = configuredQueue(context, request.params.queue);
     await context.engine.pause(name, isPaused);
@@ -88,14 +80,7 @@ function addPauseRoute(app: App, context: GatewayContext, { verb, summary, isPau
 }
 
 function addBulkReplayRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "Run dead requests of a queue again",
-    tags: ["queues"],
-    params: QueueParams,
-    response: answers({ 200: { description: "How many", schema: ReplayAnswer } }),
-  };
-  const described = { consumes: ["application/json"], body: ReplayOrder };
-  app.post("/v1/queues/:queue/replay", { schema, config: { described } }, async (request, reply) => {
+  app.post<OfQueue>("/v1/queues/:queue/replay", async (request, reply) => {
     const { name } = configuredQueue(context, request.params.queue);
     const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
     const { total, matched, replayed } = await context.engine.replayMany(filter);

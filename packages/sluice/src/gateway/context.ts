@@ -1,11 +1,4 @@
-import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type {
-  FastifyBaseLogger,
-  FastifyInstance,
-  RawReplyDefaultExpression,
-  RawRequestDefaultExpression,
-  RawServerDefault,
-} from "fastify";
+import type { FastifyInstance } from "fastify";
 import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
@@ -30,24 +23,16 @@ import type { QueueViews } from "./queue-views.ts";
 import type { Turns } from "./turns.ts";
 import type { SchemaCheck } from "./schema-check.ts";
 
-export type App = FastifyInstance<
-  RawServerDefault,
-  RawRequestDefaultExpression,
-  RawReplyDefaultExpression,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->;
+export type App = FastifyInstance;
 
-declare module "fastify" {
-  interface FastifyContextConfig {
-    /** What the API's description says beyond what Fastify validates: routes parse their queries and bodies themselves. */
-    described?: {
-      readonly consumes?: readonly string[];
-      readonly querystring?: object;
-      readonly body?: object;
-      readonly headers?: object;
-    };
-  }
+/** The routes of one queue. */
+export interface OfQueue {
+  Params: { readonly queue: string };
+}
+
+/** The routes of one request. */
+export interface OfRequest {
+  Params: { readonly id: string };
 }
 
 export interface QueueCallback {

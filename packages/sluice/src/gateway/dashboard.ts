@@ -6,11 +6,9 @@ import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { pathOf } from "./problem.ts";
-import { answers } from "./schemas.ts";
 
 /** No inline script or style, nothing from another host, in no frame. */
 const contentSecurityPolicy = [
@@ -41,9 +39,7 @@ const links = {
 
 export function addDashboardRoutes(app: App, { version, dashboardFolder }: GatewayContext): void {
   const read = readOnce(dashboardFolder);
-  const index = { description: "The dashboard as HTML; where to go from here as JSON", schema: Type.Unknown() };
-  const schema = { summary: index.description, tags: ["server"], response: answers({ 200: index }) };
-  app.get("/", { schema }, async (request, reply) => {
+  app.get("/", async (request, reply) => {
     reply.header("vary", "accept, accept-encoding");
     if (!/\btext\/html\b/.test(request.headers.accept ?? "")) return reply.send({ name: "sluice", version, links });
     const asset = (await read()).get("index.html");
@@ -51,7 +47,7 @@ export function addDashboardRoutes(app: App, { version, dashboardFolder }: Gatew
     return sendAsset(request, reply, { asset, cacheControl: "no-cache" });
   });
   // Their names have a hash of what is in them: they never change.
-  app.get("/assets/*", { schema: { hide: true } }, async (request, reply) => {
+  app.get("/assets/*", async (request, reply) => {
     const path = pathOf(request);
     const asset = (await read()).get(path.slice(1));
     if (asset === undefined) throw new SluiceError("not-found", `there is no ${path}`);

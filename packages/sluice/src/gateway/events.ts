@@ -3,20 +3,13 @@ import type { FastifyReply } from "fastify";
 import { isFinal } from "../core/request.ts";
 import type { RequestStatus, State } from "../core/request.ts";
 import type { Change } from "../engine/engine.ts";
-import type { App, GatewayContext } from "./context.ts";
+import type { App, GatewayContext, OfRequest } from "./context.ts";
 import { EventStream, eventText } from "./event-stream.ts";
 import { knownId, unknownRequest } from "./read.ts";
-import { IdParams, bytes } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 
 export function addEventsRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "Server-sent events: the state now, and each change of it, until it is final",
-    tags: ["requests"],
-    params: IdParams,
-    response: { 200: bytes("event: state, event: progress", "text/event-stream") },
-  };
-  app.get("/v1/requests/:id/events", { schema, exposeHeadRoute: false }, (request, reply) =>
+  app.get<OfRequest>("/v1/requests/:id/events", { exposeHeadRoute: false }, (request, reply) =>
     streamEvents(context, reply, { id: request.params.id, lastEventId: request.headers["last-event-id"] }),
   );
 }

@@ -21,7 +21,7 @@ import type { GatewayLimits } from "./limits.ts";
 import { nameRoutes, timedResponses } from "./measure.ts";
 import { addressesOf, isNoAddress, Listener } from "./listener.ts";
 import { addMetricsRoute } from "./metrics.ts";
-import { addOpenApi } from "./openapi.ts";
+import { addOpenApiRoute } from "./openapi/route.ts";
 import { boundAnswers } from "./outgoing-answer.ts";
 import { addOverviewRoute } from "./overview-events.ts";
 import { addProbeRoutes } from "./probes.ts";
@@ -73,7 +73,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addActivityHook(app, context);
   addGate(app, context);
   boundAnswers(app, context.outgoing);
-  await addOpenApi(app, options.version);
+  addOpenApiRoute(app, context);
   addAcceptRoute(app, context);
   addAcceptBatchRoute(app, context);
   addReadRoutes(app, context);

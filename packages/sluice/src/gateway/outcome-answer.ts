@@ -22,7 +22,7 @@ export function outcomeError({ views }: GatewayContext, { id, queue, state, last
   switch (state) {
     case "dead":
       return new SluiceError("dead", `request ${id} is dead: ${lastError?.message ?? "no error was recorded"}`, {
-        fields: { error: lastError ?? null },
+        fields: { error: lastError },
       });
     case "cancelled":
       return new SluiceError("cancelled", `request ${id} was cancelled`);

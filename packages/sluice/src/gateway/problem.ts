@@ -48,7 +48,7 @@ function hangUp(reply: FastifyReply): void {
 
 function knownError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error.code === "internal" ? internalError() : error;
-  if (isFrameworkError(error)) return error.validation ? badParameter(error.validation[0]) : frameworkProblem(error);
+  if (isFrameworkError(error)) return frameworkProblem(error);
   return internalError();
 }
 
@@ -60,24 +60,10 @@ function internalError(): SluiceError {
 interface FrameworkError {
   readonly statusCode: number;
   readonly message: string;
-  readonly validation?: readonly Violation[];
-}
-
-interface Violation {
-  readonly instancePath: string;
-  readonly message?: string;
-  readonly params: Readonly<Record<string, unknown>>;
 }
 
 function isFrameworkError(error: unknown): error is FrameworkError {
   return error instanceof Error && "statusCode" in error && Number(error.statusCode) < 500;
-}
-
-function badParameter(violation: Violation | undefined): SluiceError {
-  const unknownName = violation?.params["additionalProperty"];
-  const name = typeof unknownName === "string" ? unknownName : (violation?.instancePath.slice(1) ?? "");
-  const rule = typeof unknownName === "string" ? "is not a parameter of this route" : violation?.message;
-  return parameterError(name, `${name} ${rule}`);
 }
 
 export function parameterError(parameter: string, message: string): SluiceError {

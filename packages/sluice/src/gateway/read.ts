@@ -1,6 +1,5 @@
 // The routes that read requests.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
 import { SluiceError } from "../core/errors.ts";
 import { parseRequestId } from "../core/request-id.ts";
 import type { RequestId } from "../core/request-id.ts";
@@ -9,40 +8,24 @@ import type { Engine, ListFilter } from "../engine/engine.ts";
 import type { Viewer } from "./access/viewer.ts";
 import { sendStored } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
-import type { App, GatewayContext } from "./context.ts";
+import type { App, GatewayContext, OfRequest } from "./context.ts";
 import { formatCursor } from "./cursor.ts";
 import { parseListQuery } from "./list-query.ts";
 import { sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { viewOfRequest } from "./request-view.ts";
-import { answers, Attempts, bytesAnswer, IdParams, listQuery, RequestList, RequestView } from "./schemas.ts";
 import { timeText } from "./time-text.ts";
 import { waitForOutcome } from "./wait.ts";
-
-const tags = ["requests"];
-const params = IdParams;
 
 export function addReadRoutes(app: App, context: GatewayContext): void {
   addRequestRoute(app, context);
   addListRoute(app, context);
 
-  const resultSchema = {
-    summary: "The result's own bytes and type",
-    tags,
-    params,
-    response: bytesAnswer("The result"),
-  };
-  app.get("/v1/requests/:id/result", { schema: resultSchema }, async (request, reply) => {
+  app.get<OfRequest>("/v1/requests/:id/result", async (request, reply) => {
     await sendResult(context, reply, await readKnown(context, request.params.id));
   });
 
-  const attemptsSchema = {
-    summary: "The attempts that failed and were tried again",
-    tags,
-    params,
-    response: answers({ 200: { description: "The attempts", schema: Attempts } }),
-  };
-  app.get("/v1/requests/:id/attempts", { schema: attemptsSchema }, async (request) => {
+  app.get<OfRequest>("/v1/requests/:id/attempts", async (request) => {
     const { id } = await readKnown(context, request.params.id);
     const failures = await context.engine.readFailures(id);
     return {
@@ -50,8 +33,7 @@ export function addReadRoutes(app: App, context: GatewayContext): void {
     };
   });
 
-  const bodySchema = { summary: "What was sent", tags, params, response: bytesAnswer("The body") };
-  app.get("/v1/requests/:id/body", { schema: bodySchema }, async (request, reply) => {
+  app.get<OfRequest>("/v1/requests/:id/body", async (request, reply) => {
     const { id, bytes } = await readKnown(context, request.params.id);
     if (await sendStored(context, reply, { byteCount: bytes, read: () => context.engine.readBody(id) })) return;
     throw new SluiceError("not-found", `the body of request ${id} is not kept any more`);
@@ -76,16 +58,7 @@ export async function readKnown({ engine }: GatewayContext, text: string): Promi
 }
 
 function addRequestRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "State, attempts, times, last error, expected finish",
-    tags,
-    params,
-    response: answers({ 200: { description: "The request", schema: RequestView } }),
-  };
-  const described = {
-    headers: Type.Object({ prefer: Type.Optional(Type.String({ description: "wait=N waits for the outcome" })) }),
-  };
-  app.get("/v1/requests/:id", { schema, config: { described } }, async (request, reply) => {
+  app.get<OfRequest>("/v1/requests/:id", async (request, reply) => {
     const status = await readOrWait(context, request.params.id, { request, reply });
     await context.views.freshen(status.queue);
     return viewOfRequest(status, context.views);
@@ -107,13 +80,7 @@ async function readOrWait(context: GatewayContext, text: string, { request, repl
 }
 
 function addListRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "Requests, newest first, a page at a time",
-    tags,
-    response: answers({ 200: { description: "A page", schema: RequestList } }),
-  };
-  const described = { querystring: listQuery(context.limits.listLimitMax) };
-  app.get("/v1/requests", { schema, config: { described } }, async ({ viewer, query }) => {
+  app.get("/v1/requests", async ({ viewer, query }) => {
     const filter = parseListQuery(query, context.limits.listLimitMax);
     if (filter.queue !== undefined) await checkKnownQueue(context, viewer, filter.queue);
     // One more than the page holds tells whether there is another page.

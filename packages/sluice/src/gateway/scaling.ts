@@ -3,18 +3,11 @@
 import type { Engine, QueueStatus } from "../engine/engine.ts";
 import type { QueueScalingDecision } from "../engine/queue-scaling.ts";
 import { configuredQueue } from "./context.ts";
-import type { App, GatewayContext, IntakeQueue } from "./context.ts";
+import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { unusedQueue } from "./queue-view.ts";
-import { answers, QueueParams, ScalingView } from "./schemas.ts";
 
 export function addScalingRoute(app: App, context: GatewayContext): void {
-  const schema = {
-    summary: "How many replicas of its worker a queue needs to keep its goal, and why",
-    tags: ["queues"],
-    params: QueueParams,
-    response: answers({ 200: { description: "The decision", schema: ScalingView } }),
-  };
-  app.get("/v1/queues/:queue/scaling", { schema }, async (request) => {
+  app.get<OfQueue>("/v1/queues/:queue/scaling", async (request) => {
     const queue = configuredQueue(context, request.params.queue);
     const { name, goal } = queue;
     const status = (await context.views.readStatus(name)) ?? unusedQueue(name);

@@ -1,9 +1,8 @@
-// The HTTP API's shapes: what Fastify validates with and what /openapi.json is made of.
+// The HTTP API's shapes: the types of what routes answer, and what /openapi.json is made of.
 import { Type } from "typebox";
 import type { Static, TProperties, TSchema } from "typebox";
 import { activityKinds } from "../core/activity.ts";
 import { states } from "../core/request.ts";
-import { listLimitDefault } from "./list-query.ts";
 
 const Time = Type.String({ format: "date-time" });
 const Count = Type.Integer({ minimum: 0 });
@@ -18,7 +17,7 @@ function closed<T extends TProperties>(fields: T) {
 }
 
 const State = Type.Enum([...states]);
-const Failure = Type.Object({ code: Type.String(), message: Type.String() });
+export const Failure = Type.Object({ code: Type.String(), message: Type.String() });
 
 const expectedBy = nullable(
   Type.String({
@@ -39,9 +38,14 @@ const receiptFields = {
   expectedBy,
 };
 export const Receipt = Type.Object(receiptFields);
-export const BatchAnswer = Type.Object({
-  receipts: Type.Array(Type.Object({ ...receiptFields, replayed: Type.Boolean() })),
-});
+const BatchReceipt = Type.Object({ ...receiptFields, replayed: Type.Boolean() });
+export const BatchAnswer = Type.Object({ receipts: Type.Array(BatchReceipt) });
+
+const lineFields = { key: Type.Optional(Type.String()), callback: Type.Optional(Type.String({ format: "uri" })) };
+export const BatchLine = Type.Union([
+  closed({ ...lineFields, body: Type.Unknown() }),
+  closed({ ...lineFields, bodyBase64: Type.String({ contentEncoding: "base64" }), contentType: Type.String() }),
+]);
 
 export const RequestView = Type.Object({
   id: Type.String({ format: "uuid" }),
@@ -76,6 +80,7 @@ const observedSeconds = Type.Integer({
   description: "How much of the last hour the rates were counted in: this process counts from its start",
 });
 const countFields = { waiting: Count, scheduled: Count, running: Count, done: Count, dead: Count, cancelled: Count };
+const Counts = Type.Object(countFields);
 const Forecast = Type.Union([
   Type.Object({ kind: Type.Literal("idle") }),
   Type.Object({ kind: Type.Literal("drains"), at: Time }),
@@ -104,7 +109,7 @@ export const QueueView = Type.Object({
     description: "Of the workers, those that claim nothing: their target is out",
   }),
   ratePerHour: nullable(Type.Number()),
-  counts: Type.Object(countFields),
+  counts: Counts,
   deliveries: Type.Object(
     { claimed: Count, running: Count, committing: Count },
     {
@@ -149,49 +154,54 @@ export const ReplayAnswer = Type.Object({
   dryRun: Type.Boolean(),
 });
 
+const QueueAudit = Type.Object({ queue: Type.String(), accepted: Count, ...countFields, missing: Type.Integer() });
+const HourAudit = Type.Object({
+  queue: Type.String(),
+  hour: Type.String({ format: "date-time", description: "When it begins" }),
+  accepted: Type.Integer({ minimum: 0, description: "By the chain, without what has expired" }),
+  missing: Type.Integer({ minimum: 0, description: "Accepted, and not in the store" }),
+});
+const Finding = Type.Object({
+  kind: Type.Union([
+    Type.Literal("missing"),
+    Type.Literal("unchained"),
+    Type.Literal("broken"),
+    Type.Literal("orphaned"),
+    Type.Literal("stuck"),
+  ]),
+  queue: Type.String(),
+  id: Type.String(),
+  what: Type.String({ description: "In words" }),
+});
 export const Audit = Type.Object({
   holds: Type.Boolean(),
-  queues: Type.Array(Type.Object({ queue: Type.String(), accepted: Count, ...countFields, missing: Type.Integer() })),
-  hours: Type.Array(
-    Type.Object({
-      queue: Type.String(),
-      hour: Type.String({ format: "date-time", description: "When it begins" }),
-      accepted: Type.Integer({ minimum: 0, description: "By the chain, without what has expired" }),
-      missing: Type.Integer({ minimum: 0, description: "Accepted, and not in the store" }),
-    }),
-  ),
-  findings: Type.Array(
-    Type.Object({
-      kind: Type.Union([
-        Type.Literal("missing"),
-        Type.Literal("unchained"),
-        Type.Literal("broken"),
-        Type.Literal("orphaned"),
-        Type.Literal("stuck"),
-      ]),
-      queue: Type.String(),
-      id: Type.String(),
-      what: Type.String({ description: "In words" }),
-    }),
-    { description: "At most a hundred of each kind for each queue" },
-  ),
+  queues: Type.Array(QueueAudit),
+  hours: Type.Array(HourAudit),
+  findings: Type.Array(Finding, { description: "At most a hundred of each kind for each queue" }),
 });
 
+const FailedAttempt = Type.Object({ attempt: Count, at: Time, error: Failure });
 export const Attempts = Type.Object({
-  failures: Type.Array(Type.Object({ attempt: Count, at: Time, error: Failure }), {
+  failures: Type.Array(FailedAttempt, {
     description: "Attempts that failed and were tried again, the first one first; at most the last thousand",
   }),
 });
 
+const DeadGroup = Type.Object({
+  error: Type.String({ description: "The code: a bulk replay takes it" }),
+  count: Count,
+  newest: Type.Object({ id: Type.String(), message: Type.String(), at: Time }),
+});
 export const DeadGroups = Type.Object({
-  groups: Type.Array(
-    Type.Object({
-      error: Type.String({ description: "The code: a bulk replay takes it" }),
-      count: Count,
-      newest: Type.Object({ id: Type.String(), message: Type.String(), at: Time }),
-    }),
-    { description: "The largest first, at most a hundred; of the newest 100,000 dead requests" },
-  ),
+  groups: Type.Array(DeadGroup, {
+    description: "The largest first, at most a hundred; of the newest 100,000 dead requests",
+  }),
+});
+
+/** Of the stream of a request. */
+export const StateEvent = Type.Object({ state: State, at: Time });
+export const ProgressEvent = Type.Object({
+  progress: Type.Unknown({ description: "What the handler reported: any JSON" }),
 });
 
 /** Of the stream of the overview. */
@@ -202,17 +212,14 @@ export const OverviewEvent = Type.Object({
   problems: Type.Array(Failure),
   queues: Type.Array(QueueView),
 });
-export const HistoryEvent = Type.Object({
-  queues: Type.Array(
-    Type.Object({
-      queue: Type.String(),
-      at: Type.Array(Type.Number({ description: "Milliseconds since 1970" })),
-      backlog: Type.Array(Count),
-      accepted: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
-      finished: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
-    }),
-  ),
+const QueueHistory = Type.Object({
+  queue: Type.String(),
+  at: Type.Array(Type.Number({ description: "Milliseconds since 1970" })),
+  backlog: Type.Array(Count),
+  accepted: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
+  finished: Type.Array(Type.Number({ description: "Per hour, over the last minute" })),
 });
+export const HistoryEvent = Type.Object({ queues: Type.Array(QueueHistory) });
 export const AuditEvent = Type.Object({
   at: Time,
   holds: Type.Boolean(),
@@ -255,6 +262,7 @@ export const ReceiptProof = Type.Object({
   ]),
 });
 
+export const Liveness = Type.Object({ live: Type.Boolean() });
 export const Readiness = Type.Object({
   ready: Type.Boolean(),
   problems: Type.Array(Failure),
@@ -262,6 +270,13 @@ export const Readiness = Type.Object({
     description:
       "Which content of the file of the API keys holds, as `sluice keys revoke` compares it; null while there is none, or it cannot be read",
   }),
+});
+
+/** What programs get at `/`. */
+export const Index = Type.Object({
+  name: Type.String(),
+  version: Type.String(),
+  links: Type.Record(Type.String(), Type.String({ format: "uri-reference" })),
 });
 
 export const Problem = Type.Object(
@@ -272,7 +287,7 @@ export const Problem = Type.Object(
     code: Type.String({ description: "Stable" }),
     detail: Type.String(),
     line: Type.Optional(Type.Integer({ minimum: 1 })),
-    parameter: Type.Optional(Type.String()),
+    parameter: Type.Optional(Type.String({ description: "Of the query or the body, or a header" })),
     paths: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
     state: Type.Optional(State),
     error: Type.Optional(Failure),
@@ -280,27 +295,46 @@ export const Problem = Type.Object(
   { description: "RFC 9457" },
 );
 
-export const QueueParams = Type.Object({ queue: Type.String() });
-export const IdParams = Type.Object({ id: Type.String() });
-
-/** For the API's description: list-query.ts parses it. */
-export function listQuery(limitMax: number) {
-  return closed({
-    queue: Type.Optional(Type.String()),
-    state: Type.Optional(State),
-    key: Type.Optional(Type.String()),
-    limit: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: limitMax, default: Math.min(listLimitDefault, limitMax) }),
-    ),
-    cursor: Type.Optional(Type.String({ description: "nextCursor of the page before" })),
-  });
-}
-
-/** For the API's description: list-query.ts parses it. */
-export function activityQuery(limitMax: number) {
-  const { limit, cursor } = listQuery(limitMax).properties;
-  return closed({ limit, cursor });
-}
+/** By the names that the API's description gives them. */
+export const namedSchemas = {
+  ActivityList,
+  Attempts,
+  Audit,
+  AuditEvent,
+  BatchAnswer,
+  BatchLine,
+  BatchReceipt,
+  Counts,
+  DeadGroup,
+  DeadGroups,
+  FailedAttempt,
+  Failure,
+  Finding,
+  Forecast,
+  Healing,
+  HistoryEvent,
+  HourAudit,
+  Index,
+  Liveness,
+  OverviewEvent,
+  Problem,
+  ProgressEvent,
+  Queue: QueueView,
+  QueueAudit,
+  QueueHistory,
+  QueueList,
+  Rates,
+  Readiness,
+  Receipt,
+  ReceiptProof,
+  ReplayAnswer,
+  ReplayOrder,
+  Request: RequestView,
+  RequestList,
+  Scaling: ScalingView,
+  State,
+  StateEvent,
+};
 
 export type RequestView = Static<typeof RequestView>;
 export type QueueView = Static<typeof QueueView>;
@@ -309,31 +343,3 @@ export type HistoryEvent = Static<typeof HistoryEvent>;
 export type AuditEvent = Static<typeof AuditEvent>;
 export type Forecast = Static<typeof Forecast>;
 export type ReplayOrder = Static<typeof ReplayOrder>;
-
-interface Described {
-  readonly description: string;
-  readonly schema: TSchema;
-}
-
-/** The answers of a route for the API's description: its own, and a problem for everything else. */
-export function answers(own: Readonly<Record<number, Described>>): Record<string, object> {
-  const entries = Object.entries(own).map(([status, { description, schema }]) => [
-    status,
-    { description, content: { "application/json": { schema } } },
-  ]);
-  return { ...Object.fromEntries(entries), default: problemAnswer };
-}
-
-/** The answer of a route that gives bytes as they were stored, in their own type. */
-export function bytesAnswer(description: string): Record<string, object> {
-  return { 200: bytes(description), default: problemAnswer };
-}
-
-export function bytes(description: string, contentType = "*/*"): object {
-  return { description, content: { [contentType]: { schema: Type.String({ format: "binary" }) } } };
-}
-
-const problemAnswer = {
-  description: "A problem, as its code says",
-  content: { "application/problem+json": { schema: Problem } },
-};

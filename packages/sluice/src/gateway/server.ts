@@ -1,7 +1,6 @@
 // The HTTP server: its bounds, and what it answers where no route does.
 import type { Socket } from "node:net";
 import { STATUS_CODES } from "node:http";
-import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../core/errors.ts";
@@ -29,17 +28,13 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionTimeout: silenceTimeoutMs,
     return503OnClosing: false, // admission answers while the server closes
-    // All off: what comes in is parsed by the routes, and a coerced value is not a parsed one.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
     clientErrorHandler: answerSocketError,
     frameworkErrors: (_error, request, reply) =>
       void sendProblem(reply as FastifyReply, notFound(request as FastifyRequest)),
-  }).withTypeProvider<TypeBoxTypeProvider>();
+  });
   app.server.maxConnections = limits.connectionsMax;
   // POST routes read their bodies themselves: intake takes any bytes under any content type, malformed ones too.
   app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });
-  // The types are checked at compile time; the shapes need no second pass.
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   addFramingCheck(app, ({ socket }, fault) => refuseSocket(socket, new SluiceError("bad-request", fault)));
   app.setErrorHandler(answerError(log));
   app.setNotFoundHandler((request, reply) => answerNoRoute(app, request, reply));

@@ -31,7 +31,7 @@ function keyed(scope: Scope | undefined, concern: Concern): RouteAccess {
   return { kind: "keyed", scope, concern };
 }
 
-const table: Readonly<Record<string, RouteAccess>> = {
+const table = {
   "POST /v1/queues/:queue/requests": keyed("send", "queue"),
   "POST /v1/queues/:queue/batches": keyed("send", "queue"),
   "GET /v1/requests": keyed("read", "seen"),
@@ -61,11 +61,13 @@ const table: Readonly<Record<string, RouteAccess>> = {
   "GET /readyz": anybody,
   "GET /": anybody,
   "GET /assets/*": anybody,
-};
+} as const satisfies Readonly<Record<string, RouteAccess>>;
+
+export type RouteName = keyof typeof table;
 
 /** Throws for a route that the table does not know: a forgotten one must not be open. */
 export function accessOf(method: string, path: string): RouteAccess {
-  const access = table[`${method === "HEAD" ? "GET" : method} ${path}`];
+  const access = (table as Readonly<Record<string, RouteAccess>>)[`${method === "HEAD" ? "GET" : method} ${path}`];
   invariant(access !== undefined, `${method} ${path} is not in the table of gateway/access/route-access.ts`);
   return access;
 }

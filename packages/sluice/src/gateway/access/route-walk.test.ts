@@ -1,28 +1,21 @@
 // Goes through the API's description, so that no route is forgotten.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { Scope } from "../../core/api-key.ts";
+import { Description, type DescribedOperation, type OpenApiDocument } from "@sluice/testing";
 import { GatewayUnderTest, type Answer } from "../../../test/gateway-under-test.ts";
 
-interface Operation {
-  readonly method: string;
-  /** With names in braces. */
-  readonly path: string;
-  /** What the description says is needed; undefined for nothing. */
-  readonly security: readonly Readonly<Record<string, readonly Scope[]>>[] | undefined;
-}
-
 /** Those that anybody may call, on purpose. */
-const publicRoutes = ["get /", "get /livez", "get /readyz"];
+const publicRoutes = ["GET /", "GET /livez", "GET /readyz"];
 /** They need a key, of whatever scope. */
-const unscopedRoutes = ["get /openapi.json"];
+const unscopedRoutes = ["GET /openapi.json"];
 /** They concern several queues: what each answers with is tested on its own. */
-const overviews = ["get /v1/requests", "get /v1/queues", "get /v1/audit", "get /v1/overview/events"];
+const overviews = ["GET /v1/requests", "GET /v1/queues", "GET /v1/audit", "GET /v1/overview/events"];
 /** Whoever is let in gets a stream without an end: overview.test.ts reads it. */
-const endless = ["get /v1/overview/events"];
+const endless = ["GET /v1/overview/events"];
 
 let sut: GatewayUnderTest;
-let operations: readonly Operation[];
+let description: Description;
+let operations: readonly DescribedOperation[];
 const everything = 0;
 const [sendOnly, readOnly, adminOnly] = [1, 2, 3];
 const mailsOnly = 4;
@@ -33,10 +26,8 @@ before(async () => {
   });
   const { status, json } = await sut.fetch("/openapi.json", { headers: shown(everything) });
   assert.equal(status, 200);
-  const paths = Object.entries(json.paths as Record<string, Record<string, Pick<Operation, "security">>>);
-  operations = paths.flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { security }]) => ({ method, path, security })),
-  );
+  description = new Description(json as OpenApiDocument);
+  operations = description.operations;
   assert.ok(operations.length >= 20, `the description has ${operations.length} operations`);
 });
 after(() => sut[Symbol.asyncDispose]());
@@ -45,13 +36,15 @@ function shown(key: number): Record<string, string> {
   return { authorization: `Bearer ${sut.secrets[key]}` };
 }
 
-function nameOf({ method, path }: Operation): string {
+function nameOf({ method, path }: DescribedOperation): string {
   return `${method} ${path}`;
 }
 
-async function call({ method, path }: Operation, headers: Record<string, string>, id = "none"): Promise<Answer> {
-  const url = path.replace("{queue}", "orders").replace("{id}", id);
-  return await sut.fetch(url, { method: method.toUpperCase(), headers });
+async function call(operation: DescribedOperation, headers: Record<string, string>, id = "none"): Promise<Answer> {
+  const url = operation.path.replace("{queue}", "orders").replace("{id}", id);
+  const answer = await sut.fetch(url, { method: operation.method, headers });
+  if (operation.method !== "HEAD") description.assertAnswer(operation, { ...answer, body: answer.text });
+  return answer;
 }
 
 /** An id in `orders`. */
@@ -60,13 +53,10 @@ async function orderId(): Promise<string> {
 }
 
 test("the description names the scheme, and a scope for every route but the public ones", () => {
-  const needNothing = operations.filter(({ security }) => security?.length === 0).map(nameOf);
+  const needNothing = operations.filter(({ isPublic }) => isPublic).map(nameOf);
   assert.deepEqual(needNothing.toSorted(), publicRoutes);
-  const needScope = operations.filter((each) => !needNothing.includes(nameOf(each)));
-  for (const each of needScope) {
-    const [scheme] = each.security ?? [];
-    assert.equal(scheme?.["key"]?.length, unscopedRoutes.includes(nameOf(each)) ? 0 : 1, nameOf(each));
-  }
+  const needAnyKey = operations.filter(({ isPublic, scope }) => !isPublic && scope === undefined).map(nameOf);
+  assert.deepEqual(needAnyKey, unscopedRoutes);
 });
 
 test("without a key, or with one that is not known, every route is 401 and says how to do better", async () => {
@@ -90,7 +80,7 @@ test("with a key of each other scope every route is 403 and names the one it nee
   await sut.post(`/v1/requests/${id}/cancel`, null, shown(everything)); // the stream of its events ends
   const keys = { send: sendOnly, read: readOnly, admin: adminOnly };
   for (const each of operations) {
-    const needed = each.security?.[0]?.["key"]?.[0];
+    const needed = each.scope;
     if (needed === undefined) continue;
     for (const [scope, key] of Object.entries(keys)) {
       if (scope === needed && endless.includes(nameOf(each))) continue;
@@ -110,7 +100,7 @@ test("with a key of each other scope every route is 403 and names the one it nee
 test("with a key of another queue every queue and request is 404, in the words for one that does not exist", async () => {
   const id = await orderId();
   for (const each of operations) {
-    const isUnlimited = each.security?.length === 0 || unscopedRoutes.includes(nameOf(each));
+    const isUnlimited = each.isPublic || unscopedRoutes.includes(nameOf(each));
     if (isUnlimited || overviews.includes(nameOf(each))) continue;
     const answer = await call(each, shown(mailsOnly), id);
     const concernsAll = !each.path.includes("{");
@@ -125,7 +115,7 @@ test("with a key of another queue every queue and request is 404, in the words f
 });
 
 test("HEAD is let in where GET is", async () => {
-  const gets = operations.filter(({ method, path }) => method === "get" && !path.endsWith("/events"));
+  const gets = operations.filter(({ method, path }) => method === "GET" && !path.endsWith("/events"));
   for (const each of gets) {
     const { status } = await call({ ...each, method: "HEAD" }, {});
     assert.equal(status, publicRoutes.includes(nameOf(each)) ? 200 : 401, nameOf(each));
