@@ -315,7 +315,7 @@ export interface WireProblem {
   readonly detail: string;
   /** The line of a batch, from 1. */
   readonly line?: number;
-  /** The query parameter that does not parse. */
+  /** What does not parse: a parameter of the query or the body, or a header. */
   readonly parameter?: string;
   /** Where a body does not fit its schema. */
   readonly paths?: readonly WireSchemaPath[];

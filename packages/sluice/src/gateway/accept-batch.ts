@@ -21,7 +21,7 @@ import { batchReceiptsText } from "./receipt.ts";
 const sliceBytes = 256 * 1024;
 
 export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
-  app.post<OfQueue>("/v1/queues/:queue/batches", (request, reply) =>
+  app.post<OfQueue>("/v1/queues/:queue/batches", { config: { has: { headers: [callbackHeader] } } }, (request, reply) =>
     acceptBatch(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }

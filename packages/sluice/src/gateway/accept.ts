@@ -7,7 +7,7 @@ import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
 import { logAccepted } from "./accept-log.ts";
 import { takeQuota } from "./access/quota.ts";
-import { readIn } from "./body.ts";
+import { checkCoding, readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { bodyEventKey } from "./cloud-event.ts";
 import { intakeQueueNamed } from "./context.ts";
@@ -20,8 +20,10 @@ import { sendReceipt } from "./receipt.ts";
 import { waitForOutcome } from "./wait.ts";
 
 export function addAcceptRoute(app: App, context: GatewayContext): void {
-  app.post<OfQueue>("/v1/queues/:queue/requests", (request, reply) =>
-    acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
+  app.post<OfQueue>(
+    "/v1/queues/:queue/requests",
+    { config: { has: { headers: [callbackHeader] } } },
+    (request, reply) => acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
 
@@ -69,13 +71,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
 /** What is refused before the body is read. */
 export function checkIntake({ admission }: GatewayContext, headers: IncomingHttpHeaders): void {
   admission.check();
-  const encoding = headers["content-encoding"];
-  if (encoding && encoding.toLowerCase() !== "identity") {
-    throw new SluiceError(
-      "encoding-not-accepted",
-      `a body is stored as it is: send it without content-encoding ${encoding}`,
-    );
-  }
+  checkCoding(headers);
 }
 
 /** The receipts, or the refusal as an error. */

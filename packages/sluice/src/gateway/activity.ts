@@ -2,7 +2,7 @@
 import type { KeptActivity } from "../core/activity.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { App, GatewayContext } from "./context.ts";
-import { parsePageQuery } from "./list-query.ts";
+import { pageParameters, parsePageQuery } from "./list-query.ts";
 import { timeText } from "./time-text.ts";
 
 /** Before the routes: what is refused on any of them is told too. */
@@ -16,7 +16,7 @@ export function addActivityHook(app: App, { activity }: GatewayContext): void {
 const refusals: ReadonlySet<string> = new Set(["unauthorized", "forbidden", "rate-limited"]);
 
 export function addActivityRoute(app: App, { engine, limits }: GatewayContext): void {
-  app.get("/v1/activity", async ({ query }) => {
+  app.get("/v1/activity", { config: { has: { query: pageParameters } } }, async ({ query }) => {
     const { limit, before } = parsePageQuery(query, limits.listLimitMax);
     // One more than the page holds tells whether there is another page.
     const found = await engine.listActivity({ limit: limit + 1, before });

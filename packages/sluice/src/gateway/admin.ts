@@ -5,7 +5,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
-import { discardBody, readIn } from "./body.ts";
+import { checkCoding, discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, OfQueue, OfRequest } from "./context.ts";
 import { parseJson } from "./json.ts";
@@ -82,6 +82,7 @@ function addPauseRoute(app: App, context: GatewayContext, { verb, isPaused }: Pa
 function addBulkReplayRoute(app: App, context: GatewayContext): void {
   app.post<OfQueue>("/v1/queues/:queue/replay", async (request, reply) => {
     const { name } = configuredQueue(context, request.params.queue);
+    checkCoding(request.raw.headers);
     const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
     const { total, matched, replayed } = await context.engine.replayMany(filter);
     if (!filter.isDryRun) await context.activity.note(request, { what: "replayed", about: name, requests: replayed });

@@ -131,6 +131,50 @@ describe("bad input", () => {
     });
   }
 
+  for (const [method, path] of [
+    ["POST", intake],
+    ["POST", batches],
+    ["POST", "/v1/queues/orders/pause"],
+    ["GET", "/v1/queues"],
+    ["GET", "/v1/requests"],
+    ["GET", `/v1/requests/${unknownId}`],
+    ["GET", "/v1/overview/events"],
+    ["GET", "/metrics"],
+    ["GET", "/openapi.json"],
+  ] as const) {
+    test(`a parameter or Sluice-* header that a route does not have is 400 and named: ${method} ${path}`, async () => {
+      for (const query of ["delay=3s", "Queue=orders", "constructor=1"]) {
+        const answer = await sut.fetch(`${path}?${query}`, { method });
+        assertProblem(answer, 400, "bad-parameter");
+        assert.equal(answer.json.parameter, query.split("=")[0]);
+      }
+      const answer = await sut.fetch(path, { method, headers: { "sluice-delay": "3s" } });
+      assertProblem(answer, 400, "bad-parameter");
+      assert.equal(answer.json.parameter, "sluice-delay");
+      assert.match(answer.json.detail, /"sluice-delay" is not a header of this route/);
+    });
+  }
+
+  test("what the attempts of another Sluice bring is no unknown header, and what others bring neither", async () => {
+    const brought = { "sluice-request-id": unknownId, "sluice-attempt": "1", "x-request-id": "1", traceparent: "x" };
+    assert.equal((await sut.post(intake, "{}", brought)).status, 202);
+    assert.equal((await sut.fetch("/v1/queues?", { headers: brought })).status, 200);
+    assertProblem(
+      await sut.fetch("/v1/queues", { headers: { "sluice-callback": "https://a/" } }),
+      400,
+      "bad-parameter",
+    );
+  });
+
+  test("probes and pages take any query", async () => {
+    for (const path of ["/", "/livez", "/readyz"]) assert.equal((await sut.fetch(`${path}?utm=1`)).status, 200, path);
+  });
+
+  test("an expectation that nobody knows is passed over", async () => {
+    const head = "GET /livez HTTP/1.1\r\nhost: a\r\nexpect: tea\r\nconnection: close\r\n\r\n";
+    assert.match(await sut.raw(head), /^HTTP\/1.1 200 /);
+  });
+
   for (const [line, code] of [
     ["{", "bad-batch-line"],
     ["[]", "bad-batch-line"],
@@ -257,9 +301,12 @@ describe("bad input", () => {
     assert.match(answer, /^HTTP\/1.1 413 /);
   });
 
-  test("a content-encoding is 415", async () => {
-    assertProblem(await sut.post(intake, "x", { "content-encoding": "gzip" }), 415, "encoding-not-accepted");
-    assertProblem(await sut.post(batches, "x", { "content-encoding": "br" }), 415, "encoding-not-accepted");
+  test("a content-encoding is 415, and the answer names what is accepted", async () => {
+    for (const path of [intake, batches, "/v1/queues/orders/replay"]) {
+      const answer = await sut.post(path, "{}", { "content-encoding": "gzip" });
+      assertProblem(answer, 415, "encoding-not-accepted");
+      assert.equal(answer.headers.get("accept-encoding"), "identity");
+    }
     assert.equal((await sut.post(intake, "x", { "content-encoding": "identity" })).status, 202);
   });
 

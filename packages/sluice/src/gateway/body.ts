@@ -1,5 +1,5 @@
 // Reads the bodies of POST requests, within their bounds.
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { BodyPlace, BodyRoom } from "./body-room.ts";
@@ -13,6 +13,16 @@ export interface BodyBound {
   readonly bytesMax: number;
   /** What a longer body is answered with. */
   readonly code: Extract<ErrorCode, "body-too-large" | "batch-too-large">;
+}
+
+/** Content codings that bodies may have: a body is stored as it came, and would be read as it was not meant. */
+export const acceptedCoding = "identity";
+
+/** Throws `encoding-not-accepted`. */
+export function checkCoding({ "content-encoding": coding }: IncomingHttpHeaders): void {
+  if (!coding || coding.toLowerCase() === acceptedCoding) return;
+  const shown = JSON.stringify(coding.slice(0, 80));
+  throw new SluiceError("encoding-not-accepted", `a body comes without a content-encoding, got ${shown}`);
 }
 
 /** As `readBody`, with a place in the room while it arrives: from then on the engine's bounds hold. */

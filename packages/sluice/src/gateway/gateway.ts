@@ -35,6 +35,7 @@ import { answerSocketError, createApp } from "./server.ts";
 import { followCertificate, readCertificate, type TlsFiles } from "./tls.ts";
 import { stopListening } from "./stop-listening.ts";
 import { createListener } from "./transport.ts";
+import { addParameterCheck } from "./unknown-parameters.ts";
 
 export { defaultGatewayLimits };
 export type { GatewayLimits, GatewayQueue };
@@ -72,6 +73,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addPageCheck(app, { keys, hosts, cors });
   addActivityHook(app, context);
   addGate(app, context);
+  addParameterCheck(app);
   boundAnswers(app, context.outgoing);
   addOpenApiRoute(app, context);
   addAcceptRoute(app, context);

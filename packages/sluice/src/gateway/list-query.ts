@@ -19,7 +19,7 @@ export interface ListQuery {
 
 /** Errors: `bad-parameter`, naming the parameter and its rule. */
 export function parseListQuery(query: unknown, limitMax: number): ListQuery {
-  const texts = textsOf(query, names);
+  const texts = textsOf(query);
   const { queue, state, key, limit, cursor } = texts;
   return {
     queue,
@@ -37,7 +37,7 @@ export interface PageQuery {
 
 /** Of a list whose rows have numbers. Errors: as above. */
 export function parsePageQuery(query: unknown, limitMax: number): PageQuery {
-  const { limit, cursor } = textsOf(query, ["limit", "cursor"]);
+  const { limit, cursor } = textsOf(query);
   if (cursor !== undefined && !/^[1-9][0-9]{0,14}$/.test(cursor)) throw badCursor();
   return {
     limit: limit === undefined ? Math.min(listLimitDefault, limitMax) : parseLimit(limit, limitMax),
@@ -45,15 +45,15 @@ export function parsePageQuery(query: unknown, limitMax: number): PageQuery {
   };
 }
 
-const names = ["queue", "state", "key", "limit", "cursor"] as const;
-type Texts = Partial<Record<(typeof names)[number], string>>;
+/** Others were refused before. */
+export const listParameters = ["queue", "state", "key", "limit", "cursor"] as const;
+export const pageParameters = ["limit", "cursor"] as const;
+type Texts = Partial<Record<(typeof listParameters)[number], string>>;
 
 /** What was given, each parameter once. */
-function textsOf(query: unknown, names: readonly (keyof Texts)[]): Texts {
-  const known: ReadonlySet<string> = new Set(names);
+function textsOf(query: unknown): Texts {
   const texts = Object.entries(query as Readonly<Record<string, string | readonly string[]>>);
   for (const [name, text] of texts) {
-    if (!known.has(name)) throw parameterError(name, `${name} is not a parameter of this route`);
     if (typeof text !== "string") throw parameterError(name, `${name} may be given once`);
   }
   return Object.fromEntries(texts);

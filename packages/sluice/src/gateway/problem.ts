@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { errorCodes, messageOf, SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { discardBody } from "./body.ts";
+import { acceptedCoding, discardBody } from "./body.ts";
 
 const defaultRetryAfterSeconds = 5;
 
@@ -25,6 +25,7 @@ export function problemOf(error: SluiceError, status: number = errorCodes[error.
 export function sendProblem(reply: FastifyReply, error: SluiceError, status?: number): FastifyReply {
   const problem = problemOf(error, status);
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", problem.retryAfterSeconds);
+  if (error.code === "encoding-not-accepted") reply.header("accept-encoding", acceptedCoding); // RFC 9110, 15.5.16
   discardBody(reply.request.raw);
   // As bytes: to a string Fastify adds a charset, which application/problem+json does not have.
   return reply.code(problem.status).type("application/problem+json").send(Buffer.from(problem.document));

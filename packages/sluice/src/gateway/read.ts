@@ -10,7 +10,7 @@ import { sendStored } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext, OfRequest } from "./context.ts";
 import { formatCursor } from "./cursor.ts";
-import { parseListQuery } from "./list-query.ts";
+import { listParameters, parseListQuery } from "./list-query.ts";
 import { sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { viewOfRequest } from "./request-view.ts";
@@ -80,7 +80,7 @@ async function readOrWait(context: GatewayContext, text: string, { request, repl
 }
 
 function addListRoute(app: App, context: GatewayContext): void {
-  app.get("/v1/requests", async ({ viewer, query }) => {
+  app.get("/v1/requests", { config: { has: { query: listParameters } } }, async ({ viewer, query }) => {
     const filter = parseListQuery(query, context.limits.listLimitMax);
     if (filter.queue !== undefined) await checkKnownQueue(context, viewer, filter.queue);
     // One more than the page holds tells whether there is another page.

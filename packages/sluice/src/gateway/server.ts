@@ -8,7 +8,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
 import { addFramingCheck } from "./framing.ts";
-import { boundsOf, type TransportBounds, type TransportOptions } from "./transport.ts";
+import { boundsOf, passOverExpectations, type TransportBounds, type TransportOptions } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
 export interface AppOptions extends TransportOptions {
@@ -33,6 +33,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
       void sendProblem(reply as FastifyReply, notFound(request as FastifyRequest)),
   });
   app.server.maxConnections = limits.connectionsMax;
+  passOverExpectations(app.server);
   // POST routes read their bodies themselves: intake takes any bytes under any content type, malformed ones too.
   app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });
   addFramingCheck(app, ({ socket }, fault) => refuseSocket(socket, new SluiceError("bad-request", fault)));

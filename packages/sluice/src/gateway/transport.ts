@@ -40,7 +40,13 @@ export function createListener({ limits, certificate, ServerResponse }: Transpor
   const server = certificate
     ? createSecureServer({ ...options, ...certificate, handshakeTimeout: limits.headersTimeoutMs })
     : createServer(options);
+  passOverExpectations(server);
   server.setTimeout(limits.silenceTimeoutMs);
   server.maxConnections = limits.connectionsMax;
   return server;
+}
+
+/** RFC 9110, 10.1.1 leaves it to the server: Node's own answer, 417 without a body, is none that the API describes. */
+export function passOverExpectations(server: Server): void {
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
 }

@@ -14,6 +14,10 @@ interface Header {
 
 /** By the names that travel. */
 export const headers = {
+  "Accept-Encoding": {
+    description: "The content codings that are accepted",
+    schema: Type.Literal("identity"),
+  },
   "Cache-Control": { description: "Whether caches may keep it", schema: Type.String() },
   "Content-Encoding": { description: "How the body is compressed", schema: Type.Enum(["br", "gzip"]) },
   "Content-Security-Policy": { description: "What a browser may do with it", schema: Type.String() },
@@ -180,7 +184,12 @@ export const problems = {
   NotAccepted: {
     description: "The content coding is not accepted, or the content type is not a media type",
     codes: ["encoding-not-accepted", "type-not-accepted"],
-    headers: quotaHeaders,
+    headers: [...quotaHeaders, "Accept-Encoding"],
+  },
+  EncodingNotAccepted: {
+    description: "The content coding is not accepted",
+    codes: ["encoding-not-accepted"],
+    headers: ["Accept-Encoding"],
   },
   Unprocessable: {
     description:

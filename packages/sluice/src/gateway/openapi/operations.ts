@@ -273,7 +273,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
       content: json(ReplayOrder),
     },
     answers: { 200: { description: "How many", content: json(ReplayAnswer) } },
-    problems: ["BodyTooLarge", "Unavailable"],
+    problems: ["BodyTooLarge", "EncodingNotAccepted", "Unavailable"],
   },
   "POST /v1/queues/:queue/pause": {
     id: "pauseQueue",
