@@ -12,6 +12,7 @@ import { mixturesMutants } from "./mixtures.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
 import { proxyMutants } from "./proxies.ts";
+import { sendersMutants } from "./senders.ts";
 import { settingsMutants } from "./settings.ts";
 import { targetMutants } from "./targets.ts";
 
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
   ...mixturesMutants,
   ...proxyMutants,
   ...browserMutants,
+  ...sendersMutants,
   ...settingsMutants,
   ...targetMutants,
 ];

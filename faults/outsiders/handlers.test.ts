@@ -1,7 +1,7 @@
 // Hostile handlers: whatever one throws, returns, reports or asks of its transaction, its request ends with a stored result or
 // dead with a sentence, the processes live, and the requests beside it are done.
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { once, setMaxListeners } from "node:events";
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
@@ -9,21 +9,10 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import {
-  sluiceCommand,
-  startChild,
-  startPostgres,
-  startRabbitmq,
-  startRedis,
-  startSluice,
-  startSluiceGateway,
-  startSluiceWorker,
-  temporaryFolder,
-  type Child,
-} from "@sluice/testing";
 import type { WireAudit, WireRequest, WireRequestList } from "@sluice/client";
 import fc from "fast-check";
 import { isFull } from "./effort.ts";
+import { openCluster, openEmbedded, type Field } from "./field.ts";
 import type { Order } from "./handlers/order.ts";
 import { oddNames, type Made } from "./handlers/values.ts";
 
@@ -32,27 +21,10 @@ const runs = isFull ? 300 : 8;
 const messageBytesMax = 8 * 1024;
 const messageEnd = /^[^\0]+$/su;
 
-/** The processes that must live. */
-interface Field extends AsyncDisposable {
-  readonly url: string;
-  readonly children: readonly Child[];
-  /** Aborts when one of them ends. */
-  readonly gone: AbortSignal;
-}
-
-function fieldOf(url: string, children: readonly Child[], owned: AsyncDisposableStack): Field {
-  const gone = new AbortController();
-  setMaxListeners(0, gone.signal);
-  for (const child of children)
-    void child.exited.then((end) =>
-      gone.abort(new Error(`a process ended: ${JSON.stringify(end)}\n${child.output()}`)),
-    );
-  return { url, children, gone: gone.signal, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-describe("on one file, in its own process", () => judge(() => openEmbedded([]), ["orders"]));
-describe("on one file, in two processes", () => judge(() => openEmbedded(["--processes", "2"]), ["orders"]));
-if (isFull) describe("on a cluster", () => judge(openCluster, ["orders", "transacted"]));
+describe("on one file, in its own process", () => judge(() => openEmbedded({ configFile }), ["orders"]));
+describe("on one file, in two processes", () =>
+  judge(() => openEmbedded({ configFile, args: ["--processes", "2"] }), ["orders"]));
+if (isFull) describe("on a cluster", () => judge(openClusterWithTarget, ["orders", "transacted"]));
 
 function judge(open: () => Promise<Field>, queues: readonly ("orders" | "transacted")[]): void {
   test("every value ends its own request and nothing else", { timeout: 1_500_000 }, async (t) => {
@@ -216,37 +188,16 @@ async function call({ url, gone }: Field, path: string, init?: RequestInit): Pro
   }
 }
 
-async function openEmbedded(args: readonly string[]): Promise<Field> {
+async function openClusterWithTarget(): Promise<Field> {
   await using opened = new AsyncDisposableStack();
-  const folder = opened.use(await temporaryFolder());
-  const sluice = opened.use(await startSluice({ dataFolder: folder.path, configFile, args }));
-  return fieldOf(sluice.url, [sluice], opened.move());
-}
-
-async function openCluster(): Promise<Field> {
-  await using opened = new AsyncDisposableStack();
-  const [postgres, rabbitmq, redis] = await Promise.all([
-    startPostgres().then((started) => opened.use(started)),
-    startRabbitmq().then((started) => opened.use(started)),
-    startRedis().then((started) => opened.use(started)),
-  ]);
   const target = createServer((request, response) => void respond(request, response)).listen(0, "127.0.0.1");
   opened.defer(() => target.closeAllConnections());
   opened.defer(() => void target.close());
   await once(target, "listening");
   const { port } = target.address() as AddressInfo;
-  const env = {
-    DATABASE_URL: postgres.url,
-    AMQP_URL: rabbitmq.url,
-    REDIS_URL: redis.url,
-    TARGET: `http://127.0.0.1:${port}/`,
-  };
-  const args = [sluiceCommand, "migrate", "--config", configFile];
-  await using migrate = await startChild({ command: process.execPath, args, env });
-  deepEqual(await migrate.exited, { code: 0, signal: null }, migrate.output());
-  const gateway = opened.use(await startSluiceGateway({ configFile, env }));
-  const worker = opened.use(await startSluiceWorker({ configFile, env }));
-  return fieldOf(gateway.url, [gateway, worker], opened.move());
+  const field = opened.use(await openCluster({ configFile, env: { TARGET: `http://127.0.0.1:${port}/` } }));
+  const owned = opened.move();
+  return { ...field, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** The target of `posted`. */

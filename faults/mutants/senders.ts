@@ -1,0 +1,44 @@
+// Bugs that hostile senders would find.
+import type { Mutant } from "./mutant.ts";
+
+const suite = "faults/outsiders/senders.test.ts";
+const gateway = "packages/sluice/src/gateway";
+
+export const sendersMutants: readonly Mutant[] = [
+  {
+    name: "id-as-sent",
+    engine: "embedded",
+    bug: "a request is read by whatever stands in the path, not by an id (against I10)",
+    patches: [
+      {
+        file: `${gateway}/read.ts`,
+        from: "  const id = parseRequestId(text);\n  if (id === undefined) throw unknownRequest(text);\n  return id;",
+        to: "  return parseRequestId(text) ?? (text as RequestId);",
+      },
+    ],
+    catcher: { kind: "test", file: suite, cases: "every answer is described, without" },
+    sign: /500|a process ended/,
+  },
+  {
+    name: "status-undescribed",
+    engine: "embedded",
+    bug: "an answer has a status that the API's description does not have",
+    patches: [{ file: `${gateway}/accept-batch.ts`, from: "reply.code(202)", to: "reply.code(201)" }],
+    catcher: { kind: "test", file: suite, cases: "every answer is described, with keys" },
+    sign: /is not described/,
+  },
+  {
+    name: "unknown-query",
+    engine: "embedded",
+    bug: "a query parameter that a route does not have is passed over",
+    patches: [
+      {
+        file: `${gateway}/unknown-parameters.ts`,
+        from: "if (!known.has(name)) throw",
+        to: "if (known.has(`-${name}`)) throw",
+      },
+    ],
+    catcher: { kind: "test", file: suite, cases: "every answer is described, without" },
+    sign: /was passed over/,
+  },
+];
