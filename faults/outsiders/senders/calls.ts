@@ -90,7 +90,9 @@ export function anyCall(
   good: Good,
   keyNames: readonly string[],
 ): fc.Arbitrary<Drawn> {
-  return fc.constantFrom(...operations).chain((operation) => {
+  // The more parameters, the more often.
+  const drawn = operations.flatMap((operation) => [operation, ...operation.parameters.map(() => operation)]);
+  return fc.constantFrom(...drawn).chain((operation) => {
     const parameters = operation.parameters.map((parameter) => {
       const text = mostly(good[parameter.name] ?? ["x"]);
       const given = parameter.in === "path" ? text : fc.option(text, { freq: 2, nil: undefined });
