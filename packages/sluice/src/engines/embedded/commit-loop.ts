@@ -306,10 +306,9 @@ export class CommitLoop {
   #wakeWhenDue(servedAt: number): void {
     clearTimeout(this.#wakeUp);
     if (this.#waiters.size === 0) return;
-    const queues = new Set([...this.#waiters.values()].map(({ queue }) => queue));
     let wakeAt = Number.POSITIVE_INFINITY;
     try {
-      for (const queue of queues) {
+      for (const { queue } of this.#waiters.values()) {
         const dueAt = this.#deliverer.nextDueAt(queue) ?? wakeAt;
         // What was due already waits for something else, a pause or a suspect that runs alone: its end is a call.
         if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);

@@ -93,7 +93,8 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
 
   return {
     serve(waiters) {
-      const open = [...waiters].filter(({ queue }) => mayHave(rowOf(queue)));
+      const open: Waiter[] = [];
+      for (const waiter of waiters) if (mayHave(rowOf(waiter.queue))) open.push(waiter);
       if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
       const suspected = hasSuspects ? serveSuspect(open) : undefined;
       if (suspected !== undefined) return suspected;
