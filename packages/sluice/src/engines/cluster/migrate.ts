@@ -19,7 +19,7 @@ import { StoreClock } from "./store-clock.ts";
 
 /** In order; what is released is never edited, only added to. The row `schema_version` of sluice.meta counts those applied. */
 const migrations: readonly string[] = [ledger, callbacks, clocks, pauses, scaling, senders, activity];
-const versionKnown = migrations.length;
+export const versionKnown = migrations.length;
 
 const HAS_META: Statement = {
   name: "migrate-has-meta",
