@@ -106,7 +106,7 @@ function registerCreate(keys: Command): void {
   addPlaceFlags(command).action(create);
 }
 
-async function create({ name, sender = name, scope, queue, rate, expires, ...place }: CreateOptions): Promise<void> {
+async function create({ name, sender, scope, queue, rate, expires, ...place }: CreateOptions): Promise<void> {
   const file = readKeysPlace(await sourcesOf(place));
   const now = systemClock.now();
   const { key, secret } = makeApiKey({

@@ -90,9 +90,11 @@ test("migrate makes the servers ready, again and again, and doctor says so", asy
   assert.match(first.stdout, /^postgres +schema +schema-missing +unsafe$/m);
 
   const made = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([made.exitCode, made.stdout], [0, "Created the schema, version 3.\nDeclared pids, notes.\n"]);
+  assert.equal(made.exitCode, 0, made.stderr);
+  assert.match(made.stdout, /^Created the schema, version \d+\.\nDeclared pids, notes\.\n$/);
   const again = await sluice("migrate", "--config", configFile);
-  assert.deepEqual([again.exitCode, again.stdout], [0, "The schema is at version 3.\nThe queues are there.\n"]);
+  assert.equal(again.exitCode, 0, again.stderr);
+  assert.match(again.stdout, /^The schema is at version \d+\.\nThe queues are there\.\n$/);
   const { stdout } = await sluice("migrate", "--config", configFile, "--queue", "more", "--json");
   assert.deepEqual(JSON.parse(stdout), { from: 3, to: 3, queuesDeclared: ["more"] });
 

@@ -37,16 +37,17 @@ const keyPrefix = "sluice_";
 const nameRule = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const queuesMax = 100;
 
-export interface NewApiKey extends Pick<
-  ApiKey,
-  "name" | "sender" | "scopes" | "queues" | "quota" | "createdAt" | "expiresAt"
-> {}
+export interface NewApiKey extends Pick<ApiKey, "name" | "scopes" | "queues" | "quota" | "createdAt" | "expiresAt"> {
+  /** The key's own name unless given. */
+  readonly sender?: string | undefined;
+}
 
 /** A new key, and the text that its owner shows: this is the only time that it exists. */
 export function makeApiKey(options: NewApiKey): { readonly key: ApiKey; readonly secret: string } {
   const secret = keyPrefix + randomBytes(32).toString("base64url");
   const id = randomBytes(6).toString("hex");
-  return { key: checked({ id, sha256: digestOf(secret), ...options, revokedAt: undefined }), secret };
+  const { sender = options.name } = options;
+  return { key: checked({ id, sha256: digestOf(secret), ...options, sender, revokedAt: undefined }), secret };
 }
 
 export function stateOf({ expiresAt, revokedAt }: ApiKey, now: number): ApiKeyState {

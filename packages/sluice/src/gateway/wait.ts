@@ -3,7 +3,7 @@ import type { FastifyReply } from "fastify";
 import { isFinal } from "../core/request.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
-import { assertStillAllowed } from "./access/gate.ts";
+import { assertStillAllowed } from "./access/still-allowed.ts";
 import type { GatewayContext } from "./context.ts";
 
 export interface OutcomeWait {

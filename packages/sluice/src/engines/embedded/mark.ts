@@ -48,8 +48,8 @@ export class Mark {
     this.#write();
   }
 
-  close(position: number): void {
-    this.#position = position;
+  /** With the last commit that was noted: one that failed since has changed the rows in memory. */
+  close(): void {
     this.#write();
     fsyncSync(this.#descriptor);
     closeSync(this.#descriptor);
@@ -70,7 +70,7 @@ export class Mark {
  * the mark follows.
  */
 export function blankCookie(folder: string, mark: MarkContent | undefined): void {
-  if (mark !== undefined) new Mark(folder, { ...mark, cookie: 0 }).close(mark.position);
+  if (mark !== undefined) new Mark(folder, { ...mark, cookie: 0 }).close();
 }
 
 /** Undefined when there is none, or it says nothing: then nothing is refused by it. Errors: `bad-config`. */

@@ -132,7 +132,7 @@ function start(): void {
     loop.upkeep(() => handBackRunning(store));
     noteSchema();
     db.close();
-    store.mark.close(ledger.position);
+    store.mark.close();
     ownership.release();
     port.postMessage({ answers: [{ call }] } satisfies FromThread);
     port.close();

@@ -70,13 +70,6 @@ function grantFor({ keys }: GatewayContext, { access, request, reply }: KeyedCal
   throw refusal.error;
 }
 
-/** For a call that was let in and has waited since. */
-export function assertStillAllowed({ keys }: GatewayContext, { grant, headers }: FastifyRequest): void {
-  if (keys === undefined || keys.stillHolds(grant)) return;
-  const refusal = keyRefusal(keys.find(headers.authorization), undefined);
-  throw refusal?.error ?? new SluiceError("unauthorized", "the API keys were changed meanwhile");
-}
-
 /** As where no route is: on this listener there is none. */
 function notHere(request: FastifyRequest): SluiceError {
   return new SluiceError("not-found", `there is no ${pathOf(request)}`);
