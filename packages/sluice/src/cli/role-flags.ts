@@ -178,7 +178,7 @@ export function addMetricsFlag(command: Command): Command {
 export function addLogFlags(command: Command): Command {
   return command
     .addOption(
-      new Option("--log-level <level>", "what is logged")
+      new Option("--log-level <level>", "what is logged, on standard error")
         .env("SLUICE_LOG_LEVEL")
         .choices(["debug", "info", "warn", "error", "silent"])
         .default("info"),

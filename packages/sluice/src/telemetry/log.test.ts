@@ -1,5 +1,6 @@
 // What the logs say of requests, and what they must never say. Secrets are planted at every entry, at the level debug.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -7,7 +8,14 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
-import { freePort, startSluice, temporaryFolder, type Sluice, type TemporaryFolder } from "@sluice/testing";
+import {
+  freePort,
+  sluiceCommand,
+  startSluice,
+  temporaryFolder,
+  type Sluice,
+  type TemporaryFolder,
+} from "@sluice/testing";
 import { openActivityLines, openLog } from "./log.ts";
 import { runSluice } from "../../test/run-sluice.ts";
 
@@ -123,6 +131,43 @@ describe("the log of a running Sluice", () => {
       [],
     );
   });
+});
+
+test("all log lines are on standard error, those of worker processes too; standard output says where it listens", async () => {
+  await using folder = await temporaryFolder();
+  const configFile = join(folder.path, "sluice.config.mjs");
+  await writeFile(
+    configFile,
+    "export default { queues: { q: { handle: (_, { log }) => log.info('from the handler') } } };",
+  );
+  const flags = `--port 0 --config ${configFile} --processes 1 --log-format json --log-level debug --linger 0s`;
+  const args = ["up", ...flags.split(" "), "--data", join(folder.path, "data")];
+  const child = spawn(process.execPath, [
+    sluiceCommand,
+    ...args,
+    "--data",
+    join(folder.path, "data"),
+    "--linger",
+    "0s",
+  ]);
+  const outputs = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  const [first] = (await once(child.stdout, "data")) as [Buffer];
+  const [, url] = /^Sluice listens on (\S+)/.exec(String(first)) ?? [];
+  const answer = await fetch(`${url}/v1/queues/q/requests`, {
+    method: "POST",
+    body: "1",
+    headers: { prefer: "wait=20" },
+  });
+  assert.equal(answer.status, 200);
+  child.kill("SIGTERM");
+  const [stdout, stderr] = await outputs;
+  assert.match(stdout, /^Sluice listens on [^\n]+\n$/);
+  const said = stderr
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { readonly msg: string }).msg);
+  for (const message of ["accepted", "from the handler", "attempt done", "stopping"])
+    assert.ok(said.includes(message), message);
 });
 
 test(
