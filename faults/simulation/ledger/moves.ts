@@ -11,6 +11,13 @@ export const moveModels: Readonly<Record<string, Model>> = {
       .sort((left, right) => (left.id < right.id ? -1 : 1))
       .slice(0, most as number),
   ),
+  "count-dead": reads(({ seen, values: [name, code] }) => {
+    const queue = seen.queues.values().find((row) => row.name === name)?.no;
+    const dead = seen.outcomes
+      .values()
+      .filter((row) => row.queue === queue && row.state === "dead" && (code === null || row.error_code === code));
+    return [{ count: dead.length }];
+  }),
   replay: writes(replay),
   "hold-to-cancel": writes(({ db, values, tokens }) => {
     const [id, member] = values as [string, number];
