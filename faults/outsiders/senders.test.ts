@@ -21,6 +21,7 @@ const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 2 ** 31);
 
 const everything: NewApiKey = {
   name: "everything",
+  sender: "everything",
   scopes: ["send", "read", "admin"],
   queues: undefined,
   quota: undefined,

@@ -153,9 +153,10 @@ export const problems = {
   },
   Forbidden: {
     description: "The API key does not allow it",
-    codes: ["forbidden"],
+    codes: ["forbidden", "origin-refused"],
     headers: ["WWW-Authenticate"],
   },
+  Misdirected: { description: "`Host` is no name of this server", codes: ["host-refused"] },
   UnknownQueue: { description: "There is no such queue", codes: ["unknown-queue", "not-found"] },
   UnknownRequest: { description: "There is no such request", codes: ["unknown-request", "not-found"] },
   NotFound: { description: "It is not here: admin routes can have a listener of their own", codes: ["not-found"] },
@@ -216,12 +217,12 @@ export const problems = {
   },
   Unavailable: {
     description: "It cannot be read or changed now",
-    codes: ["store-unavailable", "overloaded", "disk-full", "draining"],
+    codes: ["store-unavailable", "overloaded", "disk-full", "draining", "keys-unreadable"],
     headers: ["Retry-After"],
   },
   NotStored: {
     description: "Nothing was stored: try again",
-    codes: ["store-unavailable", "overloaded", "disk-full", "draining", "backlog-full"],
+    codes: ["store-unavailable", "overloaded", "disk-full", "draining", "keys-unreadable", "backlog-full"],
     headers: [...quotaHeaders, "Retry-After"],
   },
 } as const satisfies Readonly<Record<string, ProblemAnswer>>;

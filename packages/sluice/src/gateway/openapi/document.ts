@@ -96,9 +96,8 @@ function securityOf(access: RouteAccess): readonly Record<string, readonly strin
 
 /** Of several with one status the later: what a route says itself goes before what all have. */
 function problemsOf({ problems: own = [] }: Operation, access: RouteAccess, ofPath: readonly string[]) {
-  const all: ProblemName[] = ["BadRequest", "TooSlow", "HeadersTooLarge", "Internal"];
-  if (access.kind === "keyed") all.push("Unauthorized");
-  if (access.kind === "keyed" && access.scope !== undefined) all.push("Forbidden");
+  const all: ProblemName[] = ["BadRequest", "TooSlow", "HeadersTooLarge", "Internal", "Misdirected", "Forbidden"];
+  if (access.kind === "keyed") all.push("Unauthorized", "Unavailable");
   if (ofPath.includes("queue")) all.push("UnknownQueue");
   if (ofPath.includes("id")) all.push("UnknownRequest");
   return [...all, ...own];
