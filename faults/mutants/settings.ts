@@ -40,8 +40,8 @@ export const settingsMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${sources}/files/make-folder.ts`,
-        from: "    const made = await makeFolder(resolve(path));",
-        to: "    const made = (await makeFolder(dirname(resolve(path)))) ?? mkdirSync(path, { recursive: true });",
+        from: "    const made = await makeFolder(resolve(path), isPrivate ? 0o700 : 0o777);",
+        to: "    const made = (await makeFolder(dirname(resolve(path)), 0o777)) ?? mkdirSync(path, { recursive: true });",
       },
       {
         file: `${sources}/files/make-folder.ts`,

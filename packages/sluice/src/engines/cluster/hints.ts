@@ -15,13 +15,15 @@ export interface Hint {
 /** What is delivered together with others (I4: a suspect only alone). */
 const together = ["again", "fresh"] as const;
 
-/** Once fresh ones have filled what was asked for, so long the next of them may be on their way from the broker. */
+/** Once the broker has handed out as many fresh hints as it may, so long the next of them may be on their way. */
 const refillMs = 50;
 
 export class HintBuffer {
   readonly #onRefilled: () => void;
   #isRefilling = false;
-  #filledAt = Number.NEGATIVE_INFINITY;
+  /** Of messages with fresh ones; replaced when they are void. */
+  #unacknowledged = { count: 0 };
+  #fullAt = Number.NEGATIVE_INFINITY;
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
 
   /** Calls back when those that `take` held back for fresh ones on their way may be taken. */
@@ -29,11 +31,17 @@ export class HintBuffer {
     this.#onRefilled = onRefilled;
   }
 
-  add({ kind, ids, done }: Arrived): void {
+  /** The broker hands out no more than `prefetch` fresh messages before one is done. */
+  add({ kind, ids, done }: Arrived, prefetch: number): void {
+    const unacknowledged = kind === "fresh" ? this.#unacknowledged : { count: 0 };
+    unacknowledged.count += 1;
+    if (unacknowledged.count >= prefetch) this.#fullAt = performance.now();
     let left = ids.length;
     const oneDone = (): void => {
       left -= 1;
-      if (left === 0) done();
+      if (left > 0) return;
+      unacknowledged.count -= 1;
+      done();
     };
     for (const id of ids) this.#put({ id, kind, done: once(oneDone) });
   }
@@ -41,6 +49,7 @@ export class HintBuffer {
   /** The channel is gone, and with it the right to acknowledge: the broker hands all of them out again. */
   clear(): void {
     for (const kind of ["suspect", ...together] as const) this.#waiting[kind].clear();
+    this.#unacknowledged = { count: 0 };
   }
 
   takeSuspect(): Hint | undefined {
@@ -60,10 +69,8 @@ export class HintBuffer {
     this.#move("again", taken, Math.min(max, retries?.first ?? max));
     const first = taken.length;
     this.#move("fresh", taken, max - first);
-    const isFilled = taken.length === max && taken.length > first;
-    if (isFilled || this.#waiting.fresh.size > 0) this.#filledAt = performance.now();
     const most = retries === undefined ? 0 : Math.min(max - taken.length, retries.most - first);
-    if (performance.now() - this.#filledAt >= refillMs) this.#move("again", taken, most);
+    if (performance.now() - this.#fullAt >= refillMs) this.#move("again", taken, most);
     else if (most > 0 && this.#waiting.again.size > 0) this.#takeLater();
     return taken;
   }

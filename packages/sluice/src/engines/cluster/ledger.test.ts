@@ -403,7 +403,7 @@ test(
     });
     const abort = new AbortController();
     const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
-    deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined });
+    deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined }, 16);
     deliverer.serve();
     const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
     while ((await told()).length === 0);

@@ -21,11 +21,12 @@ export class Taps {
   open(queue: string, max: number): void {
     if (this.#open.has(queue)) return;
     const buffer = this.#deliverer.bufferOf(queue);
+    const prefetch = Math.min(hintsMax, Math.max(hintsMin, hintsPerPlace * max));
     const consumption = this.#broker.consume({
       queue,
-      prefetch: Math.min(hintsMax, Math.max(hintsMin, hintsPerPlace * max)),
+      prefetch,
       onHints: (hints) => {
-        buffer.add(hints);
+        buffer.add(hints, prefetch);
         this.#deliverer.serve();
       },
       onLost: () => buffer.clear(),

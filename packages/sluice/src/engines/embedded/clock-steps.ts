@@ -36,23 +36,40 @@ export class SteppingClock {
 const jumpMsMin = 60_000;
 const steadyMsMin = 3_600_000;
 
-/** The machine's clock beside the one that nobody sets. */
+const SELECT_JUMPED = "SELECT value FROM meta WHERE name = 'jumped_at'";
+const NOTE_JUMPED =
+  "INSERT INTO meta (name, value) VALUES ('jumped_at', ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+
+/** The machine's clock beside the one that nobody sets. The store keeps when it jumped, for the next start. */
 export class ForwardJumps {
+  readonly #db: DatabaseSync;
   #apartMs = apartMs();
-  #lastAt: number;
+  /** By the clock that nobody sets. */
+  #lastAt = Number.NEGATIVE_INFINITY;
+  #isNoted = true;
 
   /** A store that is much older than the clock says may have been idle, or the clock is wrong from the start. */
-  constructor(storedAt: { readonly lastSeq: number }) {
-    const isOld = storedAt.lastSeq >= 0 && storedAt.lastSeq < firstSeqAt(Date.now() - steadyMsMin);
-    this.#lastAt = isOld ? performance.now() : Number.NEGATIVE_INFINITY;
+  constructor(db: DatabaseSync, { lastSeq }: { readonly lastSeq: number }) {
+    this.#db = db;
+    const jumpedAt = db.prepare(SELECT_JUMPED).get()?.["value"] as number | undefined;
+    const agoMs = jumpedAt === undefined ? -1 : Date.now() - jumpedAt;
+    if (lastSeq >= 0 && lastSeq < firstSeqAt(Date.now() - steadyMsMin)) this.#jumped();
+    else if (agoMs >= 0) this.#lastAt = performance.now() - agoMs; // and not when it was set right since
   }
 
-  /** Whether there was none for an hour, as far as this process has seen: to be asked every second or so. */
+  /** Whether there was none for an hour, as far as this store has seen: to be asked every second or so, in a transaction. */
   isSteady(): boolean {
     const apart = apartMs();
-    if (apart - this.#apartMs > jumpMsMin) this.#lastAt = performance.now();
+    if (apart - this.#apartMs > jumpMsMin) this.#jumped();
     this.#apartMs = apart;
+    if (!this.#isNoted) this.#db.prepare(NOTE_JUMPED).run(Date.now());
+    this.#isNoted = true;
     return performance.now() - this.#lastAt > steadyMsMin;
+  }
+
+  #jumped(): void {
+    this.#lastAt = performance.now();
+    this.#isNoted = false;
   }
 }
 

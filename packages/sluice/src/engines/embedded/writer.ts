@@ -93,7 +93,7 @@ function start(): void {
     accepting: disk.refusal,
   });
   const expire = prepareExpire(store, retentionMs);
-  const jumps = new ForwardJumps({ lastSeq: store.seqs.last });
+  const jumps = new ForwardJumps(db, { lastSeq: store.seqs.last });
   const upkeep = setInterval(() => {
     disk.look();
     noteSchema();
@@ -124,7 +124,7 @@ function start(): void {
   });
   port.postMessage({ kind: "opened" } satisfies Opening);
   flushCompileCache(); // a thread that is killed with its process writes it no more
-  loop.upkeep(() => {}); // tells of a full disk from the start
+  loop.upkeep(() => void jumps.isSteady()); // tells of a full disk from the start, and notes a clock that is ahead
 
   function shutDown(call: number): void {
     clearInterval(upkeep);
