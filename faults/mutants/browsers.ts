@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const rule = "packages/sluice/src/core/foreign-page.ts";
-const suite = "faults/outsiders/browsers.test.ts";
+const suite = "faults/outsiders/browsers.long.test.ts";
 
 export const browserMutants: readonly Mutant[] = [
   {
@@ -24,7 +24,11 @@ export const browserMutants: readonly Mutant[] = [
     engine: "embedded",
     bug: "pages are known by Origin alone, which browsers leave out where a page cannot read the response",
     patches: [
-      { file: rule, from: 'site !== undefined && site !== "same-origin"', to: 'site === "" && site !== undefined' },
+      {
+        file: rule,
+        from: 'site !== undefined && site !== "same-origin" && site !== "none"',
+        to: 'site === "cross-origin"', // which no browser says
+      },
     ],
     catcher: { kind: "test", file: suite, cases: "achieves nothing on a gateway that is" },
     sign: /✖ on another port of this host achieves nothing on a gateway that is open/,

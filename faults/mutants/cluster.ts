@@ -61,7 +61,7 @@ export const clusterMutants: readonly Mutant[] = [
     patches: [
       { file: `${cluster}/settings-check.ts`, from: 'isSafe: row.synchronous_commit !== "off"', to: "isSafe: true" },
     ],
-    catcher: test("ledger", "synchronous_commit must not be off"),
+    catcher: test("ledger.long", "synchronous_commit must not be off"),
     sign: /✖ synchronous_commit must not be off/,
   },
   {

@@ -16,7 +16,7 @@ export const embeddedDiskMutants: readonly Mutant[] = [
         to: "void files;\n      db.exec",
       },
     ],
-    catcher: { kind: "test", file: "faults/outsiders/disks-embedded.test.ts", cases: "its database is moved" },
+    catcher: { kind: "test", file: "faults/outsiders/disks-embedded.long.test.ts", cases: "its database is moved" },
     sign: /✖ its database is moved/,
   },
   {

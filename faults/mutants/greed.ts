@@ -1,7 +1,7 @@
 // Bugs by which one caller takes what belongs to all.
 import type { Mutant } from "./mutant.ts";
 
-const file = "faults/outsiders/greed.alone.test.ts";
+const file = "faults/outsiders/greed.long.test.ts";
 
 export const greedMutants: readonly Mutant[] = [
   {

@@ -3,7 +3,7 @@ import type { Catcher, Mutant } from "./mutant.ts";
 
 const outsiders: Catcher = {
   kind: "test",
-  file: "faults/outsiders/mixtures.alone.test.ts",
+  file: "faults/outsiders/mixtures.long.test.ts",
   cases: "good requests to a handler keep their rate among bad ones",
 };
 

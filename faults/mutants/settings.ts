@@ -41,7 +41,7 @@ export const settingsMutants: readonly Mutant[] = [
       {
         file: `${sources}/files/make-folder.ts`,
         from: "    const made = await makeFolder(resolve(path), isPrivate ? 0o700 : 0o777);",
-        to: "    const made = (await makeFolder(dirname(resolve(path)), 0o777)) ?? mkdirSync(path, { recursive: true });",
+        to: "    const made = (await makeFolder(dirname(resolve(path)), isPrivate ? 0o700 : 0o777)) ?? mkdirSync(path, { recursive: true });",
       },
       {
         file: `${sources}/files/make-folder.ts`,

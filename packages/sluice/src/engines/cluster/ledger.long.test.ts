@@ -66,7 +66,7 @@ test("a status tells all that is known of a request", async () => {
   await ledger.fail(id, 2, "boom");
   await ledger.schedule(id, { dueAt: now + hourMs, attempts: 2, startedAt: now - 5 });
   const waiting = { id, queue: "orders", key: "k", contentType: "text/plain", bytes: 5, acceptedAt: timeOfId(id) };
-  const rest = { finishedAt: undefined, resultBytes: undefined, progress: undefined };
+  const rest = { finishedAt: undefined, resultBytes: undefined, progress: undefined, sender: undefined };
   deepEqual(await readRequest(ledger.db, id, now), {
     ...waiting,
     ...rest,
