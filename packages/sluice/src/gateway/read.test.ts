@@ -18,6 +18,7 @@ describe("reading a request", () => {
         id,
         queue: "orders",
         key: "life",
+        sender: null,
         state: "waiting",
         attempts: 0,
         acceptedAt: "",

@@ -69,7 +69,7 @@ describe("the log of a running Sluice", () => {
   });
 
   async function send(queue: string, body: string, path = "requests"): Promise<string> {
-    const answer = await fetch(`${sluice.url}/v1/queues/${queue}/${path}?q=${secret}`, {
+    const answer = await fetch(`${sluice.url}/v1/queues/${queue}/${path}`, {
       method: "POST",
       body,
       headers: {
@@ -121,6 +121,7 @@ describe("the log of a running Sluice", () => {
     await send("echo", `{"body":"${secret}"}\n`, "batches");
     await send("echo", `{"key":"${secret}","body":${secret}`, "batches"); // refused
     await fetch(`${sluice.url}/v1/requests?queue=echo&key=${secret}`);
+    await fetch(`${sluice.url}/v1/queues/echo/requests?q=${secret}`, { method: "POST", body: "{}" }); // refused
     await fetch(`${sluice.url}/${secret}`);
     sluice.kill("SIGTERM");
     await sluice.exited;
