@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { seededRandom } from "../../packages/sluice/src/core/seeded-random.ts";
+import { smallDisk } from "../small-disk.ts";
 import { isFull } from "./effort.ts";
 import { EmbeddedServer, type Answer } from "./embedded/server.ts";
 
@@ -93,6 +94,26 @@ describe("a data folder that is damaged while it is used", () => {
     });
   }
 });
+
+describe(
+  "a disk that is full at a stop",
+  { skip: process.getuid?.() !== 0 && "only root can mount a small disk" },
+  () => {
+    it("leaves a folder that the next start takes for whole", { timeout: 240_000 }, async () => {
+      await using disk = await smallDisk(8);
+      await using server = await EmbeddedServer.make({ SLUICE_GRACE: "1s" }, join(disk.path, "data"));
+      await server.start();
+      const ids = await Promise.all(Array.from({ length: 4 }, () => server.accepted({ first: "slow", ms: 5_000 })));
+      for (const id of ids) while ((await server.stateOf(id)) !== "running");
+      disk.fill(0);
+      await server.stop("SIGTERM"); // what runs cannot be handed back
+      disk.empty();
+      await server.start();
+      assert.deepEqual(await server.unfinished(ids, 30_000), []);
+      assert.equal((await server.call("/v1/audit")).json.holds, true);
+    });
+  },
+);
 
 describe("pages that are overwritten while they are used", () => {
   for (let seed = 1; seed <= (isFull ? 40 : 2); seed += 1) {

@@ -128,7 +128,7 @@ class Senders implements AsyncDisposable {
     return (await answer.json()) as Answer;
   }
 
-  /** Each is a success, for whoever may do everything. */
+  /** Each is a success where every scope is allowed. */
   async callEach(): Promise<void> {
     const [done = "", dead = "", waiting = ""] = this.#good["id"] ?? [];
     const ids: Readonly<Record<string, string>> = { replayRequest: dead, cancelRequest: waiting };

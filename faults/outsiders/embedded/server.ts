@@ -43,16 +43,16 @@ export class EmbeddedServer implements AsyncDisposable {
   readonly #env: Readonly<Record<string, string>>;
   #process: Sluice | undefined;
 
-  static async make(env: Readonly<Record<string, string>> = {}): Promise<EmbeddedServer> {
+  static async make(env: Readonly<Record<string, string>> = {}, folder?: string): Promise<EmbeddedServer> {
     const root = await temporaryFolder();
     writeFileSync(join(root.path, "sluice.config.ts"), config);
-    return new EmbeddedServer(root, env);
+    return new EmbeddedServer(root, env, folder ?? join(root.path, "data"));
   }
 
-  private constructor(root: TemporaryFolder, env: Readonly<Record<string, string>>) {
+  private constructor(root: TemporaryFolder, env: Readonly<Record<string, string>>, folder: string) {
     this.#root = root;
     this.#env = env;
-    this.folder = join(root.path, "data");
+    this.folder = folder;
     this.#clockFile = join(root.path, "clock");
     this.setClock("+0");
   }

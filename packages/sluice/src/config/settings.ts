@@ -22,7 +22,7 @@ export interface IntakeSettings {
   readonly lingerMs: number;
 }
 
-/** Where the API keys are; without any whoever reaches the port is let in. */
+/** Where the API keys are. Where there are none, calls need none. */
 export type KeySource =
   /** Whether somebody said that the file is there: then it must be. */
   | { readonly kind: "file"; readonly file: string; readonly isNamed: boolean }

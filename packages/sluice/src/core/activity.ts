@@ -34,6 +34,28 @@ export interface KeptActivity extends Activity {
   readonly no: number;
 }
 
+/** As a store has it. */
+export interface ActivityRow {
+  readonly no: number;
+  readonly at: number;
+  readonly what: ActivityKind;
+  readonly about: string;
+  readonly requests: number | null;
+  readonly key: string | null;
+  readonly sender: string | null;
+  readonly address: string | null;
+}
+
+export function keptActivityOf({ requests, key, sender, address, ...row }: ActivityRow): KeptActivity {
+  return {
+    ...row,
+    requests: requests ?? undefined,
+    key: key ?? undefined,
+    sender: sender ?? undefined,
+    address: address ?? undefined,
+  };
+}
+
 export interface ActivityAsk {
   readonly limit: number;
   /** Only those with lower numbers. */

@@ -11,11 +11,11 @@ import { parseJson } from "./json.ts";
 import { parameterError } from "./problem.ts";
 import { knownId, readKnown, unknownRequest } from "./read.ts";
 import { viewOfRequest } from "./request-view.ts";
+import { errorCodePattern, replayLimit } from "./replay-order.ts";
 import type { ReplayOrder } from "./schemas.ts";
 
-const replayLimitDefault = 1_000;
 const orderBound = { bytesMax: 64 * 1024, code: "body-too-large" } as const;
-const replayLimitMax = 1_000_000;
+const errorCodeRule = new RegExp(errorCodePattern);
 
 export function addAdminRoutes(app: App, context: GatewayContext): void {
   addMoveRoute(app, context, {
@@ -101,7 +101,7 @@ function parseOrder(queue: string, bytes: Buffer): ReplayFilter {
     const { fits, rule } = orderRules[name as keyof ReplayOrder];
     if (!fits(given)) throw parameterError(name, `${name} must be ${rule}`);
   }
-  const { error, limit = replayLimitDefault, dryRun = false } = value as ReplayOrder;
+  const { error, limit = replayLimit.default, dryRun = false } = value as ReplayOrder;
   return { queue, errorCode: error, limit, isDryRun: dryRun };
 }
 
@@ -114,11 +114,11 @@ interface OrderRule {
 const orderRules: Readonly<Record<keyof ReplayOrder, OrderRule>> = {
   error: {
     rule: "1 to 255 visible characters or spaces",
-    fits: (given) => typeof given === "string" && /^[ -~]{1,255}$/.test(given),
+    fits: (given) => typeof given === "string" && errorCodeRule.test(given),
   },
   limit: {
-    rule: `a whole number from 1 to ${replayLimitMax}`,
-    fits: (given) => Number.isInteger(given) && Number(given) >= 1 && Number(given) <= replayLimitMax,
+    rule: `a whole number from 1 to ${replayLimit.max}`,
+    fits: (given) => Number.isInteger(given) && Number(given) >= 1 && Number(given) <= replayLimit.max,
   },
   dryRun: { rule: "true or false", fits: (given) => typeof given === "boolean" },
 };

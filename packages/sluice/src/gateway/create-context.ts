@@ -67,7 +67,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const views = new QueueViews({ engine, clock, log, ratesPerHour });
   const activity = new ActivityLog({ engine, clock: engine.clock, lines: options.activityLines ?? log, log });
-  keys?.follow((found) => void activity.noteKeys(found));
+  if (keys !== undefined) followKeys(keys, activity);
   const descriptors = new Descriptors(log);
   const admission = new Admission(engine, keys === undefined ? [descriptors] : [descriptors, keys]);
   const audits = new SharedRun({
@@ -122,4 +122,11 @@ function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueu
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };
+}
+
+/** Those of the start, and after each change of them; the ring lives as long as the gateway. */
+function followKeys(keys: KeyRing, activity: ActivityLog): void {
+  const note = (): void => void activity.noteKeys(keys.keys);
+  note();
+  keys.watch(note);
 }

@@ -91,14 +91,14 @@ export class QueueViews {
    * more where there are many queues. Never rejects.
    */
   freshen(queue: string): Promise<void> | undefined {
-    return this.#isFresh(queue) ? undefined : this.#freshenBy(queue, () => this.readStatus(queue));
+    return this.#isFresh(queue) ? undefined : this.#freshenBy(queue, [queue], () => this.readStatus(queue));
   }
 
   /** As `freshen`, for each of them. */
   freshenAll(queues: ReadonlySet<string>): Promise<void> | undefined {
     const stale = [...queues].filter((queue) => !this.#isFresh(queue));
     const [one] = stale;
-    if (stale.length > 1) return this.#freshenBy("", () => this.readStatuses());
+    if (stale.length > 1) return this.#freshenBy("", stale, () => this.readStatuses());
     return one === undefined ? undefined : this.freshen(one);
   }
 
@@ -141,22 +141,23 @@ export class QueueViews {
     return known !== undefined && this.#options.clock.monotonic() - known.readAt < freshMs;
   }
 
-  #freshenBy(name: string, read: () => Promise<unknown>): Promise<void> | undefined {
+  #freshenBy(name: string, queues: readonly string[], read: () => Promise<unknown>): Promise<void> | undefined {
     if (this.#readings.has(name)) return undefined;
-    const reading = this.#readSafely(name, read).finally(() => this.#readings.delete(name));
+    const reading = this.#readSafely(name, queues, read).finally(() => this.#readings.delete(name));
     this.#readings.set(name, reading);
     return reading;
   }
 
-  async #readSafely(queue: string, read: () => Promise<unknown>): Promise<void> {
+  async #readSafely(name: string, queues: readonly string[], read: () => Promise<unknown>): Promise<void> {
     try {
       await read();
-      if (!this.#lookings.has(queue)) {
-        const looking = this.#look(queue).finally(() => this.#lookings.delete(queue));
-        this.#lookings.set(queue, looking);
+      if (!this.#lookings.has(name)) {
+        const looking = this.#look(name).finally(() => this.#lookings.delete(name));
+        this.#lookings.set(name, looking);
       }
     } catch (error) {
-      this.#known.set(queue, { ...this.expectation(queue), readAt: this.#options.clock.monotonic() });
+      const readAt = this.#options.clock.monotonic(); // the next try comes after a while
+      for (const queue of queues) this.#known.set(queue, { ...this.expectation(queue), readAt });
       this.#options.log.warn({ err: error }, "the queues could not be read: forecasts stay as they were");
     }
   }

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { Static, TProperties, TSchema } from "typebox";
 import { activityKinds } from "../core/activity.ts";
 import { states } from "../core/request.ts";
+import { errorCodePattern, replayLimit } from "./replay-order.ts";
 
 const Time = Type.String({ format: "date-time" });
 const Count = Type.Integer({ minimum: 0 });
@@ -141,9 +142,9 @@ export const ScalingView = Type.Object({
 
 export const ReplayOrder = closed({
   error: Type.Optional(
-    Type.String({ pattern: "^[ -~]{1,255}$", description: "Only those whose last error has this code" }),
+    Type.String({ pattern: errorCodePattern, description: "Only those whose last error has this code" }),
   ),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 1_000 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: replayLimit.max, default: replayLimit.default })),
   dryRun: Type.Optional(Type.Boolean({ description: "Counts, and changes nothing" })),
 });
 export const ReplayAnswer = Type.Object({

@@ -1,9 +1,10 @@
 // The activity log in the ledger: the newest entries, each with the number that it was kept under.
 import {
   activityMax,
+  keptActivityOf,
   type Activity,
   type ActivityAsk,
-  type ActivityKind,
+  type ActivityRow,
   type KeptActivity,
 } from "../../core/activity.ts";
 import type { Connected, Statement } from "./database.ts";
@@ -23,17 +24,6 @@ const LIST: Statement = {
     FROM sluice.activity WHERE no < $1::bigint ORDER BY no DESC LIMIT $2::int`,
 };
 
-interface Row {
-  readonly no: number;
-  readonly at: number;
-  readonly what: ActivityKind;
-  readonly about: string;
-  readonly requests: number | null;
-  readonly key: string | null;
-  readonly sender: string | null;
-  readonly address: string | null;
-}
-
 export async function noteActivity(db: Connected, activities: readonly Activity[]): Promise<void> {
   const column = (of: (one: Activity) => unknown): readonly unknown[] => activities.map((one) => of(one) ?? null);
   await db.rows(NOTE, [
@@ -51,11 +41,5 @@ export async function listActivity(
   db: Connected,
   { limit, before = Number.MAX_SAFE_INTEGER }: ActivityAsk,
 ): Promise<readonly KeptActivity[]> {
-  return (await db.rows<Row>(LIST, [before, limit])).map(({ requests, key, sender, address, ...row }) => ({
-    ...row,
-    requests: requests ?? undefined,
-    key: key ?? undefined,
-    sender: sender ?? undefined,
-    address: address ?? undefined,
-  }));
+  return (await db.rows<ActivityRow>(LIST, [before, limit])).map(keptActivityOf);
 }

@@ -2,9 +2,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import {
   activityMax,
+  keptActivityOf,
   type Activity,
   type ActivityAsk,
-  type ActivityKind,
+  type ActivityRow,
   type KeptActivity,
 } from "../../core/activity.ts";
 
@@ -14,17 +15,6 @@ const INSERT = `
 const TRIM = `DELETE FROM activity WHERE no <= (SELECT max(no) FROM activity) - ${activityMax}`;
 const SELECT = `
   SELECT no, at, what, about, requests, key, sender, address FROM activity WHERE no < ? ORDER BY no DESC LIMIT ?`;
-
-interface Row {
-  readonly no: number;
-  readonly at: number;
-  readonly what: ActivityKind;
-  readonly about: string;
-  readonly requests: number | null;
-  readonly key: string | null;
-  readonly sender: string | null;
-  readonly address: string | null;
-}
 
 export function prepareNoteActivity(db: DatabaseSync): (activities: readonly Activity[]) => void {
   const insert = db.prepare(INSERT);
@@ -38,15 +28,6 @@ export function prepareNoteActivity(db: DatabaseSync): (activities: readonly Act
 
 export function prepareListActivity(db: DatabaseSync): (ask: ActivityAsk) => readonly KeptActivity[] {
   const select = db.prepare(SELECT);
-  return ({ limit, before = Number.MAX_SAFE_INTEGER }) => (select.all(before, limit) as unknown as Row[]).map(keptOf);
-}
-
-function keptOf({ requests, key, sender, address, ...row }: Row): KeptActivity {
-  return {
-    ...row,
-    requests: requests ?? undefined,
-    key: key ?? undefined,
-    sender: sender ?? undefined,
-    address: address ?? undefined,
-  };
+  return ({ limit, before = Number.MAX_SAFE_INTEGER }) =>
+    (select.all(before, limit) as unknown as ActivityRow[]).map(keptActivityOf);
 }

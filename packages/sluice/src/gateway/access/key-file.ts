@@ -44,7 +44,7 @@ function generationOf(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-/** Whoever writes the file lets anybody in. A group may read what belongs to root, as orchestrators mount their secrets. */
+/** Who can write the file can let anybody in. A group may read a file of root: orchestrators mount secrets like that. */
 function assertPrivate({ mode, uid, gid }: Stats): void {
   const isMounted = uid === 0 && gid !== 0;
   const loose = mode & (isMounted ? 0o037 : 0o077);

@@ -78,7 +78,6 @@ export class KeyRing implements Disposable {
    * process, are the same already.
    */
   #remembered = new Map<string, Holder>();
-  #onKeys: ((keys: readonly ApiKey[]) => void) | undefined;
 
   /** Errors: `bad-config`, when the file is there and cannot be read. */
   static async open(options: KeyRingOptions): Promise<KeyRing> {
@@ -99,15 +98,14 @@ export class KeyRing implements Disposable {
     if ("file" in source) this.#looks = setInterval(() => void this.#look(source.file), lookEveryMs).unref();
   }
 
-  /** Told of the keys now, and after each change of them. */
-  follow(onKeys: (keys: readonly ApiKey[]) => void): void {
-    this.#onKeys = onKeys;
-    if (this.#holders !== undefined) onKeys(this.#holders.map(({ key }) => key));
-  }
-
   /** Whether calls need a key. */
   get isClosed(): boolean {
     return this.#holders !== undefined;
+  }
+
+  /** Those that hold, revoked and expired ones too; none where the gateway is open. */
+  get keys(): readonly ApiKey[] {
+    return (this.#holders ?? []).map(({ key }) => key);
   }
 
   /** Which content of the file holds; undefined while there is none, or it cannot be read. */
@@ -208,7 +206,6 @@ export class KeyRing implements Disposable {
       if (known !== undefined && isDeepStrictEqual(known.key, key)) return known;
       return { key, grant: this.#grantOf(key, known?.grant.quota) };
     });
-    if (found !== undefined) this.#onKeys?.(found.keys);
   }
 
   #grantOf({ id, name, sender, scopes, queues, quota }: ApiKey, before: MeteredQuota | undefined): Grant {
