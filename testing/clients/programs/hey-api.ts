@@ -41,7 +41,7 @@ const refused = await getResult({ path: { id: second } });
 assert.equal(refused.error?.code, "dead");
 
 const replayed = await replayRequest({ path: { id: second } });
-assert.equal(replayed.data?.attempts, 0);
+assert.equal(replayed.data?.id, second); // its state may have moved on
 assert.equal((await finished(second)).state, "done");
 
 const { stream } = await watchRequest({ path: { id: second } });

@@ -35,7 +35,7 @@ const code: components["schemas"]["Problem"]["code"] = refused.error.code;
 assert.equal(code, "dead");
 
 const replayed = await POST("/v1/requests/{id}/replay", { params: { path: { id: second } } });
-assert.equal(replayed.data?.attempts, 0);
+assert.equal(replayed.data?.id, second); // its state may have moved on
 assert.equal((await finished(second)).state, "done");
 const events = await GET("/v1/requests/{id}/events", { params: { path: { id: second } }, parseAs: "text" });
 assert.match(String(events.data), /^event: state\n/);

@@ -290,8 +290,13 @@ test(
     assert.deepEqual(await post("orders/batches", '{"callback":7,"body":1}'), [400, "bad-callback"]);
     // Whoever could send here would have Sluice sign whatever he likes, and post it anywhere.
     const headers = { "sluice-callback-url": rig.receiver.url("/forged") };
-    assert.deepEqual(await post(`${callbackQueue}/requests`, "{}", headers), [404, "unknown-queue"]);
-    assert.deepEqual(await post(`${callbackQueue}/batches`, '{"body":{}}', headers), [404, "unknown-queue"]);
+    for (const [route, body] of [
+      ["requests", "{}"],
+      ["batches", '{"body":{}}'],
+    ] as const) {
+      assert.deepEqual(await post(`${callbackQueue}/${route}`, body), [404, "unknown-queue"]);
+      assert.deepEqual(await post(`${callbackQueue}/${route}`, body, headers), [400, "bad-parameter"]);
+    }
     assert.equal((await countsOf(sluice, "orders")).accepted, 0);
     assert.equal((await countsOf(sluice, callbackQueue)).accepted, 0);
   },
