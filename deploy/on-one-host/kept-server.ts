@@ -13,7 +13,7 @@ export interface KeptServer extends AsyncDisposable {
   readonly lost: Promise<never>;
 }
 
-/** One that does not stay up for this long is not started a third time. */
+/** One that twice in a row does not stay up for this long is not started again. */
 const livedMsMin = 5_000;
 
 /** `start` starts it on the same folder and port each time. */
@@ -32,11 +32,13 @@ export async function keepServer(name: string, start: () => Promise<Running>): P
   };
 
   async function keep(): Promise<never> {
+    let shortLives = 0;
     for (let startedAt = performance.now(); ; startedAt = performance.now()) {
       const { code, signal } = await server.exited;
       if (isClosing) return new Promise<never>(() => {});
       const ended = `${name} (process ${server.pid}) ended by itself (${signal ?? code})`;
-      if (performance.now() - startedAt < livedMsMin) throw new Error(`${ended} again: see its log`);
+      shortLives = performance.now() - startedAt < livedMsMin ? shortLives + 1 : 0;
+      if (shortLives === 2) throw new Error(`${ended} again: see its log`);
       console.error(`up:cluster: ${ended}: it is started again`);
       await server[Symbol.asyncDispose](); // what belongs to it, such as RabbitMQ's epmd
       server = await startNamed(name, start);

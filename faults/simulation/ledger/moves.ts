@@ -3,11 +3,11 @@ import { count, list, noOutcome, reads, Refusal, writes, type Model, type Row, t
 import type { Tables } from "./tables.ts";
 
 export const moveModels: Readonly<Record<string, Model>> = {
-  "select-dead": reads(({ seen, values: [queue, code, most] }) =>
+  "select-dead": reads(({ seen, values: [queue, after, most] }) =>
     seen.outcomes
       .values()
-      .filter((row) => row.queue === queue && row.state === "dead" && (code === null || row.error_code === code))
-      .map(({ id }) => ({ id }))
+      .filter((row) => row.queue === queue && row.state === "dead" && row.id > (after as string))
+      .map(({ id, error_code: errorCode }) => ({ id, errorCode }))
       .sort((left, right) => (left.id < right.id ? -1 : 1))
       .slice(0, most as number),
   ),
