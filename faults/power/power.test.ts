@@ -75,6 +75,14 @@ describe("a loss of power", () => {
     deepEqual([read("file"), read("other")], [before.file, before.other]);
   });
 
+  test("leaves a file that could not be opened since it is there", async () => {
+    const program = 'try { fs.openSync(at("file"), "wx"); } catch {}';
+    const before = { file: "text".repeat(64 * 1_024) };
+    const random = seededRandom(1, "torn");
+    const { read } = await lose(program, { before, survival: { kind: "torn", random } });
+    equal(read("file"), before.file);
+  });
+
   test("takes a new file whose folder was not synced, though it was itself", async () => {
     const program = 'append("new", "text"); sync(at("new"));';
     equal((await lose(program)).read("new"), undefined);

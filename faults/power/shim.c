@@ -229,7 +229,7 @@ static int watched_open(const char *path, int flags, mode_t mode, int (*real)(in
   struct stat file;
   journal_lock();
   int isThere = stat(path, &file) == 0;
-  if (isThere && (flags & O_TRUNC) && S_ISREG(file.st_mode) && file.st_size > 0) {
+  if (isThere && (flags & O_TRUNC) && !(flags & O_EXCL) && S_ISREG(file.st_mode) && file.st_size > 0) {
     int old = real(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (old >= 0) {
       note_size(old, &file, 0);
