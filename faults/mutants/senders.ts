@@ -27,4 +27,20 @@ export const sendersMutants: readonly Mutant[] = [
     catcher: { kind: "test", file: suite, cases: "every answer is described" },
     sign: /was passed over/,
   },
+  {
+    name: "callback-throws",
+    engine: "embedded",
+    bug: "a callback's URL that is none is an error of ours",
+    patches: [{ file: `${gateway}/callback.ts`, from: "parseCallbackUrl(named)", to: "new URL(named)" }],
+    catcher: { kind: "test", file: suite, cases: "every answer is described" },
+    sign: /could not be handled/,
+  },
+  {
+    name: "discarded-twice",
+    engine: "embedded",
+    bug: "what is read of a body that nobody wants is released twice, which throws",
+    patches: [{ file: `${gateway}/body.ts`, from: " || discarded.has(raw)", to: "" }],
+    catcher: { kind: "test", file: suite, cases: "every answer is described" },
+    sign: /a process ended/,
+  },
 ];

@@ -35,9 +35,12 @@ const hostile = fc.oneof(
   fc.integer({ min: 100, max: 20_000 }).map((length) => "x".repeat(length)),
 );
 
-function mostly(good: readonly string[]): fc.Arbitrary<string> {
-  return fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...good) }, { weight: 1, arbitrary: hostile });
+/** One fault in six places: of a call with many faults only the first is looked at. */
+function mostly<Good, Fault>(good: fc.Arbitrary<Good>, fault: fc.Arbitrary<Fault>): fc.Arbitrary<Good | Fault> {
+  return fc.oneof({ weight: 5, arbitrary: good }, { weight: 1, arbitrary: fault });
 }
+
+const nothing = fc.constant(undefined);
 
 const value = fc.oneof(hostile, fc.jsonValue(), fc.double({ noNaN: true }), fc.constant(undefined));
 const line = fc.oneof(
@@ -94,21 +97,30 @@ export function anyCall(
   const drawn = operations.flatMap((operation) => [operation, ...operation.parameters.map(() => operation)]);
   return fc.constantFrom(...drawn).chain((operation) => {
     const parameters = operation.parameters.map((parameter) => {
-      const text = mostly(good[parameter.name] ?? ["x"]);
-      const given = parameter.in === "path" ? text : fc.option(text, { freq: 2, nil: undefined });
+      const text = mostly(fc.constantFrom(...(good[parameter.name] ?? ["x"])), hostile);
+      const given = parameter.in === "path" ? text : fc.oneof(text, nothing);
       return given.map((value) => ({ ...parameter, text: value }));
     });
     return fc
       .record({
         parameters: fc.tuple(...parameters),
-        more: fc.array(otherHeader, { maxLength: 2 }),
-        query: fc.option(fc.tuple(hostile, hostile), { freq: 6, nil: undefined }),
-        type: mostly([...operation.mediaTypes.filter((type) => type !== "*/*"), "text/plain"]),
+        more: mostly(fc.constant([]), fc.array(otherHeader, { minLength: 1, maxLength: 2 })),
+        query: mostly(nothing, fc.tuple(hostile, hostile)),
+        type: mostly(fc.constantFrom("text/plain", ...operation.mediaTypes.filter((type) => type !== "*/*")), hostile),
         body,
+        isBodyLate: fc.boolean(),
         keyName: fc.constantFrom(...keyNames),
       })
-      .map((drawn) => ({ ...callOf(operation, drawn), keyName: drawn.keyName }));
+      .map(({ keyName, ...parts }) => {
+        const call = { ...callOf(operation, parts), keyName };
+        return { ...call, [fc.toStringMethod]: () => shown(call) };
+      });
   });
+}
+
+function shown({ keyName, method, target, headers, body }: Drawn): string {
+  const text = JSON.stringify({ keyName, method, target, headers, body: Buffer.from(body).toString("latin1") });
+  return text.length > 2_000 ? `${text.slice(0, 2_000)}…` : text;
 }
 
 interface Parts {
@@ -117,6 +129,7 @@ interface Parts {
   readonly query?: readonly [string, string] | undefined;
   readonly type?: string;
   readonly body?: string | Uint8Array;
+  readonly isBodyLate?: boolean;
 }
 
 /** As it should be. */
@@ -128,7 +141,8 @@ export function plainCall(operation: DescribedOperation, good: Good, body: strin
   return callOf(operation, { parameters, type, body });
 }
 
-function callOf(operation: DescribedOperation, { parameters, more = [], query, type, body = "" }: Parts): Call {
+function callOf(operation: DescribedOperation, parts: Parts): Call {
+  const { parameters, more = [], query, type, body = "", isBodyLate = false } = parts;
   let target = operation.path;
   const search: string[] = [];
   const headers = [...more];
@@ -148,6 +162,7 @@ function callOf(operation: DescribedOperation, { parameters, more = [], query, t
     target: search.length === 0 ? target : `${target}?${search.join("&")}`,
     headers,
     body: bytes,
+    isBodyLate,
     unknown:
       query !== undefined && !known.has(query[0])
         ? query[0]

@@ -1,5 +1,6 @@
 // A call as bytes: a sender need not be an HTTP client.
 import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { GivenAnswer } from "@sluice/testing";
 
 export interface RawCall {
@@ -8,13 +9,17 @@ export interface RawCall {
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Uint8Array;
+  /** It comes after its head was read, and perhaps answered. */
+  readonly isBodyLate: boolean;
 }
 
 /** The longest that an answer is waited for, and a stream read. */
 const [patienceMs, streamMs] = [2_000, 20];
+const lateMs = 3;
 
 /** Undefined where no answer came: the call is held, or the connection was closed. */
-export async function send(url: string, { method, target, headers, body }: RawCall): Promise<GivenAnswer | undefined> {
+export async function send(url: string, call: RawCall): Promise<GivenAnswer | undefined> {
+  const { method, target, headers, body, isBodyLate } = call;
   const { hostname, port } = new URL(url);
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const length = body.length > 0 ? `content-length: ${body.length}\r\n` : "";
@@ -31,6 +36,7 @@ export async function send(url: string, { method, target, headers, body }: RawCa
   socket.write(
     `${method} ${target} HTTP/1.1\r\nhost: ${hostname}:${port}\r\nconnection: close\r\n${lines}${length}\r\n`,
   );
+  if (isBodyLate) await delay(lateMs);
   socket.write(body);
   await closed;
   clearTimeout(patience);

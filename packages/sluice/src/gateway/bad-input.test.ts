@@ -289,6 +289,18 @@ describe("bad input", () => {
     assertProblem(await sut.fetch(intake, stream), 413, "body-too-large");
   });
 
+  test("a body that no route wanted is thrown away, also when the request is refused", async () => {
+    for (const path of [
+      `/v1/requests/${unknownId}/replay`,
+      `/v1/requests/${unknownId}/cancel`,
+      "/v1/queues/nobody/pause",
+    ]) {
+      const stream = { method: "POST", body: chunked(1_000_000), duplex: "half" } as RequestInit;
+      assert.equal((await sut.fetch(path, stream)).status, 404);
+    }
+    assert.equal((await sut.fetch("/livez")).status, 200);
+  });
+
   test("a sender of far too much gets its 413 and is cut off", async () => {
     const head = `POST ${intake} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 104857600\r\n\r\n`;
     const answer = await sut.raw(

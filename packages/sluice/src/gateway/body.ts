@@ -72,9 +72,12 @@ export function release(bytes: Buffer): void {
   if (isWhole && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
+const discarded = new WeakSet<IncomingMessage>();
+
 /** Reads a body that nobody wants off the connection; hangs up on one that does not end. */
 export function discardBody(raw: IncomingMessage): void {
-  if (raw.complete) return;
+  if (raw.complete || discarded.has(raw)) return; // twice would be to release each piece twice, which throws
+  discarded.add(raw);
   let left = discardBytesMax;
   const onData = (chunk: Buffer): void => {
     left -= chunk.length;
