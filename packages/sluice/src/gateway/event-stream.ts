@@ -5,8 +5,10 @@ import type { FastifyReply } from "fastify";
 import type { GatewayContext } from "./context.ts";
 import type { Outgoing, OutgoingPlace } from "./outgoing.ts";
 
-/** A text that is no larger needs no place among the answers on their way out: few of them are held back. */
+/** A text that is no larger needs no place among the answers on their way out while its client reads: it is gone at once. */
 const uncountedBytesMax = 16 * 1024;
+
+type StreamContext = Pick<GatewayContext, "limits" | "held" | "outgoing">;
 
 export class EventStream {
   readonly #reply: FastifyReply;
@@ -18,7 +20,7 @@ export class EventStream {
   /** Of one text, so far. */
   #largestBytes = 0;
 
-  constructor({ limits, held, outgoing }: GatewayContext, reply: FastifyReply, resources: DisposableStack) {
+  constructor({ limits, held, outgoing }: StreamContext, reply: FastifyReply, resources: DisposableStack) {
     const { raw } = reply;
     const { grant } = reply.request;
     this.#reply = reply;
@@ -67,7 +69,8 @@ export class EventStream {
   #placeFor(text: string): OutgoingPlace | undefined {
     const bytes = Buffer.byteLength(text);
     this.#largestBytes = Math.max(this.#largestBytes, bytes);
-    return bytes > uncountedBytesMax ? this.#outgoing.take(this.#response, bytes) : undefined;
+    const isHeld = this.#response.writableLength > 0;
+    return isHeld || bytes > uncountedBytesMax ? this.#outgoing.take(this.#response, bytes) : undefined;
   }
 
   end(): void {

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { IncomingMessage, ServerResponse } from "node:http";
 import { connect, Socket } from "node:net";
 import { describe, test } from "node:test";
+import type { FastifyReply } from "fastify";
 import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { EventStream } from "./event-stream.ts";
+import { HeldAnswers } from "./held-answers.ts";
+import { defaultGatewayLimits } from "./limits.ts";
 import { Outgoing } from "./outgoing.ts";
 
 const mib = 2 ** 20;
@@ -99,6 +103,24 @@ test("a list for which there is no room is 503, a short one is not; and there is
   const { json, headers } = await sut.fetch(list);
   assert.equal(json.requests.length, 300);
   assert.ok(Number(headers.get("content-length")) > 64 * 1_024);
+});
+
+test("short texts of event streams that nobody reads are bounded in sum", () => {
+  const outgoing = new Outgoing({ outgoingBytesMax: 100_000, outgoingWaitMs: 60_000, stallTimeoutMs: 60_000 });
+  const context = { limits: defaultGatewayLimits, held: new HeldAnswers(undefined), outgoing };
+  using resources = new DisposableStack();
+  const responses = Array.from({ length: 20 }, () => new ServerResponse(new IncomingMessage(new Socket())));
+  for (const raw of responses) {
+    const reply = { raw, request: { grant: undefined }, hijack() {} } as unknown as FastifyReply;
+    const stream = new EventStream(context, reply, resources.use(new DisposableStack()));
+    stream.begin();
+    for (let text = 0; text < 8; text += 1) stream.write("x".repeat(8_000));
+  }
+  const left = responses.filter(({ destroyed }) => !destroyed);
+  const held = left.reduce((sum, { writableLength }) => sum + writableLength, 0);
+  assert.ok(left.length > 0 && held < 2 * 100_000, `${left.length} streams hold ${held} bytes`);
+  assert.ok(outgoing.bytes > 0 && outgoing.bytes <= 100_000);
+  context.held.endAll();
 });
 
 test("answers that wait behind another one on a connection that has gone leave as well", async () => {
