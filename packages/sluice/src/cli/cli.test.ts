@@ -20,6 +20,7 @@ export default defineConfig({
     numbers: {
       async handle(request) {
         const number = request.json();
+        setInterval(() => {}, 60_000); // left behind, as connections are
         if (number < 0 && !existsSync(new URL("mended", import.meta.url))) throw new Reject("below zero");
         return { double: number * 2 };
       },

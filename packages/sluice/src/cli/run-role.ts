@@ -10,6 +10,9 @@ import { printLine } from "./print.ts";
 import type { Server } from "./serve.ts";
 import { logUncaught } from "./uncaught.ts";
 
+/** For what is still being written. Whatever a handler has left open is nobody's any more, and may not hold the process. */
+const lastMomentMs = 1_000;
+
 /**
  * Starts the server, tells that it is ready, and stops it when asked to. SIGTERM lets it linger first, for the proxies in front;
  * SIGINT does not, and any signal ends the lingering. One more signal ends the process at once.
@@ -51,6 +54,7 @@ export async function runRole(start: () => Promise<Server>, log: Logger, advice?
   parent?.lingering(false);
   await server.stop();
   parent?.leave();
+  setTimeout(() => process.exit(), lastMomentMs).unref();
 }
 
 /** What runs is found again by the next start, or by the other members of a cluster. */
