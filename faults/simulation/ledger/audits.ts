@@ -10,7 +10,16 @@ export const auditModels: Readonly<Record<string, Model>> = {
     for (const row of db.queues.values()) db.queues.put(row.no, { ...row, fresh_from: first as string });
     return [];
   }),
-  "select-audited": reads(({ seen }) => seen.queues.values().map((row) => ({ ...row }))),
+  "select-audited": reads(({ seen }) =>
+    seen.queues.values().map((row) => {
+      const own = seen.tallies.values().filter(({ queue }) => queue === row.no);
+      const backlog = own.reduce(
+        (sum, { accepted, done, dead, cancelled }) => sum + accepted - done - dead - cancelled,
+        0,
+      );
+      return { ...row, is_empty: backlog === 0 };
+    }),
+  ),
   "put-back-from": writes(({ db, values: [no, from] }) => {
     const row = db.queues.get(no as number);
     if (row !== undefined) db.queues.put(row.no, { ...row, put_back_from: from as string | null });

@@ -11,7 +11,11 @@ import type { StoreClock } from "./store-clock.ts";
 
 const SELECT_QUEUES: Statement = {
   name: "select-audited",
-  text: "SELECT no, name, is_paused, fresh_from, put_back_from FROM sluice.queues ORDER BY no",
+  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, q.put_back_from, coalesce(t.backlog, 0) = 0 AS is_empty
+    FROM sluice.queues q LEFT JOIN (
+      SELECT queue, sum(accepted - done - dead - cancelled) AS backlog FROM sluice.tallies GROUP BY queue) t
+      ON t.queue = q.no
+    ORDER BY q.no`,
 };
 const PUT_BACK_FROM: Statement = {
   name: "put-back-from",
@@ -64,6 +68,12 @@ interface QueueRow {
   readonly is_paused: boolean;
   readonly fresh_from: RequestId;
   readonly put_back_from: RequestId | null;
+  readonly is_empty: boolean;
+}
+
+/** Nothing is left to put back, either. */
+function isEmpty({ is_empty, put_back_from }: QueueRow): boolean {
+  return is_empty && put_back_from === null;
 }
 
 interface Head {
@@ -89,6 +99,8 @@ export interface AuditorOptions {
 }
 
 const pageMax = 5_000;
+/** Of the queues without a backlog so many in one look, in turn: the broker has nothing to lose of them. */
+const emptyLooks = 20;
 /** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
 const settledMs = 20_000;
 const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
@@ -96,16 +108,23 @@ const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
 export class Auditor {
   readonly #options: AuditorOptions;
   readonly #still = new Map<string, Still>();
+  /** The last one without a backlog that was looked at. */
+  #lastEmpty = 0;
 
   constructor(options: AuditorOptions) {
     this.#options = options;
   }
 
-  /** One look at every queue. */
+  /** One look at every queue that has a backlog, and at some of the others. */
   async look(): Promise<void> {
     const { connection } = this.#options;
     await connection.rows(WAS_CRASH, [firstId]);
-    for (const row of await connection.rows<QueueRow>(SELECT_QUEUES)) await this.#lookAt(row);
+    const rows = await connection.rows<QueueRow>(SELECT_QUEUES);
+    const empty = rows.filter(isEmpty);
+    const next = empty.findIndex(({ no }) => no > this.#lastEmpty);
+    const inTurn = new Set([...empty.slice(Math.max(0, next)), ...empty].slice(0, emptyLooks));
+    this.#lastEmpty = [...inTurn].at(-1)?.no ?? 0;
+    for (const row of rows) if (!isEmpty(row) || inTurn.has(row)) await this.#lookAt(row);
   }
 
   async #lookAt(row: QueueRow): Promise<void> {
