@@ -53,7 +53,8 @@ export class QueueLedger {
   }
 
   reload(): void {
-    const rows = this.#select.all() as unknown as QueueRow[];
+    // SQLite's rows are slow objects: a copy is not, and every commit looks at the row of each queue that is waited for.
+    const rows = (this.#select.all() as unknown as QueueRow[]).map((row) => ({ ...row }));
     this.#byName = new Map(rows.map((row) => [row.name, row]));
     this.#byNo = new Map(rows.map((row) => [row.no, row]));
     this.#changed.clear();
