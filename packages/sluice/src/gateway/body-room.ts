@@ -12,6 +12,8 @@ export interface BodyPlace extends Disposable {
   begin(): boolean;
   /** Whoever holds the bytes is told to give them up. */
   onGiveWay: ((error: SluiceError) => void) | undefined;
+  /** Throws what it was sent away with, when nobody was told. */
+  assertStays(): void;
 }
 
 export class BodyRoom {
@@ -54,11 +56,8 @@ export class BodyRoom {
     for (let place = newest.older; place !== undefined; place = place.older)
       if (place.bytes >= largest.bytes) largest = place;
     largest[Symbol.dispose]();
-    largest.onGiveWay?.(
-      new SluiceError("overloaded", `the bodies under way may have up to ${this.#bytesMax} bytes together`, {
-        retryAfterSeconds,
-      }),
-    );
+    const message = `the bodies under way may have up to ${this.#bytesMax} bytes together`;
+    largest.sendAway(new SluiceError("overloaded", message, { retryAfterSeconds }));
   }
 }
 
@@ -73,6 +72,7 @@ class Place implements BodyPlace {
   newer: Place | undefined;
   older: Place | undefined;
   onGiveWay: ((error: SluiceError) => void) | undefined;
+  #untold: SluiceError | undefined;
 
   constructor(room: BodyRoom) {
     this.#room = room;
@@ -85,6 +85,15 @@ class Place implements BodyPlace {
 
   begin(): boolean {
     return this.#room.remove(this);
+  }
+
+  sendAway(error: SluiceError): void {
+    if (this.onGiveWay === undefined) this.#untold = error;
+    else this.onGiveWay(error);
+  }
+
+  assertStays(): void {
+    if (this.#untold !== undefined) throw this.#untold;
   }
 
   leave(): void {

@@ -32,7 +32,13 @@ export async function readIn(room: BodyRoom, raw: IncomingMessage, bound: BodyBo
 }
 
 /** The body byte for byte. Throws as soon as it is known to be too long, or when it has to give up its place. */
-export function readBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlace): Promise<Buffer> {
+export async function readBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlace): Promise<Buffer> {
+  const body = await wholeBody(raw, bound, place);
+  place.assertStays(); // other bodies may have come between its last byte and this
+  return body;
+}
+
+function wholeBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlace): Promise<Buffer> {
   if (Number(raw.headers["content-length"]) > bound.bytesMax) return Promise.reject(tooLarge(bound));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -44,9 +50,11 @@ export function readBody(raw: IncomingMessage, bound: BodyBound, place: BodyPlac
       place.take(chunk.length);
     };
     const onEnd = (): void => {
-      if (chunks.length === 1) return resolve(chunks[0] as Buffer);
-      const body = Buffer.concat(chunks, bytes);
-      for (const chunk of chunks) release(chunk);
+      const pieces = chunks.splice(0);
+      place.onGiveWay = undefined; // the caller has the bytes from here on
+      if (pieces.length === 1) return resolve(pieces[0] as Buffer);
+      const body = Buffer.concat(pieces, bytes);
+      for (const piece of pieces) release(piece);
       resolve(body);
     };
     const stop = (error: SluiceError): void => {
