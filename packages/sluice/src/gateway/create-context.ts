@@ -94,7 +94,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     audit,
     auditRenewal,
     admission,
-    held: new HeldAnswers(keys),
+    held: new HeldAnswers(keys, limits.heldMax),
     batches: new Turns(),
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
     batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),

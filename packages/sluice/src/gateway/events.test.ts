@@ -95,3 +95,39 @@ describe("the events of a request", () => {
     await sut.finish(done("x"));
   });
 });
+
+test("a stream that could flow only after another one of its connection is refused", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const id = await sut.accepted();
+  const ask = `GET /v1/requests/${id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+  const ping = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+  const answers = sut.raw(ask + ask + ping);
+  await setTimeout(100);
+  await sut.finish(done("x"));
+  const statuses = [...(await answers).matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]);
+  assert.deepEqual(statuses, ["200", "400", "200"]);
+});
+
+test("streams and waits leave room for others: one key has half of what may be held open, and all keys all of it", async () => {
+  await using sut = await GatewayUnderTest.open({ limits: { heldMax: 4 }, keys: [{ name: "a" }, { name: "b" }] });
+  const [a = "", b = ""] = sut.secrets;
+  const ask = (secret: string, path = "/v1/overview/events") =>
+    fetch(sut.url + path, { headers: { authorization: `Bearer ${secret}` } });
+  const streams = [await ask(a), await ask(a)];
+  const third = await ask(a);
+  assert.deepEqual([third.status, third.headers.get("retry-after"), await codeOf(third)], [503, "5", "overloaded"]);
+  streams.push(await ask(b), await ask(b));
+  assert.deepEqual(
+    streams.map(({ status }) => status),
+    [200, 200, 200, 200],
+  );
+  const headers = { authorization: `Bearer ${a}`, prefer: "wait=30" };
+  const accepted = await sut.post("/v1/queues/orders/requests", "1", headers);
+  assert.equal(accepted.status, 202, "a wait for which there is no room ends at once; the request is stored");
+  for (const { body } of streams) await body?.cancel();
+  while ((await ask(a)).status !== 200);
+});
+
+async function codeOf(answer: Response): Promise<unknown> {
+  return ((await answer.json()) as { readonly code: unknown }).code;
+}

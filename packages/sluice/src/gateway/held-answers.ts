@@ -1,4 +1,7 @@
+import { SluiceError } from "../core/errors.ts";
 import type { Grant, KeyRing } from "./access/key-ring.ts";
+
+const retryAfterSeconds = 5;
 
 interface Held {
   readonly grant: Grant | undefined;
@@ -7,25 +10,56 @@ interface Held {
 
 /**
  * The answers held open: waits for an outcome and event streams. Each ends when the key that it was asked with no longer holds, and
- * all of them when the gateway closes.
+ * all of them when the gateway closes. There is room for so many, which leaves connections for everybody else, and one key has half
+ * of it at most.
  */
 export class HeldAnswers {
   readonly #keys: KeyRing | undefined;
   readonly #watch: Disposable | undefined;
+  readonly #max: number;
   readonly #held = new Set<Held>();
+  readonly #countOf = new Map<string, number>();
   #isEnded = false;
 
-  constructor(keys: KeyRing | undefined) {
+  constructor(keys: KeyRing | undefined, max: number) {
     this.#keys = keys;
+    this.#max = max;
     this.#watch = keys?.watch(() => this.#review());
   }
 
-  /** Registers what ends a held answer; after `endAll` it is called at once. Dispose when the answer is given. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /**
+   * Registers what ends a held answer; after `endAll` it is called at once. Dispose when the answer is given. Errors: `overloaded`
+   * when there is no room.
+   */
   hold(grant: Grant | undefined, end: () => void): Disposable {
+    this.#assertRoom(grant);
     const held = { grant, end };
     this.#held.add(held);
+    this.#count(grant, 1);
     if (this.#isEnded) end();
-    return { [Symbol.dispose]: () => void this.#held.delete(held) };
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#held.delete(held)) this.#count(grant, -1);
+      },
+    };
+  }
+
+  #assertRoom(grant: Grant | undefined): void {
+    const own = grant === undefined ? 0 : (this.#countOf.get(grant.id) ?? 0);
+    if (this.#held.size < this.#max && own < this.#max / 2) return;
+    const message = `up to ${this.#max} answers are held open at once, ${this.#max / 2} of them for one key`;
+    throw new SluiceError("overloaded", message, { retryAfterSeconds });
+  }
+
+  #count(grant: Grant | undefined, by: number): void {
+    if (grant === undefined) return;
+    const count = (this.#countOf.get(grant.id) ?? 0) + by;
+    if (count === 0) this.#countOf.delete(grant.id);
+    else this.#countOf.set(grant.id, count);
   }
 
   /** Whether what the caller was let in with still holds. */

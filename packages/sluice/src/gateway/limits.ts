@@ -17,6 +17,8 @@ export interface GatewayLimits {
   /** How long a connection may be silent in the middle of an answer. */
   readonly silenceTimeoutMs: number;
   readonly connectionsMax: number;
+  /** Answers held open at once: waits and event streams. One key has half of them at most. */
+  readonly heldMax: number;
   /** The longest `Prefer: wait=N`. */
   readonly waitSecondsMax: number;
   readonly listLimitMax: number;
@@ -53,6 +55,7 @@ export const defaultGatewayLimits: GatewayLimits = {
   keepAliveTimeoutMs: 65_000,
   silenceTimeoutMs: 120_000,
   connectionsMax: 10_000,
+  heldMax: 5_000,
   waitSecondsMax: 60,
   listLimitMax: 1_000,
   auditWaitingMax: 100,

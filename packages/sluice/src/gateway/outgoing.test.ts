@@ -107,9 +107,14 @@ test("a list for which there is no room is 503, a short one is not; and there is
 
 test("short texts of event streams that nobody reads are bounded in sum", () => {
   const outgoing = new Outgoing({ outgoingBytesMax: 100_000, outgoingWaitMs: 60_000, stallTimeoutMs: 60_000 });
-  const context = { limits: defaultGatewayLimits, held: new HeldAnswers(undefined), outgoing };
+  const context = { limits: defaultGatewayLimits, held: new HeldAnswers(undefined, 100), outgoing };
   using resources = new DisposableStack();
-  const responses = Array.from({ length: 20 }, () => new ServerResponse(new IncomingMessage(new Socket())));
+  const responses = Array.from({ length: 20 }, () => {
+    const socket = connect({ host: "somewhere", port: 1, lookup: () => undefined }); // takes nothing: it never connects
+    const response = new ServerResponse(new IncomingMessage(socket));
+    response.assignSocket(socket);
+    return response;
+  });
   for (const raw of responses) {
     const reply = { raw, request: { grant: undefined }, hijack() {} } as unknown as FastifyReply;
     const stream = new EventStream(context, reply, resources.use(new DisposableStack()));
@@ -121,6 +126,7 @@ test("short texts of event streams that nobody reads are bounded in sum", () => 
   assert.ok(left.length > 0 && held < 2 * 100_000, `${left.length} streams hold ${held} bytes`);
   assert.ok(outgoing.bytes > 0 && outgoing.bytes <= 100_000);
   context.held.endAll();
+  for (const { socket } of responses) socket?.destroy();
 });
 
 test("answers that wait behind another one on a connection that has gone leave as well", async () => {

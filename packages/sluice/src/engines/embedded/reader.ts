@@ -21,23 +21,50 @@ import { storeFileIn } from "./store-file.ts";
 invariant(parentPort !== null, "the reader runs on a thread of its own");
 const port = parentPort;
 const { folder } = workerData as { folder: string };
-const db = openForReading(storeFileIn(folder));
-const reads = prepareReads(db);
-const list = prepareList(db);
-const deadByError = prepareDeadByError(db);
-const countDead = prepareCountDead(db);
-const backlog = prepareBacklog(db);
-const callbacksDue = prepareCallbacksDue(db);
-const listActivity = prepareListActivity(db);
-const auditor = prepareAudit(db);
+const file = storeFileIn(folder);
 
-port.on("message", (calls: readonly ReaderCall[]) => {
-  const answers = calls.map(answerOf);
-  port.postMessage({ answers } satisfies FromThread, answers.flatMap(largeBuffersOf));
-  if (calls.some(({ verb }) => verb === "close")) port.close();
-});
-port.postMessage({ kind: "opened" } satisfies Opening);
-flushCompileCache(); // a thread that is killed with its process writes it no more
+try {
+  serve(open());
+  port.postMessage({ kind: "opened" } satisfies Opening);
+  flushCompileCache(); // a thread that is killed with its process writes it no more
+} catch (error) {
+  refuse(error);
+}
+
+function open() {
+  const db = openForReading(file);
+  return {
+    db,
+    reads: prepareReads(db),
+    list: prepareList(db),
+    deadByError: prepareDeadByError(db),
+    countDead: prepareCountDead(db),
+    backlog: prepareBacklog(db),
+    callbacksDue: prepareCallbacksDue(db),
+    listActivity: prepareListActivity(db),
+    auditor: prepareAudit(db),
+  };
+}
+
+type Opened = ReturnType<typeof open>;
+
+function serve(opened: Opened): void {
+  port.on("message", (calls: readonly ReaderCall[]) => {
+    const answers = calls.map((call) => answerOf(opened, call));
+    port.postMessage({ answers } satisfies FromThread, answers.flatMap(largeBuffersOf));
+    if (calls.some(({ verb }) => verb === "close")) port.close();
+  });
+}
+
+/** The writer has opened this store: whatever keeps a reader from it, a schema that is read no more too, is the file's. */
+function refuse(error: unknown): void {
+  const found = storeProblemOf(error, file);
+  const message = found?.message ?? `${file} is damaged: ${messageOf(error)}`;
+  const problem: Problem = { code: "store-unavailable", message };
+  port.postMessage({ kind: "refused", ...problem } satisfies Opening);
+  if (found?.isLasting !== false) port.postMessage({ answers: [], told: { problem } } satisfies FromThread);
+  port.close();
+}
 
 /** Bytes of this many change hands without a copy; fewer are copied in less time. */
 const largeBytesMin = 64 * 1024;
@@ -49,16 +76,16 @@ function largeBuffersOf({ value }: Answer): readonly ArrayBuffer[] {
 }
 
 /** I10: a call that throws fails alone. It changed nothing, so the thread can go on. */
-function answerOf(call: ReaderCall): Answer {
+function answerOf(opened: Opened, call: ReaderCall): Answer {
   try {
-    return { call: call.call, value: answer(call) };
+    return { call: call.call, value: answer(opened, call) };
   } catch (error) {
     return { call: call.call, error: problemOf(error) };
   }
 }
 
 function problemOf(error: unknown): Problem {
-  const found = storeProblemOf(error, db);
+  const found = storeProblemOf(error, file);
   if (found === undefined)
     return { code: error instanceof SluiceError ? error.code : "internal", message: messageOf(error) };
   const problem = { code: found.code, message: found.message };
@@ -67,43 +94,43 @@ function problemOf(error: unknown): Problem {
 }
 
 /** An audit of a store that fell behind would prove something else. */
-function audit({ now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>): AuditReport {
+function audit({ db, auditor }: Opened, { now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>): AuditReport {
   const mark = readMark(folder);
   const report = auditor.audit(now, timeoutMsOf);
   if (mark !== undefined) refuseOlder(db, folder, mark);
   return report;
 }
 
-function answer(call: ReaderCall): unknown {
+function answer(opened: Opened, call: ReaderCall): unknown {
   switch (call.verb) {
     case "read":
-      return reads.read(call.id, call.now);
+      return opened.reads.read(call.id, call.now);
     case "readBody":
-      return reads.readBody(call.id);
+      return opened.reads.readBody(call.id);
     case "readResult":
-      return reads.readResult(call.id);
+      return opened.reads.readResult(call.id);
     case "readFailures":
-      return reads.readFailures(call.id);
+      return opened.reads.readFailures(call.id);
     case "deadByError":
-      return deadByError(call.queue);
+      return opened.deadByError(call.queue);
     case "countDead":
-      return countDead(call.filter);
+      return opened.countDead(call.filter);
     case "list":
-      return list(call.filter, call.now);
+      return opened.list(call.filter, call.now);
     case "backlog":
-      return backlog(call.now, call.queue);
+      return opened.backlog(call.now, call.queue);
     case "callbacksDue":
-      return callbacksDue(call.ask);
+      return opened.callbacksDue(call.ask);
     case "listActivity":
-      return listActivity(call.ask);
+      return opened.listActivity(call.ask);
     case "audit":
-      return audit(call);
+      return audit(opened, call);
     case "prove":
-      return auditor.prove(call.id);
+      return opened.auditor.prove(call.id);
     case "wasKeyed":
-      return wasKeyed(db);
+      return wasKeyed(opened.db);
     case "close":
-      return db.close();
+      return opened.db.close();
     default:
       return call satisfies never;
   }
