@@ -123,7 +123,8 @@ export interface QueueConfig {
   /**
    * A JSON Schema that each body must fit. The check ends at the first place that does not. What it costs is the schema's to
    * bound: a `pattern` with nested repetitions such as `^(a+)+$` can take for ever, and so can `uniqueItems` of objects
-   * or `contains` without a `maxItems`. A start logs such places.
+   * or `contains` without a `maxItems`. A start logs such places. A `$ref` is followed 20,000 times, and once more for each byte of
+   * the body: a schema that refers to itself in several branches of an `anyOf` takes no deeper trees than that allows.
    */
   readonly schema?: object;
   /** The handler: this or `target`. */

@@ -428,6 +428,22 @@ describe("a queue with a JSON Schema", () => {
     assert.match(answer.json.paths[0].message, /nested/);
   });
 
+  test("refuses a small body that a schema that refers to itself can follow in too many ways, at once", () => {
+    const operation = (op: string) => ({
+      type: "object",
+      required: ["left", "op", "right"],
+      properties: { left: { $ref: "#" }, op: { const: op }, right: { $ref: "#" } },
+    });
+    const check = compileSchemaCheck("orders", { anyOf: [{ type: "number" }, ...["+", "-", "*", "/"].map(operation)] });
+    const nested = (levels: number): string =>
+      levels === 0 ? '"z"' : `{"left":${nested(levels - 1)},"op":"?","right":1}`;
+    check(Buffer.from('{"left":{"left":1,"op":"/","right":2},"op":"*","right":3}'));
+    const ms = timed(() => assert.throws(() => check(Buffer.from(nested(11))), { code: "schema-mismatch" }));
+    assert.ok(ms < 1_000, `${Math.round(ms)} ms`);
+    const lists = compileSchemaCheck("orders", { type: "array", items: { $ref: "#" } });
+    lists(Buffer.from(`[${"[],".repeat(300_000)}[]]`));
+  });
+
   test("names the line of a batch that does not fit", async () => {
     const answer = await sut.post(batches, '{"body":{"sku":1}}\n{"body":{}}');
     assertProblem(answer, 422, "schema-mismatch");

@@ -19,10 +19,15 @@ export type SchemaCheck = (body: Uint8Array) => void;
 /** Places that a refusal names, where one of several branches must fit. */
 const pathsMax = 20;
 
+/** A check may follow `$ref` so often: linearly in the body, which has at most one value for every two bytes, and some. */
+const [followsPerByte, followsMin] = [1, 20_000];
+
 /** Compiles the schema of a queue; JSON Schema 2020-12 where `$schema` says so, else draft 7. */
 export function compileSchemaCheck(queue: string, schema: object): SchemaCheck {
-  const validate = compile(queue, schema);
+  const steps = new Steps();
+  const validate = compile(queue, schema, steps);
   return (body) => {
+    steps.begin(followsMin + followsPerByte * body.byteLength);
     const paths = pathsOf(validate, body);
     if (paths.length > 0) {
       throw new SluiceError("schema-mismatch", `the body does not fit the schema of queue "${queue}"`, {
@@ -49,13 +54,59 @@ export function slowPlacesOf(schema: object): readonly string[] {
   return slow.map(({ instancePath, params }) => `${instancePath || "/"} has no ${String(params["missingProperty"])}`);
 }
 
-function compile(queue: string, schema: object): ValidateFunction {
+/**
+ * Counts how often one check follows a `$ref`. A schema that refers to itself in several branches of an `anyOf` is followed in as many
+ * ways at each level: a body of 300 bytes would take minutes and gigabytes.
+ */
+class Steps {
+  #left = 0;
+
+  begin(max: number): void {
+    this.#left = max;
+  }
+
+  readonly take = (): boolean => {
+    this.#left -= 1;
+    if (this.#left < 0) throw new TooManySteps();
+    return true;
+  };
+}
+
+class TooManySteps extends Error {}
+
+const refKeywords = ["$ref", "$dynamicRef", "$recursiveRef"];
+const stepKeyword = "sluiceStep";
+/** Their members are named by the operator, and are schemas. */
+const maps = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
+const values = new Set(["const", "enum", "default", "examples"]);
+
+/** A copy of the schema in which a step stands beside each reference. */
+function withSteps(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withSteps);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const members = Object.entries(schema).map(([name, value]): readonly [string, unknown] => {
+    if (values.has(name)) return [name, value];
+    if (!maps.has(name) || typeof value !== "object" || value === null) return [name, withSteps(value)];
+    return [name, Object.fromEntries(Object.entries(value).map(([member, one]) => [member, withSteps(one)]))];
+  });
+  const refers = members.some(([name, value]) => refKeywords.includes(name) && typeof value === "string");
+  return Object.fromEntries(refers ? [[stepKeyword, true], ...members] : members);
+}
+
+function compile(queue: string, schema: object, steps: Steps): ValidateFunction {
   const is2020 = "$schema" in schema && String(schema.$schema).includes("2020-12");
   const options = { allowUnionTypes: true, strictTypes: false, strictTuples: false } as const;
   try {
     const ajv = is2020 ? new Ajv2020(options) : new Ajv(options);
     addFormats.default(ajv);
-    return ajv.compile(schema);
+    ajv.addKeyword({
+      keyword: stepKeyword,
+      before: "$ref",
+      schemaType: "boolean",
+      validate: steps.take,
+      errors: false,
+    });
+    return ajv.compile(withSteps(schema) as object);
   } catch (error) {
     throw new SluiceError("bad-config", `the schema of queue "${queue}": ${messageOf(error)}`, { cause: error });
   }
@@ -67,6 +118,8 @@ function pathsOf(validate: ValidateFunction, body: Uint8Array): readonly SchemaP
   try {
     if (validate(parsed.value)) return [];
   } catch (error) {
+    if (error instanceof TooManySteps)
+      return [{ path: "", message: "can be read in too many ways: the schema refers to itself in several branches" }];
     if (!(error instanceof RangeError)) throw error;
     // A schema that refers to itself is followed by calls: the stack ended before the body did.
     return [{ path: "", message: "must not be nested this deeply" }];
