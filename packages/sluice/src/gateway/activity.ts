@@ -15,11 +15,11 @@ export function addActivityHook(app: App, { activity }: GatewayContext): void {
 
 const refusals: ReadonlySet<string> = new Set(["unauthorized", "forbidden", "rate-limited"]);
 
-export function addActivityRoute(app: App, { engine, limits }: GatewayContext): void {
-  app.get("/v1/activity", { config: { has: { query: pageParameters } } }, async ({ query }) => {
-    const { limit, before } = parsePageQuery(query, limits.listLimitMax);
+export function addActivityRoute(app: App, { engine, limits, longReads }: GatewayContext): void {
+  app.get("/v1/activity", { config: { has: { query: pageParameters } } }, async (request) => {
+    const { limit, before } = parsePageQuery(request.query, limits.listLimitMax);
     // One more than the page holds tells whether there is another page.
-    const found = await engine.listActivity({ limit: limit + 1, before });
+    const found = await longReads.inTurn(request, () => engine.listActivity({ limit: limit + 1, before }));
     const page = found.slice(0, limit);
     return { activity: page.map(viewOf), nextCursor: found.length > limit ? String(page.at(-1)?.no) : null };
   });

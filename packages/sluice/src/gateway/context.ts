@@ -16,6 +16,7 @@ import type { AuditRenewal } from "./audit-renewal.ts";
 import type { BodyRoom } from "./body-room.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { HeldAnswers } from "./held-answers.ts";
+import type { LongReads } from "./long-reads.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Overview } from "./overview.ts";
@@ -75,6 +76,7 @@ export interface GatewayContext {
   readonly bodyRoom: BodyRoom;
   readonly batchRoom: BodyRoom;
   readonly outgoing: Outgoing;
+  readonly longReads: LongReads;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly log: Logger;

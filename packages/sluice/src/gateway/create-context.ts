@@ -17,6 +17,7 @@ import { Descriptors } from "./descriptors.ts";
 import { HeldAnswers } from "./held-answers.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { Overview } from "./overview.ts";
+import { LongReads } from "./long-reads.ts";
 import { Outgoing } from "./outgoing.ts";
 import { QueueViews } from "./queue-views.ts";
 import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
@@ -99,6 +100,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     bodyRoom: new BodyRoom(Math.max(limits.arrivingBytesMax, limits.bodyBytesMax)),
     batchRoom: new BodyRoom(Math.max(limits.batchesBytesMax, limits.batchBytesMax)),
     outgoing: new Outgoing(limits),
+    longReads: new LongReads(limits),
     limits,
     clock,
     log,

@@ -22,6 +22,9 @@ export interface GatewayLimits {
   /** The longest `Prefer: wait=N`. */
   readonly waitSecondsMax: number;
   readonly listLimitMax: number;
+  /** Lists and counts of many requests that are read at once, and that wait for it. */
+  readonly longReadsMax: number;
+  readonly longReadsWaitingMax: number;
   /** Callers that wait for an audit. */
   readonly auditWaitingMax: number;
   /** A comment this often keeps an event stream from looking dead. */
@@ -58,6 +61,8 @@ export const defaultGatewayLimits: GatewayLimits = {
   heldMax: 5_000,
   waitSecondsMax: 60,
   listLimitMax: 1_000,
+  longReadsMax: 2,
+  longReadsWaitingMax: 200,
   auditWaitingMax: 100,
   heartbeatMs: 15_000,
   outgoingBytesMax: 64 * MiB,

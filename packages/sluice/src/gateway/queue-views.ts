@@ -10,6 +10,8 @@ import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue } fr
 import type { QueueView } from "./schemas.ts";
 
 const freshMs = 200;
+/** Nobody waits longer for a reading: the one before has to do. */
+const readingMsMax = 100;
 /** Receipts of each queue that one reading looks at. */
 const looksMax = 8;
 
@@ -87,8 +89,8 @@ export class QueueViews {
   }
 
   /**
-   * Starts a reading of a queue when the last one is old; undefined when it is not, or a new one is under way. It costs no
-   * more where there are many queues. Never rejects.
+   * Starts a reading of a queue when the last one is old, and waits for it a moment; undefined when it is not, or a new one is under
+   * way. It costs no more where there are many queues. Never rejects.
    */
   freshen(queue: string): Promise<void> | undefined {
     return this.#isFresh(queue) ? undefined : this.#freshenBy(queue, [queue], () => this.readStatus(queue));
@@ -145,7 +147,7 @@ export class QueueViews {
     if (this.#readings.has(name)) return undefined;
     const reading = this.#readSafely(name, queues, read).finally(() => this.#readings.delete(name));
     this.#readings.set(name, reading);
-    return reading;
+    return atMost(reading, readingMsMax);
   }
 
   async #readSafely(name: string, queues: readonly string[], read: () => Promise<unknown>): Promise<void> {
@@ -203,6 +205,14 @@ function lineOf({ backlog, counts, ...status }: QueueStatus, at: number): LineRe
 function estimateWait(estimate: FinishEstimate, clock: Clock): number | undefined {
   const predictedMs = estimate.predictMs(1, clock.monotonic());
   return predictedMs && estimate.promiseMs(predictedMs);
+}
+
+/** Until this reading, which never rejects, is there, or no longer. */
+async function atMost(reading: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([reading, late]);
+  clearTimeout(timer);
 }
 
 async function look(engine: Engine, estimate: FinishEstimate, id: RequestId): Promise<void> {

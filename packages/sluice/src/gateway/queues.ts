@@ -4,7 +4,7 @@ import { unknownQueue } from "./context.ts";
 import type { App, GatewayContext, OfQueue } from "./context.ts";
 import { timeText } from "./time-text.ts";
 
-export function addQueueRoutes(app: App, { engine, views }: GatewayContext): void {
+export function addQueueRoutes(app: App, { engine, views, longReads }: GatewayContext): void {
   app.get("/v1/queues", async ({ viewer }) => {
     const queues = await views.readAll();
     return { queues: queues.filter(({ name }) => viewer.sees(name)) };
@@ -19,7 +19,8 @@ export function addQueueRoutes(app: App, { engine, views }: GatewayContext): voi
   app.get<OfQueue>("/v1/queues/:queue/dead", async (request) => {
     const { queue } = request.params;
     if ((await views.readOne(queue)) === undefined) throw unknownQueue(queue);
-    return { groups: (await engine.deadByError(queue)).map(viewOfGroup) };
+    const groups = await longReads.inTurn(request, () => engine.deadByError(queue));
+    return { groups: groups.map(viewOfGroup) };
   });
 }
 

@@ -80,11 +80,13 @@ async function readOrWait(context: GatewayContext, text: string, { request, repl
 }
 
 function addListRoute(app: App, context: GatewayContext): void {
-  app.get("/v1/requests", { config: { has: { query: listParameters } } }, async ({ viewer, query }) => {
+  app.get("/v1/requests", { config: { has: { query: listParameters } } }, async (request) => {
+    const { viewer, query } = request;
     const filter = parseListQuery(query, context.limits.listLimitMax);
     if (filter.queue !== undefined) await checkKnownQueue(context, viewer, filter.queue);
     // One more than the page holds tells whether there is another page.
-    const found = await listSeen(context.engine, viewer, { ...filter, limit: filter.limit + 1 });
+    const wanted = { ...filter, limit: filter.limit + 1 };
+    const found = await context.longReads.inTurn(request, () => listSeen(context.engine, viewer, wanted));
     const page = found.slice(0, filter.limit);
     const last = page.at(-1);
     await context.views.freshenAll(new Set(page.map(({ queue }) => queue)));
