@@ -44,7 +44,8 @@ revoke waits up to 10 s for the gateway's confirmation. With --url, or when slui
 if there is none; otherwise it says that nothing confirmed it. Behind one address with several gateways, one of them answers.
 
 A key belongs to a sender: of its own name, or of the one that --sender names, which can have several. An Idempotency-Key
-is unique per queue and sender: no sender gets the receipt or the result of another one's request.
+is unique per queue and sender: no sender gets the receipt or the result of another one's request through it. The scope read is not
+bound to a sender: who may read sees all requests of its queues. Senders that are not to see each other's get --scope send.
 
 With --rate, each request of a batch counts. A batch is refused whole, with 429 and Retry-After, when fewer are left than it has;
 one with more requests than the whole rate is refused with 413.

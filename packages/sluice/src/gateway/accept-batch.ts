@@ -7,6 +7,7 @@ import type { NewRequest, Receipt } from "../core/request.ts";
 import { logAccepted } from "./accept-log.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
 import { takeBatch, takeQuota } from "./access/quota.ts";
+import { assertStillAllowed } from "./access/still-allowed.ts";
 import { readBody, release } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { isEventBatch } from "./cloud-event.ts";
@@ -41,6 +42,8 @@ interface Batch {
   readonly headers: Record<string, string> | undefined;
   /** Takes so many out of the sender's rate; what comes back gives them back. */
   readonly take: (count: number) => () => void;
+  /** Throws when the sender's key has ended meanwhile. */
+  readonly assertStillAllowed: () => void;
 }
 
 async function acceptBatch(context: GatewayContext, { queue, request, reply }: BatchCall): Promise<FastifyReply> {
@@ -52,7 +55,8 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   const reading = context.views.freshen(queue.name);
   const take = (count: number): (() => void) => takeBatch(context, request, reply, count);
   const sender = request.grant?.sender;
-  const batch = { queue, sender, contentType, callback, headers: traceHeaders(headers), take };
+  const allowed = { take, assertStillAllowed: () => assertStillAllowed(context, request) };
+  const batch = { queue, sender, contentType, callback, headers: traceHeaders(headers), ...allowed };
   const receipts = await readAndStore(context, batch, request.raw);
   if (reading !== undefined) await reading;
   logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
@@ -79,6 +83,7 @@ async function readAndStore(context: GatewayContext, batch: Batch, raw: Incoming
 async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly Receipt[]> {
   const lines = await parseLines(context, batch, bytes);
   if (lines.length === 0) throw new SluiceError("bad-request", "a batch has at least one line");
+  batch.assertStillAllowed(); // its body and its turn may have taken their time
   const giveBack = batch.take(lines.length);
   try {
     return await acceptLines(context, batch, lines);

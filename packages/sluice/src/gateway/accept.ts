@@ -7,6 +7,7 @@ import type { Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
 import { logAccepted } from "./accept-log.ts";
 import { takeQuota } from "./access/quota.ts";
+import { assertStillAllowed } from "./access/still-allowed.ts";
 import { checkCoding, readIn } from "./body.ts";
 import { callbackHeader, callbackOf } from "./callback.ts";
 import { bodyEventKey } from "./cloud-event.ts";
@@ -46,6 +47,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
     bytesMax: context.limits.bodyBytesMax,
     code: "body-too-large",
   });
+  assertStillAllowed(context, request); // the body may have taken its time
   queue.checkSchema?.(body);
   const result = await context.engine.accept([
     {

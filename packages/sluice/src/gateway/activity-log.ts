@@ -31,11 +31,12 @@ export interface Done {
 export class ActivityLog {
   readonly #options: ActivityLogOptions;
   #known: ReadonlySet<string> | undefined;
-  #refusedSince = Number.NEGATIVE_INFINITY;
-  #refused = 0;
+  readonly #refusals: Readonly<Record<"keyed" | "anonymous", Refusals>>;
 
   constructor(options: ActivityLogOptions) {
     this.#options = options;
+    // Anybody can be refused without a key: that must not hide what the owners of keys try.
+    this.#refusals = { keyed: new Refusals(options.lines), anonymous: new Refusals(options.lines) };
   }
 
   /** After it was done. Never rejects: what was done is done, whether its row can be kept or not. */
@@ -45,19 +46,12 @@ export class ActivityLog {
     await this.#keep([entry]);
   }
 
-  /** A call that its key does not allow, or its rate. */
+  /** A call that its key, its rate, or the page it came from does not allow. */
   refused(request: FastifyRequest, { code, message }: SluiceError): void {
-    const now = this.#options.clock.monotonic();
-    if (now - this.#refusedSince >= refusedWithinMs) {
-      const untold = this.#refused - refusedMax;
-      if (untold > 0) this.#options.lines.warn({ calls: untold }, "more calls were refused");
-      this.#refusedSince = now;
-      this.#refused = 0;
-    }
-    this.#refused += 1;
-    if (this.#refused > refusedMax) return;
-    const call = { method: request.method, path: pathOf(request.raw).slice(0, pathLengthMax) };
-    this.#options.lines.warn({ code, ...call, ...callerOf(request), why: message }, "refused");
+    this.#refusals[request.grant === undefined ? "anonymous" : "keyed"].tell(() => {
+      const call = { method: request.method, path: pathOf(request.raw).slice(0, pathLengthMax) };
+      return { code, ...call, ...callerOf(request), why: message };
+    });
   }
 
   /** The keys of the file, at the start and after each change of it. */
@@ -80,8 +74,30 @@ export class ActivityLog {
   }
 }
 
-function callerOf({ grant, socket }: FastifyRequest): Pick<Activity, "key" | "sender" | "address"> {
-  return { key: grant?.name, sender: grant?.sender, address: socket.remoteAddress };
+/** Lines about refused calls: so many in a minute, and at its end how many more there were. */
+class Refusals {
+  readonly #lines: Logger;
+  #count = 0;
+
+  constructor(lines: Logger) {
+    this.#lines = lines;
+  }
+
+  tell(lineOf: () => object): void {
+    if (this.#count === 0) setTimeout(() => this.#begin(), refusedWithinMs).unref();
+    this.#count += 1;
+    if (this.#count <= refusedMax) this.#lines.warn(lineOf(), "refused");
+  }
+
+  #begin(): void {
+    const untold = this.#count - refusedMax;
+    if (untold > 0) this.#lines.warn({ calls: untold }, "more calls were refused");
+    this.#count = 0;
+  }
+}
+
+function callerOf({ grant, address, socket }: FastifyRequest): Pick<Activity, "key" | "sender" | "address"> {
+  return { key: grant?.name, sender: grant?.sender, address: address ?? socket.remoteAddress };
 }
 
 function entriesOf({ id, name, sender, createdAt, revokedAt }: ApiKey): readonly Activity[] {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { parseQuota } from "../core/quota.ts";
 import { changeKeyFile } from "./access/key-file.ts";
@@ -93,8 +94,47 @@ test("whose calls were refused is told in lines, a hundred in a minute at most, 
     ["unauthorized", undefined, "GET", "/v1/queues", "127.0.0.1", "refused"],
   ]);
   await Promise.all(Array.from({ length: 110 }, () => sut.fetch("/v1/queues")));
-  assert.equal(sut.activityLines.length, 100);
+  assert.equal(sut.activityLines.length, 2 + 100);
+  await sut.post("/v1/queues/orders/pause", null, shown(slow));
+  assert.equal(sut.activityLines.at(-1)?.["key"], "slow", "whoever has no key cannot hide what others try");
   assert.deepEqual(await activityOf(sut, desk), before);
+});
+
+test("pages and names that are refused are told", async () => {
+  await using sut = await GatewayUnderTest.open();
+  await sut.raw("GET /v1/queues HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+  await sut.post(intake, "{}", { origin: "http://evil.example" });
+  assert.deepEqual(
+    sut.activityLines.map(({ code, path }) => [code, path]),
+    [
+      ["host-refused", "/v1/queues"],
+      ["origin-refused", intake],
+    ],
+  );
+});
+
+test("who asked for a change and hung up is told as well", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const { promise: gone, resolve: go } = Promise.withResolvers<void>();
+  const { pause } = sut.engine;
+  sut.engine.pause = async (queue, isPaused) => {
+    begin();
+    await gone;
+    await pause.call(sut.engine, queue, isPaused);
+  };
+  const socket = connect(Number(new URL(sut.url).port), "127.0.0.1");
+  socket.write("POST /v1/queues/orders/pause HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  await begun;
+  socket.destroy();
+  for (let turn = 0; turn < 5; turn += 1) await sut.fetch("/livez"); // it has seen that by now
+  go();
+  const signal = AbortSignal.timeout(10_000);
+  while (sut.activityLines.length === 0) {
+    signal.throwIfAborted();
+    await sut.fetch("/livez");
+  }
+  assert.equal(sut.activityLines[0]?.["address"], "127.0.0.1");
 });
 
 test("keys that come and go are told by the gateway that reads them", async () => {

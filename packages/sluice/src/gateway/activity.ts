@@ -13,7 +13,14 @@ export function addActivityHook(app: App, { activity }: GatewayContext): void {
   });
 }
 
-const refusals: ReadonlySet<string> = new Set(["unauthorized", "forbidden", "rate-limited"]);
+const refusals: ReadonlySet<string> = new Set([
+  "unauthorized",
+  "forbidden",
+  "rate-limited",
+  "keys-unreadable",
+  "host-refused",
+  "origin-refused",
+]);
 
 export function addActivityRoute(app: App, { engine, limits, longReads }: GatewayContext): void {
   app.get("/v1/activity", { config: { has: { query: pageParameters } } }, async (request) => {

@@ -4,6 +4,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { MoveResult, ReplayFilter } from "../engine/engine.ts";
+import { assertStillAllowed } from "./access/still-allowed.ts";
 import { checkCoding, discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
 import type { App, GatewayContext, OfQueue, OfRequest } from "./context.ts";
@@ -82,7 +83,9 @@ function addBulkReplayRoute(app: App, context: GatewayContext): void {
   app.post<OfQueue>("/v1/queues/:queue/replay", async (request, reply) => {
     const { name } = configuredQueue(context, request.params.queue);
     checkCoding(request.raw.headers);
-    const filter = parseOrder(name, await readIn(context.bodyRoom, request.raw, orderBound));
+    const bytes = await readIn(context.bodyRoom, request.raw, orderBound);
+    assertStillAllowed(context, request); // the body may have taken its time
+    const filter = parseOrder(name, bytes);
     const { total, matched, replayed } = await context.engine.replayMany(filter);
     if (!filter.isDryRun) await context.activity.note(request, { what: "replayed", about: name, requests: replayed });
     return reply.send({ total, limit: filter.limit, matched, replayed, dryRun: filter.isDryRun });

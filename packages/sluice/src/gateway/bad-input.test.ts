@@ -1,5 +1,8 @@
 // Every row of the design's table of bad input that needs no API key, over real HTTP.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { SluiceError } from "../core/errors.ts";
 import type { Answer } from "../../test/gateway-under-test.ts";
@@ -173,6 +176,35 @@ describe("bad input", () => {
   test("an expectation that nobody knows is passed over", async () => {
     const head = "GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\nconnection: close\r\n\r\n";
     assert.match(await sut.raw(head), /^HTTP\/1.1 200 /);
+  });
+
+  test("an upgrade is passed over, with its body, and nothing behind it is taken for a message", async () => {
+    const upgrade = "host: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n";
+    const smuggled = `POST ${batches} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{"body":1}`;
+    const head = `POST ${intake} HTTP/1.1\r\n${upgrade}content-length: 5\r\n\r\n`;
+    for (const behind of [[smuggled], ["", smuggled]]) {
+      const answer = await sut.raw(`${head}hello${behind[0] ?? ""}`, ...behind.slice(1));
+      assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 202"]);
+      assert.match(answer, /connection: close/i);
+    }
+  });
+
+  test("a path that is none ends its connection: nothing checked what it came with", async () => {
+    const get = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    const answer = await sut.raw(`GET /%zz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n${get}`);
+    assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 404"]);
+  });
+
+  test("what is no HTTP gets no answer in the middle of another one, nor behind the answer to its own head", async () => {
+    const stream = connect(Number(new URL(sut.url).port), "127.0.0.1").setEncoding("utf8");
+    stream.write("GET /v1/overview/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    const [begun] = (await once(stream, "data")) as [string];
+    stream.write("no http\r\n\r\n");
+    const rest = await text(stream);
+    assert.deepEqual(`${begun}${rest}`.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200"]);
+    const chunked = "POST /v1/queues/nobody/requests HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+    const answered = await sut.raw(`${chunked}3\r\nabc\r\n`, "no chunk\r\n");
+    assert.deepEqual(answered.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 404"]);
   });
 
   for (const [line, code] of [

@@ -7,7 +7,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
-import { addFramingCheck } from "./framing.ts";
+import { addFramingCheck, canBeAnswered, endAfter } from "./framing.ts";
 import { boundsOf, passOverExpectations, type TransportBounds, type TransportOptions } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
@@ -29,8 +29,11 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
     connectionTimeout: silenceTimeoutMs,
     return503OnClosing: false, // admission answers while the server closes
     clientErrorHandler: answerSocketError,
-    frameworkErrors: (_error, request, reply) =>
-      void sendProblem(reply as FastifyReply, notFound(request as FastifyRequest)),
+    // Of a path that is none, past all hooks.
+    frameworkErrors: (_error, request, reply) => {
+      endAfter(reply.raw);
+      void sendProblem(reply, notFound(request));
+    },
   });
   app.server.maxConnections = limits.connectionsMax;
   passOverExpectations(app.server);
@@ -72,7 +75,7 @@ export function answerSocketError(error: Error & { readonly code?: string }, soc
 
 /** Answers past Fastify, and ends the connection: what follows on it cannot be told apart. */
 function refuseSocket(socket: Socket, error: SluiceError): void {
-  if (socket.writable) {
+  if (socket.writable && canBeAnswered(socket)) {
     const { status, document } = problemOf(error);
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -87,6 +87,27 @@ describe("a key", () => {
     assert.match(await events.text(), /waiting/); // to its end
   });
 
+  test("that is revoked while a body arrives stores nothing of it, and replays nothing", async () => {
+    await using sut = await GatewayUnderTest.open({ keys: [{}, {}] });
+    const [kept, secret] = sut.secrets;
+    const slow = ["requests", "batches", "replay"].map((verb) => {
+      const body = new TransformStream<Uint8Array, Uint8Array>();
+      const init = { method: "POST", body: body.readable, duplex: "half", headers: bearer(secret) } as RequestInit;
+      return { body: body.writable.getWriter(), answer: sut.fetch(`/v1/queues/orders/${verb}`, init) };
+    });
+    for (const { body } of slow) await body.write(Buffer.from(" "));
+    await changeKeyFile(sut.keyFile, ([first, second]) =>
+      first && second ? [first, { ...second, revokedAt: 2 }] : [],
+    );
+    await untilStatus(sut, secret, 401);
+    for (const { body } of slow) {
+      await body.write(Buffer.from('{"body":1}'));
+      await body.close();
+    }
+    for (const { answer } of slow) assert.equal((await answer).status, 401);
+    assert.equal((await get(sut, "/v1/queues/orders", kept)).json.accepted, 0);
+  });
+
   test("expires while the gateway runs, by the store's clock", async () => {
     await using sut = await GatewayUnderTest.open({ keys: [{ expiresAt: 1_000 }] });
     let now = 999;

@@ -21,6 +21,8 @@ declare module "fastify" {
     viewer: Viewer;
     /** Undefined where no key is needed. */
     grant: Grant | undefined;
+    /** Of who asks for a change: the connection may have gone by the time it is done. */
+    address: string | undefined;
   }
 }
 
@@ -28,6 +30,7 @@ declare module "fastify" {
 export function addGate(app: App, context: GatewayContext): void {
   app.decorateRequest("viewer");
   app.decorateRequest("grant");
+  app.decorateRequest("address");
   app.addHook("onRoute", (route) => {
     invariant(
       typeof route.method === "string",
@@ -43,7 +46,10 @@ function gateOf(context: GatewayContext, access: RouteAccess): onRequestHookHand
   return (request, reply, proceed) => {
     request.viewer = seesEverything;
     if (access.kind === "public") return proceed();
-    if (access.scope === "admin" && !context.adminListener.takes(request.raw)) throw notHere(request);
+    if (access.scope === "admin") {
+      if (!context.adminListener.takes(request.raw)) throw notHere(request);
+      request.address = request.socket.remoteAddress;
+    }
     // What only some may read is kept by no cache, and taken by no browser for another type. Receipts go without: see sendReceipt.
     if (access.scope !== "send") reply.header("cache-control", "no-store").header("x-content-type-options", "nosniff");
     const grant = grantFor(context, { access, request, reply });
