@@ -154,6 +154,28 @@ test("a batch that waits for its turn is sent away as well, at once, and nothing
   assert.equal((await sut.fetch("/v1/queues/orders")).json.accepted, 40);
 });
 
+test("batches of many lines are stored one after the other, however short the lines are", async () => {
+  await using sut = await GatewayUnderTest.open();
+  const { engine } = sut;
+  const accept = engine.accept.bind(engine);
+  let [running, most] = [0, 0];
+  engine.accept = async (requests) => {
+    running += 1;
+    most = Math.max(most, running);
+    return accept(requests).finally(() => (running -= 1));
+  };
+  const events = { "content-type": "application/cloudevents-batch+json" };
+  const event = '{"specversion":"1.0","type":"t","source":"s","id":"1"}';
+  for (const [body, headers] of [
+    ['{"body":1}\n'.repeat(1_500), undefined],
+    [`[${Array.from({ length: 1_500 }, (_, id) => event.replace('"1"', `"${id}"`)).join()}]`, events],
+  ] as const) {
+    const answers = await Promise.all([1, 2, 3].map(() => sut.post(route, body, headers)));
+    for (const { status, text } of answers) assert.equal(status, 202, text);
+  }
+  assert.equal(most, 1);
+});
+
 test("a batch gives its room back however it ends", async () => {
   await using sut = await GatewayUnderTest.open({ limits });
   const batch = batchLine.repeat(20);

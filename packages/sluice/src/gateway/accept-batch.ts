@@ -20,6 +20,8 @@ import { batchReceiptsText } from "./receipt.ts";
 
 /** After this much of a batch the other connections get their turn. */
 const sliceBytes = 256 * 1024;
+/** A batch of more is large however short they are: each costs its share of a commit. */
+const sliceLines = 1_000;
 
 export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
   app.post<OfQueue>("/v1/queues/:queue/batches", { config: { has: { headers: [callbackHeader] } } }, (request, reply) =>
@@ -74,10 +76,19 @@ async function readAndStore(context: GatewayContext, batch: Batch, raw: Incoming
   };
   const store = async (): Promise<readonly Receipt[]> => (place.begin() ? storeBatch(context, batch, bytes) : sentAway);
   // Small batches share a commit with each other; large ones fill one alone, and would fill the memory together.
-  const stored = bytes.length > sliceBytes ? context.batches.inTurn(store) : store();
+  const stored = isLarge(batch, bytes) ? context.batches.inTurn(store) : store();
   const receipts = await Promise.race([stored, sentAway]);
   release(bytes);
   return receipts;
+}
+
+function isLarge({ contentType }: Batch, bytes: Buffer): boolean {
+  if (bytes.length > sliceBytes) return true;
+  const separator = isEventBatch(contentType) ? "{" : "\n";
+  let count = 0;
+  for (let at = bytes.indexOf(separator); at >= 0 && count <= sliceLines; at = bytes.indexOf(separator, at + 1))
+    count += 1;
+  return count > sliceLines;
 }
 
 async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly Receipt[]> {
