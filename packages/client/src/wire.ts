@@ -128,11 +128,11 @@ export type WireForecast =
   | { readonly kind: "idle" }
   | { readonly kind: "drains"; readonly at: string }
   | { readonly kind: "grows"; readonly perMinute: number }
-  /** Something waits, and nothing is delivered; `since` is when the reason began. */
+  /** Something waits, and nothing is delivered or finished; `since` is when the reason began. */
   | {
       readonly kind: "stalled";
       readonly since: string;
-      readonly reason: "paused" | "target-down" | "no-workers";
+      readonly reason: "paused" | "target-down" | "no-workers" | "nothing-finishes";
     };
 
 export interface WireQueue {

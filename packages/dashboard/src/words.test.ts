@@ -28,6 +28,7 @@ test("a forecast says when the backlog drains, that it grows, or why and since w
   equal(words({ kind: "stalled", since, reason: "paused" }), "stalled for 5 min: deliveries are paused");
   equal(words({ kind: "stalled", since, reason: "target-down" }), "stalled for 5 min: the target is down");
   equal(words({ kind: "stalled", since, reason: "no-workers" }), "stalled for 5 min: no worker is present");
+  equal(words({ kind: "stalled", since, reason: "nothing-finishes" }), "stalled for 5 min: no request finishes");
 });
 
 test("durations are as long as a person needs them", () => {

@@ -63,6 +63,7 @@ const stallWords: Readonly<Record<Extract<WireForecast, { kind: "stalled" }>["re
   paused: "deliveries are paused",
   "target-down": "the target is down",
   "no-workers": "no worker is present",
+  "nothing-finishes": "no request finishes",
 };
 
 /** "drains in 35 min", "grows by 1,200 a minute", "stalled for 5 min: the target is down". */

@@ -23,6 +23,7 @@ const stallTexts: Readonly<Record<Extract<WireForecast, { kind: "stalled" }>["re
   paused: "paused",
   "target-down": "the target is down",
   "no-workers": "no workers",
+  "nothing-finishes": "no request finishes",
 };
 
 export function queueForecast({ paused, forecast }: WireQueue, now: number): string {

@@ -18,7 +18,7 @@ gateway has watched for a minute.
 claimed, running, committing: held by workers and not begun; with a handler that runs; ended, with
 the outcome being stored.
 breakers: the workers that deliver nothing because their target is down.
-stalled: something waits and nothing is delivered; for how long, and why.
+stalled: something waits and nothing is delivered or finished; for how long, and why.
 
 Examples:
   sluice queues

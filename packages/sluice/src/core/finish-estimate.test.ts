@@ -70,7 +70,8 @@ function replay({ name, counts, everyMs }: RecordedArrivals, target: Target): Re
     if (at - readAt >= freshMs) {
       const finished = ends.by(at);
       const waiting = accepted - starts.by(at);
-      estimate.read({ at, backlog: accepted - finished, waiting, finished, isDelivered: true });
+      const backlog = accepted - finished;
+      estimate.read({ at, now: at, backlog, waiting, finished, isDelivered: true, isTried: backlog > 0 });
       for (const id of estimate.due(at, looksMax)) {
         const end = finishedAt[Number(id)] as number;
         if (end <= at) estimate.learn(id, end);
@@ -120,7 +121,15 @@ function logNormal(random: () => number, spread: number): number {
   return Math.exp(Math.sqrt(variance) * normal - variance / 2);
 }
 
-const reading: LineReading = { at: 0, backlog: 0, waiting: 0, finished: 0, isDelivered: true };
+const reading: LineReading = {
+  at: 0,
+  now: 0,
+  backlog: 0,
+  waiting: 0,
+  finished: 0,
+  isDelivered: true,
+  isTried: false,
+};
 const anId = "a" as RequestId;
 
 test("nothing is promised before anything is known, and then by the first that was looked at", () => {
@@ -134,7 +143,7 @@ test("nothing is promised before anything is known, and then by the first that w
 });
 
 test("by a set rate each waits for all before it, and for those of its own batch", () => {
-  const estimate = new FinishEstimate(3_600);
+  const estimate = new FinishEstimate({ ratePerHour: 3_600 });
   estimate.read({ ...reading, backlog: 10, waiting: 10 });
   assert.deepEqual(
     ["a", "b", "c"].map((id) => estimate.promiseNext(id as RequestId, 0, 0)),
@@ -154,14 +163,48 @@ test("the rate is what was finished while something waited, and at most the set 
   assert.equal(estimate.ratePerMs, 0.02, "a pause says nothing of it");
   estimate.read({ ...reading, at: 101_000, backlog: 0, waiting: 0, finished: 100 });
   assert.equal(estimate.ratePerMs, 0.02, "nor does a queue that ran empty");
-  const limited = new FinishEstimate(36_000);
+  const limited = new FinishEstimate({ ratePerHour: 36_000 });
   limited.read({ ...reading, backlog: 100, waiting: 90 });
   limited.read({ ...reading, at: 1_000, backlog: 80, waiting: 70, finished: 20 });
   assert.equal(limited.ratePerMs, 0.01);
 });
 
 test("a wait of more than a year is no promise", () => {
-  const estimate = new FinishEstimate(1);
+  const estimate = new FinishEstimate({ ratePerHour: 1 });
   estimate.read({ ...reading, backlog: 10_000, waiting: 10_000 });
   assert.equal(estimate.promiseNext(anId, 0, 0), undefined);
+});
+
+test("nothing is promised once nothing of what is tried is finished for a minute, until something is", () => {
+  const estimate = new FinishEstimate({ timeoutMs: 30_000 });
+  const tried = { ...reading, backlog: 80, waiting: 70, isTried: true };
+  estimate.read({ ...tried, finished: 0 });
+  estimate.read({ ...tried, at: 1_000, now: 5_000, finished: 20 });
+  estimate.read({ ...tried, at: 50_000, finished: 20 });
+  assert.deepEqual(estimate.standstill(60_999), { since: 5_000, isLong: false });
+  assert.ok(estimate.promiseNext(anId, 0, 60_999) !== undefined);
+  assert.deepEqual(estimate.standstill(61_000), { since: 5_000, isLong: true });
+  assert.equal(estimate.promiseNext(anId, 0, 61_000), undefined);
+  estimate.read({ ...tried, at: 70_000, now: 70_000, finished: 21 });
+  assert.deepEqual(estimate.standstill(70_000), { since: 70_000, isLong: false });
+  assert.ok(estimate.promiseNext(anId, 0, 70_000) !== undefined);
+});
+
+test("the time in which nothing is tried is no standstill", () => {
+  const estimate = new FinishEstimate();
+  const tried = { ...reading, backlog: 1, isTried: true };
+  estimate.read(tried);
+  estimate.read({ ...tried, at: 30_000, isTried: false });
+  assert.equal(estimate.standstill(90_000), undefined);
+  estimate.read({ ...tried, at: 90_000, now: 90_000 });
+  assert.deepEqual(estimate.standstill(149_999), { since: 90_000, isLong: false });
+});
+
+test("attempts that may take long, or begin seldom, may finish as seldom", () => {
+  const slow = new FinishEstimate({ ratePerHour: 60, timeoutMs: 600_000 });
+  slow.read({ ...reading, backlog: 1, isTried: true });
+  assert.deepEqual(
+    [659_999, 660_000].map((at) => slow.standstill(at)?.isLong),
+    [false, true],
+  );
 });

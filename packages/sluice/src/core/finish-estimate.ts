@@ -9,12 +9,31 @@ import type { RequestId } from "./request-id.ts";
 /** What is known of a queue at one time. */
 export interface LineReading {
   readonly at: number;
+  /** The same by the wall clock. */
+  readonly now: number;
   readonly backlog: number;
   readonly waiting: number;
   /** Requests with an outcome from a run, ever. */
   readonly finished: number;
   /** Whether any worker delivers. */
   readonly isDelivered: boolean;
+  /** Whether an attempt runs, or would begin soon: something could be finished. */
+  readonly isTried: boolean;
+}
+
+/** Requests are tried, and none is finished. */
+export interface Standstill {
+  /** By the wall clock. */
+  readonly since: number;
+  /** Longer than a start may wait for the rate and an attempt may take, and a minute at least. */
+  readonly isLong: boolean;
+}
+
+export interface FinishBounds {
+  /** The queue's set rate, if it has one. */
+  readonly ratePerHour?: number | undefined;
+  /** How long an attempt may take. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** A receipt whose actual time is looked at later. */
@@ -38,6 +57,8 @@ const kept = 0.93;
 /** What was finished lately counts: of about so long, and about so many. */
 const memoryMs = 30_000;
 const memoryCount = 100;
+/** Nothing may be finished for at least so long before it tells of more than slow attempts. */
+const standstillMsMin = 60_000;
 /** Two readings so far apart tell nothing of what was between them, unless enough waited for all of it. */
 const gapMsMax = 5_000;
 /** Ratios that are remembered of each class of times, and those that it takes to go by them. */
@@ -57,12 +78,14 @@ const levelBounds = { min: 0.6, max: 0.99 } as const;
 
 export class FinishEstimate {
   readonly #ratePerMs: number | undefined;
+  readonly #standstillMsMax: number;
   readonly #ratios: number[][] = Array.from({ length: classes }, () => []);
   readonly #factors: (number | undefined)[] = Array.from({ length: classes });
   readonly #alone: number[] = [];
   #aloneMs: number | undefined;
   #level: number = kept;
   #reading: LineReading | undefined;
+  #still: Pick<LineReading, "at" | "now"> | undefined;
   #busyMs = 0;
   #busyFinished = 0;
   /** Accepted since the reading. */
@@ -70,15 +93,18 @@ export class FinishEstimate {
   readonly #samples: Sample[] = [];
   #sampledAt = Number.NEGATIVE_INFINITY;
 
-  /** The queue's set rate per hour, if it has one. */
-  constructor(ratePerHour?: number) {
+  constructor({ ratePerHour, timeoutMs = 0 }: FinishBounds = {}) {
     this.#ratePerMs = ratePerHour === undefined ? undefined : ratePerHour / hourMs;
+    const startMs = ratePerHour === undefined ? 0 : hourMs / ratePerHour;
+    this.#standstillMsMax = Math.max(standstillMsMin, startMs + timeoutMs);
   }
 
   read(reading: LineReading): void {
     const last = this.#reading;
     this.#reading = reading;
     this.#since = 0;
+    if (!reading.isTried) this.#still = undefined;
+    else if (this.#still === undefined || last?.finished !== reading.finished) this.#still = reading;
     if (last === undefined || reading.at <= last.at) return;
     const tookMs = reading.at - last.at;
     const finished = reading.finished - last.finished;
@@ -99,10 +125,16 @@ export class FinishEstimate {
     return promisedMs;
   }
 
-  /** How long the part of the line takes; undefined while no rate is known. */
+  /** Undefined while nothing is tried. */
+  standstill(at: number): Standstill | undefined {
+    const still = this.#still;
+    return still && { since: still.now, isLong: at - still.at >= this.#standstillMsMax };
+  }
+
+  /** How long the part of the line takes; undefined while no rate is known, or nothing is finished any more. */
   predictMs(share: number, at: number): number | undefined {
     const reading = this.#reading;
-    if (reading === undefined) return undefined;
+    if (reading === undefined || this.standstill(at)?.isLong === true) return undefined;
     const ratePerMs = this.ratePerMs;
     const alone = this.#aloneMs;
     if (ratePerMs === undefined) return reading.waiting === 0 ? alone : undefined;
@@ -114,6 +146,11 @@ export class FinishEstimate {
   /** What nine in ten keep of those that were predicted so long. */
   promiseMs(predictedMs: number): number {
     return Math.min(horizonMs, predictedMs * this.#factorOf(predictedMs));
+  }
+
+  /** What is finished while it is busy; where that was never seen, one after the other. */
+  get capacityPerMs(): number | undefined {
+    return this.ratePerMs ?? (this.#aloneMs && 1 / this.#aloneMs);
   }
 
   get ratePerMs(): number | undefined {

@@ -28,6 +28,7 @@ function inputOf(fields: {
     backlog,
     stall: undefined,
     oldestWaitingMs,
+    lastDueAt: undefined,
     accepted: counted(arrivalsPerHour),
     finished: counted(finishedPerHour),
     capacityPerHour: fields.capacityPerHour ?? finishedPerHour,
@@ -92,8 +93,12 @@ test("what keeps up drains as soon as its turn has come, and never sooner than a
   assert.deepEqual(forecast({ ...keepsUp, oldestWaitingMs: hourMs }), { kind: "drains", at: now + 200_000 });
 });
 
-test("before anything was finished, each takes as long at least as the oldest has waited", () => {
-  assert.deepEqual(forecast(inputOf({ backlog: 4, oldestWaitingMs: 30_000 })), { kind: "drains", at: now + 120_000 });
+test("a backlog drains no earlier than the last of what is scheduled is due", () => {
+  const input = inputOf({ backlog: 200, capacityPerHour: 100_000 });
+  assert.deepEqual(forecast({ ...input, lastDueAt: now + hourMs }), { kind: "drains", at: now + hourMs });
+  assert.deepEqual(forecast({ ...input, lastDueAt: now + 1 }), { kind: "drains", at: now + 7_200 });
+  const unknown = { ...inputOf({ backlog: 1 }), lastDueAt: now + hourMs };
+  assert.deepEqual(forecast(unknown), { kind: "drains", at: now + hourMs }, "it waits for its time, at no known rate");
 });
 
 test("no forecast looks further ahead than a year, and each is of the future", () => {
@@ -103,6 +108,7 @@ test("no forecast looks further ahead than a year, and each is of the future", (
     backlog: fc.integer({ min: 1, max: 10_000_000 }),
     stall: fc.constant(undefined),
     oldestWaitingMs: fc.nat(),
+    lastDueAt: fc.option(fc.integer({ min: now, max: now + yearMs }), { nil: undefined }),
     accepted: anyCounts,
     finished: anyCounts,
     capacityPerHour: fc.nat({ max: 1_000_000 }),
@@ -145,17 +151,20 @@ const delivering = {
   workers: 2,
   breakersOpen: 1,
   stoppedAt: undefined,
+  stuckSince: undefined,
   counts: { waiting: 3, scheduled: 0 },
 };
-const [pausedAt, stoppedAt] = [now - 60_000, now - 5_000];
+const [pausedAt, stoppedAt, stuckSince] = [now - 60_000, now - 5_000, now - 90_000];
 
-test("a queue is stalled while it is paused, has no worker, or the breakers of all are open, since that began", () => {
+test("a queue is stalled while it is paused, has no worker, the breakers of all are open, or none finishes, since that began", () => {
   assert.equal(stallOf(delivering), undefined, "one of two workers delivers");
   const stopped = { ...delivering, stoppedAt };
   assert.deepEqual(stallOf({ ...stopped, breakersOpen: 2 }), { since: stoppedAt, reason: "target-down" });
   assert.deepEqual(stallOf({ ...stopped, workers: 0, breakersOpen: 0 }), { since: stoppedAt, reason: "no-workers" });
   const paused = { ...stopped, isPaused: true, pausedAt, breakersOpen: 2 };
   assert.deepEqual(stallOf(paused), { since: pausedAt, reason: "paused" }, "a resume is the first that it needs");
+  assert.deepEqual(stallOf({ ...delivering, stuckSince }), { since: stuckSince, reason: "nothing-finishes" });
+  assert.deepEqual(stallOf({ ...paused, stuckSince }), { since: pausedAt, reason: "paused" });
 });
 
 test("a queue is not stalled for what waits for its time, or runs still", () => {

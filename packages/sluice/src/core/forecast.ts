@@ -6,22 +6,24 @@ export type Forecast =
   | { readonly kind: "idle" }
   | { readonly kind: "drains"; readonly at: number }
   | { readonly kind: "grows"; readonly perMinute: number }
-  /** Something waits, and nothing is delivered. */
+  /** Something waits, and nothing is delivered or finished. */
   | ({ readonly kind: "stalled" } & Stall);
 
-/** Why nothing is delivered, and since when that is so. */
+/** Why nothing is delivered or finished, and since when that is so. */
 export interface Stall {
   readonly since: number;
-  readonly reason: "paused" | "target-down" | "no-workers";
+  readonly reason: "paused" | "target-down" | "no-workers" | "nothing-finishes";
 }
 
 export interface ForecastInput {
   readonly now: number;
   readonly backlog: number;
-  /** Why nothing of it is delivered; undefined while something is. */
+  /** Why nothing of it is delivered or finished; undefined while something is. */
   readonly stall: Stall | undefined;
   /** How long the oldest that waits has waited; 0 when none does. */
   readonly oldestWaitingMs: number;
+  /** When the last of what is scheduled is due; undefined while nothing is. */
+  readonly lastDueAt: number | undefined;
   readonly accepted: WindowCounts;
   readonly finished: WindowCounts;
   /** What can be finished in an hour; 0 when that is not known. */
@@ -53,7 +55,8 @@ export function forecast(input: ForecastInput): Forecast {
   if (stall !== undefined) return { kind: "stalled", ...stall };
   const perMinute = growthPerMinute(input);
   if (perMinute > 0) return { kind: "grows", perMinute };
-  return { kind: "drains", at: now + Math.min(horizonMs, Math.ceil(drainMs(input))) };
+  const drainedAt = now + Math.min(horizonMs, Math.ceil(drainMs(input)));
+  return { kind: "drains", at: Math.max(drainedAt, input.lastDueAt ?? now) };
 }
 
 /** By how much the backlog has grown, measured; 0 when that is too little, or not for long enough, to go on. */
@@ -72,8 +75,7 @@ function growthPerMinute({ backlog, accepted, finished }: ForecastInput): number
 }
 
 function drainMs({ backlog, oldestWaitingMs, accepted, capacityPerHour }: ForecastInput): number {
-  // Nothing was finished yet: each takes as long at least as the oldest has waited.
-  if (capacityPerHour <= 0) return backlog * Math.max(1_000, oldestWaitingMs);
+  if (capacityPerHour <= 0) return 0; // all of it is scheduled: else it would be stalled
   // A queue that keeps up has more capacity than it shows: what waits is gone as soon as its turn has come.
   const taken = oldestWaitingMs < busyMsMin ? 0 : observedPerHour(accepted, "m1");
   return (backlog / Math.max(capacityPerHour - taken, spareShareMin * capacityPerHour)) * hourMs;
@@ -93,12 +95,14 @@ export interface StallInput {
   readonly breakersOpen: number;
   /** Since when no worker delivers. */
   readonly stoppedAt: number | undefined;
+  /** Since when nothing of what is tried is finished, for too long or at no known rate. */
+  readonly stuckSince: number | undefined;
   readonly counts: Pick<StateCounts, "waiting" | "scheduled">;
 }
 
 /**
- * Nothing that is left in a queue is delivered: what waits for its time alone does not miss a worker, and what runs ends
- * after a pause as well. While the target is down, failed requests wait for their retry.
+ * Nothing that is left in a queue is delivered, or nothing of it is finished: what waits for its time alone does not miss a
+ * worker, and what runs ends after a pause as well. While the target is down, failed requests wait for their retry.
  */
 export function stallOf(queue: StallInput): Stall | undefined {
   const { now, counts, isPaused, workers, breakersOpen } = queue;
@@ -106,5 +110,6 @@ export function stallOf(queue: StallInput): Stall | undefined {
   if (counts.waiting > 0 && isPaused) return { since, reason: "paused" };
   if (counts.waiting > 0 && workers === 0) return { since, reason: "no-workers" };
   const isDown = workers > 0 && breakersOpen === workers;
-  return isDown && !isPaused && counts.waiting + counts.scheduled > 0 ? { since, reason: "target-down" } : undefined;
+  if (isDown && !isPaused && counts.waiting + counts.scheduled > 0) return { since, reason: "target-down" };
+  return queue.stuckSince === undefined ? undefined : { since: queue.stuckSince, reason: "nothing-finishes" };
 }

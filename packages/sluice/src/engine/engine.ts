@@ -225,6 +225,9 @@ export interface QueueStatus {
   readonly backlogBytes: number;
   readonly oldestWaitingAt: number | undefined;
   readonly counts: StateCounts;
+  /** When the first and the last of what is scheduled is due; undefined while nothing is. */
+  readonly firstDueAt: number | undefined;
+  readonly lastDueAt: number | undefined;
   /** Workers present for this queue. */
   readonly workers: number;
   /** Of these, those whose breaker keeps them from claiming. */

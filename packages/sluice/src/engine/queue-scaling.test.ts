@@ -15,6 +15,8 @@ const idle: QueueStatus = {
   backlogBytes: 0,
   oldestWaitingAt: undefined,
   counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
+  firstDueAt: undefined,
+  lastDueAt: undefined,
   workers: 0,
   breakersOpen: 0,
   stoppedAt: undefined,

@@ -64,9 +64,8 @@ export interface GatewayOptions {
 
 export function createContext(options: GatewayOptions): GatewayContext {
   const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
-  const ratesPerHour = new Map(queues.map(({ name, ratePerHour }) => [name, ratePerHour]));
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
-  const views = new QueueViews({ engine, clock, log, ratesPerHour });
+  const views = new QueueViews({ engine, clock, log, queues: new Map(queues.map((queue) => [queue.name, queue])) });
   const activity = new ActivityLog({ engine, clock: engine.clock, lines: options.activityLines ?? log, log });
   if (keys !== undefined) followKeys(keys, activity);
   const descriptors = new Descriptors(log);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { QueueStatus } from "../engine/engine.ts";
-import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue } from "./queue-view.ts";
+import { expectedBy, isStopped, isTried, retryAfterSeconds, unusedQueue, viewOfQueue } from "./queue-view.ts";
 
 const now = Date.parse("2026-01-01T00:00:00Z");
 const hourMs = 3_600_000;
@@ -24,10 +24,13 @@ const busy: QueueStatus = {
 
 describe("what is expected of a queue", () => {
   test("it drains when more is finished than arrives", () => {
-    assert.deepEqual(viewOfQueue(busy, { now, ratePerHour: undefined, capacityPerHour: undefined }).forecast, {
-      kind: "drains",
-      at: "2026-01-01T01:00:00.000Z",
-    });
+    assert.deepEqual(
+      viewOfQueue(busy, { now, ratePerHour: undefined, capacityPerHour: undefined, standstill: undefined }).forecast,
+      {
+        kind: "drains",
+        at: "2026-01-01T01:00:00.000Z",
+      },
+    );
   });
 
   test("it is stalled while it is paused, has no worker or its target is down, and no end is expected", () => {
@@ -38,10 +41,36 @@ describe("what is expected of a queue", () => {
       [{ breakersOpen: 1, stoppedAt: now - hourMs }, "target-down"],
     ] as const) {
       const status = { ...busy, ...stopped };
-      const view = viewOfQueue(status, { now, ratePerHour: 1_200, capacityPerHour: 1_200 });
+      const view = viewOfQueue(status, { now, ratePerHour: 1_200, capacityPerHour: 1_200, standstill: undefined });
       assert.deepEqual(view.forecast, { kind: "stalled", since, reason });
       assert.ok(isStopped(status));
     }
+  });
+
+  test("it is stalled while nothing finishes: for long, or at no known rate", () => {
+    const since = now - hourMs;
+    const stalled = { kind: "stalled", since: "2025-12-31T23:00:00.000Z", reason: "nothing-finishes" };
+    const kindAt = (capacityPerHour: number | undefined, isLong: boolean, status = busy) =>
+      viewOfQueue(status, { now, ratePerHour: undefined, capacityPerHour, standstill: { since, isLong } }).forecast;
+    assert.deepEqual(kindAt(1_200, true), stalled);
+    assert.equal(kindAt(1_200, false).kind, "drains");
+    assert.equal(kindAt(undefined, false).kind, "drains", "by what was finished within the last minute");
+    assert.deepEqual(kindAt(undefined, false, { ...busy, finishing: rates(0) }), stalled);
+  });
+
+  test("it is tried while something runs, waits or is due soon, and delivered unless it runs", () => {
+    const counts = { ...busy.counts, waiting: 0 };
+    const soon = { counts, firstDueAt: now + 59_999 };
+    for (const [fields, expected] of [
+      [{}, true],
+      [{ isPaused: true }, false],
+      [{ counts }, false],
+      [{ counts: { ...counts, running: 1 }, isPaused: true }, true],
+      [soon, true],
+      [{ ...soon, workers: 0 }, false],
+      [{ counts, firstDueAt: now + 60_000 }, false],
+    ] as const)
+      assert.equal(isTried({ ...busy, ...fields }, now), expected, JSON.stringify(fields));
   });
 
   test("who asks when to come again is told the wait, a second at least, and a minute while it is unknown", () => {

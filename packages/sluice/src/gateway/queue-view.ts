@@ -1,4 +1,5 @@
 // What is told about a queue, and what may be expected of it. Pure.
+import type { Standstill } from "../core/finish-estimate.ts";
 import { forecast, stallOf } from "../core/forecast.ts";
 import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts";
 import { isFinal, states } from "../core/request.ts";
@@ -10,12 +11,15 @@ import { timeText, timeTextOrNull } from "./time-text.ts";
 
 /** Retry-After while nothing is finished and no rate is known. */
 const unknownRetryAfterSeconds = 60;
+/** What is due within this time is tried again and again; what is due later waits for its time. */
+export const soonMs = 60_000;
 
 export interface ViewInput {
   readonly now: number;
   readonly ratePerHour: number | undefined;
   /** What the queue can finish in an hour: measured while it was busy, or set. */
   readonly capacityPerHour: number | undefined;
+  readonly standstill: Standstill | undefined;
 }
 
 export function viewOfQueue(status: QueueStatus, input: ViewInput): QueueView {
@@ -41,15 +45,19 @@ export function viewOfQueue(status: QueueStatus, input: ViewInput): QueueView {
   };
 }
 
-function forecastOf(status: QueueStatus, { now, capacityPerHour }: ViewInput): Forecast {
+function forecastOf(status: QueueStatus, { now, standstill, ...input }: ViewInput): Forecast {
+  const capacityPerHour = input.capacityPerHour ?? observedPerHour(status.finishing, "m1");
+  // No end can be told where nothing was finished ever, however short that is.
+  const isStuck = standstill !== undefined && (standstill.isLong || capacityPerHour <= 0);
   const found = forecast({
     now,
     backlog: status.backlog,
-    stall: stallOf({ now, ...status }),
+    stall: stallOf({ now, ...status, stuckSince: isStuck ? standstill.since : undefined }),
     oldestWaitingMs: Math.max(0, now - (status.oldestWaitingAt ?? now)),
+    lastDueAt: status.lastDueAt,
     accepted: status.accepting,
     finished: status.finishing,
-    capacityPerHour: capacityPerHour ?? observedPerHour(status.finishing, "m1"),
+    capacityPerHour,
   });
   if (found.kind === "drains") return { kind: "drains", at: timeText(found.at) };
   return found.kind === "stalled" ? { ...found, since: timeText(found.since) } : found;
@@ -66,6 +74,8 @@ export function unusedQueue(queue: string): QueueStatus {
     backlogBytes: 0,
     oldestWaitingAt: undefined,
     counts: Object.fromEntries(states.map((state) => [state, 0])) as StateCounts,
+    firstDueAt: undefined,
+    lastDueAt: undefined,
     workers: 0,
     breakersOpen: 0,
     stoppedAt: undefined,
@@ -79,6 +89,13 @@ export function unusedQueue(queue: string): QueueStatus {
 /** Whether one that arrives now would not be delivered. */
 export function isStopped({ isPaused, workers, breakersOpen }: QueueStatus): boolean {
   return isPaused || breakersOpen === workers;
+}
+
+/** Whether something of it could be finished now or soon; what is under way goes on while deliveries are stopped. */
+export function isTried(status: QueueStatus, now: number): boolean {
+  const { counts, firstDueAt } = status;
+  if (counts.running > 0) return true;
+  return !isStopped(status) && (counts.waiting > 0 || (firstDueAt !== undefined && firstDueAt - now < soonMs));
 }
 
 export function retryAfterSeconds(waitMs: number | undefined): number {

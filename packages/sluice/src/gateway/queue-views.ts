@@ -1,12 +1,12 @@
 // What the gateway knows of the queues. Reading them costs the engine a query, so intake uses what was
 // read within the last moment; who asks for a queue itself gets a fresh reading.
 import type { Clock } from "../core/clock.ts";
-import { FinishEstimate, type LineReading } from "../core/finish-estimate.ts";
+import { FinishEstimate, type FinishBounds, type LineReading } from "../core/finish-estimate.ts";
 import type { RequestId } from "../core/request-id.ts";
 import { isFinal, type Receipt, type RequestStatus } from "../core/request.ts";
 import type { Engine, QueueStatus } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { expectedBy, isStopped, retryAfterSeconds, unusedQueue, viewOfQueue } from "./queue-view.ts";
+import { expectedBy, isStopped, isTried, retryAfterSeconds, soonMs, unusedQueue, viewOfQueue } from "./queue-view.ts";
 import type { QueueView } from "./schemas.ts";
 
 const freshMs = 200;
@@ -19,8 +19,8 @@ export interface QueueViewsOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The set rates of the configured queues. */
-  readonly ratesPerHour: ReadonlyMap<string, number | undefined>;
+  /** Those that are configured. */
+  readonly queues: ReadonlyMap<string, FinishBounds>;
 }
 
 /** What one that arrives in a queue now may expect. */
@@ -61,30 +61,33 @@ export class QueueViews {
   }
 
   async readStatus(name: string): Promise<QueueStatus | undefined> {
-    const { engine, ratesPerHour } = this.#options;
+    const { engine, queues } = this.#options;
     const [stored] = await engine.backlog(name);
-    const status = stored ?? (ratesPerHour.has(name) ? unusedQueue(name) : undefined);
+    const status = stored ?? (queues.has(name) ? unusedQueue(name) : undefined);
     if (status !== undefined) this.#note(status);
     return status;
   }
 
   /** Every queue, as the engine tells it. */
   async readStatuses(): Promise<readonly QueueStatus[]> {
-    const { engine, ratesPerHour } = this.#options;
+    const { engine, queues } = this.#options;
     const stored = await engine.backlog();
     const names = new Set(stored.map(({ queue }) => queue));
-    const unused = [...ratesPerHour.keys()].filter((name) => !names.has(name)).map(unusedQueue);
+    const unused = [...queues.keys()].filter((name) => !names.has(name)).map(unusedQueue);
     const statuses = [...stored, ...unused].sort((a, b) => (a.queue < b.queue ? -1 : 1));
     for (const status of statuses) this.#note(status);
     return statuses;
   }
 
   viewOf(status: QueueStatus): QueueView {
-    const { ratePerMs } = this.#estimateOf(status.queue);
+    const { clock, queues } = this.#options;
+    const estimate = this.#estimateOf(status.queue);
+    const { capacityPerMs } = estimate;
     return viewOfQueue(status, {
-      now: this.#options.clock.now(),
-      ratePerHour: this.#options.ratesPerHour.get(status.queue),
-      capacityPerHour: ratePerMs && ratePerMs * 3_600_000,
+      now: clock.now(),
+      ratePerHour: queues.get(status.queue)?.ratePerHour,
+      capacityPerHour: capacityPerMs && capacityPerMs * 3_600_000,
+      standstill: estimate.standstill(clock.monotonic()),
     });
   }
 
@@ -169,13 +172,14 @@ export class QueueViews {
     const { engine, clock } = this.#options;
     for (const estimate of queue === "" ? this.#estimates.values() : [this.#estimateOf(queue)]) {
       const due = estimate.due(clock.monotonic(), looksMax);
-      await Promise.all(due.map((id) => look(engine, estimate, id)));
+      await Promise.all(due.map((id) => look(id, { engine, estimate, clock })));
     }
   }
 
   #note(status: QueueStatus): void {
-    const at = this.#options.clock.monotonic();
-    this.#estimateOf(status.queue).read(lineOf(status, at));
+    const { clock } = this.#options;
+    const [at, now] = [clock.monotonic(), clock.now()];
+    this.#estimateOf(status.queue).read(lineOf(status, { at, now }));
     this.#known.set(status.queue, { ...this.#expectationOf(status), readAt: at });
   }
 
@@ -191,15 +195,16 @@ export class QueueViews {
   #estimateOf(queue: string): FinishEstimate {
     const known = this.#estimates.get(queue);
     if (known !== undefined) return known;
-    const estimate = new FinishEstimate(this.#options.ratesPerHour.get(queue));
+    const estimate = new FinishEstimate(this.#options.queues.get(queue));
     this.#estimates.set(queue, estimate);
     return estimate;
   }
 }
 
-function lineOf({ backlog, counts, ...status }: QueueStatus, at: number): LineReading {
-  const isDelivered = !isStopped({ backlog, counts, ...status });
-  return { at, backlog, waiting: counts.waiting, finished: counts.done + counts.dead, isDelivered };
+function lineOf(status: QueueStatus, { at, now }: Pick<LineReading, "at" | "now">): LineReading {
+  const { backlog, counts } = status;
+  const [isDelivered, finished] = [!isStopped(status), counts.done + counts.dead];
+  return { at, now, backlog, waiting: counts.waiting, finished, isDelivered, isTried: isTried(status, now) };
 }
 
 function estimateWait(estimate: FinishEstimate, clock: Clock): number | undefined {
@@ -215,8 +220,17 @@ async function atMost(reading: Promise<void>, ms: number): Promise<void> {
   clearTimeout(timer);
 }
 
-async function look(engine: Engine, estimate: FinishEstimate, id: RequestId): Promise<void> {
+interface LookDeps {
+  readonly engine: Engine;
+  readonly estimate: FinishEstimate;
+  readonly clock: Clock;
+}
+
+async function look(id: RequestId, { engine, estimate, clock }: LookDeps): Promise<void> {
   const status = await engine.read(id).catch(() => undefined);
-  if (status === undefined || status.state === "cancelled") estimate.forget(id);
-  else if (isFinal(status.state) && status.finishedAt !== undefined) estimate.learn(id, status.finishedAt);
+  if (status === undefined || status.state === "cancelled") return void estimate.forget(id);
+  const { state, finishedAt, nextAttemptAt } = status;
+  if (isFinal(state) && finishedAt !== undefined) estimate.learn(id, finishedAt);
+  // One that was put off is finished no sooner: the next receipts need not wait for that to know it.
+  else if (nextAttemptAt !== undefined && nextAttemptAt - clock.now() >= soonMs) estimate.learn(id, nextAttemptAt);
 }

@@ -92,9 +92,13 @@ const Forecast = Type.Union([
     perMinute: Type.Number(),
   }),
   Type.Object({
-    kind: Type.Literal("stalled", { description: "Something waits, and nothing is delivered" }),
+    kind: Type.Literal("stalled", { description: "Something waits, and nothing is delivered or finished" }),
     since: Type.String({ format: "date-time", description: "Since when the reason holds" }),
-    reason: Type.Enum(["paused", "target-down", "no-workers"]),
+    reason: Type.Enum(["paused", "target-down", "no-workers", "nothing-finishes"], {
+      description:
+        "Deliveries are paused; the breakers of all workers are open; no worker is present; or requests are tried, and none " +
+        "has been finished for longer than the queue's rate and timeout explain, a minute at least, or ever",
+    }),
   }),
 ]);
 export const QueueView = Type.Object({

@@ -127,7 +127,7 @@ export const metrics = {
     labels: ["queue", "reason"],
     meaning:
       "For how long nothing of a backlog has been delivered: paused, target-down (the breakers of all workers are open) or " +
-      "no-workers. Absent while something is delivered, or nothing waits.",
+      "no-workers; or nothing of it finished: nothing-finishes. Absent otherwise, and while nothing waits.",
   },
   "sluice.paused": {
     kind: "gauge",

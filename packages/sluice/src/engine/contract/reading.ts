@@ -177,6 +177,24 @@ export function readingCases(check: Check): void {
     equal(status.oldestWaitingAt, oldest);
   });
 
+  check(
+    "the backlog tells when the first and the last of what is scheduled is due, and of nothing that is due",
+    async (rig) => {
+      const due = async (): Promise<unknown> => {
+        const [status] = await rig.engine.backlog();
+        return [status?.counts.scheduled, status?.firstDueAt, status?.lastDueAt];
+      };
+      await rig.accept(request(), request(), request());
+      deepEqual(await due(), [0, undefined, undefined]);
+      const firstDueAt = Math.floor(rig.now()) + hourMs;
+      for (const [index, { claim }] of (await rig.take(3)).entries())
+        await rig.engine.retry(claim, { dueAt: firstDueAt + index * hourMs, isCounted: false });
+      deepEqual(await due(), [3, firstDueAt, firstDueAt + 2 * hourMs]);
+      rig.pass(2.5 * hourMs);
+      deepEqual(await due(), [1, firstDueAt + 2 * hourMs, firstDueAt + 2 * hourMs]);
+    },
+  );
+
   check("an empty queue has an empty backlog", async (rig) => {
     const [status] = await rig.engine.backlog();
     equal(status?.queue, orders);

@@ -13,7 +13,8 @@ export interface StoredQueueStatus extends Omit<QueueStatus, keyof Attendance | 
   readonly leftAt: number;
 }
 
-const SCHEDULED = `SELECT count(*) FROM sluice.schedule s WHERE s.queue = q.no AND s.due_at > $1::bigint
+const SCHEDULED = `SELECT count(*) AS scheduled, min(s.due_at) AS first_due_at, max(s.due_at) AS last_due_at
+  FROM sluice.schedule s WHERE q.no <> ALL ($2::smallint[]) AND s.queue = q.no AND s.due_at > $1::bigint
   AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}`;
 /** One statement, so that all counts are of one snapshot. Of the queues in $2 what is scheduled is not counted. */
 const count = (
@@ -25,10 +26,12 @@ const count = (
       coalesce(t.backlog_bytes, 0)::float8 AS backlog_bytes,
       (SELECT count(*) FROM sluice.running n WHERE n.queue = q.no AND NOT ${hasRow("outcomes", "n.id")})::float8
         AS running,
-      CASE WHEN q.no = ANY ($2::smallint[]) THEN NULL ELSE (${SCHEDULED})::float8 END AS scheduled
+      CASE WHEN q.no <> ALL ($2::smallint[]) THEN f.scheduled::float8 END AS scheduled,
+      f.first_due_at::float8, f.last_due_at::float8
     FROM sluice.queues q LEFT JOIN (
       SELECT queue, sum(accepted) AS accepted, sum(done) AS done, sum(dead) AS dead, sum(cancelled) AS cancelled,
         sum(backlog_bytes) AS backlog_bytes FROM sluice.tallies ${ofTallies} GROUP BY queue) t ON t.queue = q.no
+    CROSS JOIN LATERAL (${SCHEDULED}) f
     ${which} ORDER BY q.name`;
 const COUNT: Statement = { name: "backlog-count", text: count("", "") };
 const COUNT_OF: Statement = {
@@ -79,7 +82,10 @@ interface CountRow {
   readonly cancelled: number;
   readonly backlog_bytes: number;
   readonly running: number;
+  /** Null where it was not counted. */
   readonly scheduled: number | null;
+  readonly first_due_at: number | null;
+  readonly last_due_at: number | null;
 }
 
 interface Mark {
@@ -95,8 +101,12 @@ interface Mark {
 
 interface Scheduled {
   readonly count: number;
+  readonly firstDueAt: number | undefined;
+  readonly lastDueAt: number | undefined;
   readonly untilMs: number;
 }
+
+const nothingScheduled: Scheduled = { count: 0, firstDueAt: undefined, lastDueAt: undefined, untilMs: 0 };
 
 export class BacklogReader {
   readonly #monotonic: () => number;
@@ -111,7 +121,7 @@ export class BacklogReader {
     const rows = await this.#count(db, now, queue);
     const statuses: StoredQueueStatus[] = [];
     for (const row of rows) {
-      const status = statusOf(row, this.#scheduled.get(row.no)?.count ?? 0);
+      const status = statusOf(row, this.#scheduled.get(row.no) ?? nothingScheduled);
       const oldest = status.backlog > row.running ? await this.#oldest(db, row) : undefined;
       statuses.push({ ...status, oldestWaitingAt: oldest === undefined ? undefined : timeOfId(oldest) });
     }
@@ -127,10 +137,11 @@ export class BacklogReader {
         ? await db.rows<CountRow>(COUNT, values)
         : await db.rows<CountRow>(COUNT_OF, [...values, queue]);
     const tookMs = this.#monotonic() - startedAt;
-    for (const { no, scheduled } of rows) {
+    for (const { no, scheduled, first_due_at: first, last_due_at: last } of rows) {
       if (scheduled === null) continue;
       const untilMs = scheduled < manyScheduled ? 0 : startedAt + tookMs / countShare;
-      this.#scheduled.set(no, { count: scheduled, untilMs });
+      const due = { firstDueAt: first ?? undefined, lastDueAt: last ?? undefined };
+      this.#scheduled.set(no, { count: scheduled, ...due, untilMs });
     }
     return rows;
   }
@@ -188,7 +199,10 @@ async function look(db: Connected, { queue, from, limit }: FreshRange, isLate: (
   }
 }
 
-function statusOf(row: CountRow, scheduled: number): Omit<StoredQueueStatus, "oldestWaitingAt"> {
+function statusOf(
+  row: CountRow,
+  { count: scheduled, firstDueAt, lastDueAt }: Scheduled,
+): Omit<StoredQueueStatus, "oldestWaitingAt"> {
   const { no, name, accepted, running, done, dead, cancelled } = row;
   const backlog = accepted - done - dead - cancelled;
   return {
@@ -202,6 +216,8 @@ function statusOf(row: CountRow, scheduled: number): Omit<StoredQueueStatus, "ol
     backlogBytes: row.backlog_bytes,
     // What is scheduled may have been counted a moment before.
     counts: { waiting: Math.max(0, backlog - running - scheduled), scheduled, running, done, dead, cancelled },
+    firstDueAt,
+    lastDueAt,
     replicasAsked: row.replicas_asked ?? undefined,
   };
 }

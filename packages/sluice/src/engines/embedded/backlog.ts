@@ -6,7 +6,9 @@ import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
 const SELECT_QUEUE = "SELECT * FROM queues WHERE name = ?";
-const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
+const FUTURE = `
+  SELECT count(*) AS scheduled, min(due_at) AS firstDueAt, max(due_at) AS lastDueAt
+  FROM scheduled WHERE queue = ? AND due_at > ?`;
 const OLDEST_WAITING = `
   SELECT min(seq) AS seq FROM (
     SELECT seq FROM (
@@ -17,10 +19,18 @@ const OLDEST_WAITING = `
 /** What the store knows of a queue; workers and rates are the engine's to add. */
 export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;
 
+interface Future {
+  readonly scheduled: number;
+  readonly firstDueAt: number | null;
+  readonly lastDueAt: number | null;
+}
+
+const noFuture: Future = { scheduled: 0, firstDueAt: null, lastDueAt: null };
+
 export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) => readonly StoredQueueStatus[] {
   const selectQueues = db.prepare(SELECT_QUEUES);
   const selectQueue = db.prepare(SELECT_QUEUE);
-  const countFuture = db.prepare(COUNT_FUTURE);
+  const future = db.prepare(FUTURE);
   const oldestWaiting = db.prepare(OLDEST_WAITING);
 
   return (now, queue) => {
@@ -31,7 +41,8 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
   function statusOf(row: QueueRow, now: number): StoredQueueStatus {
     const { no, name, accepted, running, done, dead, cancelled, cursor } = row;
     const backlog = backlogOf(row);
-    const scheduled = row.scheduled === 0 ? 0 : (countFuture.get(no, now)?.["n"] as number);
+    const { scheduled, firstDueAt, lastDueAt } =
+      row.scheduled === 0 ? noFuture : (future.get(no, now) as unknown as Future);
     const waiting = backlog - running - scheduled;
     const oldest =
       backlog === running ? undefined : (oldestWaiting.get({ queue: no, cursor })?.["seq"] as number | null);
@@ -44,6 +55,8 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
       backlogBytes: row.backlog_bytes,
       oldestWaitingAt: oldest === undefined || oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
       counts: { waiting, scheduled, running, done, dead, cancelled },
+      firstDueAt: firstDueAt ?? undefined,
+      lastDueAt: lastDueAt ?? undefined,
       replicasAsked: row.replicas_asked ?? undefined,
     };
   }
