@@ -34,8 +34,9 @@ How many workers there should be follows from the wait that is forecast, not fro
   - enough to keep up with the arrivals, and to finish the backlog before its oldest has waited for --max-wait;
   - never more than the queue's rate can feed; always from --min to --max, which go before all else;
   - more at once; fewer only after they were enough for all of --hold;
-  - as many as were asked for last, while nothing is measured: that number is in the store, and outlives a restart.
-What one worker does in an hour is measured while something waits. Each change is logged with its reason; with
+  - as many as were asked for last, while nothing is measured or the target is down: that number is in the store, and
+    outlives a restart.
+What one worker does in an hour is measured while something waits and its target is up. Each change is logged with its reason; with
 --log-level debug each look is. The goal of each queue may stand in the file instead:
   queues: { orders: { scaling: { min: 1, max: 8, maxWait: "5m" } } }
 

@@ -7,7 +7,7 @@ export interface ReplicaSample {
   /** Requests with an outcome from a run, ever. */
   readonly finished: number;
   readonly waiting: number;
-  /** Replicas that are present. */
+  /** Replicas that deliver. */
   readonly replicas: number;
 }
 
@@ -61,7 +61,7 @@ export class ReplicaRate {
   }
 }
 
-/** While replicas come or go nobody knows how many worked. */
+/** While replicas come or go, or their target does, nobody knows how many worked. */
 function isBusy(from: ReplicaSample, to: ReplicaSample): boolean {
   const isSteady = from.replicas === to.replicas && to.replicas > 0;
   return isSteady && from.waiting > 0 && to.waiting > 0 && to.at > from.at && to.finished >= from.finished;

@@ -24,6 +24,8 @@ export interface ScalingSignals {
   readonly perReplicaPerHour: number | undefined;
   /** How many were asked for last. */
   readonly replicas: number;
+  /** Whether none of those that are there delivers because of that. */
+  readonly isTargetDown?: boolean;
 }
 
 /** The needs of the last `holdMs`, but for those that a later one was not below: the highest first. */
@@ -41,6 +43,8 @@ export type ScalingReason =
   | { readonly kind: "maximum"; readonly text: string }
   /** Fewer would do, but more were needed a while ago. */
   | { readonly kind: "hold"; readonly text: string }
+  /** More would finish no more, and what there are will be needed when the target is back. */
+  | { readonly kind: "target-down"; readonly text: string }
   /** Nothing is known of what one replica does. */
   | { readonly kind: "unmeasured"; readonly text: string };
 
@@ -77,7 +81,7 @@ const tolerance = 1e-9;
  * The decision is the highest need of the last `holdMs`: a higher one is met at once, and a lower one is followed once the
  * higher ones are old. It hangs on nothing but the queue's own needs, so that one queue never keeps what another one has asked
  * for. While one replica's rate is unknown the number asked for last stays, except that a backlog gets a first replica,
- * without which there would never be a measurement, and that an idle queue needs none.
+ * without which there would never be a measurement, and that an idle queue needs none. While the target is down it stays too.
  */
 export function decideScaling(goal: ScalingGoal, signals: ScalingSignals, memory: ScalingMemory): ScalingDecision {
   const need = needOf(goal, signals);
@@ -93,6 +97,10 @@ export function decideScaling(goal: ScalingGoal, signals: ScalingSignals, memory
 }
 
 function needOf(goal: ScalingGoal, signals: ScalingSignals): Need {
+  if (signals.isTargetDown === true) {
+    const text = "the target is down, and more replicas would finish no more";
+    return { replicas: clamp(signals.replicas, goal), reason: { kind: "target-down", text } };
+  }
   const perHour = signals.perReplicaPerHour;
   if (perHour === undefined || perHour <= 0) return unmeasured(goal, signals);
   const forArrivals = ceil(signals.arrivalsPerHour / perHour);

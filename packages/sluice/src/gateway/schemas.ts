@@ -134,9 +134,12 @@ export const ScalingView = Type.Object({
   desiredReplicas: Type.Integer({ minimum: 1, description: "By the queue's goal, from min to max" }),
   replicas: Type.Integer({ minimum: 0, description: "Workers that are present" }),
   forecastWaitSeconds: nullable(
-    Type.Number({ description: "With the desired replicas; null while what one does was not measured" }),
+    Type.Number({
+      description:
+        "With the desired replicas; null while what one does was not measured, and while nothing is delivered: paused, or the target is down",
+    }),
   ),
-  reason: Type.Enum(["arrivals", "wait", "rate", "minimum", "maximum", "hold", "unmeasured"]),
+  reason: Type.Enum(["arrivals", "wait", "rate", "minimum", "maximum", "hold", "target-down", "unmeasured"]),
   because: Type.String({ description: "The reason in words" }),
   arrivalsPerHour: Type.Number(),
   perReplicaPerHour: nullable(Type.Number({ description: "Measured while something waited" })),
