@@ -223,6 +223,7 @@ export interface QueueStatus {
   readonly accepted: number;
   readonly backlog: number;
   readonly backlogBytes: number;
+  /** When the first of those that wait was accepted; what is scheduled does not wait until it is due. */
   readonly oldestWaitingAt: number | undefined;
   readonly counts: StateCounts;
   /** When the first and the last of what is scheduled is due; undefined while nothing is. */

@@ -107,7 +107,9 @@ export const QueueView = Type.Object({
   accepted: Count,
   backlog: Count,
   backlogBytes: Count,
-  oldestWaitingAt: nullable(Time),
+  oldestWaitingAt: nullable(
+    Type.String({ format: "date-time", description: "When the first of those that wait was accepted" }),
+  ),
   workers: Count,
   breakersOpen: Type.Integer({
     minimum: 0,

@@ -171,10 +171,20 @@ export function readingCases(check: Check): void {
     equal(status?.accepted, 6);
     equal(status.backlog, 3);
     equal(status.backlogBytes, 3 * 2);
-    const waiting = await rig.engine.read(expected.waiting);
-    const scheduled = await rig.engine.read(expected.scheduled);
-    const oldest = Math.min(waiting?.acceptedAt ?? 0, scheduled?.acceptedAt ?? 0);
-    equal(status.oldestWaitingAt, oldest);
+    equal(status.oldestWaitingAt, (await rig.engine.read(expected.waiting))?.acceptedAt);
+  });
+
+  check("the oldest that waits is none that waits for its time, until that has come", async (rig) => {
+    const [id, later] = [await rig.acceptOne(), await rig.acceptOne()];
+    const acceptedAt = (await rig.engine.read(id))?.acceptedAt;
+    const oldest = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.oldestWaitingAt;
+    const [first, second] = await rig.take(2);
+    await rig.engine.retry(first?.claim ?? fail(), { dueAt: rig.now() + hourMs, isCounted: false });
+    equal(await oldest(), undefined);
+    await rig.engine.retry(second?.claim ?? fail(), { dueAt: 0, isCounted: false });
+    equal(await oldest(), (await rig.engine.read(later))?.acceptedAt);
+    rig.pass(hourMs + 1_000);
+    equal(await oldest(), acceptedAt);
   });
 
   check(

@@ -38,9 +38,9 @@ const COUNT_OF: Statement = {
   name: "backlog-count-of",
   text: count("WHERE q.name = $3", "WHERE queue = (SELECT no FROM sluice.queues WHERE name = $3)"),
 };
-const OLDEST_BACK: Statement = {
-  name: "backlog-oldest-back",
-  text: `SELECT s.id FROM sluice.schedule s WHERE s.queue = $1
+const OLDEST_DUE: Statement = {
+  name: "backlog-oldest-due",
+  text: `SELECT s.id FROM sluice.schedule s WHERE s.queue = $1 AND s.due_at <= $2::bigint
     AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")} ORDER BY s.id LIMIT 1`,
 };
 /** The end of a page of requests; none when fewer are left. */
@@ -62,7 +62,7 @@ const pageMax = 16_000;
 
 /** How often the look begins at the safe mark: a commit may become visible after one with higher ids. */
 const safeEveryMs = 10_000;
-/** From here on what is scheduled is counted for a twentieth of the time at most. */
+/** From here on what is scheduled is counted, and searched for what is due, for a twentieth of the time at most. */
 const manyScheduled = 10_000;
 const countShare = 1 / 20;
 /** How long one read looks for the oldest: after a crash of the server all that is finished may lie before it. */
@@ -103,10 +103,17 @@ interface Scheduled {
   readonly count: number;
   readonly firstDueAt: number | undefined;
   readonly lastDueAt: number | undefined;
+  readonly oldestDue: RequestId | undefined;
   readonly untilMs: number;
 }
 
-const nothingScheduled: Scheduled = { count: 0, firstDueAt: undefined, lastDueAt: undefined, untilMs: 0 };
+const nothingScheduled: Scheduled = {
+  count: 0,
+  firstDueAt: undefined,
+  lastDueAt: undefined,
+  oldestDue: undefined,
+  untilMs: 0,
+};
 
 export class BacklogReader {
   readonly #monotonic: () => number;
@@ -122,7 +129,7 @@ export class BacklogReader {
     const statuses: StoredQueueStatus[] = [];
     for (const row of rows) {
       const status = statusOf(row, this.#scheduled.get(row.no) ?? nothingScheduled);
-      const oldest = status.backlog > row.running ? await this.#oldest(db, row) : undefined;
+      const oldest = status.counts.waiting > 0 ? await this.#oldest(db, row, now) : undefined;
       statuses.push({ ...status, oldestWaitingAt: oldest === undefined ? undefined : timeOfId(oldest) });
     }
     return statuses;
@@ -141,16 +148,26 @@ export class BacklogReader {
       if (scheduled === null) continue;
       const untilMs = scheduled < manyScheduled ? 0 : startedAt + tookMs / countShare;
       const due = { firstDueAt: first ?? undefined, lastDueAt: last ?? undefined };
-      this.#scheduled.set(no, { count: scheduled, ...due, untilMs });
+      this.#scheduled.set(no, { ...nothingScheduled, count: scheduled, ...due, untilMs });
     }
     return rows;
   }
 
-  async #oldest(db: Connected, row: CountRow): Promise<RequestId | undefined> {
-    const [back] = await db.rows<{ id: RequestId }>(OLDEST_BACK, [row.no]);
+  async #oldest(db: Connected, row: CountRow, now: number): Promise<RequestId | undefined> {
+    const due = await this.#oldestDue(db, row, now);
     const fresh = await this.#firstFresh(db, row);
-    if (back === undefined || fresh === undefined) return back?.id ?? fresh;
-    return back.id < fresh ? back.id : fresh;
+    if (due === undefined || fresh === undefined) return due ?? fresh;
+    return due < fresh ? due : fresh;
+  }
+
+  async #oldestDue(db: Connected, { no, scheduled }: CountRow, now: number): Promise<RequestId | undefined> {
+    const known = this.#scheduled.get(no) ?? nothingScheduled;
+    if (scheduled === null) return known.oldestDue;
+    const startedAt = this.#monotonic();
+    const [row] = await db.rows<{ id: RequestId }>(OLDEST_DUE, [no, Math.floor(now)]);
+    const lookMs = known.untilMs === 0 ? 0 : (this.#monotonic() - startedAt) / countShare;
+    this.#scheduled.set(no, { ...known, oldestDue: row?.id, untilMs: known.untilMs + lookMs });
+    return row?.id;
   }
 
   async #firstFresh(db: Connected, { no, fresh_from: safe }: CountRow): Promise<RequestId | undefined> {

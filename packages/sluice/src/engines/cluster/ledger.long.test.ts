@@ -203,7 +203,7 @@ test("the backlog tells counts, bytes and the oldest that waits", async () => {
   const [mails, orders] = await reader.read(ledger.db, now);
   deepEqual(orders?.counts, Object.fromEntries(states.map((state) => [state, 1])));
   deepEqual([orders?.queue, orders?.accepted, orders?.backlog, orders?.backlogBytes], ["orders", 6, 3, 6]);
-  equal(orders?.oldestWaitingAt, Math.min(timeOfId(ids.waiting), timeOfId(ids.scheduled)));
+  equal(orders?.oldestWaitingAt, timeOfId(ids.waiting));
   deepEqual([mails?.backlog, mails?.oldestWaitingAt, mails?.isPaused], [0, undefined, false]);
 });
 
@@ -233,6 +233,30 @@ test("the oldest that waits follows those that are taken, and those that come ba
   await ledger.unrun(ids[1] as RequestId);
   await ledger.schedule(ids[1] as RequestId, { dueAt: now - 1 });
   equal(await oldest(), timeOfId(ids[1] as RequestId));
+});
+
+test("where much is scheduled, neither its count nor the oldest of it that is due is looked for at each read", async () => {
+  await using ledger = await openLedger();
+  const due = await ledger.accept({ at: now - 1_000 });
+  await ledger.schedule(due, { dueAt: now - 1 });
+  await ledger.rows(
+    `WITH later AS (INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
+       SELECT gen_random_uuid(), 1, $1::bigint, 0, 0, 0, true FROM generate_series(1, 10000))
+     INSERT INTO sluice.tallies (member, queue, accepted) VALUES (9, 1, 10000)`,
+    [now + hourMs],
+  );
+  let elapsed = 0;
+  const reader = new BacklogReader(() => (elapsed += 10));
+  const seen = async (): Promise<unknown> => {
+    const orders = (await reader.read(ledger.db, now))[1];
+    return [orders?.counts.scheduled, orders?.counts.waiting, orders?.firstDueAt, orders?.oldestWaitingAt];
+  };
+  const expected = [10_000, 1, now + hourMs, timeOfId(due)];
+  deepEqual(await seen(), expected);
+  await ledger.rows("UPDATE sluice.schedule SET due_at = $2::bigint WHERE id = $1", [due, now + 1]);
+  deepEqual(await seen(), expected);
+  elapsed += 10_000;
+  deepEqual(await seen(), [10_001, 0, now + 1, undefined]);
 });
 
 test("a commit that shows late with a smaller id is found from the safe mark", async () => {

@@ -14,7 +14,7 @@ const OLDEST_WAITING = `
     SELECT seq FROM (
       SELECT seq FROM requests r WHERE r.queue = :queue AND r.seq > :cursor
         AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq) ORDER BY seq LIMIT 1)
-    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue)`;
+    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND due_at <= :now)`;
 
 /** What the store knows of a queue; workers and rates are the engine's to add. */
 export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;
@@ -44,8 +44,7 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
     const { scheduled, firstDueAt, lastDueAt } =
       row.scheduled === 0 ? noFuture : (future.get(no, now) as unknown as Future);
     const waiting = backlog - running - scheduled;
-    const oldest =
-      backlog === running ? undefined : (oldestWaiting.get({ queue: no, cursor })?.["seq"] as number | null);
+    const oldest = waiting === 0 ? null : (oldestWaiting.get({ queue: no, cursor, now })?.["seq"] as number | null);
     return {
       queue: name,
       isPaused: row.is_paused === 1,
@@ -53,7 +52,7 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
       accepted,
       backlog,
       backlogBytes: row.backlog_bytes,
-      oldestWaitingAt: oldest === undefined || oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
+      oldestWaitingAt: oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
       counts: { waiting, scheduled, running, done, dead, cancelled },
       firstDueAt: firstDueAt ?? undefined,
       lastDueAt: lastDueAt ?? undefined,
