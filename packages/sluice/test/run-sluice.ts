@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Its reader is gone from the start, or its disk is full. */
+  readonly stdout?: "closed" | "full";
   /** Gets the process while it runs. */
   readonly during?: (child: RunningSluice) => Promise<void>;
 }
@@ -26,10 +28,14 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export async function runSluice({ args, url, input, env, cwd, during }: RunOptions): Promise<Ended> {
+export async function runSluice({ args, url, input, env, cwd, stdout: output, during }: RunOptions): Promise<Ended> {
   const place = url === undefined ? {} : { SLUICE_URL: url };
-  const child = spawn(process.execPath, [sluiceCommand, ...args], { env: { ...process.env, ...place, ...env }, cwd });
-  const outputs = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  const shell = output === "full" ? ["sh", "-c", 'exec "$@" >/dev/full', "sh"] : [];
+  const [command, ...words] = [...shell, process.execPath, sluiceCommand, ...args] as [string, ...string[]];
+  const child = spawn(command, words, { env: { ...process.env, ...place, ...env }, cwd });
+  if (output === "closed") child.stdout.destroy();
+  const printed = output === "closed" ? "" : text(child.stdout);
+  const outputs = Promise.all([printed, text(child.stderr), once(child, "close")]);
   child.stdin.on("error", () => {}); // a command that refuses its arguments does not read its input
   if (during === undefined) child.stdin.end(input);
   else await during({ stdin: child.stdin, kill: (signal) => child.kill(signal) });

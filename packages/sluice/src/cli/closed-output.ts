@@ -24,7 +24,7 @@ export function onClosedOutput(act: Decide): Disposable {
 }
 
 function leave(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(exitCodes.ok); // `sluice queues | head -1` is no failure
+  if (error.code === "EPIPE") process.exit(); // `sluice queues | head -1` is no failure, and a verdict stays what it is
   try {
     writeSync(process.stderr.fd, `sluice: cannot write to standard output: ${reasonOf(error)}\n`);
   } catch {

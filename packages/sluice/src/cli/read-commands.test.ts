@@ -112,6 +112,16 @@ test("audit ends with 1 when the law does not hold, with --json as well", async 
   assert.deepEqual(JSON.parse(forScripts.stdout), audit(1));
 });
 
+test("an output that takes no more changes no verdict; without one, a reader that is gone is no failure", async () => {
+  await using gateway = await openScriptedGateway(({ path }) =>
+    ok(path.endsWith("/queues") ? { queues: [queue] } : audit(1)),
+  );
+  const exitCodeOf = async (args: readonly string[], stdout: "closed" | "full") =>
+    (await runSluice({ args, url: gateway.url, stdout })).exitCode;
+  assert.deepEqual([await exitCodeOf(["audit"], "closed"), await exitCodeOf(["audit"], "full")], [1, 1]);
+  assert.deepEqual([await exitCodeOf(["queues"], "closed"), await exitCodeOf(["queues"], "full")], [0, 1]);
+});
+
 test("audit counts by hour when asked, and heals before it counts", async () => {
   await using gateway = await openScriptedGateway(({ path }) => ok(path.endsWith("/heal") ? { healed: 2 } : audit(0)));
   const { stdout } = await runSluice({ args: ["audit", "--hours", "--heal"], url: gateway.url });

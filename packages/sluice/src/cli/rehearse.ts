@@ -151,10 +151,10 @@ async function rehearseDay(flags: RehearseFlags): Promise<void> {
   using interrupts = catchInterrupts(); // not before: the files may be pipes
   const rehearsed = await rehearseWith(flags, { setting, ...given }, interrupts);
   if (report !== undefined) await writeReport(report, setting, rehearsed);
-  if (flags.json) printJson(rehearsalView(setting, rehearsed));
-  else printLine(rehearsalText(setting, rehearsed));
   if (rehearsed.violations.length > 0) process.exitCode = exitCodes.failed;
   else if (rehearsed.isInterrupted) process.exitCode = exitCodes.tryAgain;
+  if (flags.json) printJson(rehearsalView(setting, rehearsed));
+  else printLine(rehearsalText(setting, rehearsed));
 }
 
 interface Given {
