@@ -213,6 +213,7 @@ describe("on one file", { timeout: 1_500_000 }, () => {
     for await (const { code, lines, by, number } of interrupted(create, times)) {
       const found = lines.length > 1 ? findApiKey(stored(), lines[0] ?? "") : undefined;
       if (lines.length > 1 || (code === 0 && !by.startsWith("closed"))) equal(found?.name, `key-${number}`, by);
+      if (code === 75) ok(!stored().some(({ name }) => name === `key-${number}`), `${by}: nobody has this key`);
       if (found !== undefined) made.push(found.name);
     }
     for (const name of made)

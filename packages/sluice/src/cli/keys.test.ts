@@ -53,6 +53,20 @@ test("a key is made, shown once, used, listed without itself, and revoked withou
   assert.ok(!(await readFile(join(dataFolder, "keys.json"), "utf8")).includes(text), "the file has the key in it");
 });
 
+test("a key that could not be printed is removed again, and its name is free", async () => {
+  await using folder = await temporaryFolder();
+  const keys = ["--keys", join(folder.path, "keys.json")];
+  for (const [stdout, args] of [
+    ["closed", []],
+    ["full", ["--json"]],
+  ] as const) {
+    const ended = await runSluice({ args: ["keys", "create", "--name", "a", ...keys, ...args], stdout });
+    assert.equal(ended.exitCode, 75, ended.stderr);
+    assert.match(ended.stderr, /the key a could not be printed \(.+\), and is removed again/);
+    assert.match((await runSluice({ args: ["keys", "list", ...keys] })).stdout, /^There are no keys in/);
+  }
+});
+
 test("revoking waits for the gateway, and says what nobody confirmed", async () => {
   await using folder = await temporaryFolder();
   const dataFolder = join(folder.path, "data");

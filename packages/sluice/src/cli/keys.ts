@@ -8,10 +8,12 @@ import { parseQuota } from "../core/quota.ts";
 import { dataFolder, readKeysPlace } from "../config/read-settings.ts";
 import { messageOf } from "../core/errors.ts";
 import { readListener } from "../engines/embedded/owner.ts";
+import { reasonOf } from "../files/refusal.ts";
 import { changeKeyFile, readKeyFile } from "../gateway/access/key-file.ts";
+import { onClosedOutput } from "./closed-output.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { clientSettings, parsedFlag, settingOption } from "./flag-settings.ts";
-import { printJson, printLine, printTable, type Column } from "./print.ts";
+import { jsonText, printJson, printLine, printTable, printWhole, type Column } from "./print.ts";
 import { addConfigFlag, addKeysFlag, sourcesOf } from "./role-flags.ts";
 import { parseUrl } from "./server-options.ts";
 
@@ -34,6 +36,7 @@ interface CreateOptions extends PlaceOptions {
 const afterHelp = `
 The keys are in the file that --keys names, or else keys.json in the data folder. Only their hashes are kept: a key is shown
 once, when it is made. Only the file's owner may have access to it; a change keeps its owner, its mode and a symbolic link.
+A key that cannot be printed, as on a closed pipe, is removed again, with 75.
 Gateways see a change within a second. Where the file exists, calls need a key; a gateway whose file does not exist listens on
 loopback addresses only. While a gateway cannot read the file, it refuses every call with 503.
 
@@ -124,8 +127,19 @@ async function create({ name, sender, scope, queue, rate, expires, ...place }: C
     if (namesake !== undefined) throw refused(`there is a valid key ${name} already: its id is ${namesake.id}`);
     return [...keys, key];
   });
-  if (place.json) return printJson({ ...viewOf(key, now), key: secret });
-  printLine(secret); // alone on standard output, for scripts
+  using _output = onClosedOutput(() => {}); // removing the key comes first
+  try {
+    // alone on standard output, for scripts
+    await printWhole(place.json ? jsonText({ ...viewOf(key, now), key: secret }) : `${secret}\n`);
+  } catch (cause) {
+    const fate = await changeKeyFile(file, (keys) => keys.filter(({ id }) => id !== key.id)).then(
+      () => "is removed again",
+      (error: unknown) => `stays valid until you revoke it: it cannot be removed: ${messageOf(error)}`,
+    );
+    const message = `the key ${name} could not be printed (${reasonOf(cause)}), and ${fate}`;
+    throw new CommandError(message, { code: "not-printed", exitCode: exitCodes.tryAgain, cause });
+  }
+  if (place.json) return;
   process.stderr.write(`Key ${name} is in ${file}. It is shown this once: keep it where its owner finds it.\n`);
 }
 
