@@ -64,6 +64,17 @@ test("in one phase of overload the wait grows evenly, so the 99th percentile is 
   assert.equal(one.p99WaitMs, 0.99 * 10 * hourMs);
 });
 
+test("in bursts that are alike, and in those of which some are larger, the 99th percentile is that of all requests", () => {
+  const service = { perReplicaPerHour: 72_000, ratePerHour: undefined };
+  const p99Of = (large: number): number | undefined => {
+    const bursts = Array.from({ length: 100 }, (_, at) => `${at < large ? 600 : 300}/s for 1s, 0 for 59s`);
+    const arrivals = parseArrivals(bursts.join(", "), startAt);
+    return plan({ ...day, arrivals, service, replicas: { kind: "table", most: 1 } }).runs[0]?.p99WaitMs;
+  };
+  assert.equal(p99Of(0), 0.99 * 14_000); // they wait from 0 to 14 s, evenly
+  assert.equal(p99Of(20), 29_000 - (29_000 * 360) / 12_000); // 1 % of 36,000, all among the 12,000 that wait to 29 s
+});
+
 test("the queue's own rate bounds what any number of replicas finishes", () => {
   const { runs, smallest } = plan({ ...day, service: { perReplicaPerHour: 100_000, ratePerHour: 100_000 } });
   assert.equal(smallest, undefined);

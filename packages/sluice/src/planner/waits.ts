@@ -6,6 +6,8 @@ export interface Waits {
   readonly p99Ms: number;
 }
 
+const accurateMs = 0.001;
+
 /** How long one waits that arrives at each sample's moment: until as many are finished as had arrived then. */
 export function waitsOf(samples: readonly Sample[]): readonly number[] {
   let at = 0;
@@ -21,23 +23,26 @@ export function waitsOf(samples: readonly Sample[]): readonly number[] {
 
 /** Over all requests, each with its own wait: within a step the waits lie evenly between those at its ends. */
 export function summarise(samples: readonly Sample[], waits: readonly number[]): Waits {
-  const steps = samples.slice(1).map(({ arrived }, index) => {
-    const ends = [waits[index] as number, waits[index + 1] as number] as const;
-    return {
-      shortMs: Math.min(...ends),
-      longMs: Math.max(...ends),
-      count: arrived - (samples[index] as Sample).arrived,
-    };
-  });
-  const longestFirst = steps
-    .filter(({ count }) => count > 0)
-    .toSorted((a, b) => b.shortMs + b.longMs - a.shortMs - a.longMs);
-  let left = (samples.at(-1)?.arrived ?? 0) / 100;
-  let p99Ms = 0;
-  for (const { shortMs, longMs, count } of longestFirst) {
-    p99Ms = longMs - Math.min(1, left / count) * (longMs - shortMs);
-    left -= count;
-    if (left <= 0) break;
+  const worstMs = waits.reduce((worst, waitMs) => Math.max(worst, waitMs), 0);
+  const longer = (samples.at(-1)?.arrived ?? 0) / 100;
+  let [fromMs, toMs] = [0, worstMs];
+  while (toMs - fromMs > accurateMs) {
+    const middleMs = (fromMs + toMs) / 2;
+    if (countOver(middleMs, samples, waits) > longer) fromMs = middleMs;
+    else toMs = middleMs;
   }
-  return { worstMs: waits.reduce((worst, waitMs) => Math.max(worst, waitMs), 0), p99Ms };
+  return { worstMs, p99Ms: toMs };
+}
+
+/** How many wait for longer than this. */
+function countOver(waitMs: number, samples: readonly Sample[], waits: readonly number[]): number {
+  let over = 0;
+  for (let index = 1; index < samples.length; index += 1) {
+    const [a, b] = [waits[index - 1] as number, waits[index] as number];
+    const longMs = Math.max(a, b);
+    if (longMs <= waitMs) continue;
+    const count = (samples[index] as Sample).arrived - (samples[index - 1] as Sample).arrived;
+    over += count * Math.min(1, (longMs - waitMs) / Math.abs(a - b));
+  }
+  return over;
 }
