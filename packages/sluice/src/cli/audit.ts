@@ -2,7 +2,7 @@ import type { WireAudit, WireFinding, WireHourAudit, WireQueueAudit } from "@slu
 import type { Command } from "commander";
 import { exitCodes } from "./failure.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, bulkPatience, clientOf, type ServerOptions } from "./server-options.ts";
 
 interface AuditOptions extends ServerOptions {
   readonly hours?: true;
@@ -46,7 +46,7 @@ export function registerAudit(program: Command): void {
 }
 
 async function audit(options: AuditOptions): Promise<void> {
-  const client = clientOf(options, { retryForMs: 2_000, answerWithinMs: 600_000 });
+  const client = clientOf(options, bulkPatience);
   if (options.receipt !== undefined) return prove(options.receipt, options);
   const healed = options.heal ? await client.heal() : undefined;
   const report = await client.audit();
@@ -81,7 +81,7 @@ const proofTexts = {
 } as const;
 
 async function prove(id: string, options: AuditOptions): Promise<void> {
-  const proof = await clientOf(options, { retryForMs: 2_000 }).prove(id);
+  const proof = await clientOf(options).prove(id);
   if (proof.verdict !== "stored") process.exitCode = exitCodes.failed;
   if (options.json) return printJson(proof);
   printLine(proofTexts[proof.verdict]);

@@ -1,10 +1,11 @@
 import type { WireRequest } from "@sluice/client";
 import type { Command } from "commander";
 import { failureText, requestFields } from "./describe.ts";
-import { usageError } from "./failure.ts";
+import { CommandError, failureOf, usageError } from "./failure.ts";
 import { clientSettings, settingOption } from "./flag-settings.ts";
+import { catchInterrupts } from "./interrupt.ts";
 import { formatCount, printFields, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, bulkPatience, clientOf, type ServerOptions } from "./server-options.ts";
 
 interface ListOptions extends ServerOptions {
   readonly queue?: string;
@@ -24,6 +25,8 @@ Examples:
   sluice dead show 0199d5e2-7c3a-7001-8f00-1d2c3b4a5f60
   sluice dead replay 0199d5e2-7c3a-7001-8f00-1d2c3b4a5f60
   sluice dead replay --queue orders --error target-status --dry-run
+
+A replay of many takes a while: up to ten minutes are allowed. The gateway goes on with it when the command is interrupted.
 `;
 
 export function registerDead(program: Command): void {
@@ -105,10 +108,22 @@ async function replay(id: string | undefined, options: ReplayOptions): Promise<v
     ...(limit !== undefined && { limit }),
     ...(dryRun && { dryRun }),
   };
-  const answer = await clientOf(options).replayMany(queue, order);
+  using interrupts = catchInterrupts();
+  const asked = clientOf(options, bulkPatience).replayMany(queue, { ...order, signal: interrupts.stop });
+  const answer = await asked.catch((error: unknown) => {
+    throw dryRun ? error : withAdvice(failureOf(error));
+  });
   if (options.json) return printJson(answer);
   const done = dryRun ? `would replay ${formatCount(answer.matched)}` : `replayed ${formatCount(answer.replayed)}`;
   printLine(`${done} of ${formatCount(answer.total)} dead requests in ${queue} (limit ${formatCount(answer.limit)})`);
+}
+
+/** The gateway does not stop when nobody waits for its answer. */
+function withAdvice(failure: CommandError): CommandError {
+  const { message, code, exitCode, fields, cause } = failure;
+  if (code !== "interrupted" && code !== "unreachable") return failure;
+  const advice = "The gateway may go on replaying: --dry-run tells how many are still dead.";
+  return new CommandError(`${message}\n${advice}`, { code, exitCode, fields, cause });
 }
 
 async function replayOne(id: string, options: ServerOptions): Promise<void> {

@@ -209,6 +209,23 @@ test("dead replay of a queue sends the filter and prints how many of how many, a
   assert.equal(replayed.stdout, "replayed 1,000 of 17,656 dead requests in orders (limit 1,000)\n");
 });
 
+test("dead replay of a queue that ends without an answer says that the gateway may go on", async () => {
+  await using gateway = await openScriptedGateway(() => "hang");
+  const { exitCode, stderr } = await runSluice({
+    args: ["dead", "replay", "--queue", "orders"],
+    url: gateway.url,
+    during: async (child) => {
+      await gateway.arrival(1);
+      child.kill("SIGINT");
+    },
+  });
+  assert.equal(exitCode, 75);
+  assert.match(
+    stderr,
+    /^sluice: interrupted\nThe gateway may go on replaying: --dry-run tells how many are still dead\.$/m,
+  );
+});
+
 test("dead replay of one request posts to it", async () => {
   await using gateway = await openScriptedGateway(() => ({ status: 202, body: requestOf("id-1") }));
   const { stdout } = await runSluice({ args: ["dead", "replay", "id-1"], url: gateway.url });

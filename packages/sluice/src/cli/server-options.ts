@@ -29,6 +29,9 @@ export interface Patience {
 /** Long enough for a server that restarts, short enough for somebody who waits. */
 const readPatience: Patience = { retryForMs: 2_000 };
 
+/** Of commands that read or change every row of a queue. */
+export const bulkPatience: Patience = { retryForMs: 2_000, answerWithinMs: 600_000 };
+
 export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 30_000 } = readPatience): SluiceClient {
   return new SluiceClient({
     url,
