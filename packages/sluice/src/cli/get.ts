@@ -14,7 +14,7 @@ interface GetOptions extends ServerOptions {
 
 const afterHelp = `
 With --result the exit code is 1 when the request is dead or cancelled, and 75 while it has no outcome.
-A terminal gets the control characters of a body or result spelled out, as \\u001b; a file or pipe gets the bytes.
+A terminal gets the control and invisible characters of a body or result spelled out, as \\u001b; a file or pipe gets the bytes.
 
 Examples:
   sluice get 0199d5e2-7c3a-7001-8f00-1d2c3b4a5f60

@@ -13,9 +13,9 @@ import {
 } from "../../../client/test/scripted-gateway.ts";
 import { runSluice } from "../../test/run-sluice.ts";
 
-/** A title and a colour in 7 and 8 bits, a return that hides what it follows, and text that runs backwards. */
-const hostile = "a\x1b]0;title\x07b\u009b31mc\rd\u202eetxt\u2069\x7f\n\tend";
-const steering = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+/** A title and a colour in 7 and 8 bits, a return that hides what it follows, text that runs backwards, and what nobody sees. */
+const hostile = "a\x1b]0;title\x07b\u009b31mc\rd\u202eetxt\u2069\x7f\u2028\u200b\u00ad\ufeff\u{e0041}\n\tend";
+const steering = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 function answer({ path }: Seen): Scripted {
   const failure = { code: "rejected", message: hostile };
@@ -39,7 +39,8 @@ async function onTerminal(url: string, args: string): Promise<string> {
 
 test("a terminal gets no control character from outside, in bodies, fields, tables, JSON and errors", async () => {
   await using gateway = await openScriptedGateway(answer);
-  const shown = "a\\u001b]0;title\\u0007b\\u009b31mc\\u000dd\\u202eetxt\\u2069\\u007f\n\tend\n";
+  const shown =
+    "a\\u001b]0;title\\u0007b\\u009b31mc\\u000dd\\u202eetxt\\u2069\\u007f\\u2028\\u200b\\u00ad\\ufeff\\udb40\\udc41\n\tend\n";
   assert.equal(await onTerminal(gateway.url, "get id-1 --body"), shown);
   for (const args of ["get id-1", "get id-1 --json", "dead list", "get id-2", "get id-2 --json"]) {
     const output = await onTerminal(gateway.url, args);
