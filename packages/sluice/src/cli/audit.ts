@@ -2,7 +2,7 @@ import type { WireAudit, WireFinding, WireHourAudit, WireQueueAudit } from "@slu
 import type { Command } from "commander";
 import { exitCodes } from "./failure.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, bulkPatience, clientOf, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, bulkClientOf, clientOf, type ServerOptions } from "./server-options.ts";
 
 interface AuditOptions extends ServerOptions {
   readonly hours?: true;
@@ -46,7 +46,7 @@ export function registerAudit(program: Command): void {
 }
 
 async function audit(options: AuditOptions): Promise<void> {
-  const client = clientOf(options, bulkPatience);
+  const client = await bulkClientOf(options);
   if (options.receipt !== undefined) return prove(options.receipt, options);
   const healed = options.heal ? await client.heal() : undefined;
   const report = await client.audit();

@@ -5,7 +5,7 @@ import { CommandError, failureOf, usageError } from "./failure.ts";
 import { clientSettings, settingOption } from "./flag-settings.ts";
 import { catchInterrupts } from "./interrupt.ts";
 import { formatCount, printFields, printJson, printLine, printTable, type Column } from "./print.ts";
-import { addServerOptions, bulkPatience, clientOf, type ServerOptions } from "./server-options.ts";
+import { addServerOptions, bulkClientOf, clientOf, type ServerOptions } from "./server-options.ts";
 
 interface ListOptions extends ServerOptions {
   readonly queue?: string;
@@ -109,7 +109,7 @@ async function replay(id: string | undefined, options: ReplayOptions): Promise<v
     ...(dryRun && { dryRun }),
   };
   using interrupts = catchInterrupts();
-  const asked = clientOf(options, bulkPatience).replayMany(queue, { ...order, signal: interrupts.stop });
+  const asked = (await bulkClientOf(options)).replayMany(queue, { ...order, signal: interrupts.stop });
   const answer = await asked.catch((error: unknown) => {
     throw dryRun ? error : withAdvice(failureOf(error));
   });

@@ -29,9 +29,6 @@ export interface Patience {
 /** Long enough for a server that restarts, short enough for somebody who waits. */
 const readPatience: Patience = { retryForMs: 2_000 };
 
-/** Of commands that read or change every row of a queue. */
-export const bulkPatience: Patience = { retryForMs: 2_000, answerWithinMs: 600_000 };
-
 export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 30_000 } = readPatience): SluiceClient {
   return new SluiceClient({
     url,
@@ -43,6 +40,17 @@ export function clientOf({ url }: ServerOptions, { retryForMs, answerWithinMs = 
       attemptTimeoutMs: answerWithinMs,
     },
   });
+}
+
+/** For what reads or changes every row of a queue. Left alone, fetch gives up after five minutes without an answer. */
+export async function bulkClientOf(options: ServerOptions): Promise<SluiceClient> {
+  const answerWithinMs = 600_000;
+  const { getGlobalDispatcher, setGlobalDispatcher } = await import("undici");
+  const patient = getGlobalDispatcher().compose(
+    (dispatch) => (options, handler) => dispatch({ ...options, headersTimeout: answerWithinMs }, handler),
+  );
+  setGlobalDispatcher(patient);
+  return clientOf(options, { ...readPatience, answerWithinMs });
 }
 
 export function parseUrl(text: string): string {
