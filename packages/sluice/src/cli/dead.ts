@@ -115,7 +115,8 @@ async function replay(id: string | undefined, options: ReplayOptions): Promise<v
   });
   if (options.json) return printJson(answer);
   const done = dryRun ? `would replay ${formatCount(answer.matched)}` : `replayed ${formatCount(answer.replayed)}`;
-  printLine(`${done} of ${formatCount(answer.total)} dead requests in ${queue} (limit ${formatCount(answer.limit)})`);
+  const which = `dead requests${error === undefined ? "" : ` with the error ${error}`} in ${queue}`;
+  printLine(`${done} of ${formatCount(answer.total)} ${which} (limit ${formatCount(answer.limit)})`);
 }
 
 /** The gateway does not stop when nobody waits for its answer. */

@@ -202,7 +202,7 @@ test("dead replay of a queue sends the filter and prints how many of how many, a
   );
   const args = ["dead", "replay", "--queue", "orders", "--error", "timeout", "--limit", "9", "--dry-run"];
   const { stdout } = await runSluice({ args, url: gateway.url });
-  assert.equal(stdout, "would replay 1,000 of 17,656 dead requests in orders (limit 1,000)\n");
+  assert.equal(stdout, "would replay 1,000 of 17,656 dead requests with the error timeout in orders (limit 1,000)\n");
   assert.equal(gateway.seen[0]?.path, "/v1/queues/orders/replay");
   assert.deepEqual(JSON.parse(String(gateway.seen[0]?.body)), { error: "timeout", limit: 9, dryRun: true });
   const replayed = await runSluice({ args: ["dead", "replay", "--queue", "orders"], url: gateway.url });
