@@ -44,9 +44,12 @@ const historyMax = 2_000_000;
 const tellingShare = 0.01;
 
 const afterHelp = `
-Arrivals come from one of four places: a phrase, a CSV of time,count (ISO 8601 or since 1970), a web server's access
+Arrivals come from one of four places: a phrase, a CSV of time,count, a web server's access
 log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished requests are
 forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
+
+A time in a CSV is written in ISO 8601 (local time without a zone), or in seconds, milli-, micro- or nanoseconds since
+1970: 10, 13, 16 or 19 digits. With semicolons between the cells, a count such as 1.200 has two meanings: it is skipped.
 
 Files may be gzipped, and larger than memory. Lines that cannot be read are skipped; standard error says how many and
 why the first one was. Requests are counted as finely as their times are told: by the second or millisecond, more

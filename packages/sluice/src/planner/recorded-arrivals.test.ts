@@ -108,6 +108,50 @@ test("a byte order mark, a leap second and a line out of order are read", () => 
   assert.equal(arrivalsOf("csv", ["\uFEFF2025-12-31T23:59:60Z,5"]).startAt, startAt);
 });
 
+const rowRule =
+  "must be a time, in ISO 8601 or in 10, 13, 16 or 19 digits since 1970, and a count of 0 or more in digits";
+
+test("a time and a count of a CSV are what they say, or are skipped", () => {
+  const timesAt = (text: string): number => arrivalsOf("csv", [`${text},5`]).startAt;
+  for (const text of [
+    "20260101",
+    "20260101T000000Z",
+    "20260101T010000+0100",
+    "2026-01-01t00:00z",
+    "2026-01-01 00:00:00+00",
+  ])
+    assert.equal(timesAt(text), startAt, text);
+  assert.equal(timesAt('"2025-12-31T23:00:00,250-01:00"'), startAt + 250);
+  assert.equal(timesAt("2026-01-01T00:00:00"), new Date(2026, 0, 1).getTime(), "without a zone it is local");
+  for (const row of [
+    "Total 2026,200",
+    "2026,200",
+    "01/02/2026,5",
+    "1 Jan 2026,5",
+    "2026-13-01,5",
+    "2026-01-01T25:00Z,5",
+    "202601010000,5",
+    "20260101000000,5",
+    "0,0",
+    "0000000000,5",
+    "-1767225600,5",
+    "0x6955b900,5",
+    "2026-01-01,0x10",
+    "2026-01-01,Infinity",
+    "2026-01-01,",
+    "2026-01-01,1.200,30",
+    "2026-01-01;1.200",
+    "2026-01-01;1.200.300",
+  ]) {
+    const { skippedCount, firstSkipped = "" } = recordingOf("csv", ["time,count", row]);
+    if (row === "2026-01-01,1.200,30") assert.equal(skippedCount, 0, "the dot of a file with commas is a point");
+    else if (row === "2026-01-01;1.200")
+      assert.equal(firstSkipped, "line 2: 1.200 may be 1200 or 1.2: write the count without the dot");
+    else assert.equal(firstSkipped, `line 2 ${rowRule}, got "${row}"`);
+  }
+  assert.equal(recordingOf("csv", ["01/02/2026,5"]).skippedCount, 1, "a count is no heading");
+});
+
 test("what cannot be read is skipped and counted, and the first reason is kept", () => {
   const lines = [
     logLine("01/Jan/2026:00:00:01 +0000"),
@@ -120,12 +164,9 @@ test("what cannot be read is skipped and counted, and the first reason is kept",
   assert.equal(log.arrivals().total, 1);
   assert.deepEqual([log.skippedCount, log.lineCount], [3, 5]);
   assert.equal(log.firstSkipped, 'line 3 is not of the common or combined log format: "127.0.0.1 - - [01/Jan/20"');
-  const csv = recordingOf("csv", ["time,count", "0,1", "60,-1", "120,many", "18"]);
+  const csv = recordingOf("csv", ["time,count", "2026-01-01,1", "2026-01-02,-1", "2026-01-03,many", "2026-01-04"]);
   assert.equal(csv.arrivals().total, 1);
-  assert.deepEqual(
-    [csv.skippedCount, csv.firstSkipped],
-    [3, 'line 3 must be a time and a count of 0 or more, got "60,-1"'],
-  );
+  assert.deepEqual([csv.skippedCount, csv.firstSkipped], [3, `line 3 ${rowRule}, got "2026-01-02,-1"`]);
 });
 
 test("a recording in which nothing can be read is refused, with the first reason", () => {
@@ -133,7 +174,7 @@ test("a recording in which nothing can be read is refused, with the first reason
   assert.throws(refused("access-log", ["hello", "you"]), {
     message: /^line 1 is not of the common .* format: "hello"$/,
   });
-  assert.throws(refused("csv", ["time,count", "x,1"]), { message: /^line 2 must be a time and a count/ });
+  assert.throws(refused("csv", ["time,count", "x,1"]), { message: /^line 2 must be a time, in ISO 8601 or/ });
   assert.throws(refused("csv", [""]), { message: /at least one request, got none/ });
   assert.throws(refused("csv", ["2026-01-01,1", "2028-01-01,1"]), { message: /may span 366 days, got 1460 days/ });
 });

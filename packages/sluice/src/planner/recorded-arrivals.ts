@@ -54,14 +54,18 @@ export class Recording {
     return this.#kind === "csv" ? spreadUntilNext(this.#counts) : asTheyCame(this.#counts, this.#unitMs);
   }
 
-  /** `time,count`, the time in ISO 8601 or since 1970; cells may be quoted. A heading is passed over. */
+  /** `time,count`, the cells perhaps quoted. A heading is passed over. */
   #addRow(line: string): void {
-    const [time = "", number = ""] = cellsOf(line);
+    const separator = separatorOf(line);
+    const [time = "", number = ""] = cellsOf(line, separator);
     const row = { at: timeOf(time), count: numberOf(number) };
-    if (Number.isFinite(row.at) && Number.isFinite(row.count) && row.count >= 0) this.#counts.add(row);
-    else if (this.lineCount > 1 || Number.isFinite(row.at)) {
-      this.skip(`line ${this.lineCount} must be a time and a count of 0 or more, got "${shown(line)}"`);
-    }
+    const isHeading = this.lineCount === 1 && Number.isNaN(row.at) && Number.isNaN(row.count);
+    if (separator === ";" && /^\d{1,3}\.\d{3}$/.test(number))
+      this.skip(
+        `line ${this.lineCount}: ${number} may be ${number.replace(".", "")} or ${row.count}: write the count without the dot`,
+      );
+    else if (Number.isFinite(row.at) && Number.isFinite(row.count)) this.#counts.add(row);
+    else if (!isHeading) this.skip(`line ${this.lineCount} ${rowRule}, got "${shown(line)}"`);
   }
 
   /** A web server's access log in the common or combined format: a request per line. */
@@ -174,26 +178,43 @@ function busiestMinute(spans: readonly Span[]): number {
 }
 
 /** A semicolon outside of quotes is what separates, if there is one: then a comma may be in a number. */
-function cellsOf(line: string): readonly string[] {
-  const separator = line.replace(/"[^"]*"/g, "").includes(";") ? ";" : ",";
+function separatorOf(line: string): ";" | "," {
+  return line.replace(/"[^"]*"/g, "").includes(";") ? ";" : ",";
+}
+
+function cellsOf(line: string, separator: ";" | ","): readonly string[] {
   const cell = new RegExp(`(?:^|${separator})\\s*(?:"([^"]*)"|([^${separator}]*))`, "g");
   return [...line.matchAll(cell)].map(([, quoted, plain = ""]) => (quoted ?? plain).trim());
 }
 
-/** `1200`, or `1,200` */
+/** `1200`, `1,200` or `1.2e3` */
 function numberOf(text: string): number {
-  if (text === "") return Number.NaN;
-  return Number(/^\d{1,3}(,\d{3})+(\.\d+)?$/.test(text) ? text.replaceAll(",", "") : text);
+  if (/^\d{1,3}(,\d{3})+(\.\d+)?$/.test(text)) return Number(text.replaceAll(",", ""));
+  return /^\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
-/** Since 1970 in seconds, milli-, micro- or nanoseconds, by its size: seconds of that size are thousands of years off. */
+/** Extended or basic, to the day, the minute, the second or a part of it. */
+const isoTime =
+  /^(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)? ?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
+/** From 2001 to 2286. A date without separators, as 20260101 or 202601011000, has another length. */
+const sinceMsOfDigits: Readonly<Record<number, number>> = { 10: secondMs, 13: 1, 16: 1e-3, 19: 1e-6 };
+const rowRule =
+  "must be a time, in ISO 8601 or in 10, 13, 16 or 19 digits since 1970, and a count of 0 or more in digits";
+
+/** In exactly these forms: Date.parse reads a date out of nearly everything. */
 function timeOf(text: string): number {
-  const leap = /:60(?!\d)/.exec(text);
-  if (leap !== null) return timeOf(text.replace(":60", ":59")) + secondMs;
-  const number = numberOf(text);
-  if (!/^\d/.test(text) || Number.isNaN(number)) return text === "" ? Number.NaN : Date.parse(text);
-  const unit = [1e11, 1e14, 1e17].findIndex((bound) => number < bound);
-  return number * ([1e3, 1, 1e-3][unit] ?? 1e-6);
+  const [, digits] = /^([1-9]\d*)(?:\.\d+)?$/.exec(text) ?? [];
+  const unitMs = sinceMsOfDigits[digits?.length ?? 0];
+  if (unitMs !== undefined) return Number(text) * unitMs;
+  const match = isoTime.exec(text);
+  if (match === null) return Number.NaN;
+  const [, year, month, day, hour, minute, second = "00", fraction = "0", zone = ""] = match;
+  const date = `${year}-${month}-${day}`;
+  if (hour === undefined) return Date.parse(date);
+  const isLeap = second === "60";
+  const zoneText = zone.toUpperCase().replace(/^(...):?(\d\d)?$/, (_, hours, minutes = "00") => `${hours}:${minutes}`);
+  const time = `${hour}:${minute}:${isLeap ? "59" : second}.${fraction.slice(0, 3)}`;
+  return Date.parse(`${date}T${time}${zoneText}`) + (isLeap ? secondMs : 0);
 }
 
 function shown(line: string): string {
