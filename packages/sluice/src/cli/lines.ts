@@ -36,27 +36,19 @@ export async function* lineItems(
   }
 }
 
+/** Splits at line feeds only: JSON text may hold every other separator. */
 async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
-  for await (const lines of lineGroups(chunks, { fatal: true })) yield* lines;
-}
-
-/** The lines that each chunk ends: one by one they would cost more than what reads them. Splits at line feeds only: JSON text
- * may hold every other separator. Unless `fatal`, what is not UTF-8 is replaced. */
-export async function* lineGroups(
-  chunks: AsyncIterable<Uint8Array>,
-  { fatal }: { readonly fatal: boolean },
-): AsyncGenerator<readonly string[], void, undefined> {
-  const decoder = new TextDecoder("utf-8", { fatal });
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   let rest = "";
   for await (const chunk of chunks) {
     const pieces = decode(() => decoder.decode(chunk, { stream: true })).split("\n");
     pieces[0] = rest + (pieces[0] as string);
     rest = pieces.pop() as string;
     if (rest.length > lineCharsMax) throw badInput(`a line is longer than ${lineCharsMax} characters`);
-    yield pieces;
+    yield* pieces;
   }
   const last = rest + decode(() => decoder.decode());
-  if (last !== "") yield [last];
+  if (last !== "") yield last;
 }
 
 function decode(read: () => string): string {

@@ -128,6 +128,50 @@ test("a gzipped log that was cut off is read up to there; one that holds nothing
   assert.match(none.stderr, /line 1 is not of the common or combined log format: \\"hello/);
 });
 
+/** 20,000 requests, one a second. */
+const logOf20000 = Array.from(
+  { length: 20_000 },
+  (_, at) =>
+    `1.2.3.4 - - [${new Date(Date.UTC(2026, 0, 1, 0, 0, at)).toISOString().replace(/^(.*)-01-01T(.*)\..*/, "01/Jan/$1:$2")} +0000] "GET /${at} HTTP/1.1" 200 5\n`,
+).join("");
+
+const forms: ReadonlyArray<readonly [name: string, bytes: () => Buffer, skipped: number]> = [
+  ["UTF-16, little end first", () => Buffer.from(`\ufeff${logOf20000}`, "utf16le"), 0],
+  ["UTF-16, big end first", () => Buffer.from(`\ufeff${logOf20000}`, "utf16le").swap16(), 0],
+  ["CR at its line ends", () => Buffer.from(logOf20000.replaceAll("\n", "\r")), 0],
+  ["CR LF at its line ends", () => Buffer.from(logOf20000.replaceAll("\n", "\r\n")), 0],
+  ["a line of 70 MB", () => Buffer.concat([Buffer.alloc(70_000_000), Buffer.from(`\n${logOf20000}`)]), 1],
+];
+
+for (const [name, bytes, skippedLines] of forms) {
+  test(`an access log with ${name} is read`, async () => {
+    await using folder = await tempFolder();
+    const log = path.join(folder.path, "access.log");
+    await writeFile(log, bytes());
+    const args = ["plan", "--access-log", log, "--service", "10000/s", "--json"];
+    const { stdout, stderr } = await runSluice({ args, env: { NODE_OPTIONS: "--max-old-space-size=64" } });
+    const { total, skippedLines: skipped } = (
+      JSON.parse(stdout) as { arrivals: { total: number; skippedLines: number } }
+    ).arrivals;
+    assert.deepEqual([total, skipped], [20_000, skippedLines], stderr);
+    const told = / of ([\d,]+) lines of/.exec(stderr)?.[1];
+    assert.equal(told, skippedLines === 0 ? undefined : "20,001");
+  });
+}
+
+test("a gzipped log with something else behind it is read nearly to its end", async () => {
+  await using folder = await tempFolder();
+  const log = path.join(folder.path, "access.log.gz");
+  const count = 300;
+  await writeFile(log, Buffer.concat([gzipSync(logOf20000.slice(0, count * 68)), Buffer.from("junk!")]));
+  const { stdout, stderr } = await runSluice({
+    args: ["plan", "--access-log", log, "--service", "10000/s", "--json"],
+  });
+  const { total } = (JSON.parse(stdout) as { arrivals: { total: number } }).arrivals;
+  assert.ok(total > 200 && total <= count, `${total} read\n${stderr}`);
+  assert.match(stderr, new RegExp(`what comes after line ${total} cannot be unzipped`));
+});
+
 test("the history of a running Sluice is read over several pages, of the named queue alone", async () => {
   await using sut = await GatewayUnderTest.open();
   const request = (queue: string) => ({

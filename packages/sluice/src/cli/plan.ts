@@ -51,9 +51,10 @@ forgotten after their retention, so it shows no more than that; the newest ${for
 A time in a CSV is written in ISO 8601 (local time without a zone), or in seconds, milli-, micro- or nanoseconds since
 1970: 10, 13, 16 or 19 digits. With semicolons between the cells, a count such as 1.200 has two meanings: it is skipped.
 
-Files may be gzipped, and larger than memory. Lines that cannot be read are skipped; standard error says how many and
-why the first one was. Requests are counted as finely as their times are told: by the second or millisecond, more
-coarsely where that would be over 700,000 counts. The peak is the rate of the busiest minute.
+Files may be gzipped, and larger than memory; UTF-16 needs its byte order mark. Lines that cannot be read are skipped,
+and those that are more than 366 days away from the middle of the recording; standard error says how many and why the
+first one was. Requests are counted as finely as their times are told: by the second or millisecond, more coarsely
+where that would be over 700,000 counts. The peak is the rate of the busiest minute.
 
 The day runs as a fluid, 15 seconds a step, first in first out: the waits are those of a backlog. What requests of a
 phrase would wait for each other besides, if they came at random below full load, is told where it is 1% of

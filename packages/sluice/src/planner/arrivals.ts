@@ -20,7 +20,7 @@ export interface Arrivals {
 
 const hourMs = 3_600_000;
 /** Longer than any plan is good for. */
-const spanMaxMs = 366 * 24 * hourMs;
+export const spanMaxMs = 366 * 24 * hourMs;
 
 /** `"200000/h for 10h"`, or several phases: `"50000/h for 2h, 200000/h for 10h, 0 for 1h"`. */
 export function parseArrivals(text: string, startAt: number): Arrivals {

@@ -176,7 +176,26 @@ test("a recording in which nothing can be read is refused, with the first reason
   });
   assert.throws(refused("csv", ["time,count", "x,1"]), { message: /^line 2 must be a time, in ISO 8601 or/ });
   assert.throws(refused("csv", [""]), { message: /at least one request, got none/ });
-  assert.throws(refused("csv", ["2026-01-01,1", "2028-01-01,1"]), { message: /may span 366 days, got 1460 days/ });
+  assert.throws(refused("csv", ["2026-01-01,1", "2027-01-01,1", "2027-12-01,1"]), {
+    message: /may span 366 days, got/,
+  });
+});
+
+test("what is a year off is skipped, and counted by the line", () => {
+  const bad = "01/Jan/1970:00:00:00 +0000";
+  const times = [bad, "01/Jan/2026:00:00:00 +0000", "01/Jan/2026:00:00:01 +0000", bad, "01/Jan/2096:00:00:00 +0000"];
+  const log = recordingOf("access-log", times.map(logLine));
+  const { total, startAt: from } = log.arrivals();
+  assert.deepEqual([total, from], [2, startAt]);
+  assert.deepEqual(
+    [log.skippedCount, log.firstSkipped],
+    [
+      3,
+      "1970-01-01T00:00:00.000Z is more than 366 days away from the middle of the recording, 2026-01-01T00:00:01.000Z",
+    ],
+  );
+  const csv = recordingOf("csv", ["1970-01-01,500", "2026-01-01,7", "2026-01-02,7"]);
+  assert.deepEqual([csv.arrivals().total, csv.skippedCount], [14, 1]);
 });
 
 test("a CSV spreads each count until the next row, whatever its quotes, separators and times look like", () => {

@@ -1,5 +1,5 @@
 // Arrivals that were recorded: a CSV of times and counts, an access log, the times of stored requests.
-import { arrivalsOf, refused, type Arrivals, type Span } from "./arrivals.ts";
+import { arrivalsOf, refused, spanMaxMs, type Arrivals, type Span } from "./arrivals.ts";
 
 /** A row of a CSV counts until the next one; each line of a log is a request. */
 export type RecordingKind = "csv" | "access-log";
@@ -49,9 +49,20 @@ export class Recording {
     this.firstSkipped ??= reason;
   }
 
+  /** Without what is so far from the middle that it can only be a clock's error: it would stretch the whole recording. */
   arrivals(): Arrivals {
-    if (this.#counts.isEmpty) throw refused(this.firstSkipped ?? "arrivals must hold at least one request, got none");
-    return this.#kind === "csv" ? spreadUntilNext(this.#counts) : asTheyCame(this.#counts, this.#unitMs);
+    const all = this.#counts.inOrder();
+    const middle = all[all.length >> 1];
+    if (middle === undefined) throw refused(this.firstSkipped ?? "arrivals must hold at least one request, got none");
+    const rows = all.filter((row) => Math.abs(row.at - middle.at) <= spanMaxMs || this.#skipFar(row, middle));
+    return this.#kind === "csv" ? spreadUntilNext(rows) : asTheyCame(rows, Math.max(this.#counts.unitMs, this.#unitMs));
+  }
+
+  #skipFar({ at, count }: Row, middle: Row): false {
+    const [time, middleTime] = [at, middle.at].map((one) => new Date(one).toISOString());
+    this.skip(`${time} is more than 366 days away from the middle of the recording, ${middleTime}`);
+    if (this.#kind === "access-log") this.skippedCount += count - 1;
+    return false;
   }
 
   /** `time,count`, the cells perhaps quoted. A heading is passed over. */
@@ -87,7 +98,7 @@ export function countTimes(times: readonly number[]): Arrivals {
   const counts = new Counts();
   for (const at of times) counts.add({ at, count: 1 });
   if (counts.isEmpty) throw refused("arrivals must hold at least one request, got none");
-  return asTheyCame(counts, 1);
+  return asTheyCame(counts.inOrder(), counts.unitMs);
 }
 
 /** A week by the second, or a year by the minute. */
@@ -126,9 +137,7 @@ class Counts {
 }
 
 /** Each count within the time that it was told by, and nothing between. */
-function asTheyCame(counts: Counts, toldMs: number): Arrivals {
-  const unitMs = Math.max(counts.unitMs, toldMs);
-  const rows = counts.inOrder();
+function asTheyCame(rows: readonly Row[], unitMs: number): Arrivals {
   const startAt = rows[0]?.at ?? 0;
   const spans: Span[] = [];
   let untilMs = 0;
@@ -142,8 +151,7 @@ function asTheyCame(counts: Counts, toldMs: number): Arrivals {
 }
 
 /** The last row's count over as long as the one before it, a minute when it is alone. */
-function spreadUntilNext(counts: Counts): Arrivals {
-  const rows = counts.inOrder();
+function spreadUntilNext(rows: readonly Row[]): Arrivals {
   const startAt = rows[0]?.at ?? 0;
   const lastMs = rows.length > 1 ? (rows.at(-1)?.at ?? 0) - (rows.at(-2)?.at ?? 0) : minuteMs;
   const spans = rows.map(({ at, count }, index) => {
