@@ -75,7 +75,8 @@ function growthPerMinute({ backlog, accepted, finished }: ForecastInput): number
 }
 
 function drainMs({ backlog, oldestWaitingMs, accepted, capacityPerHour }: ForecastInput): number {
-  if (capacityPerHour <= 0) return 0; // all of it is scheduled: else it would be stalled
+  // Nothing was finished yet, and not for long: each takes as long at least as the oldest has waited.
+  if (capacityPerHour <= 0) return backlog * Math.max(1_000, oldestWaitingMs);
   // A queue that keeps up has more capacity than it shows: what waits is gone as soon as its turn has come.
   const taken = oldestWaitingMs < busyMsMin ? 0 : observedPerHour(accepted, "m1");
   return (backlog / Math.max(capacityPerHour - taken, spareShareMin * capacityPerHour)) * hourMs;
@@ -95,7 +96,7 @@ export interface StallInput {
   readonly breakersOpen: number;
   /** Since when no worker delivers. */
   readonly stoppedAt: number | undefined;
-  /** Since when nothing of what is tried is finished, for too long or at no known rate. */
+  /** Since when nothing of what is tried is finished, for too long. */
   readonly stuckSince: number | undefined;
   readonly counts: Pick<StateCounts, "waiting" | "scheduled">;
 }

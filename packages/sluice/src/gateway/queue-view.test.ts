@@ -47,7 +47,7 @@ describe("what is expected of a queue", () => {
     }
   });
 
-  test("it is stalled while nothing finishes: for long, or at no known rate", () => {
+  test("it is stalled while nothing finishes for long: a first request may take its time", () => {
     const since = now - hourMs;
     const stalled = { kind: "stalled", since: "2025-12-31T23:00:00.000Z", reason: "nothing-finishes" };
     const kindAt = (capacityPerHour: number | undefined, isLong: boolean, status = busy) =>
@@ -55,7 +55,9 @@ describe("what is expected of a queue", () => {
     assert.deepEqual(kindAt(1_200, true), stalled);
     assert.equal(kindAt(1_200, false).kind, "drains");
     assert.equal(kindAt(undefined, false).kind, "drains", "by what was finished within the last minute");
-    assert.deepEqual(kindAt(undefined, false, { ...busy, finishing: rates(0) }), stalled);
+    const fresh = { ...busy, accepting: rates(0), finishing: rates(0) };
+    assert.equal(kindAt(undefined, false, fresh).kind, "drains");
+    assert.deepEqual(kindAt(undefined, true, fresh), stalled);
   });
 
   test("it is tried while something runs, waits or is due soon, and delivered unless it runs", () => {

@@ -47,12 +47,10 @@ export function viewOfQueue(status: QueueStatus, input: ViewInput): QueueView {
 
 function forecastOf(status: QueueStatus, { now, standstill, ...input }: ViewInput): Forecast {
   const capacityPerHour = input.capacityPerHour ?? observedPerHour(status.finishing, "m1");
-  // No end can be told where nothing was finished ever, however short that is.
-  const isStuck = standstill !== undefined && (standstill.isLong || capacityPerHour <= 0);
   const found = forecast({
     now,
     backlog: status.backlog,
-    stall: stallOf({ now, ...status, stuckSince: isStuck ? standstill.since : undefined }),
+    stall: stallOf({ now, ...status, stuckSince: standstill?.isLong === true ? standstill.since : undefined }),
     oldestWaitingMs: Math.max(0, now - (status.oldestWaitingAt ?? now)),
     lastDueAt: status.lastDueAt,
     accepted: status.accepting,
