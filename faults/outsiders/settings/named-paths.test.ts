@@ -177,8 +177,8 @@ describe("an input", { concurrency: 2 }, () => {
     assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
     await using child = await start(["plan", "--service", "1/s", "--csv", pipe, "--json"]);
     const writer = await open(pipe, "w");
-    await writer.write("time,count\n1767225600,7200\n");
-    await writer.write("1767229200,0\n");
+    await writer.write("time,count\n0,7200\n");
+    await writer.write("3600,0\n");
     await writer.close();
     assert.equal((await ended(child)).code, 0, child.output());
     assert.match(child.output(), /"total":7200/);

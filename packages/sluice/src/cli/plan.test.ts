@@ -74,7 +74,7 @@ test("a CSV and an access log are read from files, and a missing file fails", as
   await using folder = await tempFolder();
   const csv = path.join(folder.path, "day.csv");
   const log = path.join(folder.path, "access.log");
-  await writeFile(csv, "time,count\n1767225600,7200\n1767229200,0\n");
+  await writeFile(csv, "time,count\n0,7200\n3600,0\n");
   await writeFile(log, '1.2.3.4 - - [01/Jan/2026:00:00:10 +0000] "GET / HTTP/1.1" 200 5\n');
   const total = async (...source: string[]): Promise<number> => {
     const { stdout } = await runSluice({ args: ["plan", ...source, "--service", "1/s", "--json"] });

@@ -48,8 +48,8 @@ Arrivals come from one of four places: a phrase, a CSV of time,count, a web serv
 log, or the requests that a running Sluice still keeps (--history QUEUE, read from --url; finished requests are
 forgotten after their retention, so it shows no more than that; the newest ${formatCount(historyMax)} are read).
 
-A time in a CSV is written in ISO 8601 (local time without a zone), or in seconds, milli-, micro- or nanoseconds since
-1970: 10, 13, 16 or 19 digits. With semicolons between the cells, a count such as 1.200 has two meanings: it is skipped.
+A time in a CSV is written in ISO 8601 (local time without a zone), in seconds from the start (up to 7 digits), or in seconds,
+milli-, micro- or nanoseconds since 1970 (10, 13, 16 or 19 digits). With semicolons between the cells, a count such as 1.200 has two meanings: it is skipped.
 
 Files may be gzipped, and larger than memory; UTF-16 needs its byte order mark. Lines that cannot be read are skipped,
 and those that are more than 366 days away from the middle of the recording; standard error says how many and why the

@@ -206,11 +206,14 @@ const isoTime =
   /^(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)? ?(Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 /** From 2001 to 2286. A date without separators, as 20260101 or 202601011000, has another length. */
 const sinceMsOfDigits: Readonly<Record<number, number>> = { 10: secondMs, 13: 1, 16: 1e-3, 19: 1e-6 };
+/** Seconds from the start of the recording. */
+const relativeSeconds = /^\d{1,7}(?:\.\d+)?$/;
 const rowRule =
-  "must be a time, in ISO 8601 or in 10, 13, 16 or 19 digits since 1970, and a count of 0 or more in digits";
+  "must be a time (ISO 8601, seconds from the start, or 10, 13, 16 or 19 digits since 1970) and a count of 0 or more";
 
 /** In exactly these forms: Date.parse reads a date out of nearly everything. */
 function timeOf(text: string): number {
+  if (relativeSeconds.test(text)) return Number(text) * secondMs;
   const [, digits] = /^([1-9]\d*)(?:\.\d+)?$/.exec(text) ?? [];
   const unitMs = sinceMsOfDigits[digits?.length ?? 0];
   if (unitMs !== undefined) return Number(text) * unitMs;
