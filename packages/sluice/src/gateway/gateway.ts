@@ -165,9 +165,9 @@ class HttpGateway implements Gateway {
   }
 
   async #newListener(): Promise<Listener> {
-    const { limits, meter } = this.#context;
+    const { limits, meter, log } = this.#context;
     const certificate = this.#tls && (await readCertificate(this.#tls));
-    const server = createListener({ limits, certificate, ServerResponse: timedResponses(meter) });
+    const server = createListener({ limits, certificate, ServerResponse: timedResponses(meter), log });
     server.on("clientError", answerSocketError);
     const listener = new Listener(server);
     this.#listeners.push(listener);

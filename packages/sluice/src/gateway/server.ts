@@ -5,17 +5,18 @@ import fastify from "fastify";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import type { Logger } from "../telemetry/log.ts";
 import type { App } from "./context.ts";
 import { addFramingCheck, canBeAnswered, endAfter } from "./framing.ts";
-import { boundsOf, passOverExpectations, type TransportBounds, type TransportOptions } from "./transport.ts";
+import {
+  boundConnections,
+  boundsOf,
+  passOverExpectations,
+  type TransportBounds,
+  type TransportOptions,
+} from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
-export interface AppOptions extends TransportOptions {
-  readonly log: Logger;
-}
-
-export function createApp({ limits, certificate, ServerResponse, log }: AppOptions): App {
+export function createApp({ limits, certificate, ServerResponse, log }: TransportOptions): App {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, silenceTimeoutMs } = limits;
   const bounds = { ...boundsOf(limits), ServerResponse };
   const transport = certificate
@@ -35,7 +36,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: AppOptio
       void sendProblem(reply, notFound(request));
     },
   });
-  app.server.maxConnections = limits.connectionsMax;
+  boundConnections(app.server, limits, log);
   passOverExpectations(app.server);
   // POST routes read their bodies themselves: intake takes any bytes under any content type, malformed ones too.
   app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });

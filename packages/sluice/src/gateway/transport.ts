@@ -1,14 +1,18 @@
 // The servers under the gateway's listeners, with or without TLS, and their bounds.
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
+import type { Logger } from "../telemetry/log.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Certificate } from "./tls.ts";
+
+const toldEveryMs = 60_000;
 
 export interface TransportOptions {
   readonly limits: GatewayLimits;
   readonly certificate: Certificate | undefined;
   /** What answers are made of. */
   readonly ServerResponse: typeof ServerResponse;
+  readonly log: Logger;
 }
 
 export interface TransportBounds {
@@ -30,7 +34,7 @@ export function boundsOf({ headersTimeoutMs, requestTimeoutMs, headersBytesMax }
 }
 
 /** As Fastify makes its own from the same limits. */
-export function createListener({ limits, certificate, ServerResponse }: TransportOptions): Server {
+export function createListener({ limits, certificate, ServerResponse, log }: TransportOptions): Server {
   const options = {
     ...boundsOf(limits),
     ServerResponse,
@@ -42,8 +46,19 @@ export function createListener({ limits, certificate, ServerResponse }: Transpor
     : createServer(options);
   passOverExpectations(server);
   server.setTimeout(limits.silenceTimeoutMs);
-  server.maxConnections = limits.connectionsMax;
+  boundConnections(server, limits, log);
   return server;
+}
+
+/** Whom it drops learns nothing but that: the log tells it, once a minute. */
+export function boundConnections(server: Server, { connectionsMax }: GatewayLimits, log: Logger): void {
+  server.maxConnections = connectionsMax;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  server.on("drop", () => {
+    if (performance.now() - toldAt < toldEveryMs) return;
+    toldAt = performance.now();
+    log.warn({ connections: connectionsMax }, "connections are dropped: as many are open as may be");
+  });
 }
 
 /** RFC 9110, 10.1.1 leaves it to the server: Node's own answer, 417 without a body, is none that the API describes. */
