@@ -36,6 +36,7 @@ describe("an address in a URL", () => {
     "[::ffff:192.88.99.255]",
     "[3fff::1]",
     "[3FFF:0FFF:ffff::]",
+    "[100:0:0:1::1]",
     "[5f00::1]",
     "[5f00:ffff:0:0:0:0:0:1]",
     // As they are also written; the URL's parser makes the same of them.

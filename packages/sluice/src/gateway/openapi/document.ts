@@ -27,7 +27,7 @@ export function describeApi({ version, limits }: DescribedServer): string {
       title: "Sluice",
       version,
       description:
-        "Accepts requests durably and keeps their results. Times are RFC 3339 in UTC. A connection that ends without an answer leaves open whether a request was stored: sent again with its Idempotency-Key, it is not stored twice. A query parameter or a `Sluice-*` header that a route does not have is refused. Each GET route takes HEAD as well.",
+        "Accepts requests durably and keeps their results. Times are RFC 3339 in UTC. A connection that ends without an answer leaves open whether a request was stored: sent again with its Idempotency-Key, it is not stored twice. A query parameter or a `Sluice-*` header that a route does not have is refused. Each GET route takes HEAD as well, but for event streams.",
       contact: { name: "Sluice" },
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
