@@ -16,7 +16,9 @@ test("connections that are dropped are told in the log, once in a while", async 
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const open = async () => {
-    const socket = connect(port, "127.0.0.1").on("error", () => undefined).resume();
+    const socket = connect(port, "127.0.0.1")
+      .on("error", () => undefined)
+      .resume();
     await once(socket, "connect");
     return socket;
   };
