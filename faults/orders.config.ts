@@ -6,7 +6,7 @@ export default defineConfig({
     orders: {
       target: process.env["FAULTS_TARGET"] ?? "",
       timeout: "10s",
-      retry: { attempts: 100, backoff: "10ms", backoffMax: "200ms" },
+      retry: { attempts: 100, backoff: "10ms", backoffMax: "200ms", retryAfterMax: "1m" },
     },
   },
 });
