@@ -162,7 +162,8 @@ function callOf(operation: DescribedOperation, parts: Parts): Call {
     target: search.length === 0 ? target : `${target}?${search.join("&")}`,
     headers,
     body: bytes,
-    isBodyLate,
+    // Of a GET it would come after its answer: the system may then throw away what is left of that.
+    isBodyLate: isBodyLate && operation.method === "POST",
     unknown:
       query !== undefined && !known.has(query[0])
         ? query[0]
