@@ -213,6 +213,10 @@ export function readingCases(check: Check): void {
     equal(status.isPaused, false);
   });
 
+  check("there is no status of a queue that is not there, whatever it is called", async (rig) => {
+    for (const name of ["nobody", "\0", "a\0b"]) deepEqual(await rig.engine.backlog(name), []);
+  });
+
   check("workers count while they attend", async (rig) => {
     const workers = async (): Promise<number | undefined> => (await rig.engine.backlog())[0]?.workers;
     const first = rig.engine.attend(orders);
