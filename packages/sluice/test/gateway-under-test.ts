@@ -1,4 +1,5 @@
 // What the gateway's tests share: a gateway over real HTTP in front of the real embedded engine.
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -189,6 +190,15 @@ export class GatewayUnderTest implements AsyncDisposable {
     await this.engine.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The whole of a problem document. */
+export function assertProblem(answer: Answer, status: number, code: string): void {
+  assert.equal(answer.status, status, answer.text);
+  assert.equal(answer.headers.get("content-type"), "application/problem+json");
+  assert.equal(answer.json.code, code);
+  assert.equal(answer.json.status, status);
+  assert.ok(answer.json.title.length > 0 && answer.json.detail.length > 0 && answer.json.type.length > 0);
 }
 
 export function done(text: string, contentType = "text/plain"): Outcome {

@@ -96,7 +96,7 @@ test("whose calls were refused is told in lines, a hundred in a minute at most, 
   await Promise.all(Array.from({ length: 110 }, () => sut.fetch("/v1/queues")));
   assert.equal(sut.activityLines.length, 2 + 100);
   await sut.post("/v1/queues/orders/pause", null, shown(slow));
-  assert.equal(sut.activityLines.at(-1)?.["key"], "slow", "whoever has no key cannot hide what others try");
+  assert.equal(sut.activityLines.at(-1)?.["key"], "slow", "calls without a key do not hide what key owners try");
   assert.deepEqual(await activityOf(sut, desk), before);
 });
 

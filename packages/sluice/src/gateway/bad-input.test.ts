@@ -1,31 +1,11 @@
 // Every row of the design's table of bad input that needs no API key, over real HTTP.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect } from "node:net";
-import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
-import { SluiceError } from "../core/errors.ts";
-import type { Answer } from "../../test/gateway-under-test.ts";
-import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
-import { compileSchemaCheck, slowPlacesOf, type SchemaPath } from "./schema-check.ts";
+import { assertProblem, GatewayUnderTest } from "../../test/gateway-under-test.ts";
 
 const intake = "/v1/queues/orders/requests";
 const batches = "/v1/queues/orders/batches";
 const unknownId = "01a204f9-70ec-7000-8293-91d0cee829c3";
-
-function assertProblem(answer: Answer, status: number, code: string): void {
-  assert.equal(answer.status, status, answer.text);
-  assert.equal(answer.headers.get("content-type"), "application/problem+json");
-  assert.equal(answer.json.code, code);
-  assert.equal(answer.json.status, status);
-  assert.ok(answer.json.title.length > 0 && answer.json.detail.length > 0 && answer.json.type.length > 0);
-}
-
-function timed(work: () => void): number {
-  const startedAt = performance.now();
-  work();
-  return performance.now() - startedAt;
-}
 
 function chunked(bytes: number): ReadableStream<Uint8Array> {
   let left = bytes;
@@ -173,40 +153,6 @@ describe("bad input", () => {
     for (const path of ["/", "/livez", "/readyz"]) assert.equal((await sut.fetch(`${path}?utm=1`)).status, 200, path);
   });
 
-  test("an expectation that nobody knows is passed over", async () => {
-    const head = "GET /livez HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\nconnection: close\r\n\r\n";
-    assert.match(await sut.raw(head), /^HTTP\/1.1 200 /);
-  });
-
-  test("an upgrade is passed over, with its body, and nothing behind it is taken for a message", async () => {
-    const upgrade = "host: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n";
-    const smuggled = `POST ${batches} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{"body":1}`;
-    const head = `POST ${intake} HTTP/1.1\r\n${upgrade}content-length: 5\r\n\r\n`;
-    for (const behind of [[smuggled], ["", smuggled]]) {
-      const answer = await sut.raw(`${head}hello${behind[0] ?? ""}`, ...behind.slice(1));
-      assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 202"]);
-      assert.match(answer, /connection: close/i);
-    }
-  });
-
-  test("a path that is none ends its connection: nothing checked what it came with", async () => {
-    const get = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    const answer = await sut.raw(`GET /%zz HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n${get}`);
-    assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 404"]);
-  });
-
-  test("what is no HTTP gets no answer in the middle of another one, nor behind the answer to its own head", async () => {
-    const stream = connect(Number(new URL(sut.url).port), "127.0.0.1").setEncoding("utf8");
-    stream.write("GET /v1/overview/events HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    const [begun] = (await once(stream, "data")) as [string];
-    stream.write("no http\r\n\r\n");
-    const rest = await text(stream);
-    assert.deepEqual(`${begun}${rest}`.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200"]);
-    const chunked = "POST /v1/queues/nobody/requests HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
-    const answered = await sut.raw(`${chunked}3\r\nabc\r\n`, "no chunk\r\n");
-    assert.deepEqual(answered.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 404"]);
-  });
-
   for (const [line, code] of [
     ["{", "bad-batch-line"],
     ["[]", "bad-batch-line"],
@@ -268,41 +214,6 @@ describe("bad input", () => {
         assert.match(answer, /^HTTP\/1.1 415 [^]*"type-not-accepted"/);
       }
       assert.deepEqual((await sut.fetch("/v1/requests?key=no-type")).json.requests, []);
-    });
-  }
-
-  const http = (head: string, body = "1\r\nx\r\n0\r\n\r\n"): string =>
-    `POST ${intake} HTTP/1.1\r\nidempotency-key: framed\r\n${head}\r\n\r\n${body}`;
-  for (const [what, message] of [
-    ["two Host headers", http("host: localhost\r\nhost: b\r\ncontent-length: 1", "x")],
-    ["two equal Host headers", http("host: localhost\r\nhost: localhost\r\ncontent-length: 1", "x")],
-    ["no Host", http("content-length: 1", "x")],
-    ["a Host that is none", http("host: a/b\r\ncontent-length: 1", "x")],
-    ["a coding before chunked", http("host: localhost\r\ntransfer-encoding: gzip, chunked")],
-    [
-      "a coding before chunked, on a line of its own",
-      http("host: localhost\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked"),
-    ],
-    ["chunked twice", http("host: localhost\r\ntransfer-encoding: chunked, chunked")],
-    ["chunked not at the end", http("host: localhost\r\ntransfer-encoding: chunked, gzip")],
-    ["an unknown coding", http("host: localhost\r\ntransfer-encoding: identity", "x")],
-    ["HTTP/1.0 with chunked", http("host: localhost\r\ntransfer-encoding: chunked").replace("HTTP/1.1", "HTTP/1.0")],
-    ["a length and chunked", http("host: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 1")],
-    ["two lengths", http("host: localhost\r\ncontent-length: 1\r\ncontent-length: 1", "x")],
-    ["a list of lengths", http("host: localhost\r\ncontent-length: 1, 1", "x")],
-    ["a length with a sign", http("host: localhost\r\ncontent-length: +1", "x")],
-    ["a length beyond all", http("host: localhost\r\ncontent-length: 99999999999999999999", "x")],
-    ["a length of a fraction", http("host: localhost\r\ncontent-length: 1.0", "x")],
-    ["a chunk size that is none", http("host: localhost\r\ntransfer-encoding: chunked", "g\r\nx\r\n0\r\n\r\n")],
-    ["space before the colon", http("host: localhost\r\ncontent-length : 1", "x")],
-    ["a folded line", http("host: localhost\r\nx: a\r\n b\r\ncontent-length: 1", "x")],
-  ] as const) {
-    test(`faulty framing is 400, ends the connection, and nothing is stored: ${what}`, async () => {
-      const smuggled = `POST ${intake} HTTP/1.1\r\nhost: localhost\r\nidempotency-key: framed\r\ncontent-length: 1\r\n\r\ny`;
-      const answer = await sut.raw(message + smuggled); // ends when the server hangs up
-      assert.match(answer, /^HTTP\/1.1 400 [^]*connection: close/i);
-      assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1, answer);
-      assert.deepEqual((await sut.fetch("/v1/requests?key=framed")).json.requests, []);
     });
   }
 
@@ -381,137 +292,6 @@ describe("bad input", () => {
       assert.equal(answer.json.parameter, parameter);
     });
   }
-
-  test("what is no HTTP is 400, headers over the limit are 431", async () => {
-    assert.match(await sut.raw("HELLO\r\n\r\n"), /^HTTP\/1.1 400 [^]*application\/problem\+json[^]*"bad-request"/);
-    const headers = `GET /livez HTTP/1.1\r\nhost: localhost\r\nx: ${"y".repeat(17_000)}\r\n\r\n`;
-    assert.match(await sut.raw(headers), /^HTTP\/1.1 431 [^]*"headers-too-large"/);
-  });
-});
-
-test("headers or a body that arrive too slowly are 408", async () => {
-  await using sut = await GatewayUnderTest.open({ limits: { headersTimeoutMs: 200, requestTimeoutMs: 300 } });
-  const [headers, body] = await Promise.all([
-    sut.raw("POST /v1/queues/orders/requests HTTP/1.1\r\nhost: localhost\r\n"),
-    sut.raw("POST /v1/queues/orders/requests HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n", "abc"),
-  ]);
-  assert.match(headers, /^HTTP\/1.1 408 [^]*"too-slow"/);
-  assert.match(body, /^HTTP\/1.1 408 [^]*"too-slow"/);
-});
-
-describe("a queue with a JSON Schema", () => {
-  const schema = {
-    type: "object",
-    required: ["sku"],
-    properties: { sku: { type: "integer" }, at: { type: "string", format: "date-time" } },
-  };
-  let sut: GatewayUnderTest;
-  before(async () => {
-    sut = await GatewayUnderTest.open({ schema });
-  });
-  after(() => sut[Symbol.asyncDispose]());
-
-  test("takes what fits", async () => {
-    assert.equal((await sut.post(intake, '{"sku":1,"at":"2026-01-01T00:00:00Z"}')).status, 202);
-  });
-
-  test("refuses what does not with 422 and the path of the first place that does not fit", async () => {
-    const answer = await sut.post(intake, '{"sku":"1","at":"noon"}');
-    assertProblem(answer, 422, "schema-mismatch");
-    assert.deepEqual(answer.json.paths, [{ path: "/sku", message: "must be integer" }]);
-  });
-
-  const member = { type: "object", required: ["a", "b", "c"], properties: { a: { $ref: "#" } } };
-  const manyFaults = [
-    ["objects that lack members", { type: "array", items: member }, "{}", "/0"],
-    ["members that are not allowed", { items: { additionalProperties: false } }, '{"a":1}', "/0"],
-    ["branches of which none fits", { items: { anyOf: [member, { type: "string" }] } }, "{}", "/0"],
-    ["values of a wrong type", { items: { type: "string" } }, "0", "/0"],
-  ] as const;
-  for (const [what, schema, item, path] of manyFaults) {
-    test(`refuses a body of 1 MiB with a fault in each place about as fast as it takes any: ${what}`, () => {
-      const body = Buffer.from(`[${`${item},`.repeat(2 ** 20 / (item.length + 1) - 1)}${item}]`);
-      assert.ok(body.length > 0.9 * 2 ** 20);
-      const check = compileSchemaCheck("orders", schema);
-      const takeAny = compileSchemaCheck("orders", {});
-      const anyMs = timed(() => takeAny(body));
-      const refusedMs = timed(() =>
-        assert.throws(
-          () => check(body),
-          (error) =>
-            error instanceof SluiceError && (error.fields?.["paths"] as SchemaPath[] | undefined)?.[0]?.path === path,
-        ),
-      );
-      assert.ok(refusedMs < 2 * anyMs + 500, `${Math.round(refusedMs)} ms, and ${Math.round(anyMs)} ms for any`);
-    });
-  }
-
-  test("refuses what is no JSON with 422", async () => {
-    for (const body of ["{", "", new Uint8Array([0x22, 0xff, 0x22])]) {
-      assertProblem(await sut.post(intake, body), 422, "schema-mismatch");
-    }
-  });
-
-  test("refuses with 422 what is nested deeper than a schema that refers to itself can follow", async () => {
-    await using nested = await GatewayUnderTest.open({ schema: { type: "array", items: { $ref: "#" } } });
-    assert.equal((await nested.post(intake, "[[[]]]")).status, 202);
-    const answer = await nested.post(intake, `${"[".repeat(100_000)}${"]".repeat(100_000)}`);
-    assertProblem(answer, 422, "schema-mismatch");
-    assert.match(answer.json.paths[0].message, /nested/);
-  });
-
-  test("refuses a small body that a schema that refers to itself can follow in too many ways, at once", () => {
-    const operation = (op: string) => ({
-      type: "object",
-      required: ["left", "op", "right"],
-      properties: { left: { $ref: "#" }, op: { const: op }, right: { $ref: "#" } },
-    });
-    const check = compileSchemaCheck("orders", { anyOf: [{ type: "number" }, ...["+", "-", "*", "/"].map(operation)] });
-    const nested = (levels: number): string =>
-      levels === 0 ? '"z"' : `{"left":${nested(levels - 1)},"op":"?","right":1}`;
-    check(Buffer.from('{"left":{"left":1,"op":"/","right":2},"op":"*","right":3}'));
-    const ms = timed(() => assert.throws(() => check(Buffer.from(nested(11))), { code: "schema-mismatch" }));
-    assert.ok(ms < 1_000, `${Math.round(ms)} ms`);
-    const lists = compileSchemaCheck("orders", { type: "array", items: { $ref: "#" } });
-    lists(Buffer.from(`[${"[],".repeat(300_000)}[]]`));
-  });
-
-  test("names the line of a batch that does not fit", async () => {
-    const answer = await sut.post(batches, '{"body":{"sku":1}}\n{"body":{}}');
-    assertProblem(answer, 422, "schema-mismatch");
-    assert.equal(answer.json.line, 2);
-    assert.equal(answer.json.paths[0].path, "");
-  });
-
-  test("a schema that is none is an error of the configuration that names the queue", () => {
-    assert.throws(
-      () => compileSchemaCheck("orders", { type: "objekt" }),
-      (error) => error instanceof SluiceError && error.code === "bad-config" && error.message.includes('"orders"'),
-    );
-  });
-
-  test("a schema that lets a large body take long to check is told of, with the places", () => {
-    const tags = { type: "array", uniqueItems: true, items: { type: "object" } };
-    assert.deepEqual(slowPlacesOf({ type: "object", properties: { tags } }), ["/properties/tags has no maxItems"]);
-    assert.deepEqual(slowPlacesOf({ $ref: "#/$defs/tags", $defs: { tags } }), ["/$defs/tags has no maxItems"]);
-    assert.deepEqual(slowPlacesOf({ contains: { type: "string" } }), ["/ has no maxItems"]);
-    assert.deepEqual(slowPlacesOf({ type: "string", pattern: "^(a+)+$" }), ["/ has no maxLength"]);
-    const bounded = { ...tags, maxItems: 100 };
-    const unharmed = [
-      bounded,
-      { contains: { type: "string" }, maxItems: 100 },
-      { ...tags, items: { type: "string" } },
-      { type: "string", format: "email" },
-    ];
-    for (const schema of unharmed) assert.deepEqual(slowPlacesOf(schema), []);
-  });
-
-  test("a schema of 2020-12 is read as one", () => {
-    const $schema = "https://json-schema.org/draft/2020-12/schema";
-    const check = compileSchemaCheck("orders", { $schema, prefixItems: [{ type: "string" }] });
-    check(Buffer.from('["a"]'));
-    assert.throws(() => check(Buffer.from("[1]")), SluiceError);
-  });
 });
 
 test("at the backlog's bound intake is 503 with Retry-After and nothing is stored", async () => {

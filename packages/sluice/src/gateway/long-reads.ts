@@ -1,5 +1,5 @@
-// Reads that look at many rows take turns, a few at a time: the store answers one after the other, and whoever asks for one request
-// or a queue is not to wait behind all of them.
+// Reads that look at many rows take turns, a few at a time: the store answers one after the other, and a read of one request
+// or queue must not wait behind all of them.
 import type { FastifyRequest } from "fastify";
 import { SluiceError } from "../core/errors.ts";
 import type { GatewayLimits } from "./limits.ts";

@@ -97,7 +97,7 @@ const Forecast = Type.Union([
     reason: Type.Enum(["paused", "target-down", "no-workers", "nothing-finishes"], {
       description:
         "Deliveries are paused; the breakers of all workers are open; no worker is present; or requests are tried, and none " +
-        "has been finished for longer than the queue's rate and timeout explain, a minute at least, or ever",
+        "has been finished for longer than the queue's rate and timeout explain, a minute at least",
     }),
   }),
 ]);
