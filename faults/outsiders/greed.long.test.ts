@@ -17,6 +17,8 @@ const calm = { perSecond: 20, forMs: isFull ? 20_000 : 1_500 };
 const idleQueues = isFull ? 1_000 : 100;
 const slowReaders = 150;
 const dead = isFull ? 149_000 : 6_000;
+/** What is live is bounded: with no more room for objects than this it does not end, and holds no more memory than that. */
+const heapMib = 256;
 const residentMax = 700 * mib;
 
 const config = (idle: number): string => `
@@ -52,7 +54,8 @@ async function start(idle: number): Promise<Sluice> {
   const folder = resources.use(await temporaryFolder());
   const configFile = join(folder.path, "sluice.config.ts");
   await writeFile(configFile, config(idle));
-  return resources.use(await startSluice({ dataFolder: join(folder.path, "data"), configFile }));
+  const nodeArgs = [`--max-old-space-size=${heapMib}`];
+  return resources.use(await startSluice({ dataFolder: join(folder.path, "data"), configFile, nodeArgs }));
 }
 
 async function post(path: string, body: BodyInit, url = sluice.url): Promise<Response> {
