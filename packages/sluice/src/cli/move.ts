@@ -4,6 +4,7 @@ import type { Overrides } from "../config/overrides.ts";
 import { readServers } from "../config/read-servers.ts";
 import { SluiceError } from "../core/errors.ts";
 import { states, type State } from "../core/request.ts";
+import { addressOf, nodesOf } from "../core/server-url.ts";
 import type { QueueAudit } from "../engine/audit.ts";
 import type { ComparedRequest } from "../engine/moved.ts";
 import type { MoveIn } from "../engines/cluster/move-in.ts";
@@ -74,8 +75,8 @@ async function databaseUrlOf({ config, databaseUrl }: MoveOptions): Promise<stri
 
 /** Host, port and database: what may be shown of the URL. */
 function placeOf(databaseUrl: string): string {
-  const { hostname, port, pathname } = new URL(databaseUrl);
-  return `${hostname}:${port || "5432"}${pathname}`;
+  const [node = ""] = nodesOf(databaseUrl);
+  return `${addressOf(databaseUrl)}${new URL(node).pathname}`;
 }
 
 interface Sides {

@@ -1,6 +1,7 @@
 // Where a cluster's servers are. The addresses hold passwords: no error shows more of them than the scheme.
 import { SluiceError } from "../core/errors.ts";
 import { wrong } from "../core/setting.ts";
+import { nodesOf } from "../core/server-url.ts";
 import type { ClusterConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -75,11 +76,12 @@ function urlOf(place: Place, { file, overrides, env }: ServerSources): string | 
 }
 
 function checked(url: unknown, { place, from }: { readonly place: Place; readonly from: string }): string {
-  const parsed = typeof url === "string" ? URL.parse(url) : null;
-  const hasScheme = parsed !== null && place.schemes.includes(parsed.protocol);
-  if (typeof url === "string" && hasScheme && url.includes("://")) return url;
-  const found = parsed !== null && !hasScheme ? `one that begins with ${parsed.protocol}` : "one that does not parse";
-  throw new SluiceError("bad-config", `${from} must be a URL such as ${place.example}, got ${found}`);
+  const rule = `${from} must be a URL such as ${place.example}`;
+  const [node = ""] = nodesOf(typeof url === "string" ? url : "", `${rule}: it`);
+  const { protocol } = new URL(node);
+  if (typeof url !== "string" || !place.schemes.includes(protocol))
+    throw new SluiceError("bad-config", `${rule}: it begins with ${protocol}`);
+  return url;
 }
 
 function untold(missing: readonly Place[]): SluiceError {

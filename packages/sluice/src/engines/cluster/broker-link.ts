@@ -4,7 +4,7 @@ import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { addressOf } from "./address.ts";
+import { addressOf } from "../../core/server-url.ts";
 
 export interface BrokerLinkOptions {
   readonly url: string;

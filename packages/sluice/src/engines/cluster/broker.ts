@@ -2,8 +2,8 @@
 // publishes too much is blocked, and acknowledgements must go on then.
 import type { Channel, Replies } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
+import { addressOf } from "../../core/server-url.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { addressOf } from "./address.ts";
 import { BrokerLink } from "./broker-link.ts";
 import { type Consumption, consume, type ConsumeOptions } from "./consumer.ts";
 import type { Outages } from "./outages.ts";

@@ -3,8 +3,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "redis";
 import { messageOf } from "../../core/errors.ts";
+import { addressOf } from "../../core/server-url.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { addressOf } from "./address.ts";
 import type { Outages } from "./outages.ts";
 
 export interface CacheOptions {

@@ -2,8 +2,8 @@
 import { connect } from "amqplib";
 import { createClient } from "redis";
 import { messageOf, SluiceError } from "../../core/errors.ts";
+import { addressOf } from "../../core/server-url.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { addressOf } from "./address.ts";
 import { Broker } from "./broker.ts";
 import { Connection, type Statement } from "./database.ts";
 import { checkSchema } from "./migrate.ts";

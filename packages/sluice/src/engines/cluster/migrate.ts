@@ -1,8 +1,8 @@
 // Makes the ledger, or brings it up to this version. Nothing else does: a process that starts only checks.
 import { SluiceError } from "../../core/errors.ts";
+import { addressOf } from "../../core/server-url.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { addressOf } from "./address.ts";
 import { Broker } from "./broker.ts";
 import { Connection, type Connected, type Statement } from "./database.ts";
 import { ledger } from "./migrations/0001-ledger.ts";

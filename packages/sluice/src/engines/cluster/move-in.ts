@@ -3,9 +3,9 @@
 import { SluiceError } from "../../core/errors.ts";
 import type { State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import { addressOf } from "../../core/server-url.ts";
 import type { AuditReport } from "../../engine/audit.ts";
 import type { ComparedRequest, MovedPage, MovedQueue } from "../../engine/moved.ts";
-import { addressOf } from "./address.ts";
 import { auditLedger } from "./audit.ts";
 import { ConflictError, Connection, type Connected, type Statement } from "./database.ts";
 import { checkSchema } from "./migrate.ts";
