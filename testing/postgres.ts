@@ -1,11 +1,10 @@
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { Client, escapeIdentifier } from "pg";
 import type { Child, Exit } from "./child.ts";
 import { lastingPort } from "./lasting-port.ts";
+import { asOrdinaryUser, giveToOrdinaryUser, runAsOrdinaryUser } from "./ordinary-user.ts";
 import { startServer, stopServer } from "./start-server.ts";
 import { findProgram } from "./system-program.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -30,6 +29,8 @@ export interface Postgres extends AsyncDisposable {
   readonly exited: Promise<Exit>;
   output(): string;
   kill(signal: NodeJS.Signals): boolean;
+  /** Sends it to the server and to each of its backends, which are process groups of their own: SIGSTOP freezes all. */
+  killAll(signal: NodeJS.Signals): void;
   /** Creates a database, as a copy of another one if that is named; resolves to its URL. */
   createDatabase(name: string, template?: string): Promise<string>;
   /** Drops a database if it is there, with the connections to it. */
@@ -37,15 +38,16 @@ export interface Postgres extends AsyncDisposable {
 }
 
 const user = "sluice";
-const execute = promisify(execFile);
+
+/** One of PostgreSQL's own programs, such as `pg_basebackup`: they lie where the server does. */
+export function postgresProgram(name: string): string {
+  const outsidePath = `/usr/lib/postgresql/*/bin/${name}`;
+  return findProgram({ program: name, debianPackage: "postgresql", outsidePath });
+}
 
 /** Starts a PostgreSQL of its own on a loopback port; resolves once it answers. Disposing stops it. */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<Postgres> {
-  const program = findProgram({
-    program: "postgres",
-    debianPackage: "postgresql",
-    outsidePath: "/usr/lib/postgresql/*/bin/postgres",
-  });
+  const program = postgresProgram("postgres");
   await using resources = new AsyncDisposableStack();
   const folder = options.folder ?? resources.use(await temporaryFolder()).path;
   const port = options.port ?? (await lastingPort());
@@ -58,7 +60,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const child = await startServer({
     ...asOrdinaryUser("env", [...variables, program, "-D", data, ...settingsOf(port, options.settings)]),
     cwd: folder,
-    ready: /database system is ready to accept connections/,
+    ready: /database system is ready to accept (?:read-only )?connections/,
     busy: /Address already in use|pre-existing shared memory block|lock file "postmaster.pid" already exists/,
   });
   resources.defer(() => stopServer(child, "SIGINT"));
@@ -71,34 +73,16 @@ async function initialise(
   { folder, data, isSynced }: { readonly folder: string; readonly data: string; readonly isSynced: boolean },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if (isRoot()) {
-    await execute("chown", ["postgres:", folder]);
-    const look = asOrdinaryUser("test", ["-x", folder]);
-    await execute(look.command, look.args).catch(() => {
-      throw new Error(
-        `PostgreSQL runs as the user postgres, who cannot reach ${folder}: choose a folder that others may enter`,
-      );
-    });
-  }
-  const { command, args } = asOrdinaryUser(program, [
+  await giveToOrdinaryUser(folder);
+  const args = [
     `--pgdata=${data}`,
     `--username=${user}`,
     "--auth=trust",
     "--encoding=UTF8",
     "--locale=C",
     ...(isSynced ? [] : ["--no-sync"]),
-  ]);
-  await execute(command, args, { cwd: folder });
-}
-
-/** PostgreSQL refuses to run as root. setpriv replaces itself with the program, so the process id stays. */
-function asOrdinaryUser(program: string, args: readonly string[]): { command: string; args: readonly string[] } {
-  if (!isRoot()) return { command: program, args };
-  return { command: "setpriv", args: ["--reuid=postgres", "--regid=postgres", "--clear-groups", program, ...args] };
-}
-
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
+  ];
+  await runAsOrdinaryUser(program, args, folder);
 }
 
 function settingsOf(port: number, settings: StartPostgresOptions["settings"]): readonly string[] {
@@ -133,6 +117,11 @@ function postgresOf(
     exited: child.exited,
     output: () => child.output(),
     kill: (signal) => child.kill(signal),
+    killAll(signal) {
+      const before = childrenOf(child.pid);
+      child.kill(signal);
+      for (const pid of new Set([...before, ...childrenOf(child.pid)])) killIfThere(pid, signal);
+    },
     async createDatabase(name, template) {
       const copied = template === undefined ? "" : ` TEMPLATE ${escapeIdentifier(template)}`;
       await withClient(port, (client) => client.query(`CREATE DATABASE ${escapeIdentifier(name)}${copied}`));
@@ -145,6 +134,22 @@ function postgresOf(
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return []; // it has ended
+  }
+}
+
+function killIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it had ended by itself
+  }
 }
 
 async function withClient(port: number, use: (client: Client) => Promise<unknown>): Promise<void> {

@@ -1,8 +1,7 @@
 // The power goes under PostgreSQL: what its processes had not synced is gone. See docs/power-loss.md.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { lastingPort, startPostgres, temporaryFolder, type Postgres } from "@sluice/testing";
+import { lastingPort, startPostgres, temporaryFolder } from "@sluice/testing";
 import { PowerSupply, type Survival } from "../../power/power-supply.ts";
 import type { Random } from "../../../packages/sluice/src/core/seeded-random.ts";
 import {
@@ -59,7 +58,8 @@ async function cutAgainAndAgain(
     await sender.acceptedMore(random.between(50, 500));
     await delay(random.between(0, 50));
     power.cut();
-    await killAll(servers.postgres);
+    servers.postgres.now.killAll("SIGKILL"); // one that waits for a lock of another would wait for ever
+    await servers.postgres.kill();
     const loss = power.restore(survivalOf(trial, random));
     if (loss.pagesLost > 0) hits += 1;
     if (loss.syncs === 0) wrong.push("the shim saw no sync: PostgreSQL ran without it");
@@ -67,23 +67,6 @@ async function cutAgainAndAgain(
     wrong.push(...(await whenClear(stage.urls, clearMsMax)));
   }
   return { trials, hits };
-}
-
-/** Each process of it: one that waits for a lock of another would wait for ever, with nobody there to end it. */
-async function killAll(postgres: Server<Postgres>): Promise<void> {
-  const { pid } = postgres.now;
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
-  const killed = postgres.kill();
-  for (const child of children) killIfThere(child);
-  await killed;
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it had ended by itself
-  }
 }
 
 function survivalOf(trial: number, random: Random): Survival {
