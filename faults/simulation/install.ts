@@ -116,7 +116,7 @@ put(performance, "now", () => {
   return time === undefined ? realPerformanceNow() : time.now - (running.getStore()?.startedAt ?? 0);
 });
 put(Math, "random", () => currentWorld()?.random.next() ?? realRandom());
-const { randomFillSync, randomBytes } = crypto;
+const { randomFillSync, randomBytes, randomInt, randomUUID } = crypto;
 put(crypto, "randomFillSync", (bytes: Uint8Array) => {
   const world = currentWorld();
   if (world === undefined) return randomFillSync(bytes);
@@ -128,6 +128,15 @@ put(crypto, "randomBytes", (size: number) => {
   return world === undefined
     ? randomBytes(size)
     : Buffer.from(Array.from({ length: size }, () => world.random.between(0, 255)));
+});
+put(crypto, "randomInt", (from: number, before: number) => {
+  const world = currentWorld();
+  return world === undefined ? randomInt(from, before) : world.random.between(from, before - 1);
+});
+put(crypto, "randomUUID", () => {
+  if (currentWorld() === undefined) return randomUUID();
+  const hex = crypto.randomBytes(16).toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 });
 put(timersPromises, "setTimeout", delay);
 syncBuiltinESMExports();

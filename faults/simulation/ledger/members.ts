@@ -1,6 +1,7 @@
 // Models of what a process asks for itself: open.ts, session.ts, migrate.ts, settings-check.ts, store-clock.ts, retention.ts.
-import { reads, writes, type Model, type Row, type Scope } from "./model.ts";
-import { signOf } from "./tables.ts";
+import { versionKnown } from "../../../packages/sluice/src/engines/cluster/migrate.ts";
+import { reads, restsOn, writes, type Model, type Row, type Scope } from "./model.ts";
+import type { Tables } from "./tables.ts";
 
 export const memberModels: Readonly<Record<string, Model>> = {
   "settings-check": reads(() => [
@@ -15,7 +16,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
     },
   ]),
   "migrate-has-meta": reads(() => [{ has_schema: true, has_meta: true }]),
-  "migrate-version": reads(() => [{ version: 7 }]),
+  "migrate-version": reads(() => [{ version: versionKnown }]),
   "migrate-missing-queues": reads(({ seen, values: [names] }) => {
     const known = new Set(seen.queues.values().map(({ name }) => name));
     return (names as readonly string[]).filter((name) => !known.has(name)).map((name) => ({ name }));
@@ -36,22 +37,29 @@ export const memberModels: Readonly<Record<string, Model>> = {
     const last = [...seen.requests.rows.keys()].sort().at(-1);
     return last === undefined ? [] : [{ id: last }];
   }),
-  join: writes(join),
-  hold: writes(({ values: [no], session, locks }) => [{ pg_try_advisory_lock: locks.tryHold(no as number, session) }]),
-  beat: writes(({ db, values: [no, workers, attending], clockMs }) => {
-    const row = db.members.get(no as number);
-    if (row === undefined) return [];
-    const seen_at = Math.max(clockMs, row.seen_at + 0.001); // a microsecond later at least
-    db.members.put(row.no, { ...row, seen_at, workers: workers as string, attending: attending as string });
-    return [{ no: row.no }];
+  "cancel-backend": reads(() => [{ pg_cancel_backend: true }]), // what it would end is over in a moment
+  "rests-on": reads(() => [{ rests_on: restsOn }]),
+  join: writes(({ db, values, clockMs }) => {
+    const [no, name] = values as [number, string];
+    if (db.members.has(no)) return [];
+    db.members.put(no, { no, name, seen_at: clockMs, workers: "{}", attending: "{}", backend: null });
+    return [{ no }];
+  }),
+  beat: writes(beat),
+  "add-scope": writes(() => []), // a scope that is not there is one that nobody leads
+  "hold-term": writes(({ db, values: [scope, holder, term] }) => {
+    const row = db.leaders.get(scope as string);
+    return row?.holder === holder && row?.term === term ? [{}] : [];
+  }),
+  "let-go": writes(({ db, values: [scope, holder] }) => {
+    const row = db.leaders.get(scope as string);
+    if (row !== undefined && row.holder === holder) db.leaders.put(row.scope, { ...row, expires_at: longAgo });
+    return [];
   }),
   leave: writes(({ db, values: [no] }) => {
     db.members.remove(no as number);
     return [];
   }),
-  lead: writes(({ session, locks }) => [{ leads: locks.tryHold(leaderNo, session) }]),
-  "leader-heard": reads(leaderHeard),
-  depose: writes(depose),
   "select-workers": reads(({ seen, values: [own] }) =>
     seen.members
       .values()
@@ -65,25 +73,41 @@ export const memberModels: Readonly<Record<string, Model>> = {
   "retention-sweep-rest": writes(() => [{ total: 0, looked: 0, last: null }]),
 };
 
-const leaderNo = 0;
-
-function join({ db, values: [name], clockMs, memberNos, session, locks }: Scope): Row[] {
-  const no = memberNos.next();
-  db.members.put(no, { no, name: name as string, seen_at: clockMs, workers: "{}", attending: "{}" });
-  return [{ no, pg_try_advisory_lock: locks.tryHold(no, session) }];
+function beat({ db, values, clockMs, session }: Scope): Row[] {
+  const [no, workers, attending, , , scope, holder, leaseMs] = values as [
+    number,
+    string,
+    string,
+    readonly string[],
+    number,
+    string,
+    string,
+    number,
+  ];
+  const term = lead(db, { scope, holder, leaseMs, clockMs });
+  const row = db.members.get(no);
+  if (row === undefined) return [];
+  const seen_at = Math.max(clockMs, row.seen_at + 0.001); // a microsecond later at least
+  db.members.put(no, { ...row, seen_at, workers, attending, backend: session.no });
+  return [{ no, term }];
 }
 
-/** By the session of whoever leads: the beats of the numbers that it holds. */
-function leaderHeard({ seen, locks }: Scope): Row[] {
-  const leader = locks.holderOf(leaderNo);
-  if (leader === undefined) return [];
-  const members = locks.numbersOf(leader).flatMap((no) => seen.members.get(no) ?? []);
-  return [{ no: leader.no, sign: members.reduce((sum, row) => sum + signOf(row), 0) }];
+interface Leading {
+  readonly scope: string;
+  readonly holder: string;
+  readonly leaseMs: number;
+  readonly clockMs: number;
 }
 
-function depose({ values: [no], locks }: Scope): Row[] {
-  const leader = locks.holderOf(leaderNo);
-  if (leader === undefined || leader.no !== no) return [];
-  locks.terminate(leader);
-  return [{ pg_terminate_backend: true }];
+/** The term of the holder, if it leads by now. */
+function lead(db: Tables, { scope, holder, leaseMs, clockMs }: Leading): number | null {
+  const row = db.leaders.get(scope) ?? nobody;
+  const isHeld = row.expires_at >= clockMs && row.renewed_at <= clockMs + 1_000;
+  if (row.holder !== holder && isHeld) return null;
+  const term = row.term + (row.holder === holder ? 0 : 1);
+  db.leaders.put(scope, { scope, term, holder, renewed_at: clockMs, expires_at: clockMs + leaseMs });
+  return term;
 }
+
+const longAgo = Number.NEGATIVE_INFINITY;
+const nobody = { term: 0, holder: null, renewed_at: longAgo, expires_at: longAgo };

@@ -5,6 +5,9 @@ import type { OutcomeRow, Tables, TallyRow } from "./tables.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
+/** Settings that are safe, and no standby. */
+export const restsOn = "on,on,on,";
+
 /** What a statement sees and changes. */
 export interface Scope {
   /** The snapshot it began with. */
@@ -17,17 +20,8 @@ export interface Scope {
   readonly clockMs: number;
   readonly tokens: Sequence;
   readonly outboxNos: Sequence;
-  readonly memberNos: Sequence;
-  readonly locks: Locks;
-}
-
-/** Advisory locks of one class, by number. */
-export interface Locks {
-  /** Whether the session has it now. */
-  tryHold(no: number, session: Session): boolean;
-  holderOf(no: number): Session | undefined;
-  numbersOf(session: Session): readonly number[];
-  terminate(session: Session): void;
+  /** Whether a session of this number is connected. */
+  readonly isConnected: (session: number) => boolean;
 }
 
 export interface Model {

@@ -34,6 +34,16 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
       .filter(({ no }) => no !== by)
       .map((row) => ({ no: row.no, sign: signOf(row) })),
   ),
+  "look-for-due": reads(({ seen, values: [now, apartMs] }) => {
+    const waits = seen.schedule.values().filter((row) => !row.is_hinted);
+    const limit = (now as number) + (apartMs as number);
+    return [
+      {
+        is_due: waits.some(({ due_at }) => due_at <= (now as number)),
+        is_ahead: waits.some(({ stored_at }) => stored_at > limit),
+      },
+    ];
+  }),
   "bound-waits": writes(({ db, values: [now, apartMs] }) => {
     const [at, most] = [now as number, (now as number) + (apartMs as number)];
     for (const row of db.schedule.values()) {
@@ -215,12 +225,12 @@ function hintDue(scope: Scope): Row[] {
 }
 
 function reap(scope: Scope): Row[] {
-  const { seen, db, values, session, locks } = scope;
-  const silent = unnest<[number, number, boolean]>(values[5], values[6], values[7]);
+  const { seen, db, values, isConnected } = scope;
+  const silent = unnest<[number, number, boolean]>(values[4], values[5], values[6]);
   const dead = silent.flatMap(([no, sign, isLong]) => {
     const row = db.members.get(no);
-    const holder = locks.holderOf(no);
-    const isDead = isLong || holder === undefined || holder === session;
+    const backend = row?.backend ?? undefined;
+    const isDead = isLong || backend === undefined || !isConnected(backend);
     return row !== undefined && signOf(row) === sign && isDead ? [row] : [];
   });
   for (const { no } of dead) db.members.remove(no);

@@ -6,6 +6,7 @@ import {
   racyWrites,
   reads,
   Refusal,
+  restsOn,
   unnest,
   writes,
   type Model,
@@ -24,11 +25,14 @@ export const requestModels: Readonly<Record<string, Model>> = {
   ),
   store: writes(store),
   "end-session": reads(() => []),
-  "await-tally": writes(({ seen, values: [member] }) =>
-    seen.tallies
-      .values()
-      .filter((row) => row.member === member)
-      .map(() => ({})),
+  confirm: writes(({ db, values: [member, queues] }) =>
+    (queues as readonly number[]).map((queue) => {
+      count(db, { member: member as number, queue }, {});
+      return { rests_on: restsOn };
+    }),
+  ),
+  stored: reads(({ seen, values: [ids] }) =>
+    (ids as readonly string[]).filter((id) => seen.requests.has(id)).map((id) => ({ id })),
   ),
   "lower-mark": writes(({ db, values: [nos, ids] }) => {
     for (const [no, id] of unnest<[number, string]>(nos, ids)) {
@@ -37,7 +41,6 @@ export const requestModels: Readonly<Record<string, Model>> = {
     }
     return [];
   }),
-  "has-request": reads(({ seen, values: [id] }) => (seen.requests.has(id as string) ? [{}] : [])),
   "select-backlogs": reads(({ seen }) =>
     sumsOf(seen).map(({ name, accepted, finished, bytes }) => ({ name, count: accepted - finished, bytes })),
   ),
@@ -87,7 +90,7 @@ function store(scope: Scope): Row[] {
   storeLinks(scope);
   for (const no of cleared as readonly number[]) db.outbox.remove(no);
   const told = input.map(([id, queue]) => ({ id, queue, kind: "fresh" }));
-  return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue }));
+  return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue, rests_on: restsOn }));
 }
 
 /** The function sluice.claim: its first statement sees a snapshot, its second one all that is committed by then. */

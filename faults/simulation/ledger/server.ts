@@ -1,4 +1,4 @@
-// The ledger's server: sessions, transactions that change the tables at their commit, advisory locks, crashes. Of the
+// The ledger's server: sessions, transactions that change the tables at their commit, crashes. Of the
 // transactions that have changed rows one is open at a time; others that want to change something wait for it.
 import type { World } from "../world.ts";
 import { epochMs } from "../time.ts";
@@ -6,7 +6,7 @@ import type { Wire } from "../wire.ts";
 import { auditModels } from "./audits.ts";
 import { chainModels } from "./chains.ts";
 import { memberModels } from "./members.ts";
-import { Refusal, type Locks, type Model, type Row } from "./model.ts";
+import { Refusal, type Model, type Row } from "./model.ts";
 import { moveModels } from "./moves.ts";
 import { outcomeModels } from "./outcomes.ts";
 import { requestModels } from "./requests.ts";
@@ -24,6 +24,8 @@ const models: Readonly<Record<string, Model>> = {
   ...chainModels,
 };
 
+/** What it says of itself to whoever connects. */
+const primary = { in_recovery: false, read_only: "off", timeline: null };
 /** How long others may commit between a statement's snapshot and its changes. */
 const gapMsMax = 20;
 
@@ -38,9 +40,6 @@ export class Ledger {
   readonly #world: World;
   readonly #tokens = new Sequence();
   readonly #outboxNos = new Sequence();
-  readonly #memberNos = new Sequence();
-  readonly #held = new Map<number, Session>();
-  readonly #locks: Locks;
   #writer: Session | undefined;
   #waiting: (() => void)[] = [];
   /** Members of which a statement that stores is under way. */
@@ -63,16 +62,6 @@ export class Ledger {
       }),
     );
     this.tables.journal.length = 0;
-    this.#locks = {
-      tryHold: (no, session) => {
-        const holder = this.#held.get(no);
-        if (holder === undefined) this.#held.set(no, session);
-        return holder === undefined || holder === session;
-      },
-      holderOf: (no) => this.#held.get(no),
-      numbersOf: (session) => [...this.#held].filter(([, holder]) => holder === session).map(([no]) => no),
-      terminate: (session) => session.wire.closeByServer("terminated by an administrator"),
-    };
   }
 
   get clockMs(): number {
@@ -99,7 +88,6 @@ export class Ledger {
     session.isOver = true;
     session.wasInside = session.transaction.kind !== "none";
     this.sessions.delete(session);
-    this.#unlock(session);
     this.#world.record?.({ kind: "ended", session: session.no });
     this.#rollback(session);
   }
@@ -154,7 +142,7 @@ export class Ledger {
         : undefined;
     const proceed = (): void => {
       if (life !== this.#life || session.wasInside) return;
-      const isBehind = query.name === "await-tally" && this.#storing.has(query.values[0]);
+      const isBehind = query.name === "confirm" && this.#storing.has(query.values[0]);
       const isLocked = model.isWrite && this.#writer !== undefined && this.#writer !== session;
       if (isBehind || isLocked) this.#waiting.push(proceed);
       else this.#finish(session, query, { model, seen });
@@ -181,8 +169,7 @@ export class Ledger {
         clockMs: this.clockMs,
         tokens: this.#tokens,
         outboxNos: this.#outboxNos,
-        memberNos: this.#memberNos,
-        locks: this.#locks,
+        isConnected: (no) => [...this.sessions].some((one) => one.no === no),
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -190,20 +177,15 @@ export class Ledger {
       return this.#answer(session, query, { kind: "refused", error });
     }
     record?.(rows);
-    if (session.isOver) this.#unlock(session); // the statement was its last
     if (transaction.kind === "none") this.#commit(session);
     this.#answer(session, query, { kind: "rows", rows });
-  }
-
-  #unlock(session: Session): void {
-    for (const [no, holder] of this.#held) if (holder === session) this.#held.delete(no);
   }
 
   #recording({ no: session }: Session, { name, text, values }: Query): ((answer: Asked["answer"]) => void) | undefined {
     const { record } = this.#world;
     if (record === undefined || name === undefined) return undefined;
     const { clockMs } = this;
-    const drawn = { tokens: this.#tokens.value, outbox: this.#outboxNos.value, members: this.#memberNos.value };
+    const drawn = { tokens: this.#tokens.value, outbox: this.#outboxNos.value };
     return (answer) => record({ kind: "statement", session, name, text, values, answer, clockMs, drawn });
   }
 
@@ -219,11 +201,15 @@ export class Ledger {
 
   #script(session: Session, query: Query): void {
     const { text } = query;
-    if (/^(BEGIN|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
+    if (/^(BEGIN|BEGIN; SET LOCAL lock_timeout .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
       this.#world.record?.({ kind: "script", session: session.no, text });
-    const setting = /^SET (?:LOCAL )?(\w+) = (.+)$/.exec(text);
-    if (setting !== null) session.settings.set(setting[1] as string, setting[2] as string);
-    else if (text === "BEGIN") session.transaction = { kind: "open", fork: undefined };
+    if (text.startsWith("SELECT pg_backend_pid()"))
+      return this.#answer(session, query, { kind: "rows", rows: [{ ...primary, pid: session.no }] });
+    if (text.startsWith("SET "))
+      for (const [, name, value] of text.matchAll(/SET (\w+) = ([^;]+)/g))
+        session.settings.set(name as string, value as string);
+    else if (text === "BEGIN" || text === "BEGIN; SET LOCAL lock_timeout = '2s'")
+      session.transaction = { kind: "open", fork: undefined };
     else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       session.transaction = { kind: "snapshot", seen: this.tables.clone() };
     else if (text === "COMMIT") this.#commitTransaction(session);

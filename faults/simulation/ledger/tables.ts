@@ -105,6 +105,16 @@ export interface MemberRow {
   readonly seen_at: number;
   readonly workers: string;
   readonly attending: string;
+  /** The session that its last beat came by. */
+  readonly backend: number | null;
+}
+
+export interface LeaderRow {
+  readonly scope: string;
+  readonly term: number;
+  readonly holder: string | null;
+  readonly renewed_at: number;
+  readonly expires_at: number;
 }
 
 /** What a member's beats change, in microseconds. */
@@ -172,6 +182,7 @@ export class Tables {
   readonly outbox = new Table<number, OutboxRow>("outbox", this.journal);
   readonly tallies = new Table<string, TallyRow>("tallies", this.journal);
   readonly members = new Table<number, MemberRow>("members", this.journal);
+  readonly leaders = new Table<string, LeaderRow>("leaders", this.journal);
   /** What handlers of transactional queues wrote, by tag. */
   readonly effects = new Table<number, number>("effects", this.journal);
   /** The one row of the unlogged table intact. */
@@ -192,6 +203,7 @@ export class Tables {
       [this.outbox.rows, copy.outbox.rows],
       [this.tallies.rows, copy.tallies.rows],
       [this.members.rows, copy.members.rows],
+      [this.leaders.rows, copy.leaders.rows],
       [this.effects.rows, copy.effects.rows],
     ];
     for (const [from, to] of pairs) for (const [key, row] of from) to.set(key, row);

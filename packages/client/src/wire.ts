@@ -4,8 +4,8 @@
 
 export type WireState = "waiting" | "scheduled" | "running" | "done" | "dead" | "cancelled";
 
-/** What was done before a receipt was given. */
-export type WireDurability = "fsync" | "postgres";
+/** What was done before a receipt was given: `postgres+standby` when a synchronous standby had confirmed it as well. */
+export type WireDurability = "fsync" | "postgres" | "postgres+standby";
 
 /** The answer to an accepted request. */
 export interface WireReceipt {

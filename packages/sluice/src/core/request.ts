@@ -46,6 +46,9 @@ export interface StoredRequest extends Omit<NewRequest, "sender" | "callback"> {
 }
 
 /** What the client gets back once the request is durable. */
+/** What was done before a receipt was given: a standby has it as well, or not. */
+export type Durability = "fsync" | "postgres" | "postgres+standby";
+
 export interface Receipt {
   readonly id: RequestId;
   readonly queue: string;
@@ -53,6 +56,7 @@ export interface Receipt {
   readonly acceptedAt: number;
   /** True when the same key and body had been accepted before. */
   readonly isReplayed: boolean;
+  readonly durability: Durability;
 }
 
 /** Bytes with their type: a body, or the result of a handler. */

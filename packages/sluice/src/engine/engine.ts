@@ -21,9 +21,6 @@ import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
 import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
 export interface Engine extends AsyncDisposable {
-  /** What was done before a receipt is given. */
-  readonly durability: "fsync" | "postgres";
-
   /** The store's clock: it decides what is due, whatever this machine's clock says (I8). */
   readonly clock: Clock;
 

@@ -69,7 +69,6 @@ export function measured(engine: Engine, meter: Meter): Engine {
 /** Every verb as the engine has it; those that it lacks are lacking. */
 function delegateOf(engine: Engine): Engine {
   return {
-    durability: engine.durability,
     clock: engine.clock,
     accept: engine.accept.bind(engine),
     deliver: engine.deliver.bind(engine),

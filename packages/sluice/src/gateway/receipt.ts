@@ -40,9 +40,9 @@ export function batchReceiptsText(context: GatewayContext, receipts: readonly Re
   return `{"receipts":[${texts.join(",")}]}`;
 }
 
-function receiptText({ engine, views }: GatewayContext, receipt: Receipt, more: string): string {
+function receiptText({ views }: GatewayContext, receipt: Receipt, more: string): string {
   const expectedAt = isFinal(receipt.state) ? undefined : views.promise(receipt);
   const expectedBy = expectedAt === undefined ? "null" : `"${expectedByText.of(expectedAt)}"`;
   const acceptedAt = acceptedAtText.of(receipt.acceptedAt);
-  return `{"id":"${receipt.id}","queue":${JSON.stringify(receipt.queue)},"state":"${receipt.state}","acceptedAt":"${acceptedAt}","durability":"${engine.durability}","expectedBy":${expectedBy}${more}}`;
+  return `{"id":"${receipt.id}","queue":${JSON.stringify(receipt.queue)},"state":"${receipt.state}","acceptedAt":"${acceptedAt}","durability":"${receipt.durability}","expectedBy":${expectedBy}${more}}`;
 }

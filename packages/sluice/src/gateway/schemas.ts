@@ -35,7 +35,7 @@ const receiptFields = {
   queue: Type.String(),
   state: State,
   acceptedAt: Time,
-  durability: Type.Enum(["fsync", "postgres"]),
+  durability: Type.Enum(["fsync", "postgres", "postgres+standby"]),
   expectedBy,
 };
 export const Receipt = Type.Object(receiptFields);

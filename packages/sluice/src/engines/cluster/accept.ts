@@ -1,15 +1,18 @@
 // Takes requests in: one statement stores a group of calls, with their keys, their place in the counts and the row of
 // the outbox that tells the broker of them. A call is stored whole or not at all; the group shares the commit.
 import { SluiceError } from "../../core/errors.ts";
+import type { Durability } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
+import type { AcceptResult } from "../../engine/engine.ts";
 import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
 import { storeCallbacks } from "./callbacks.ts";
 import { Chains, linkValues, storeLinks, type LinkedGroup } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./database.ts";
 import { committedWithoutRefused } from "./lane.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
-import { Resolver, type AcceptEntry, type Fresh, type ResolveOptions } from "./resolve.ts";
+import { Resolver, type AcceptEntry, type Fresh, type Repeated, type ResolveOptions } from "./resolve.ts";
+import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "./settings-check.ts";
 import { highestId } from "./state.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
@@ -35,25 +38,39 @@ const store = (also: string): string => `WITH input AS (
     )${also}
     INSERT INTO sluice.outbox (queue, kind, ids)
     SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input GROUP BY queue
-    RETURNING no::int8, queue`;
+    RETURNING no::int8, queue, ${restsOn}`;
 const STORE: Statement = { name: "store", text: store("") };
 /** Where at least one wants a callback. */
 const STORE_CALLBACKS: Statement = {
   name: "store-with-callbacks",
   text: store(`, called AS (${storeCallbacks(22)})`),
 };
-/** Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. */
+/**
+ * Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. One that
+ * waits for the standby has committed: it is left to wait, as its end would show others what no standby has.
+ */
 const END_SESSION: Statement = {
   name: "end-session",
-  text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  text: `SELECT CASE WHEN wait_event IS DISTINCT FROM 'SyncRep' THEN pg_terminate_backend(pid) END FROM pg_stat_activity
     WHERE pid = $1 AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()`,
 };
-/** Where a pooler stands in between the session has no number here: waits for the row that each commit changes. */
-const AWAIT_TALLY: Statement = {
-  name: "await-tally",
-  text: "SELECT 1 FROM sluice.tallies WHERE member = $1 FOR UPDATE",
+/**
+ * A commit of its own: once it is durable, so is all that was committed before, whoever did it. It waits for the rows that each
+ * commit of this member changes, so that one under way is over by then.
+ */
+const CONFIRM: Statement = {
+  name: "confirm",
+  text: `INSERT INTO sluice.tallies AS t (member, queue) SELECT $1::int, i.queue FROM unnest($2::smallint[]) AS i (queue)
+    ON CONFLICT (member, queue) DO UPDATE SET accepted = t.accepted RETURNING ${restsOn}`,
 };
-const HAS_REQUEST: Statement = { name: "has-request", text: "SELECT 1 FROM sluice.requests WHERE id = $1" };
+const beginConfirm = "BEGIN; SET LOCAL lock_timeout = '2s'";
+/** After it, and with a snapshot of its own. */
+const STORED: Statement = {
+  name: "stored",
+  text: "SELECT id FROM sluice.requests WHERE id = ANY ($1::uuid[])",
+};
+/** Whoever takes the standbys out of the settings lets go of all that wait for one: nothing tells them apart. */
+const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
 
 /** The clock has stepped back since the mark was made. */
 const LOWER_MARK: Statement = {
@@ -77,6 +94,8 @@ const roundsMax = 20;
 export interface AcceptOptions extends ResolveOptions {
   readonly outbox: Outbox;
   readonly member: () => number;
+  /** Whether what only the primary has gets no receipt. */
+  readonly needsStandby: boolean;
 }
 
 export class Accepter {
@@ -99,21 +118,27 @@ export class Accepter {
     const named = entries.flatMap(({ call }) => call.map(({ queue }) => queue));
     await this.#options.room.know(new Set(named));
     for (let round = 1; ; round += 1) {
-      const { answered, fresh } = await this.#resolver.resolve(entries);
+      const { answered, fresh, repeated } = await this.#resolver.resolve(entries);
+      let durability: Durability;
       try {
-        if (fresh.length > 0) await this.#store(fresh);
+        const known = repeated.length > 0 ? await this.#confirm(repeated, this.#options.member()) : undefined;
+        if (known === "not all") continue; // the read was of another server, or of a moment ago
+        const stored = fresh.length > 0 ? await this.#store(fresh) : undefined;
+        durability = stored === "postgres" ? stored : (known ?? stored ?? "postgres");
+        if (this.#options.needsStandby && durability !== "postgres+standby") throw onlyThePrimary();
         this.#options.room.stored();
       } catch (error) {
         if ((error instanceof UniqueError || error instanceof ConflictError) && round < roundsMax) continue;
         throw error;
       }
       crashPoint("accept-committed");
+      if (durability !== "postgres") for (const { result } of answered) noteDurability(result, durability);
       for (const { entry, result } of answered) entry.answer(result);
       return;
     }
   }
 
-  async #store(fresh: readonly Fresh[]): Promise<void> {
+  async #store(fresh: readonly Fresh[]): Promise<Durability> {
     const { connection, outbox, member } = this.#options;
     const confirmed = outbox.takeConfirmed();
     const no = member();
@@ -125,15 +150,35 @@ export class Accepter {
       const wanting = fresh.filter(({ request }) => request.callback !== undefined);
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
       if (wanting.length > 0) values.push(...callbackValues(wanting));
-      const rows = await connection.rows<{ no: string; queue: number }>(statement, values);
+      const rows = await connection.rows<RestsOnRow & { no: string; queue: number }>(statement, values);
       this.#chains.stored(group);
       outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
+      return await this.#durabilityBy(rows[0] as RestsOnRow);
     } catch (error) {
       outbox.giveBack(confirmed);
       if (!(error instanceof LostError)) throw error;
       this.#chains.reset();
-      if (!(await this.#wasStored(fresh, no, error))) throw error;
+      return await this.#resolve(fresh, no, error);
     }
+  }
+
+  async #durabilityBy(row: RestsOnRow): Promise<Durability> {
+    const durability = durabilityOf(row);
+    if (durability === "postgres") return durability;
+    const [now] = await this.#options.connection.rows<RestsOnRow & object>(RESTS_ON);
+    return durabilityOf(now as RestsOnRow);
+  }
+
+  /** Makes sure of what a read has shown: a receipt rests on a commit that is durable, never on what can be seen (I1). */
+  async #confirm(some: readonly Repeated[], member: number): Promise<Durability | "not all"> {
+    const ids = [...new Set(some.map(({ id }) => id))];
+    const queues = [...new Set(some.map(({ queue }) => queue))];
+    const { row, isStored } = await this.#options.connection.transaction(async (inside) => {
+      const [row] = await inside.rows<RestsOnRow & object>(CONFIRM, [member, queues]);
+      const stored = await inside.rows(STORED, [ids]);
+      return { row: row as RestsOnRow, isStored: stored.length === ids.length };
+    }, beginConfirm);
+    return isStored ? this.#durabilityBy(row) : "not all";
   }
 
   /** Before the requests are stored: whoever looks from a mark on must find them. */
@@ -159,28 +204,35 @@ export class Accepter {
     return (await this.#options.connection.rows(END_SESSION, [session])).length > 0;
   }
 
-  /** The connection went while a commit was under way: the ledger itself says whether it took (I1). */
-  async #wasStored(fresh: readonly Fresh[], member: number, lost: LostError): Promise<boolean> {
-    const { connection } = this.#options;
-    const first = (fresh[0] as Fresh).id;
+  /** The connection went while a commit was under way: the ledger itself says whether it took (I1). Throws `lost` if not. */
+  async #resolve(fresh: readonly Fresh[], member: number, lost: LostError): Promise<Durability> {
     const deadline = performance.now() + lookMsMax;
     for (;;) {
       try {
         if (await this.#isAtIt(lost))
           throw new SluiceError("store-unavailable", "the session that was lost is at it still");
-        await connection.rows(AWAIT_TALLY, [member]);
         // The relay tells the broker: the row of the outbox was committed along.
-        return (await connection.rows(HAS_REQUEST, [first])).length > 0;
+        const durability = await this.#confirm(fresh, member);
+        if (durability !== "not all") return durability;
       } catch (error) {
-        if (!(error instanceof SluiceError) || performance.now() > deadline) {
+        const isPassing = error instanceof SluiceError || error instanceof ConflictError;
+        if (!isPassing || performance.now() > deadline) {
           throw new SluiceError("commit-unknown", `whether the commit took is not known: ${lost.message}`, {
             cause: error,
           });
         }
         await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+        continue;
       }
+      throw lost;
     }
   }
+}
+
+/** Receipts are made before the commit that says what they are worth. */
+function noteDurability(result: AcceptResult, durability: Durability): void {
+  if (result.kind !== "accepted") return;
+  for (const receipt of result.receipts as readonly { durability: Durability }[]) receipt.durability = durability;
 }
 
 function outboxRowOf(no: number, queue: number, fresh: readonly Fresh[]): OutboxRow {

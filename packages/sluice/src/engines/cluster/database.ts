@@ -1,8 +1,11 @@
-// Connections to the ledger. Each speaks to the server alone and comes back by itself; what it was doing when it was
-// lost fails as unavailable.
-import { Client, type QueryConfig, type QueryResult, type QueryResultRow } from "pg";
+// Connections to the ledger. Each speaks to the server alone and comes back by itself, to the server that takes writes by
+// then; what it was doing when it was lost fails as unavailable. A commit counts once the server has done all that it is set
+// to do: one that gave up waiting for its standby is as little known as one whose answer was lost.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Client, QueryConfig, QueryResult, QueryResultRow } from "pg";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { SqlResult } from "../../engine/engine.ts";
+import { Primary, processOf, type Reached } from "./primary.ts";
 
 /** A statement is prepared once for each connection, under its name. */
 export interface Statement {
@@ -12,10 +15,17 @@ export interface Statement {
 
 export interface ConnectionOptions {
   readonly databaseUrl: string;
+  /** Shared with the other connections of the process; one of its own unless given. */
+  readonly primary?: Primary | undefined;
   /** Shown in pg_stat_activity. */
   readonly name: string;
-  /** Settings of the session. */
+  /** Settings of the session. A pooler has none to set. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /**
+   * For transactions that handlers work in: their statements take as long as their attempt may. What runs when the transaction is
+   * given up is cancelled on the server, by this.
+   */
+  readonly cancel?: ((backend: number) => Promise<void>) | undefined;
   /** Runs on each new connection before anything else. */
   readonly onConnect?: ((connection: Connected) => Promise<void>) | undefined;
 }
@@ -32,6 +42,22 @@ export interface Connected {
 const connectMsMax = 5_000;
 /** Longer than any statement here takes; a server that is silent for longer is taken for gone. */
 const statementMsMax = 15_000;
+/** The server cancels a statement so long before its client gives up: what it says then is certain. A commit it never cancels. */
+const cancelledEarlierMs = 1_000;
+/** A cancel may come between two statements. */
+const cancelAgainMs = 100;
+/** As long as a timer can be: of a handler's statement its attempt is the bound. */
+const unboundedMs = 2 ** 31 - 1;
+const handlersSettings = { statement_timeout: "0", client_connection_check_interval: "10000" };
+/** Of every session: without the first of them nothing tells that a commit did not wait for its standby. */
+const sessionSettings = {
+  client_min_messages: "warning",
+  statement_timeout: String(statementMsMax - cancelledEarlierMs),
+  // A client that vanished without a word holds no locks for long.
+  tcp_keepalives_idle: "10",
+  tcp_keepalives_interval: "5",
+  tcp_keepalives_count: "3",
+};
 
 /** One after the other: a session does one thing at a time, and its client queues nothing. */
 class Turns {
@@ -42,33 +68,41 @@ class Turns {
     this.#last = turn.catch(() => undefined); // told to whoever took the turn
     return turn;
   }
+
+  /** Resolves once those that were taken by now are over. */
+  async over(): Promise<void> {
+    await this.#last;
+  }
 }
 
 export class Connection implements Connected, AsyncDisposable {
   readonly #options: ConnectionOptions;
+  readonly #primary: Primary;
+  readonly #leaving: Disposable;
   readonly #turns = new Turns();
-  #client: Client | undefined;
-  #connecting: Promise<Client> | undefined;
+  #wire: Wire | undefined;
+  #connecting: Promise<Wire> | undefined;
   #isClosed = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#primary = options.primary ?? new Primary(options.databaseUrl);
+    this.#leaving = this.#primary.onMoved(() => this.#drop());
   }
 
   async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    const config: QueryConfig = { ...statement, values: [...values] };
-    const { rows } = await this.#turns.take(() => this.#sent((client) => client.query<Row>(config)));
+    const { rows } = await this.#turns.take(() => this.#sent((wire) => wire.rows<Row>(statement, values)));
     return rows;
   }
 
   async script(text: string): Promise<void> {
-    await this.#turns.take(() => this.#sent((client) => client.query(text)));
+    await this.#turns.take(() => this.#sent((wire) => wire.query(text)));
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
     return this.#turns.take(async () => {
-      const client = this.#client ?? (await this.#connect());
-      return resultOf(await client.query<QueryResultRow>(text, [...values]));
+      const wire = this.#wire ?? (await this.#connect());
+      return resultOf(await wire.queryForeign(text, values));
     });
   }
 
@@ -81,107 +115,208 @@ export class Connection implements Connected, AsyncDisposable {
   }
 
   async #transact<Value>(work: (inside: Connected) => Promise<Value>, begin: string): Promise<Value> {
-    const client = this.#client ?? (await this.#connect());
-    const inside = new Inside(client);
+    const wire = this.#wire ?? (await this.#connect());
+    const inside = new Inside(wire);
     try {
       await inside.script(begin);
+      if (this.#options.cancel !== undefined) await wire.learnBackend();
       const value = await work(inside);
       await inside.script("COMMIT");
       return value;
     } catch (error) {
-      await inside.script("ROLLBACK").catch(() => this.#drop(client)); // a lost session rolls back by itself
-      throw inside.lost ?? error;
+      try {
+        await this.#cancel(inside, wire);
+        await inside.script("ROLLBACK");
+      } catch {
+        this.#drop(wire); // a lost session rolls back by itself
+      }
+      this.#heed(wire, inside.failure);
+      throw inside.failure instanceof LostError ? inside.failure : error;
+    }
+  }
+
+  /** Ends what a handler has left running: of several statements each begins as the one before it ends. */
+  async #cancel(inside: Inside, { backend }: Wire): Promise<void> {
+    const { cancel } = this.#options;
+    if (cancel === undefined || backend === undefined) return;
+    const giveUpAt = performance.now() + statementMsMax;
+    while (inside.isBusy) {
+      if (performance.now() > giveUpAt) throw new Error("a handler's statement goes on though it was cancelled");
+      await cancel(backend);
+      await Promise.race([inside.over(), delay(cancelAgainMs, undefined, { ref: false })]);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    const client = this.#client ?? (await this.#connecting?.catch(() => undefined));
+    this.#leaving[Symbol.dispose]();
+    const wire = this.#wire ?? (await this.#connecting?.catch(() => undefined));
     this.#drop();
-    await client?.end().catch(() => undefined); // gone already: what was to be said goodbye to
+    await wire?.client.end().catch(() => undefined); // gone already: what was to be said goodbye to
   }
 
-  async #sent<Value>(send: (client: Client) => Promise<Value>): Promise<Value> {
-    const client = this.#client ?? (await this.#connect());
+  async #sent<Value>(send: (wire: Wire) => Promise<Value>): Promise<Value> {
+    const wire = this.#wire ?? (await this.#connect());
     try {
-      return await send(client);
+      return await send(wire);
     } catch (error) {
       const failure = failureOf(error);
-      if (failure instanceof LostError) {
-        failure.session = sessionOf(client);
-        this.#drop(client);
-      }
+      this.#heed(wire, failure);
       throw failure;
     }
   }
 
-  #connect(): Promise<Client> {
+  /** What the failure says of the connection, and of the server. */
+  #heed(wire: Wire, failure: Error | undefined): void {
+    if (failure === undefined) return;
+    if (isReadOnly(failure)) this.#primary.leave();
+    if (!(failure instanceof LostError)) return;
+    failure.session = processOf(wire.client);
+    this.#drop(wire);
+    this.#primary.doubt();
+  }
+
+  #connect(): Promise<Wire> {
     this.#connecting ??= this.#open().finally(() => {
       this.#connecting = undefined;
     });
     return this.#connecting;
   }
 
-  async #open(): Promise<Client> {
-    const { databaseUrl, name, settings = {}, onConnect } = this.#options;
-    const client = new Client({
-      connectionString: databaseUrl,
-      application_name: name,
-      connectionTimeoutMillis: connectMsMax,
-      query_timeout: statementMsMax,
-      keepAlive: true,
-    });
-    client.on("error", () => this.#drop(client)); // told to whoever uses it next
-    client.on("end", () => this.#drop(client));
+  async #open(): Promise<Wire> {
+    const { name, settings, onConnect, cancel } = this.#options;
+    let reached: Reached | undefined;
     try {
       if (this.#isClosed) throw new Error("the engine is closed");
-      await client.connect();
-      for (const [setting, value] of Object.entries(settings)) await client.query(`SET ${setting} = ${value}`);
-      await onConnect?.(new Inside(client));
+      reached = await this.#primary.connect({
+        application_name: name,
+        connectionTimeoutMillis: connectMsMax,
+        query_timeout: statementMsMax,
+        keepAlive: true,
+      });
+      const wire = new Wire(reached);
+      const all = { ...sessionSettings, ...(cancel && handlersSettings), ...settings };
+      if (!reached.isPooled)
+        await wire.query(
+          Object.entries(all)
+            .map(([setting, value]) => `SET ${setting} = ${value}`)
+            .join("; "),
+        );
+      reached.client.on("error", () => this.#drop(wire)); // told to whoever uses it next
+      reached.client.on("end", () => this.#drop(wire));
+      await onConnect?.(new Inside(wire));
+      this.#wire = wire;
+      return wire;
     } catch (error) {
-      void client.end().catch(() => undefined); // it never was of use
+      void reached?.client.end().catch(() => undefined); // it never was of use
       throw new SluiceError("store-unavailable", `PostgreSQL cannot be reached: ${messageOf(error)}`, { cause: error });
     }
-    this.#client = client;
-    return client;
   }
 
-  #drop(client = this.#client): void {
-    if (client === undefined || this.#client !== client) return;
-    this.#client = undefined;
-    if (!this.#isClosed) void client.end().catch(() => undefined); // its socket is dead or about to be
+  #drop(wire = this.#wire): void {
+    if (wire === undefined || this.#wire !== wire) return;
+    this.#wire = undefined;
+    if (!this.#isClosed) void wire.client.end().catch(() => undefined); // its socket is dead or about to be
   }
 }
 
-/** The number of its process on the server. Its types leave it out. */
-function sessionOf(client: Client & { readonly processID?: number | null }): number | undefined {
-  return client.processID ?? undefined;
+/** What reads as everybody does, and changes things in transactions alone. */
+export type Changing = Pick<Connection, "rows" | "transaction">;
+
+/** One session with a server. */
+class Wire {
+  readonly client: Client;
+  readonly #isPooled: boolean;
+  /** The server's process that does the work of the transaction. */
+  backend: number | undefined;
+  /** What the server said of a commit that it did not wait for. */
+  #warning: string | undefined;
+
+  constructor({ client, isPooled }: Reached) {
+    this.client = client;
+    this.#isPooled = isPooled;
+    this.backend = isPooled ? undefined : processOf(client);
+    client.on("notice", ({ routine, message }) => {
+      // Its words depend on the server's language; the place in its code does not.
+      if (routine === "SyncRepWaitForLSN") this.#warning = message;
+    });
+  }
+
+  /** A pooler gives each transaction another session: what was prepared in one is not known in the next. */
+  rows<Row extends QueryResultRow>({ name, text }: Statement, values: readonly unknown[]): Promise<QueryResult<Row>> {
+    const config: QueryConfig = { text, values: [...values] };
+    return this.#heeding(this.client.query<Row>(this.#isPooled ? config : { ...config, name }));
+  }
+
+  query(text: string): Promise<QueryResult<QueryResultRow>> {
+    return this.#heeding(this.client.query(text));
+  }
+
+  /** A statement of somebody else's. */
+  queryForeign(
+    text: string,
+    values: readonly unknown[],
+    timeoutMs = statementMsMax,
+  ): Promise<QueryResult<QueryResultRow>> {
+    const config = { text, values: [...values], query_timeout: timeoutMs }; // its types leave the last one out
+    return this.#heeding(this.client.query(config));
+  }
+
+  /** Inside a transaction: with a pooler each has another one. */
+  async learnBackend(): Promise<void> {
+    if (!this.#isPooled) return;
+    const { rows } = await this.client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    this.backend = rows[0]?.pid;
+  }
+
+  /** What is committed here may be lost with this server: whether the standby has it is not known. */
+  async #heeding<Value>(answer: Promise<Value>): Promise<Value> {
+    const value = await answer;
+    const warning = this.#warning;
+    if (warning === undefined) return value;
+    this.#warning = undefined;
+    throw new LostError(new Error(warning));
+  }
 }
 
 /** One session, for as long as it lasts. */
 class Inside implements Connected {
-  readonly #client: Client;
+  readonly #wire: Wire;
   readonly #turns = new Turns();
-  lost: LostError | undefined;
+  #asked = 0;
+  /** The first one that says something of the session; of several its loss. */
+  failure: Error | undefined;
 
-  constructor(client: Client) {
-    this.#client = client;
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  /** Whether a statement of a handler's is under way, or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#asked > 0;
+  }
+
+  over(): Promise<void> {
+    return this.#turns.over();
   }
 
   async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.#sent(() => this.#client.query<Row>({ ...statement, values: [...values] }))).rows;
+    return (await this.#sent(() => this.#wire.rows<Row>(statement, values))).rows;
   }
 
   async script(text: string): Promise<void> {
-    await this.#sent(() => this.#client.query(text));
+    await this.#sent(() => this.#wire.query(text));
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<SqlResult> {
     try {
-      return resultOf(await this.#turns.take(() => this.#client.query<QueryResultRow>(text, [...values])));
+      this.#asked += 1;
+      return resultOf(await this.#turns.take(() => this.#wire.queryForeign(text, values, unboundedMs)));
     } catch (error) {
       this.#note(failureOf(error));
       throw error;
+    } finally {
+      this.#asked -= 1;
     }
   }
 
@@ -196,7 +331,7 @@ class Inside implements Connected {
   }
 
   #note(failure: Error): void {
-    if (failure instanceof LostError) this.lost ??= failure;
+    if (failure instanceof LostError || (this.failure === undefined && isReadOnly(failure))) this.failure = failure;
   }
 }
 
@@ -209,7 +344,12 @@ const unavailable = /^(08|53|57|58|25006|55P03|XX)/;
 const fatal = new Set<unknown>(["FATAL", "PANIC"]);
 const conflicts = new Set(["40001", "40P01"]);
 
-/** The connection went while a statement was under way: whether it took is not known. */
+/** The server takes no writes any more. */
+function isReadOnly({ cause }: Error): boolean {
+  return sqlState(cause) === "25006";
+}
+
+/** The connection went while a statement was under way, or the server answered early: whether it took is not known. */
 export class LostError extends SluiceError {
   /** The server's process, which may be at the statement still. */
   session: number | undefined;

@@ -21,7 +21,7 @@ import { SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery, Outcome, RequestStatus } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { boom, done, hourMs, idsOf, orders, queue, request } from "../../engine/contract/rig.ts";
-import type { Engine } from "../../engine/engine.ts";
+import type { Engine, Sql } from "../../engine/engine.ts";
 import { migrateCluster } from "./migrate.ts";
 import { openCluster } from "./open.ts";
 import type { ClusterServers } from "./options.ts";
@@ -169,7 +169,7 @@ async function withinReach({ engine, toPostgres }: Life): Promise<void> {
 async function effectOf(
   life: Life,
   servers: ClusterServers,
-  beforeEnd: (claim: Claim) => Promise<Outcome | undefined>,
+  beforeEnd: (claim: Claim, sql: Sql) => Promise<Outcome | undefined>,
 ) {
   await using client = await connected(servers);
   await client.query("CREATE TABLE effects (text text)");
@@ -179,7 +179,7 @@ async function effectOf(
   const end = await answerOf(
     life.engine.transact?.(claim, async (sql) => {
       await sql.query("INSERT INTO effects VALUES ($1)", ["made"]);
-      return await beforeEnd(claim);
+      return await beforeEnd(claim, sql);
     }) ?? Promise.reject(new Error("there are no transactions")),
   );
   const { rowCount } = await client.query("SELECT FROM effects");
@@ -221,6 +221,25 @@ describe("a handler whose effect and outcome share a transaction", () => {
     });
     equal(end, "settled");
     deepEqual(deprecations, []);
+  });
+
+  it("is undone at once when its attempt is over, and what it has left running ends on the server", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const startedAt = performance.now();
+    const { end, effects } = await effectOf(life, servers, async (_, sql) => {
+      sql.query("SELECT pg_sleep(60)").catch(() => undefined); // its attempt has timed out
+      sql.query("INSERT INTO effects VALUES ('late')").catch(() => undefined);
+      await delay(200);
+      return undefined;
+    });
+    deepEqual([end, effects], ["rolled-back", 0]);
+    ok(performance.now() - startedAt < 10_000);
+    await using client = await connected(servers);
+    const { rowCount } = await client.query(
+      "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()",
+    );
+    equal(rowCount, 0);
   });
 
   it("has no effect when another outcome was first (I3)", async () => {

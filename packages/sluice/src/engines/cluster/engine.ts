@@ -52,7 +52,6 @@ import { transact } from "./transact.ts";
 import { WaitingBound } from "./waiting-bound.ts";
 
 export class ClusterEngine implements Engine {
-  readonly durability = "postgres";
   readonly clock: Clock;
   readonly #parts: Parts;
   readonly #taps: Taps;

@@ -47,10 +47,11 @@ const MEMBERS_HEARD: Statement = {
   name: "members-heard",
   text: `SELECT no, ${sign} AS sign FROM sluice.members WHERE no <> $1`,
 };
-/** Of those that are silent: who has shown nothing new since, and is silent for long or has lost its lock. */
+/** Of those that are silent: who has shown nothing new since, and is silent for long or has lost its connection. */
 const DELETE_DEAD = `
-  DELETE FROM sluice.members m USING unnest($6::int[], $7::float8[], $8::boolean[]) AS s (silent, sign, is_long)
-  WHERE m.no = s.silent AND ${sign} = s.sign AND (s.is_long OR pg_try_advisory_xact_lock($5::int, m.no)) RETURNING m.no, m.workers`;
+  DELETE FROM sluice.members m USING unnest($5::int[], $6::float8[], $7::boolean[]) AS s (silent, sign, is_long)
+  WHERE m.no = s.silent AND ${sign} = s.sign
+    AND (s.is_long OR NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = m.backend)) RETURNING m.no, m.workers`;
 /** Also claims of members that have left, or were found dead before: a claim under way may have come after. */
 const REAP: Statement = {
   name: "reap",
@@ -117,22 +118,19 @@ export async function listen(connection: Connected, silence: Silence, by: number
 }
 
 export interface ReapOptions extends GiveBackOptions {
-  /** The class of the members' locks. */
-  readonly lockClass: number;
   /** Silent for so long, a member is dead. */
   readonly leaseMs: number;
-  /** Those that are silent for long enough: without its lock, a member's connection is gone and so is it. */
+  /** Those that are silent for long enough: where its connection is gone as well, so is the member. */
   readonly silent: ReturnType<Silence["silentFor"]>;
 }
 
 export async function reap(connection: Connected, options: ReapOptions): Promise<OutboxRow[]> {
-  const { now, crashesMax, by, lockClass, leaseMs, silent } = options;
+  const { now, crashesMax, by, leaseMs, silent } = options;
   return connection.rows<ListedRow>(REAP, [
     now,
     1,
     crashesMax,
     by,
-    lockClass,
     silent.map((member) => member.no),
     silent.map((member) => member.sign),
     silent.map(({ silentMs }) => silentMs >= leaseMs),

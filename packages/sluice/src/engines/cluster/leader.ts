@@ -8,18 +8,21 @@ import type { Broker } from "./broker.ts";
 import { ConflictError, Connection } from "./database.ts";
 import { foldTallies, listen, reap } from "./give-back.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Primary } from "./primary.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { relay } from "./relay.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
-import { boundWaits, hintDue } from "./scheduler.ts";
-import { lockClass, type Session } from "./session.ts";
+import { hintDue } from "./scheduler.ts";
+import type { Session } from "./session.ts";
 import { Silence } from "./silence.ts";
 import type { IdBound } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
+import { Acting } from "./terms.ts";
 
 export interface LeaderOptions {
   readonly session: Session;
   readonly databaseUrl: string;
+  readonly primary: Primary;
   readonly broker: Broker;
   readonly outbox: Outbox;
   readonly queues: QueueNumbers;
@@ -51,6 +54,7 @@ interface Duty {
 export class Leader {
   readonly #options: LeaderOptions;
   readonly #duties: readonly Duty[];
+  readonly #acting: Acting;
   /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
   readonly #auditing: Connection;
@@ -65,9 +69,10 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { broker, clock, hintIdsMax, beatMs, log, databaseUrl } = options;
-    this.#auditing = new Connection({ databaseUrl, name: "sluice auditor", settings: { jit: "off" } });
-    this.#keeper = new Connection({ databaseUrl, name: "sluice upkeep", settings: { jit: "off" } });
+    const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl, primary } = options;
+    this.#acting = this.#actingOn(session.connection);
+    this.#auditing = new Connection({ databaseUrl, primary, name: "sluice auditor", settings: { jit: "off" } });
+    this.#keeper = new Connection({ databaseUrl, primary, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
     const auditor = new Auditor({ connection: this.#auditing, broker, clock, hintIdsMax, stillMs, log });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
@@ -78,7 +83,6 @@ export class Leader {
     });
     this.#duties = [
       duty("scheduler", tickMs, () => this.#hintDue()),
-      duty("bounds", 1_000, () => boundWaits(this.#options.session.connection, clock.now())),
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
       duty("relay", 500, () => this.#relay()),
       duty("auditor", 3_000, () => this.#beside("auditor", () => auditor.look())),
@@ -98,6 +102,10 @@ export class Leader {
     // What they have not done by now the next leader does.
     await Promise.all([this.#keeper[Symbol.asyncDispose](), this.#auditing[Symbol.asyncDispose]()]);
     await Promise.all(this.#longer.values());
+  }
+
+  #actingOn(connection: Connection): Acting {
+    return new Acting(connection, () => this.#options.session.term);
   }
 
   #tickLater(): void {
@@ -123,13 +131,14 @@ export class Leader {
 
   /** An outage is told by whoever has the connection; anything else is a defect. */
   #tell(name: string, error: unknown): void {
-    const isExpected = error instanceof ConflictError || (error instanceof SluiceError && error.isRetryable);
+    const isPassing = error instanceof SluiceError && (error.isRetryable || error.code === "lost-claim");
+    const isExpected = error instanceof ConflictError || isPassing;
     if (!isExpected) this.#options.log.error({ duty: name, err: messageOf(error) }, "a duty of the leader failed");
   }
 
   async #hintDue(): Promise<void> {
-    const { session, clock, outbox } = this.#options;
-    outbox.tell(await hintDue(session.connection, clock.now()));
+    const { clock, outbox } = this.#options;
+    outbox.tell(await hintDue(this.#acting, clock.now()));
   }
 
   async #relay(): Promise<void> {
@@ -150,9 +159,13 @@ export class Leader {
     const silent = silence.silentFor(2.5 * beatMs);
     const isDue = performance.now() - this.#reapedAt > reapAnywayMs;
     if (!isDue && silent.length === 0) return;
-    const options = { now: clock.now(), crashesMax, by: session.member, lockClass, leaseMs, silent };
-    outbox.tell(await reap(session.connection, options));
-    await foldTallies(session.connection);
+    const options = { now: clock.now(), crashesMax, by: session.member, leaseMs, silent };
+    const told = await this.#acting.transaction(async (inside) => {
+      const rows = await reap(inside, options);
+      await foldTallies(inside);
+      return rows;
+    });
+    outbox.tell(told);
     this.#reapedAt = performance.now();
   }
 
@@ -169,9 +182,10 @@ export class Leader {
 
   async #keep(): Promise<void> {
     const { clock, retentionMs } = this.#options;
-    await keepPartitions(this.#keeper, clock.now());
+    const keeping = this.#actingOn(this.#keeper);
+    await keepPartitions(keeping, clock.now());
     // What a clock that jumps ahead makes old is gone for good: it may be set right again.
     if (clock.steadyMs < steadyMsMin) return;
-    await dropExpired(this.#keeper, { now: clock.now(), retentionMs, sweptTo: this.#sweptTo });
+    await dropExpired(keeping, { now: clock.now(), retentionMs, sweptTo: this.#sweptTo });
   }
 }

@@ -1,28 +1,28 @@
-// Leadership by an advisory lock of PostgreSQL: it belongs to a session, and goes with it. The server ends a session
-// that is silent, so that a leader that is stopped or cut off does not hold its lock for ever.
+// Leadership of what is led beside the cluster itself, such as its autoscaler: see terms.ts.
+import { randomUUID } from "node:crypto";
 import type { Leadership, LeadershipOptions } from "../../engine/leadership.ts";
 import { Connection, type Statement } from "./database.ts";
+import { ADD_SCOPE, LET_GO, takeLead, termOf } from "./terms.ts";
 
-/** The first key of these locks; the second is a hash of what is led. Apart from those of the members. */
-const scopeLockClass = 0x51_1c_e1;
-
-/** Taken again by its holder it stays with it: the server counts, and lets go of all at the session's end. */
 const LEAD: Statement = {
-  name: "lead-scope",
-  text: `SELECT pg_try_advisory_lock(${scopeLockClass}, hashtext($1)) AS leads`,
+  name: "lead",
+  text: `WITH led AS (${takeLead("$1", "$2", "$3")}) SELECT ${termOf("$1", "$2")} AS term`,
 };
 
 export function openLeadership(databaseUrl: string, { scope, silentMs }: LeadershipOptions): Leadership {
-  const connection = new Connection({
-    databaseUrl,
-    name: `sluice leadership, ${scope}`.slice(0, 63),
-    settings: { idle_session_timeout: String(Math.ceil(silentMs)) },
-  });
+  const connection = new Connection({ databaseUrl, name: `sluice leadership, ${scope}`.slice(0, 63) });
+  const holder = randomUUID();
+  let isAdded = false;
   return {
     async leads() {
-      const [row] = await connection.rows<{ leads: boolean }>(LEAD, [scope]);
-      return row?.leads === true;
+      if (!isAdded) await connection.rows(ADD_SCOPE, [scope]);
+      isAdded = true;
+      const [row] = await connection.rows<{ term: number | null }>(LEAD, [scope, holder, silentMs]);
+      return typeof row?.term === "number";
     },
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await connection.rows(LET_GO, [scope, holder]).catch(() => undefined); // its term expires
+      await connection[Symbol.asyncDispose]();
+    },
   };
 }

@@ -27,7 +27,7 @@ import { readBody, readRequest, readResult, readStates } from "./read.ts";
 import { callbacksDue, callbacksTold } from "./callbacks.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { ledger as firstSchema } from "./migrations/0001-ledger.ts";
-import { boundWaits } from "./scheduler.ts";
+import { hintDue } from "./scheduler.ts";
 import { checkSettings } from "./settings-check.ts";
 import { highestId, lowestId } from "./state.ts";
 import { StoreClock } from "./store-clock.ts";
@@ -883,7 +883,7 @@ test("a wait that a clock asked for that was ahead begins again, and others go o
     );
   await put(ahead, now + yearMs, 5_000);
   await put(due, now - 1_000, dayMs);
-  await boundWaits(ledger.db, now);
+  await hintDue(ledger.db, now);
   deepEqual(await ledger.rows("SELECT due_at::float8 AS due_at FROM sluice.schedule ORDER BY due_at"), [
     { due_at: now + 5_000 },
     { due_at: now - 1_000 + dayMs },

@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly leaseMs?: number | undefined;
   /** How often a process shows that it lives, in milliseconds; 1,000 unless set. */
   readonly beatMs?: number | undefined;
+  /** Give no receipt for what only the primary has; what PostgreSQL is set to decides unless set. */
+  readonly durability?: "standby" | undefined;
   readonly clock?: Clock | undefined;
   /** Told of each commit of requests and of outcomes, after it. */
   readonly onCommit?: OnCommit | undefined;

@@ -16,6 +16,7 @@ import { Notices } from "./notices.ts";
 import type { ClusterOptions } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { Outbox } from "./outbox.ts";
+import { Primary } from "./primary.ts";
 import { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
 import { commitRetries, type RetryCall } from "./retry.ts";
@@ -26,7 +27,7 @@ import { SharedRate } from "./shared-rate.ts";
 import { StoreClock } from "./store-clock.ts";
 import { Traffic } from "./traffic.ts";
 import { tokenConnection } from "./token-connection.ts";
-import { ConnectionPool } from "./transact.ts";
+import { cancelBackend, ConnectionPool } from "./transact.ts";
 import { Watchers } from "./watchers.ts";
 
 export interface Parts {
@@ -77,14 +78,16 @@ export function partsOf(options: ClusterOptions): Parts {
   const { servers, name, log, onCommit } = options;
   const { databaseUrl, amqpUrl, redisUrl, prefix } = servers;
   const { beatMs = 1_000, leaseMs = 15_000 } = options;
+  const primary = new Primary(databaseUrl);
+  const needsStandby = options.durability === "standby";
   const clock = new StoreClock(options.clock);
   const queues = new QueueNumbers();
   const outages = new Outages(log);
   const traffic = new Traffic(options.clock ?? systemClock);
   const connect = (use: string, settings: Readonly<Record<string, string>> = {}): Connection =>
-    new Connection({ databaseUrl, name: `sluice ${use}, ${name}`, settings });
+    new Connection({ databaseUrl, primary, name: `sluice ${use}, ${name}`, settings });
   const connectForTokens = (use: string, settings: Readonly<Record<string, string>>): Connection =>
-    tokenConnection({ databaseUrl, name: `sluice ${use}, ${name}`, settings });
+    tokenConnection({ databaseUrl, primary, name: `sluice ${use}, ${name}`, settings });
   const lanes = {
     accepting: connect("accept", steady),
     claiming: connectForTokens("claim", { ...steady, synchronous_commit: "off" }), // only unlogged rows are written there
@@ -98,9 +101,10 @@ export function partsOf(options: ClusterOptions): Parts {
   const notices = new Notices({ cache, origin: `${name} ${performance.timeOrigin}` });
   const session = new Session({
     databaseUrl,
+    primary,
     name,
     beatMs,
-    leaseMs,
+    needsStandby,
     clock,
     outages,
     log,
@@ -115,7 +119,8 @@ export function partsOf(options: ClusterOptions): Parts {
   const outbox = new Outbox({ connection: lanes.settling, publisher: broker.publisher, queues, hintIdsMax });
   const room = new Room(lanes.accepting, options.queues);
   const seqs = new SeqSource(-1);
-  const accepter = new Accepter({ connection: lanes.accepting, queues, room, outbox, seqs, clock, member });
+  const accepting = { connection: lanes.accepting, queues, room, outbox, seqs, clock, member, needsStandby };
+  const accepter = new Accepter(accepting);
   const heed = (error: SluiceError): void => {
     if (error.code === "store-unavailable" || error.code === "disk-full") outages.begin(error.code, error.message);
   };
@@ -130,6 +135,7 @@ export function partsOf(options: ClusterOptions): Parts {
   const leader = new Leader({
     session,
     databaseUrl,
+    primary,
     broker,
     outbox,
     queues,
@@ -197,7 +203,15 @@ export function partsOf(options: ClusterOptions): Parts {
     moves: { connection: lanes.moving, queues, outbox, clock, member },
     auditing: new Lane({ commit: oneByOne, callsMax: 1 }),
     auditConnection: lanes.auditing,
-    transactions: new ConnectionPool(() => connect("transaction")),
+    transactions: new ConnectionPool(
+      () =>
+        new Connection({
+          databaseUrl,
+          primary,
+          name: `sluice transaction, ${name}`,
+          cancel: (backend) => cancelBackend(lanes.reading, backend),
+        }),
+    ),
     member,
     seqs,
     heed,

@@ -50,6 +50,7 @@ export interface Fresh {
 interface Group {
   readonly known: Map<string, KnownKey>;
   readonly fresh: Fresh[];
+  readonly repeated: Repeated[];
 }
 
 type KeyReused = Extract<AcceptResult, { readonly kind: "key-reused" }>;
@@ -63,13 +64,20 @@ interface Named {
   readonly repeats: readonly number[];
 }
 
+/** What was stored before, as far as a read can tell. */
+export interface Repeated {
+  readonly id: RequestId;
+  readonly queue: number;
+}
+
 /** What is to be stored, and what each call is to be answered once it is. */
 export interface Resolved {
   readonly answered: readonly Answered[];
   readonly fresh: readonly Fresh[];
+  readonly repeated: readonly Repeated[];
 }
 
-interface Answered {
+export interface Answered {
   readonly entry: AcceptEntry;
   readonly result: AcceptResult;
 }
@@ -85,14 +93,15 @@ export class Resolver {
   async resolve(entries: readonly AcceptEntry[]): Promise<Resolved> {
     const known = await this.#knownKeys(entries);
     const fresh: Fresh[] = [];
+    const repeated: Repeated[] = [];
     const answered: Answered[] = [];
     this.#options.room.begin();
     for (const entry of entries) {
-      const resolved = this.#resolveCall(entry.call, { known, fresh });
+      const resolved = this.#resolveCall(entry.call, { known, fresh, repeated });
       // Most are resolved already: a turn of the queue of promises for each of them would be felt.
       answered.push({ entry, result: resolved instanceof Promise ? await resolved : resolved });
     }
-    return { answered, fresh };
+    return { answered, fresh, repeated };
   }
 
   async #knownKeys(entries: readonly AcceptEntry[]): Promise<Map<string, KnownKey>> {
@@ -123,10 +132,14 @@ export class Resolver {
   }
 
   /** What one call comes to; adds what is new in it to what is known and fresh, or nothing of it. */
-  #resolveCall(call: readonly NewRequest[], { known, fresh }: Group): AcceptResult | Promise<AcceptResult> {
+  #resolveCall(call: readonly NewRequest[], { known, fresh, repeated }: Group): AcceptResult | Promise<AcceptResult> {
     const named = this.#resolveKeys(call, known);
     if (named.kind === "key-reused") return named; // I5
     const { own, ownKeys, receipts, repeats } = named;
+    for (const index of repeats) {
+      const { id, queue } = receipts[index] as Receipt;
+      repeated.push({ id, queue: this.#options.queues.noOf(queue) });
+    }
     const add = (): void => {
       fresh.push(...own);
       for (const [name, key] of ownKeys) known.set(name, key);
@@ -196,7 +209,7 @@ export class Resolver {
 }
 
 function receiptOf(id: RequestId, queue: string, isReplayed: boolean): Receipt {
-  return { id, queue, state: "waiting", acceptedAt: timeOfId(id), isReplayed };
+  return { id, queue, state: "waiting", acceptedAt: timeOfId(id), isReplayed, durability: "postgres" };
 }
 
 /** Eight random bytes at a time out of a pool: a call to the system's source costs as much for 8 as for 8,192. */

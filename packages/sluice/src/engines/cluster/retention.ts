@@ -2,7 +2,7 @@
 // its outcome for as long as the retention. Where some of a day are kept, the others go link by link; so does what was
 // accepted on a day without a partition of its own, which is in the default one. Age is that of the outcome.
 import type { Logger } from "../../telemetry/log.ts";
-import type { Connected, Connection, Statement } from "./database.ts";
+import type { Changing, Connected, Statement } from "./database.ts";
 import { slicesOf } from "./slices.ts";
 import { aheadMsMax, firstIdAt, hasRow, lowestId, type IdBound } from "./state.ts";
 
@@ -141,7 +141,7 @@ interface Dropping extends Required<Pick<RetentionOptions, "now" | "sweptTo">> {
 }
 
 /** Makes the partitions of today and the next three days (UTC) where they are missing. */
-export async function keepPartitions(connection: Connection, now: number, log?: Logger): Promise<void> {
+export async function keepPartitions(connection: Changing, now: number, log?: Logger): Promise<void> {
   for (let ahead = 0; ahead <= daysAhead; ahead += 1) await keepDay(connection, dayAt(now + ahead * dayMs), log);
 }
 
@@ -151,7 +151,7 @@ export async function keepPartitions(connection: Connection, now: number, log?: 
  * Rejects as unavailable when others hold on to the tables of a day that is to go: that one was not dropped then.
  */
 export async function dropExpired(
-  connection: Connection,
+  connection: Changing,
   { now, retentionMs, sliceRows, sweptTo = new Map() }: RetentionOptions,
 ): Promise<number> {
   const cutoff = Math.floor(now - retentionMs);
@@ -176,15 +176,17 @@ export async function dropExpired(
 
 /** Link by link, from where the last call stopped. */
 async function sweep(
-  connection: Connected,
+  connection: Changing,
   part: string,
   { now, cutoff, sweptTo, sweepsUntil }: Dropping,
 ): Promise<number> {
   const [bound, drop] = [boundOf(part), sweepOf(part)];
   let total = 0;
   for (let after = sweptTo.get(part) ?? lowestId; performance.now() < sweepsUntil;) {
-    await connection.rows(bound, [now, after, linksPerStep]);
-    const [swept] = await connection.rows<Swept>(drop, [cutoff, after, linksPerStep]);
+    const [swept] = await connection.transaction(async (inside) => {
+      await inside.rows(bound, [now, after, linksPerStep]);
+      return inside.rows<Swept>(drop, [cutoff, after, linksPerStep]);
+    });
     total += swept?.total ?? 0;
     const isLast = (swept?.looked ?? 0) < linksPerStep;
     after = isLast ? lowestId : (swept?.last ?? lowestId);
@@ -194,7 +196,7 @@ async function sweep(
   return total;
 }
 
-async function keepDay(connection: Connection, day: Day, log: Logger | undefined): Promise<void> {
+async function keepDay(connection: Changing, day: Day, log: Logger | undefined): Promise<void> {
   if (await isTrue(connection, HAS_DAY, [day.name])) return;
   await connection.transaction(async (inside) => {
     await inside.script(LIMIT_WAIT);
@@ -220,7 +222,11 @@ function partitionOf(table: string, day: Day): string {
 }
 
 /** What was put off or runs mostly tells already; else each row of the day is looked at. */
-async function isKept(connection: Connected, day: Day, { cutoff, sliceRows }: Dropping): Promise<boolean> {
+async function isKept(
+  connection: Pick<Connected, "rows">,
+  day: Day,
+  { cutoff, sliceRows }: Dropping,
+): Promise<boolean> {
   if (await isTrue(connection, IS_UNFINISHED, [day.from, day.before])) return true;
   for await (const { from, before } of slicesOf(connection, day, sliceRows))
     if (await isTrue(connection, IS_KEPT, [from, before, cutoff])) return true;
@@ -228,13 +234,15 @@ async function isKept(connection: Connected, day: Day, { cutoff, sliceRows }: Dr
 }
 
 /** In small steps and before the day itself: a step that was the last one before a crash is simply gone on with. */
-async function deleteLeftovers(connection: Connected, { from, before }: Day): Promise<void> {
+async function deleteLeftovers(connection: Changing, { from, before }: Day): Promise<void> {
   for (const statement of [DELETE_KEYS, DELETE_FAILURES]) {
-    while (sum(await connection.rows<Total>(statement, [from, before, leftoversPerStep])) === leftoversPerStep);
+    const step = (): Promise<Total[]> =>
+      connection.transaction((inside) => inside.rows<Total>(statement, [from, before, leftoversPerStep]));
+    while (sum(await step()) === leftoversPerStep);
   }
 }
 
-async function dropDay(connection: Connection, day: Day, dropping: Dropping): Promise<number> {
+async function dropDay(connection: Changing, day: Day, dropping: Dropping): Promise<number> {
   const { name, from, before } = day;
   return connection.transaction(async (inside) => {
     await inside.script(LIMIT_WAIT);
@@ -277,7 +285,11 @@ function sum(rows: readonly Total[]): number {
   return rows.reduce((all, { total }) => all + total, 0);
 }
 
-async function isTrue(connection: Connected, statement: Statement, values: readonly unknown[]): Promise<boolean> {
+async function isTrue(
+  connection: Pick<Connected, "rows">,
+  statement: Statement,
+  values: readonly unknown[],
+): Promise<boolean> {
   const [row] = await connection.rows<{ is_there: boolean }>(statement, values);
   return row?.is_there === true;
 }

@@ -1,6 +1,5 @@
 // Hints what has come due: retries whose time is there. Run by the leader.
-import type { RequestId } from "../../core/request-id.ts";
-import type { Connected, Statement } from "./database.ts";
+import type { Changing, Statement } from "./database.ts";
 import type { OutboxRow } from "./outbox.ts";
 
 const HINT_DUE: Statement = {
@@ -22,18 +21,20 @@ const BOUND_WAITS: Statement = {
   text: `UPDATE sluice.schedule SET due_at = $1::bigint + greatest(0, due_at - stored_at), stored_at = $1::bigint
     WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint`,
 };
+/** Most of the time there is nothing to do: no transaction is begun for that. */
+const LOOK: Statement = {
+  name: "look-for-due",
+  text: `SELECT EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND due_at <= $1::bigint) AS is_due,
+    EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead`,
+};
 const dueMax = 1_000;
 /** The processes' readings of the store's clock are this close, by far. */
 const apartMsMax = 1_000;
 
 /** Commits the rows of the outbox for what is due now. */
-export function hintDue(connection: Connected, now: number): Promise<OutboxRow[]> {
-  return connection.rows<{ no: number; queue: number; kind: OutboxRow["kind"]; ids: RequestId[] }>(HINT_DUE, [
-    now,
-    dueMax,
-  ]);
-}
-
-export async function boundWaits(connection: Connected, now: number): Promise<void> {
-  await connection.rows(BOUND_WAITS, [now, apartMsMax]);
+export async function hintDue(connection: Changing, now: number): Promise<readonly OutboxRow[]> {
+  const [look] = await connection.rows<{ is_due: boolean; is_ahead: boolean }>(LOOK, [now, apartMsMax]);
+  if (look?.is_ahead === true) await connection.transaction((inside) => inside.rows(BOUND_WAITS, [now, apartMsMax]));
+  if (look?.is_due !== true) return [];
+  return connection.transaction((inside) => inside.rows<OutboxRow & object>(HINT_DUE, [now, dueMax]));
 }

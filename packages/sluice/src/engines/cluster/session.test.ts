@@ -27,7 +27,6 @@ test("every process tells alike which workers are present, and since when none o
         databaseUrl: postgres.url,
         name,
         beatMs: 20,
-        leaseMs: 60_000,
         clock: new StoreClock(),
         outages: new Outages(log),
         log,

@@ -1,55 +1,58 @@
-// A process as a member of the cluster: its beat, its number, its chance to lead. One connection holds two advisory
-// locks, the member's own and, for one member at a time, the leader's: both go with the process.
+// A process as a member of the cluster: its beat, its number, its chance to lead. All of it is rows: what becomes of a
+// connection says nothing of who is there or who leads, and a pooler may stand in between.
+import { randomInt, randomUUID } from "node:crypto";
 import { noDeliveries, Roster, sumOfDeliveries, type Attendance } from "../../engine/presence.ts";
 import type { Deliveries } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { Connection, type Connected, type Statement } from "./database.ts";
+import { Connection, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
-import { Silence } from "./silence.ts";
+import type { Primary } from "./primary.ts";
+import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "./settings-check.ts";
+import { ADD_SCOPE, LET_GO, takeLead, termOf, type Term } from "./terms.ts";
 import type { StoreClock } from "./store-clock.ts";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 
-/** The first key of every advisory lock of Sluice; the second is the member's number, or 0 for the leader. */
-export const lockClass = 0x51_1c_e0;
-const leaderLock = 0;
+const scope = "cluster";
+/** So many beats may fail before somebody else leads. */
+const beatsPerTerm = 4;
+/** A server that is silent for longer may have been replaced meanwhile. */
+const silentMsMax = 3_000;
+const lookAroundConfig = {
+  application_name: "sluice looks around",
+  connectionTimeoutMillis: silentMsMax,
+  query_timeout: silentMsMax,
+};
 
+/**
+ * Each life of a process has a number that it draws, not the next one of a sequence: a ledger that was restored would give the
+ * next one again, while whoever had it lives on.
+ */
 const JOIN: Statement = {
   name: "join",
-  text: `WITH joined AS (INSERT INTO sluice.members (name) VALUES ($1) RETURNING no)
-    SELECT no, pg_try_advisory_lock(${lockClass}, no) FROM joined`,
+  text: `INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE VALUES ($1::int, $2) ON CONFLICT DO NOTHING RETURNING no`,
 };
-const HOLD: Statement = { name: "hold", text: `SELECT pg_try_advisory_lock(${lockClass}, $1)` };
 const BEAT: Statement = {
   name: "beat",
-  // It changes with each beat, and grows whatever the clock does: a beat is what others see to change.
-  text: `WITH unattended AS (UPDATE sluice.queues SET left_at = $5::bigint WHERE name = ANY ($4::text[]))
+  // It changes with each beat, and grows whatever the clock does: a beat is what others see to change. The next beat makes up
+  // for one that is lost, so none waits for the disk or for a standby.
+  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS is_set
+    ), unattended AS (UPDATE sluice.queues SET left_at = $5::bigint WHERE name = ANY ($4::text[])
+    ), led AS (${takeLead("$6", "$7", "$8")})
     UPDATE sluice.members SET seen_at = greatest(clock_timestamp(), seen_at + interval '1 microsecond'), workers = $2,
-      attending = $3
-    WHERE no = $1 RETURNING no`,
+      attending = $3, backend = pg_backend_pid()
+    FROM quick WHERE no = $1 RETURNING no, ${termOf("$6", "$7")} AS term`,
 };
 const LEAVE: Statement = {
   name: "leave",
   text: `WITH gone AS (DELETE FROM sluice.members WHERE no = $1 RETURNING workers)
     UPDATE sluice.queues SET left_at = $2::bigint WHERE name IN (SELECT jsonb_object_keys(workers) FROM gone)`,
 };
-const LEAD: Statement = { name: "lead", text: `SELECT pg_try_advisory_lock(${lockClass}, ${leaderLock}) AS leads` };
-const LEADER = `FROM pg_locks l
-  WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = ${leaderLock} AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-/** The beats of the numbers that its session holds. */
-const LEADER_HEARD: Statement = {
-  name: "leader-heard",
-  text: `SELECT l.pid AS no, coalesce((
-      SELECT sum(extract(epoch FROM m.seen_at) * 1000000)
-      FROM pg_locks own JOIN sluice.members m ON m.no::bigint = own.objid::bigint
-      WHERE own.pid = l.pid AND own.locktype = 'advisory' AND own.classid = ${lockClass}), 0)::float8 AS sign ${LEADER}`,
-};
-/** A leader that is silent, stopped or cut off, holds its lock until its connection is ended. */
-const DEPOSE: Statement = { name: "depose", text: `SELECT pg_terminate_backend(l.pid) ${LEADER} AND l.pid = $1` };
 const SELECT_WORKERS: Statement = {
   name: "select-workers",
   text: "SELECT workers, attending FROM sluice.members WHERE no <> $1",
 };
+/** What is accepted from here on rests on. */
+const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
 
 /** The entry for the open breakers in a member's `workers`; the one of the workers is the queue's name, which cannot have a `!`. */
 const openEntry = (queue: string): string => `${queue}!`;
@@ -60,18 +63,13 @@ interface MemberRow {
   readonly attending: Readonly<Record<string, { readonly stoppedAt: number | null; readonly deliveries?: Deliveries }>>;
 }
 
-/** What somebody shows of being alive: see silence.ts. */
-interface Sign {
-  readonly no: number;
-  readonly sign: number;
-}
-
 export interface SessionOptions {
   readonly databaseUrl: string;
+  readonly primary?: Primary | undefined;
   readonly name: string;
   readonly beatMs: number;
-  /** How long one may be silent. */
-  readonly leaseMs: number;
+  /** Whether requests are let in only while a standby confirms them. */
+  readonly needsStandby?: boolean | undefined;
   readonly clock: StoreClock;
   readonly outages: Outages;
   readonly log: Logger;
@@ -86,10 +84,11 @@ export class Session {
   readonly roster: Roster;
   /** Queues that the last beat showed workers for. */
   #attended: readonly string[] = [];
-  /** Of the leader, by its session. */
-  readonly #silence: Silence;
+  /** This life of the process. */
+  readonly #holder = randomUUID();
   #elsewhere: ReadonlyMap<string, readonly Attendance[]> = new Map();
   #no: number | undefined;
+  #term: number | undefined;
   #leadsSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
@@ -97,12 +96,11 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#silence = new Silence(2 * options.beatMs);
     this.roster = new Roster(() => options.clock.now());
     this.#connection = new Connection({
       databaseUrl: options.databaseUrl,
+      primary: options.primary,
       name: `sluice session, ${options.name}`,
-      onConnect: (connection) => this.#enter(connection),
     });
   }
 
@@ -117,12 +115,18 @@ export class Session {
     return this.#leadsSince;
   }
 
+  /** The term that it leads in, by the last beat. */
+  get term(): Term | undefined {
+    return this.#term === undefined ? undefined : { scope, holder: this.#holder, term: this.#term };
+  }
+
   get connection(): Connection {
     return this.#connection;
   }
 
   async open(): Promise<void> {
     for (let reading = 0; reading < 5; reading += 1) await this.#options.clock.read(this.#connection);
+    await this.#join();
     await this.#beat();
     this.#beatLater();
   }
@@ -145,18 +149,21 @@ export class Session {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#beating;
-    const leave = [this.#no, this.#options.clock.now()];
-    if (this.#no !== undefined) await this.#connection.rows(LEAVE, leave).catch(() => undefined); // it is found silent
+    try {
+      if (this.#no !== undefined) await this.#connection.rows(LEAVE, [this.#no, this.#options.clock.now()]);
+      if (this.#term !== undefined) await this.#connection.rows(LET_GO, [scope, this.#holder]);
+    } catch {
+      // It is found silent, and its term expires.
+    }
     await this.#connection[Symbol.asyncDispose]();
   }
 
-  /** On each new connection: the member's lock, and the leader's if it is free. */
-  async #enter(connection: Connected): Promise<void> {
-    this.#leadsSince = undefined;
-    if (this.#no === undefined) {
-      const [row] = await connection.rows<{ no: number }>(JOIN, [this.#options.name]);
+  async #join(): Promise<void> {
+    await this.#connection.rows(ADD_SCOPE, [scope]);
+    for (this.#no = undefined; this.#no === undefined;) {
+      const [row] = await this.#connection.rows<{ no: number }>(JOIN, [randomInt(1, 2 ** 31 - 1), this.#options.name]);
       this.#no = row?.no;
-    } else await connection.rows(HOLD, [this.#no]);
+    }
   }
 
   #beatLater(): void {
@@ -167,14 +174,25 @@ export class Session {
   }
 
   async #beatSafely(): Promise<void> {
-    const { outages } = this.#options;
+    const { outages, primary } = this.#options;
+    const looking = setInterval(() => void primary?.lookAround(lookAroundConfig), silentMsMax);
     try {
       await this.#beat();
+      await this.#checkDurability();
       outages.end("store-unavailable");
     } catch (error) {
-      this.#leadsSince = undefined;
+      this.#lead(undefined); // after an outage all are silent: who leads listens anew
       outages.begin("store-unavailable", messageOf(error));
+    } finally {
+      clearInterval(looking);
     }
+  }
+
+  /** Settings change at run time, and with the server. Throws when nothing may be accepted. */
+  async #checkDurability(): Promise<void> {
+    const [row] = await this.#connection.rows<RestsOnRow & object>(RESTS_ON);
+    const durability = durabilityOf(row as RestsOnRow);
+    if (this.#options.needsStandby === true && durability !== "postgres+standby") throw onlyThePrimary();
   }
 
   async #beat(): Promise<void> {
@@ -186,27 +204,23 @@ export class Session {
     const attended = present.map(([queue]) => queue);
     const unattended = this.#attended.filter((queue) => !attended.includes(queue));
     const values = [this.#no, workersText(present), attendingText(present), unattended, clock.now()];
-    const [seen] = await this.#connection.rows(BEAT, values);
+    const lead = [scope, this.#holder, beatsPerTerm * this.#options.beatMs];
+    const [seen] = await this.#connection.rows<{ no: number; term: number | null }>(BEAT, [...values, ...lead]);
     this.#attended = attended;
+    this.#lead(seen?.term ?? undefined);
     if (seen === undefined) {
       log.warn({ member: this.#no }, "this process was silent for too long and lost its claims");
-      const [row] = await this.#connection.rows<{ no: number }>(JOIN, [this.#options.name]);
-      this.#no = row?.no;
+      await this.#join();
     }
     this.#elsewhere = attendancesIn(await this.#connection.rows<MemberRow & object>(SELECT_WORKERS, [this.#no]));
-    if (this.#leadsSince === undefined) await this.#tryToLead();
     await onBeat(this.#connection);
   }
 
-  async #tryToLead(): Promise<void> {
-    const [row] = await this.#connection.rows<{ leads: boolean }>(LEAD);
-    if (row?.leads !== true) {
-      this.#silence.look((await this.#connection.rows<Sign>(LEADER_HEARD)).map(({ no, sign }) => [no, sign]));
-      for (const { no } of this.#silence.silentFor(this.#options.leaseMs)) await this.#connection.rows(DEPOSE, [no]);
-      return;
-    }
-    this.#leadsSince = performance.now();
-    this.#options.log.info({ member: this.#no }, "this process leads the cluster");
+  #lead(term: number | undefined): void {
+    if (term === this.#term) return;
+    this.#term = term;
+    this.#leadsSince = term === undefined ? undefined : performance.now();
+    if (term !== undefined) this.#options.log.info({ member: this.#no, term }, "this process leads the cluster");
   }
 }
 

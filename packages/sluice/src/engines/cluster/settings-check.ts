@@ -1,5 +1,6 @@
 // What PostgreSQL must promise before anything is accepted (I9).
 import { SluiceError } from "../../core/errors.ts";
+import type { Durability } from "../../core/request.ts";
 import type { Connected, Statement } from "./database.ts";
 
 const SELECT_SETTINGS: Statement = {
@@ -10,6 +11,29 @@ const SELECT_SETTINGS: Statement = {
       current_setting('default_transaction_read_only') AS read_only, pg_is_in_recovery() AS in_recovery`,
 };
 const versionNumMin = 150_000;
+
+/** In a statement that commits, as `rests_on`: what its commit rests on, by the settings that hold for it. */
+export const restsOn = `concat_ws(',', current_setting('fsync'), current_setting('full_page_writes'),
+  current_setting('synchronous_commit'), current_setting('synchronous_standby_names')) AS rests_on`;
+
+export interface RestsOnRow {
+  readonly rests_on: string;
+}
+
+/** What a commit is worth. Errors: `store-unavailable` when it is worth nothing. */
+export function durabilityOf({ rests_on }: RestsOnRow): Durability {
+  const [fsync, fullPageWrites, synchronousCommit, ...standbys] = rests_on.split(",");
+  const unsafe = [
+    ...(fsync === "on" ? [] : [`fsync is ${fsync}`]),
+    ...(fullPageWrites === "on" ? [] : [`full_page_writes is ${fullPageWrites}`]),
+    ...(synchronousCommit === "off" ? ["synchronous_commit is off"] : []),
+  ];
+  if (unsafe.length > 0)
+    throw new SluiceError("store-unavailable", `PostgreSQL cannot keep what it is given: ${unsafe.join(", ")}`);
+  const hasStandby = standbys.some((name) => name !== "");
+  const waitsForIt = synchronousCommit === "on" || synchronousCommit === "remote_apply";
+  return hasStandby && waitsForIt ? "postgres+standby" : "postgres";
+}
 
 export interface SettingFact {
   readonly setting: string;
@@ -28,6 +52,14 @@ interface SettingsRow {
   readonly synchronous_commit: string;
   readonly read_only: string;
   readonly in_recovery: boolean;
+}
+
+export function onlyThePrimary(): SluiceError {
+  return new SluiceError(
+    "store-unavailable",
+    'no standby has confirmed it, which `durability: "standby"` asks for: synchronous_standby_names is empty, or ' +
+      "synchronous_commit waits for none",
+  );
 }
 
 /** Errors: `unsafe-store`, naming each setting with what was found and what is needed. */

@@ -16,7 +16,11 @@ export interface Slice {
 }
 
 /** Of the ids between the bounds: slices without a gap, each with so many requests at most. */
-export async function* slicesOf(db: Connected, { from, before }: Slice, rows = sliceRowsMax): AsyncGenerator<Slice> {
+export async function* slicesOf(
+  db: Pick<Connected, "rows">,
+  { from, before }: Slice,
+  rows = sliceRowsMax,
+): AsyncGenerator<Slice> {
   for (let start = from; start !== before;) {
     const [next] = await db.rows<{ id: IdBound }>(SLICE_END, [start, before, rows]);
     const end = next?.id ?? before;

@@ -1,7 +1,7 @@
 // Effect and outcome in one transaction: the handler's statements and the outcome's commit together or not at all.
 import type { Claim, FinalState, Outcome } from "../../core/request.ts";
 import type { SettleResult, TransactedWork } from "../../engine/engine.ts";
-import type { Connection, Connected } from "./database.ts";
+import type { Connection, Connected, Statement } from "./database.ts";
 import { settleInside } from "./settle.ts";
 import type { StoreClock } from "./store-clock.ts";
 
@@ -49,6 +49,13 @@ async function workInside(
   const isSettled = await settleInside(inside, { claim, outcome }, options);
   if (!isSettled) throw new Undone("superseded"); // I3: the effect goes with the outcome
   return outcome;
+}
+
+const CANCEL: Statement = { name: "cancel-backend", text: "SELECT pg_cancel_backend($1)" };
+
+/** What a handler has left running on the server when its attempt was over. */
+export async function cancelBackend(connection: Connected, backend: number): Promise<void> {
+  await connection.rows(CANCEL, [backend]);
 }
 
 /** Connections for transactions, as many as run at once; those that are free wait for the next. */

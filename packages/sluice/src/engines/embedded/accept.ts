@@ -77,7 +77,14 @@ export function prepareAccept({
 
   function repeatedReceipt(queue: QueueRow, seq: number, random: Uint8Array): Receipt {
     const state = stateOfSeq.get({ seq, now: now() })?.["state"] as State;
-    return { id: requestIdOf(seq, random), queue: queue.name, state, acceptedAt: timeOfSeq(seq), isReplayed: true };
+    return {
+      id: requestIdOf(seq, random),
+      queue: queue.name,
+      state,
+      acceptedAt: timeOfSeq(seq),
+      isReplayed: true,
+      durability: "fsync",
+    };
   }
 
   /** The first request that its queue's bounds leave no room for (I7), or -1. Repeats take no room. */
@@ -115,7 +122,14 @@ export function prepareAccept({
     queue.backlog_bytes += body.byteLength;
     const id = requestIdOf(seq, random);
     chains.note(queue.no, id);
-    return { id, queue: queue.name, state: "waiting", acceptedAt: timeOfSeq(seq), isReplayed: false };
+    return {
+      id,
+      queue: queue.name,
+      state: "waiting",
+      acceptedAt: timeOfSeq(seq),
+      isReplayed: false,
+      durability: "fsync",
+    };
   }
 }
 

@@ -61,7 +61,6 @@ interface QueueTraffic {
 }
 
 export class EmbeddedEngine implements Engine {
-  readonly durability = "fsync";
   readonly #writer: Thread<WriterCall>;
   readonly #reader: Thread<ReaderCall>;
   readonly #auditor: Auditor;

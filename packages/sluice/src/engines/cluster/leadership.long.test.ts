@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { startPostgres } from "@sluice/testing";
+import { openLog } from "../../telemetry/log.ts";
+import { Connection } from "./database.ts";
+import { migrateCluster } from "./migrate.ts";
+import { Outages } from "./outages.ts";
+import { Session } from "./session.ts";
+import { StoreClock } from "./store-clock.ts";
+
+const log = openLog({ level: "silent", isPretty: false });
+
+test("whoever leads goes on leading by a new connection, while the server still holds the old one", async () => {
+  await using postgres = await startPostgres();
+  const servers = { databaseUrl: postgres.url, amqpUrl: "", redisUrl: "", prefix: "t" };
+  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
+  const only = new Session({
+    databaseUrl: postgres.url,
+    name: "only",
+    beatMs: 50,
+    clock: new StoreClock(),
+    outages: new Outages(log),
+    log,
+    onBeat: () => Promise.resolve(),
+  });
+  await only.open();
+  const holder = only.term?.holder;
+  assert.notEqual(holder, undefined);
+  await using db = new Connection({ databaseUrl: postgres.url, name: "test" });
+  const backend = async (): Promise<number> => {
+    const [row] = await db.rows<{ pid: number }>({
+      name: "backend",
+      text: "SELECT backend AS pid FROM sluice.members",
+    });
+    return row?.pid as number;
+  };
+  const old = await backend();
+  process.kill(old, "SIGSTOP"); // silent, and not gone
+  try {
+    while ((await backend()) === old) await delay(50);
+    while (only.term === undefined) await delay(5);
+    assert.equal(only.term.holder, holder);
+  } finally {
+    process.kill(old, "SIGCONT");
+  }
+  await only.close();
+});

@@ -1,0 +1,116 @@
+// A receipt rests on a commit that the standby has, where there is one: not on what can be seen of it (I1, I9).
+import { after, before, beforeEach, test } from "node:test";
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import { startPostgresPair, startRabbitmq, startRedis, type Postgres, type PostgresPair } from "@sluice/testing";
+import { Client } from "pg";
+import { openLog } from "../../telemetry/log.ts";
+import type { AcceptResult, Engine } from "../../engine/engine.ts";
+import { orders, queue, request } from "../../engine/contract/rig.ts";
+import { migrateCluster } from "./migrate.ts";
+import { openCluster } from "./open.ts";
+import type { ClusterOptions, ClusterServers } from "./options.ts";
+
+const log = openLog({ level: "silent", isPretty: false });
+const resources = new AsyncDisposableStack();
+let brokers: Pick<ClusterServers, "amqpUrl" | "redisUrl">;
+let pair: PostgresPair;
+let servers: ClusterServers;
+
+before(async () => {
+  const [rabbitmq, redis] = [resources.use(await startRabbitmq()), resources.use(await startRedis())];
+  brokers = { amqpUrl: rabbitmq.url, redisUrl: redis.url };
+});
+after(() => resources.disposeAsync());
+
+beforeEach(async (context) => {
+  pair = await startPostgresPair({ isSynchronous: true });
+  if ("after" in context) context.after(() => pair[Symbol.asyncDispose]());
+  servers = { ...brokers, databaseUrl: pair.urlOf(), prefix: "sluice" };
+  await migrateCluster({ servers, queues: [orders], log });
+});
+
+function open(name: string, more: Partial<ClusterOptions> = {}): Promise<Engine> {
+  return openCluster({ servers, queues: [queue(orders)], name, log, ...more });
+}
+
+type Answer = AcceptResult | { readonly kind: "failed"; readonly code: unknown };
+
+/** What a sender is told. */
+async function send(engine: Engine, key: string): Promise<Answer> {
+  try {
+    return await engine.accept([request({ key })]);
+  } catch (error) {
+    return { kind: "failed", code: (error as { readonly code?: unknown }).code };
+  }
+}
+
+function idIn(answer: Answer): string | undefined {
+  return answer.kind === "accepted" ? answer.receipts[0]?.id : undefined;
+}
+
+async function ask(server: Postgres, sql: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new Client({ connectionString: server.url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Does it to each backend that waits for the standby, until there has been one. */
+async function toWaiting(what: "pg_cancel_backend" | "pg_terminate_backend"): Promise<void> {
+  const text = `SELECT ${what}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE '% accept,%'`;
+  while ((await ask(pair.primary, text)).length === 0) await delay(10);
+}
+
+/** The standby becomes the primary; the receipts that it cannot account for. */
+async function lostAfterPromotion(answers: readonly Answer[]): Promise<readonly string[]> {
+  await pair.kill(pair.primary);
+  await pair.promote();
+  const stored = new Set((await ask(pair.primary, "SELECT id FROM sluice.requests")).map(({ id }) => id));
+  return answers.flatMap((answer) => idIn(answer) ?? []).filter((id) => !stored.has(id));
+}
+
+test("a receipt says that a standby has it, and only while there is one", async () => {
+  await using engine = await open("one");
+  const durability = async (key: string): Promise<string | undefined> => {
+    const answer = await send(engine, key);
+    return answer.kind === "accepted" ? answer.receipts[0]?.durability : undefined;
+  };
+  assert.equal(await durability("a"), "postgres+standby");
+  assert.equal(await durability("a"), "postgres+standby", "a repeat as well");
+  await pair.setSynchronous(false);
+  assert.equal(await durability("b"), "postgres");
+});
+
+for (const what of ["pg_cancel_backend", "pg_terminate_backend"] as const)
+  test(`a wait for the standby that ends by ${what} gives no receipt, nor does the same key again`, async () => {
+    await using engine = await open("one");
+    await using other = await open("two");
+    await send(engine, "warm");
+    await pair.kill(pair.other);
+    const first = send(engine, "a");
+    await toWaiting(what);
+    await delay(200);
+    const again = [send(engine, "a"), send(other, "a")];
+    const answers = await Promise.all([first, ...again]);
+    assert.deepEqual(answers.map(idIn), [undefined, undefined, undefined]);
+    await pair.startStandby();
+    assert.notEqual(idIn(await send(other, "a")), undefined, "the standby is back");
+    assert.deepEqual(await lostAfterPromotion([...answers, await send(other, "a")]), []);
+  });
+
+test("what waits for a standby longer than a statement may take is not told as accepted by whoever asks again", async () => {
+  await using engine = await open("one");
+  await using other = await open("two");
+  await send(engine, "warm");
+  await pair.kill(pair.other);
+  const answers = [await send(engine, "a"), await send(engine, "a"), await send(other, "a")];
+  assert.deepEqual(answers.map(idIn), [undefined, undefined, undefined]);
+  await pair.startStandby();
+  const back = await send(other, "a");
+  assert.notEqual(idIn(back), undefined);
+  assert.deepEqual(await lostAfterPromotion([back]), []);
+});
