@@ -1,8 +1,7 @@
 // The table as the README shows it: no figure there is typed by hand.
-import { bounds, complaints, type Result } from "./report.ts";
-import type { Played } from "./scenario.ts";
+import { bounds, complaints, type Column, type Result } from "./report.ts";
 
-const columns: readonly (readonly [string, (result: Result, played: Played) => string | number])[] = [
+const usual: readonly Column[] = [
   ["fault", ({ scenario }) => scenario.fault],
   ["engine", ({ engine }) => engine],
   ["trials", (_, { trials }) => trials],
@@ -20,7 +19,7 @@ const columns: readonly (readonly [string, (result: Result, played: Played) => s
   ["time", ({ seconds }) => `${Math.round(seconds)} s`],
 ];
 
-export function markdown(results: readonly Result[], command: string): string {
+export function markdown(results: readonly Result[], command: string, columns = usual): string {
   const rows = results.flatMap((result) => {
     const { played } = result;
     return played === undefined ? [] : [columns.map(([, cell]) => shown(cell(result, played)))];

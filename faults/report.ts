@@ -28,7 +28,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
   const seconds = (): number => (performance.now() - startedAt) / 1_000;
   try {
     const played = await scenario.play({ rounds, isShort, isFull, random: seededRandom(seed, scenario.name) });
-    return { engine, scenario, seconds: seconds(), played, violations: judge(played), skipped: undefined };
+    return { engine, scenario, seconds: seconds(), played, violations: judge(scenario, played), skipped: undefined };
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     if (error instanceof SkippedError)
@@ -53,15 +53,23 @@ export function progress({ scenario, seconds, played, violations, skipped }: Res
 }
 
 /** Everything that makes a scenario red. */
-function judge({ figures, hits, areEffectsOnce, violations }: Played): readonly string[] {
-  const nonzero = forbidden.filter((name) => figures[name] !== 0).map((name) => `${name} is ${figures[name]}`);
+function judge({ isLossMeant }: Scenario, { figures, hits, areEffectsOnce, violations }: Played): readonly string[] {
+  const isForbidden = (name: (typeof forbidden)[number]): boolean => !(isLossMeant === true && name === "lost");
+  const nonzero = forbidden
+    .filter((name) => isForbidden(name) && figures[name] !== 0)
+    .map((name) => `${name} is ${figures[name]}`);
+  const kept =
+    isLossMeant === true && figures.lost === 0 ? ["nothing was lost: the other scenarios prove nothing"] : [];
   const doubled = areEffectsOnce && figures.doubledEffects !== 0 ? [`doubledEffects is ${figures.doubledEffects}`] : [];
   const missed = hits === 0 ? ["the fault never hit: this run proves nothing"] : [];
   const empty = figures.accepted === 0 ? ["nothing was accepted: this run proves nothing"] : [];
-  return [...nonzero, ...doubled, ...missed, ...empty, ...violations];
+  return [...nonzero, ...kept, ...doubled, ...missed, ...empty, ...violations];
 }
 
-const columns: readonly (readonly [string, (result: Result, played: Played) => string | number])[] = [
+/** A title, and what is in it for each scenario. */
+export type Column = readonly [string, (result: Result, played: Played) => string | number];
+
+const usual: readonly Column[] = [
   ["scenario", ({ scenario }) => scenario.name],
   ["engine", ({ engine }) => engine],
   ["faults", ({ scenario }) => scenario.numbers],
@@ -85,7 +93,7 @@ const columns: readonly (readonly [string, (result: Result, played: Played) => s
 ];
 
 /** One line for each scenario, and below what was measured besides. */
-export function table(results: readonly Result[]): string {
+export function table(results: readonly Result[], columns = usual): string {
   const rows = results.flatMap((result) => {
     const { played } = result;
     return played === undefined ? [] : [columns.map(([, cell]) => String(cell(result, played)))];

@@ -8,6 +8,8 @@ export interface Scenario {
   readonly fault: string;
   /** Each hit is a process killed with SIGKILL. */
   readonly isKill?: true;
+  /** A negative control: it must lose, or the checks prove nothing. */
+  readonly isLossMeant?: true;
   /** Needs more time or rights than the short form has. */
   readonly isLong?: true;
   play(options: PlayOptions): Promise<Played>;
@@ -34,6 +36,22 @@ export interface Played {
   readonly violations: readonly string[];
   /** What was measured besides. */
   readonly notes?: readonly string[];
+  /** Where PostgreSQL failed over. */
+  readonly failover?: FailoverFigures;
+}
+
+export interface FailoverFigures {
+  readonly failovers: number;
+  /** Of each: milliseconds from the promotion to the first receipt. */
+  readonly firstReceiptsMs: readonly number[];
+  /** The same, until the last of the gateways gave one. */
+  readonly everyReceiptsMs: readonly number[];
+  /** Starts beyond the first of their request. */
+  readonly extraStarts: number;
+  /** Requests that had two or more of these. */
+  readonly startedThrice: number;
+  /** What the audit said. */
+  readonly audit: string;
 }
 
 export class SkippedError extends Error {}

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { createClient, type SluiceClient } from "@sluice/client";
 import {
-  findProgram,
+  postgresProgram,
   startPostgres,
   startRabbitmq,
   startRedis,
@@ -95,11 +95,6 @@ async function assertAllThere(sluice: SluiceClient, ids: readonly string[]): Pro
     assert.equal((await sluice.wait(id, { timeoutMs: 120_000 })).state, "done");
     assert.equal((await sluice.result(id)).json(), at);
   }
-}
-
-function postgresProgram(program: string): string {
-  const outsidePath = `/usr/lib/postgresql/*/bin/${program}`;
-  return findProgram({ program, debianPackage: "postgresql-client", outsidePath });
 }
 
 async function startCluster(databaseUrl: string, configFile: string, { isMigrated = false } = {}) {

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { lastingPort } from "./lasting-port.ts";
 import { giveToOrdinaryUser, runAsOrdinaryUser } from "./ordinary-user.ts";
-import { postgresProgram, startPostgres, type Postgres } from "./postgres.ts";
+import { postgresProgram, startPostgres, type Machine, type Postgres } from "./postgres.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface StartPostgresPairOptions {
@@ -15,11 +15,14 @@ export interface StartPostgresPairOptions {
   readonly isSynchronous: boolean;
   /** Of both, as in postgresql.conf. What is to change at run time is set with `alter` instead. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** One for each; this machine's loopback unless given. */
+  readonly machines?: readonly [Machine, Machine] | undefined;
 }
 
 interface Place {
   readonly folder: string;
   readonly port: number;
+  readonly machine: Machine | undefined;
 }
 
 const pairSettings = { wal_keep_size: "256MB", wal_retrieve_retry_interval: "100ms" };
@@ -27,14 +30,16 @@ const stateMsMax = 30_000;
 const lookAgainMs = 20;
 
 /** Starts a primary and its standby on loopback ports; resolves once the standby follows. Disposing kills both. */
-export async function startPostgresPair({ isSynchronous, settings }: StartPostgresPairOptions): Promise<PostgresPair> {
+export async function startPostgresPair(options: StartPostgresPairOptions): Promise<PostgresPair> {
+  const { isSynchronous, settings, machines } = options;
   await using resources = new AsyncDisposableStack();
-  const place = async (): Promise<Place> => {
+  const place = async (machine?: Machine): Promise<Place> => {
     const { path: folder } = resources.use(await temporaryFolder());
     await giveToOrdinaryUser(folder);
-    return { folder, port: await lastingPort() };
+    return { folder, port: await lastingPort(), machine };
   };
-  const pair = new PostgresPair([await place(), await place()], { ...pairSettings, ...settings }, resources.move());
+  const places = [await place(machines?.[0]), await place(machines?.[1])] as const;
+  const pair = new PostgresPair(places, { ...pairSettings, ...settings }, resources.move());
   try {
     await pair.open(isSynchronous);
     return pair;
@@ -79,14 +84,26 @@ export class PostgresPair implements AsyncDisposable {
     return this.#at(1 - this.#leading);
   }
 
+  /** Where the primary listens, dead or alive. */
+  get primaryPort(): number {
+    return this.#places[this.#leading]?.port as number;
+  }
+
   /** Of both servers, in the order of the URL. */
   get ports(): readonly [number, number] {
     return [this.#places[0].port, this.#places[1].port];
   }
 
+  /** Of the primary, and of the other one. Throws on the loopback. */
+  get machines(): readonly [Machine, Machine] {
+    const [primary, other] = [this.#places[this.#leading]?.machine, this.#places[1 - this.#leading]?.machine];
+    if (primary === undefined || other === undefined) throw new Error("this pair runs on the loopback");
+    return [primary, other];
+  }
+
   /** Names both hosts, for clients that look for the one they can write to. */
   urlOf(database = "sluice"): string {
-    const hosts = this.ports.map((port) => `127.0.0.1:${port}`).join(",");
+    const hosts = this.#places.map((place) => `${hostOf(place)}:${place.port}`).join(",");
     return `postgres://sluice@${hosts}/${encodeURIComponent(database)}?target_session_attrs=read-write`;
   }
 
@@ -117,16 +134,17 @@ export class PostgresPair implements AsyncDisposable {
     if (old !== undefined) await this.kill(old);
     const data = join(folder, "data");
     await rm(data, { recursive: true, force: true });
-    const from = ["--host=127.0.0.1", `--port=${this.primary.port}`, "--username=sluice"];
+    const from = [`--host=${this.primary.host}`, `--port=${this.primary.port}`, "--username=sluice"];
     const args = [...from, `--pgdata=${data}`, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"];
     await runAsOrdinaryUser(postgresProgram("pg_basebackup"), args, folder);
     await this.startStandby();
   }
 
-  /** Starts a standby that was killed, as it was; resolves once it follows the primary. */
+  /** Starts a standby that was killed, as it was; resolves once it follows the primary, if this one runs. */
   async startStandby(): Promise<void> {
     await this.#start(1 - this.#leading);
-    await this.#until("SELECT FROM pg_stat_replication WHERE state = 'streaming'");
+    if (this.#running.has(this.#leading))
+      await this.#until("SELECT FROM pg_stat_replication WHERE state = 'streaming'");
   }
 
   /** Whether a commit waits until the standby has it. Resolves once it does, or does not any more. */
@@ -175,9 +193,13 @@ export class PostgresPair implements AsyncDisposable {
   }
 }
 
+function hostOf({ machine }: Place): string {
+  return machine?.host ?? "127.0.0.1";
+}
+
 /** On a connection for it alone, in the database `postgres`: the state of the server, not of what it stores. */
-async function query<Row extends object>({ port }: Postgres, sql: string): Promise<Row[]> {
-  const client = new Client({ host: "127.0.0.1", port, user: "sluice", database: "postgres" });
+async function query<Row extends object>({ host, port }: Postgres, sql: string): Promise<Row[]> {
+  const client = new Client({ host, port, user: "sluice", database: "postgres" });
   client.on("error", () => {}); // the server may be killed under it; the query under way rejects
   await client.connect();
   try {

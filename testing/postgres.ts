@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { appendFile, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Client, escapeIdentifier } from "pg";
 import type { Child, Exit } from "./child.ts";
@@ -17,11 +17,22 @@ export interface StartPostgresOptions {
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** More environment of the server. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** This machine's loopback unless given. */
+  readonly machine?: Machine | undefined;
+}
+
+/** A network that a server can be in, as if it ran on a machine of its own. */
+export interface Machine {
+  /** Its address, by which all others reach it. */
+  readonly host: string;
+  /** What runs a program in there, such as `["nsenter", "--net", "--target", "42"]`. */
+  readonly enter: readonly string[];
 }
 
 export interface Postgres extends AsyncDisposable {
   /** The database `sluice`, as the superuser `sluice`. */
   readonly url: string;
+  readonly host: string;
   readonly port: number;
   readonly folder: string;
   readonly pid: number;
@@ -54,23 +65,43 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
   const data = join(folder, "data");
   const isKept = options.folder !== undefined;
   if (!existsSync(join(data, "PG_VERSION")))
-    await initialise(join(dirname(program), "initdb"), { folder, data, isSynced: isKept });
+    await initialise(join(dirname(program), "initdb"), { folder, data, isSynced: isKept, machine: options.machine });
   // Set once the user is changed: a library that is preloaded as root makes files that the server then cannot open.
   const variables = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  const address: Address = { host: options.machine?.host ?? "127.0.0.1", port };
+  const { command, args } = asOrdinaryUser("env", [
+    ...variables,
+    program,
+    "-D",
+    data,
+    ...settingsOf(address, options.settings),
+  ]);
+  const [first, ...others] = [...(options.machine?.enter ?? []), command, ...args];
   const child = await startServer({
-    ...asOrdinaryUser("env", [...variables, program, "-D", data, ...settingsOf(port, options.settings)]),
+    command: first as string,
+    args: others,
     cwd: folder,
     ready: /database system is ready to accept (?:read-only )?connections/,
     busy: /Address already in use|pre-existing shared memory block|lock file "postmaster.pid" already exists/,
   });
   resources.defer(() => stopServer(child, "SIGINT"));
-  await createFirstDatabase(port);
-  return postgresOf(child, { port, folder }, resources.move());
+  await createFirstDatabase(address);
+  return postgresOf(child, { ...address, folder }, resources.move());
 }
 
 async function initialise(
   program: string,
-  { folder, data, isSynced }: { readonly folder: string; readonly data: string; readonly isSynced: boolean },
+  {
+    folder,
+    data,
+    isSynced,
+    machine,
+  }: {
+    readonly folder: string;
+    readonly data: string;
+    readonly isSynced: boolean;
+    readonly machine?: Machine | undefined;
+  },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   await giveToOrdinaryUser(folder);
@@ -83,12 +114,19 @@ async function initialise(
     ...(isSynced ? [] : ["--no-sync"]),
   ];
   await runAsOrdinaryUser(program, args, folder);
+  if (machine !== undefined)
+    await appendFile(join(data, "pg_hba.conf"), "host all all samenet trust\nhost replication all samenet trust\n");
 }
 
-function settingsOf(port: number, settings: StartPostgresOptions["settings"]): readonly string[] {
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+function settingsOf({ host, port }: Address, settings: StartPostgresOptions["settings"]): readonly string[] {
   const all = {
     port: String(port),
-    listen_addresses: "127.0.0.1",
+    listen_addresses: host,
     unix_socket_directories: "",
     max_connections: "200",
     shared_buffers: "128MB",
@@ -97,8 +135,8 @@ function settingsOf(port: number, settings: StartPostgresOptions["settings"]): r
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
-async function createFirstDatabase(port: number): Promise<void> {
-  await withClient(port, async (client) => {
+async function createFirstDatabase(address: Address): Promise<void> {
+  await withClient(address, async (client) => {
     const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [user]);
     if (rowCount === 0) await client.query(`CREATE DATABASE ${user}`);
   });
@@ -106,12 +144,12 @@ async function createFirstDatabase(port: number): Promise<void> {
 
 function postgresOf(
   child: Child,
-  { port, folder }: { port: number; folder: string },
+  { folder, ...address }: Address & { readonly folder: string },
   resources: AsyncDisposableStack,
 ): Postgres {
   return {
-    url: urlOf(port, user),
-    port,
+    url: urlOf(address, user),
+    ...address,
     folder,
     pid: child.pid,
     exited: child.exited,
@@ -124,11 +162,11 @@ function postgresOf(
     },
     async createDatabase(name, template) {
       const copied = template === undefined ? "" : ` TEMPLATE ${escapeIdentifier(template)}`;
-      await withClient(port, (client) => client.query(`CREATE DATABASE ${escapeIdentifier(name)}${copied}`));
-      return urlOf(port, name);
+      await withClient(address, (client) => client.query(`CREATE DATABASE ${escapeIdentifier(name)}${copied}`));
+      return urlOf(address, name);
     },
     async dropDatabase(name) {
-      await withClient(port, (client) =>
+      await withClient(address, (client) =>
         client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(name)} WITH (FORCE)`),
       );
     },
@@ -152,8 +190,8 @@ function killIfThere(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-async function withClient(port: number, use: (client: Client) => Promise<unknown>): Promise<void> {
-  const client = new Client({ connectionString: urlOf(port, "postgres") });
+async function withClient(address: Address, use: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = new Client({ connectionString: urlOf(address, "postgres") });
   client.on("error", () => {}); // the server may be killed under it; the query under way rejects
   await client.connect();
   try {
@@ -163,6 +201,6 @@ async function withClient(port: number, use: (client: Client) => Promise<unknown
   }
 }
 
-function urlOf(port: number, database: string): string {
-  return `postgres://${user}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+function urlOf({ host, port }: Address, database: string): string {
+  return `postgres://${user}@${host}:${port}/${encodeURIComponent(database)}`;
 }

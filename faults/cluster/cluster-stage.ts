@@ -118,6 +118,11 @@ export class ClusterStage implements AsyncDisposable {
     return this.#parts.folder;
   }
 
+  /** Of its database, and of its queues' prefix. */
+  get name(): string {
+    return this.#parts.name;
+  }
+
   get databaseUrl(): string {
     return this.#parts.databaseUrl;
   }

@@ -1,0 +1,113 @@
+// npm run test:failover -- [--only a,b] [--rounds N] [--seed N] [--front NAME] [--markdown FILE] [--logs DIR]
+import { mkdirSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { findProgram, postgresProgram } from "@sluice/testing";
+import { Servers } from "../cluster/servers.ts";
+import { markdown } from "../markdown.ts";
+import { bounds, complaints, progress, runScenario, table, type Result } from "../report.ts";
+import { failoverColumns } from "./columns.ts";
+import { runJailed } from "../swarm/jail.ts";
+import { bringUpLoopback } from "../swarm/loopback.ts";
+import { frontNames, type FrontName } from "./fronts.ts";
+import type { FailoverScenario } from "./failover.ts";
+import { failovers } from "./scenarios/index.ts";
+
+const roundsUsual = 3;
+/** A run of root's plays in a network, and among processes, of its own: what it leaves behind ends with it. */
+const isJailed = process.channel !== undefined && process.channel !== null;
+
+const help = `Fails servers of a cluster over while a client sends, and checks that nothing was lost or doubled.
+
+  npm run test:failover -- [flags]
+
+  --only a,b       these scenarios
+  --rounds N       failovers of each; ${roundsUsual} unless given
+  --seed N         the same seed makes the same choices; one of the moment unless given, and printed
+  --front NAME     how all reach PostgreSQL, instead of as each scenario has it: ${frontNames.join(", ")}
+  --markdown FILE  writes the table there as well, as docs/failover.md shows it
+  --logs DIR       keeps there what each process logs
+
+  scenarios        ${failovers.map(({ name }) => name).join(", ")}
+`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    rounds: { type: "string", default: String(roundsUsual) },
+    seed: { type: "string" },
+    front: { type: "string" },
+    markdown: { type: "string" },
+    logs: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) console.log(help);
+else process.exitCode = await main();
+
+interface Choice {
+  readonly chosen: readonly FailoverScenario[];
+  readonly seed: number;
+  readonly rounds: number;
+  readonly front: FrontName | undefined;
+}
+
+async function main(): Promise<number> {
+  const only = values.only?.split(",");
+  const chosen = failovers.filter(({ name }) => only?.includes(name) ?? true);
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+  const rounds = Number(values.rounds);
+  const front = frontNames.find((name) => name === values.front);
+  const isKnown = (only === undefined || chosen.length === only.length) && values.front === front;
+  if (!isKnown || !Number.isSafeInteger(seed) || !Number.isSafeInteger(rounds) || rounds < 1) {
+    console.error(help);
+    return 64;
+  }
+  if (process.getuid?.() !== 0 || isJailed) return await play({ chosen, seed, rounds, front });
+  install();
+  const signals = { stop: new AbortController().signal, kill: new AbortController().signal };
+  return await runJailed({ ...signals, script: new URL(import.meta.url), args: process.argv.slice(2), network: "own" });
+}
+
+/** What is missing of the servers: from inside a network of its own nothing can be had. */
+function install(): void {
+  postgresProgram("postgres");
+  for (const name of ["pgbouncer", "haproxy", "rabbitmq-server", "redis-server"])
+    findProgram({ program: name, debianPackage: name });
+}
+
+async function play({ chosen, seed, rounds, front }: Choice): Promise<number> {
+  if (isJailed) await bringUpLoopback();
+  console.error(`seed ${seed}`);
+  if (values.logs !== undefined) mkdirSync(values.logs, { recursive: true });
+  await using servers = await Servers.open();
+  const results: Result[] = [];
+  for (const { play, ...scenario } of chosen) {
+    console.error(`${scenario.name}: ${scenario.fault}`);
+    const result = await runScenario(
+      {
+        ...scenario,
+        numbers: "",
+        play: (options) => play({ ...options, servers, front, logFolder: values.logs, isNetworkOwn: isJailed }),
+      },
+      { engine: "cluster", rounds, seed, isShort: false, isFull: true },
+    );
+    console.error(`  ${progress(result)}`);
+    results.push(result);
+  }
+  tell(results, seed);
+  return results.some(({ violations }) => violations.length > 0) ? 1 : 0;
+}
+
+function tell(results: readonly Result[], seed: number): void {
+  console.log(table(results, [["scenario", ({ scenario }) => scenario.name], ...failoverColumns]));
+  console.log(`\n${bounds(results).join("\n")}\nseed ${seed}\n${complaints(results)}`);
+  if (values.markdown === undefined) return;
+  const flags = process.argv
+    .slice(2)
+    .filter((flag, index, all) => flag !== "--markdown" && all[index - 1] !== "--markdown");
+  const seeded = values.seed === undefined ? [...flags, "--seed", String(seed)] : flags;
+  const command = `npm run test:failover -- ${seeded.join(" ")}`;
+  const columns = [["failover", ({ scenario }: Result) => scenario.fault] as const, ...failoverColumns];
+  writeFileSync(values.markdown, markdown(results, command, columns));
+}
