@@ -157,8 +157,8 @@ export const clusterMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${cluster}/outbox.ts`,
-        from: "const isConfirmed = await publishHints(",
-        to: "this.#clear(no);\n    const isConfirmed = await publishHints(",
+        from: "const confirmed = await publishHints(",
+        to: "this.#clear(no);\n    const confirmed = await publishHints(",
       },
     ],
     catcher: test("durability", "what RabbitMQ has not confirmed is told again"),
@@ -171,6 +171,27 @@ export const clusterMutants: readonly Mutant[] = [
     patches: [{ file: `${cluster}/relay.ts`, from: "ORDER BY no LIMIT", to: "AND false ORDER BY no LIMIT" }],
     catcher: test("durability", "what RabbitMQ has not confirmed is told again"),
     sign: /✖ what RabbitMQ has not confirmed/,
+  },
+  {
+    name: "row-all-or-nothing",
+    engine: "cluster",
+    bug: "what was confirmed of a long row of the outbox is not noted: it is told from the start each time, and never clears",
+    patches: [
+      { file: `${cluster}/relay.ts`, from: "if (partly.length === 0) return;", to: "if (partly.length >= 0) return;" },
+    ],
+    catcher: test("bounded-units.long", "a bulk replay of 5,100 and a row of the outbox with as many clear"),
+    sign: /it did not come about that the outbox is empty/,
+  },
+  {
+    name: "untold-rows-first",
+    engine: "cluster",
+    bug: "each pass of the relay begins at the first row: those that cannot be told hold up all behind them",
+    patches: [
+      { file: `${cluster}/relay.ts`, from: "(rows.at(-1)?.no ?? 0)", to: "0" },
+      { file: `${cluster}/relay.ts`, from: "this.#rests.set(queue, {", to: "new Map<number, Rest>().set(queue, {" },
+    ],
+    catcher: test("bounded-units.long", "rows that cannot be told"),
+    sign: /✖ rows that cannot be told/,
   },
   {
     name: "last-outcome-wins",

@@ -32,6 +32,7 @@ const steps = new Set([
   "release-unknown",
   "settle-forgotten",
   "clear-relayed",
+  "cut-relayed",
 ]);
 /** May wait for each other in a circle. */
 const deadlocking = new Set(["claim", "settle", "retry", "reap", "store", "hint-due"]);

@@ -18,11 +18,11 @@ const constant =
   /^(settings-check|migrate-|retention-|read-clock|rests-on|end-session|select-(workers|totals|queues|backlogs))/;
 /** What the processes look for all the time, and mostly do not find. */
 const looks =
-  /^(hint-due|select-unconfirmed|members-heard|oldest-hinted|look-for-due|select-audited|first-fresh|is-overtaken)$/;
+  /^(hint-due|select-unconfirmed|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken)$/;
 
 const wanted =
-  "store confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause release-unknown clear-relayed " +
-  "put-back-from unhint own-outcomes audit-requests";
+  "store confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause " +
+  "release-unknown clear-relayed put-back-from unhint own-outcomes audit-requests";
 
 let postgres: Postgres;
 before(async () => {

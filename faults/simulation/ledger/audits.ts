@@ -25,29 +25,31 @@ export const auditModels: Readonly<Record<string, Model>> = {
     if (row !== undefined) db.queues.put(row.no, { ...row, put_back_from: from as string | null });
     return [];
   }),
-  "first-fresh": reads(({ seen, values: [queue, from, before] }) =>
-    fresh(seen, { queue, from, before })
-      .slice(0, 1)
-      .map((id) => ({ id })),
-  ),
   "fresh-from": writes(({ db, values: [no, from] }) => {
     const row = db.queues.get(no as number);
     if (row !== undefined && row.fresh_from < (from as string))
       db.queues.put(row.no, { ...row, fresh_from: from as string });
     return [];
   }),
-  unhint: racyWrites(({ seen, db, values: [queue, now] }) => {
-    for (const row of db.schedule.values()) {
-      if (row.queue !== queue || !row.is_hinted || seen.running.has(row.id) || !seen.schedule.has(row.id)) continue;
-      db.schedule.put(row.id, { ...row, is_hinted: false, due_at: Math.min(row.due_at, now as number) });
+  unhint: racyWrites(({ seen, db, values: [queue, now, dueAt, id, most] }) => {
+    const page = seen.schedule
+      .values()
+      .filter((row) => row.queue === queue && row.is_hinted && !seen.running.has(row.id))
+      .filter((row) => row.due_at > (dueAt as number) || (row.due_at === dueAt && row.id > (id as string)))
+      .sort(byDue)
+      .slice(0, most as number);
+    for (const { id: own } of page) {
+      const row = db.schedule.get(own);
+      if (row?.is_hinted !== true) continue;
+      db.schedule.put(own, { ...row, is_hinted: false, due_at: Math.min(row.due_at, now as number) });
     }
-    return [];
+    return page.slice((most as number) - 1).map((row) => ({ due_at: row.due_at, id: row.id }));
   }),
   "oldest-hinted": reads(({ seen, values: [queue] }) =>
     seen.schedule
       .values()
       .filter((row) => row.queue === queue && row.is_hinted && !seen.running.has(row.id))
-      .sort((left, right) => left.due_at - right.due_at || (left.id < right.id ? -1 : 1))
+      .sort(byDue)
       .slice(0, 1)
       .map(({ id }) => ({ id })),
   ),
@@ -103,6 +105,15 @@ export const auditModels: Readonly<Record<string, Model>> = {
     ),
   ),
 };
+
+interface Due {
+  readonly due_at: number;
+  readonly id: string;
+}
+
+function byDue(left: Due, right: Due): number {
+  return left.due_at - right.due_at || (left.id < right.id ? -1 : 1);
+}
 
 /** What waits for its first delivery, the oldest first. */
 function fresh(seen: Tables, { queue, from, before }: { queue: unknown; from: unknown; before: unknown }): string[] {

@@ -56,13 +56,25 @@ export const requestModels: Readonly<Record<string, Model>> = {
   "release-unknown": writes(releaseUnknown),
   "clear-outbox": writes(clear),
   "clear-relayed": writes(clear),
-  "select-unconfirmed": reads(({ seen, values: [ageMs, most], clockMs }) =>
+  "cut-relayed": writes(({ db, values: [nos, lasts] }) => {
+    for (const [no, last] of unnest<[number, string]>(nos, lasts)) {
+      const row = db.outbox.get(no);
+      if (row?.ids.includes(last) === true)
+        db.outbox.put(no, { ...row, ids: row.ids.slice(row.ids.indexOf(last) + 1) });
+    }
+    return [];
+  }),
+  "select-unconfirmed": reads(({ seen, values: [ageMs, most, idsMost, after, resting], clockMs }) =>
     seen.outbox
       .values()
       .filter((row) => row.stored_at < clockMs - (ageMs as number) || row.stored_at > clockMs)
+      .filter(({ no, queue }) => no > (after as number) && !(resting as readonly number[]).includes(queue))
       .sort((left, right) => left.no - right.no)
       .slice(0, most as number)
-      .map((row) => ({ ...row })),
+      .map(({ no, queue, kind, ids }) => {
+        const page = ids.slice(0, idsMost as number);
+        return { no, queue, kind, ids: page, is_longer: ids.length > page.length };
+      }),
   ),
 };
 

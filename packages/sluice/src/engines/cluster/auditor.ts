@@ -1,12 +1,12 @@
 // Holds the ledger's backlog against the broker's queues and puts back what the broker has lost: all of it when a queue
 // is gone, and what does not move though its turn has passed. Run by the leader. A hint put back twice does no harm.
-import type { RequestId } from "../../core/request-id.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { freshWaiting } from "./backlog.ts";
+import { freshWaiting, lookForFresh } from "./backlog.ts";
 import type { Broker } from "./broker.ts";
-import type { Connected, Statement } from "./database.ts";
+import type { Changing, Statement } from "./database.ts";
 import { publishHints } from "./outbox.ts";
-import { aheadMsMax, firstIdAt, highestId } from "./state.ts";
+import { aheadMsMax, firstIdAt, lowestId, type IdBound } from "./state.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 const SELECT_QUEUES: Statement = {
@@ -21,15 +21,6 @@ const PUT_BACK_FROM: Statement = {
   name: "put-back-from",
   text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1",
 };
-/** Each request is looked at once: when no commit of its time can be under way any more. */
-const FIRST_FRESH: Statement = {
-  name: "first-fresh",
-  text: `SELECT r.id FROM sluice.requests r WHERE r.queue = $1 AND r.id >= $2::uuid AND r.id < $3::uuid
-      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
-      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)
-      AND NOT EXISTS (SELECT FROM sluice.schedule s WHERE s.id = r.id)
-    ORDER BY r.id LIMIT 1`,
-};
 const FRESH_FROM: Statement = {
   name: "fresh-from",
   text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
@@ -37,9 +28,16 @@ const FRESH_FROM: Statement = {
 /** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
 const UNHINT: Statement = {
   name: "unhint",
-  text: `UPDATE sluice.schedule s SET is_hinted = false, due_at = least(s.due_at, $2::bigint)
-    WHERE s.queue = $1 AND s.is_hinted
-      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)`,
+  text: `WITH page AS (
+      SELECT s.id, s.due_at FROM sluice.schedule s
+      WHERE s.queue = $1 AND s.is_hinted AND (s.due_at, s.id) > ($3::bigint, $4::uuid)
+        AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
+      ORDER BY s.due_at, s.id LIMIT $5
+    ), unhinted AS (
+      UPDATE sluice.schedule s SET is_hinted = false, due_at = least(s.due_at, $2::bigint) FROM page p
+      WHERE s.id = p.id AND s.is_hinted
+    )
+    SELECT due_at::float8, id FROM page ORDER BY due_at, id OFFSET $5 - 1`,
 };
 const OLDEST_HINTED: Statement = {
   name: "oldest-hinted",
@@ -76,6 +74,21 @@ function isEmpty({ is_empty, put_back_from }: QueueRow): boolean {
   return is_empty && put_back_from === null;
 }
 
+/** A place in the order in which what is scheduled is hinted. */
+interface Due {
+  readonly due_at: number;
+  readonly id: IdBound;
+}
+
+interface Advance {
+  /** No request before it waits for its first delivery. */
+  readonly mark: IdBound;
+  /** Who waits there; undefined where nobody does. */
+  readonly head: RequestId | undefined;
+  /** Whether the look for the head came to its end. */
+  readonly isSettled: boolean;
+}
+
 interface Head {
   /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. */
   readonly kind: "fresh" | "ahead" | "again";
@@ -86,24 +99,33 @@ interface Head {
 interface Still {
   readonly id: RequestId;
   readonly since: number;
+  /** After so long its hint is taken for lost; longer each time that it was put back and did not move. */
+  readonly ms: number;
 }
 
 export interface AuditorOptions {
-  readonly connection: Connected;
+  readonly connection: Changing;
   readonly broker: Broker;
   readonly clock: StoreClock;
   readonly hintIdsMax: (queue: string) => number;
   /** How long the head of a queue may stand still before its hint is taken for lost. */
   readonly stillMs: number;
+  /** How long one look may look for the head of a queue; 2 s unless given. */
+  readonly headMsMax?: number;
   readonly log: Logger;
 }
 
 const pageMax = 5_000;
+/** After a crash of the server all that is finished may lie before the head of a queue. */
+const defaultHeadMsMax = 2_000;
+/** What was put back and does not move is put back after twice the time, up to so many times `stillMs`. */
+const stillFactorMax = 32;
 /** Of the queues without a backlog so many in one look, in turn: the broker has nothing to lose of them. */
 const emptyLooks = 20;
+/** The mark of a queue without a backlog moves in such steps: whoever looks from it on finds nothing anyway. */
+const emptyStepMs = 60_000;
 /** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
 const settledMs = 20_000;
-const firstId = "00000000-0000-0000-0000-000000000000" as RequestId;
 
 export class Auditor {
   readonly #options: AuditorOptions;
@@ -118,7 +140,7 @@ export class Auditor {
   /** One look at every queue that has a backlog, and at some of the others. */
   async look(): Promise<void> {
     const { connection } = this.#options;
-    await connection.rows(WAS_CRASH, [firstId]);
+    await this.#act(WAS_CRASH, [lowestId]);
     const rows = await connection.rows<QueueRow>(SELECT_QUEUES);
     const empty = rows.filter(isEmpty);
     const next = empty.findIndex(({ no }) => no > this.#lastEmpty);
@@ -130,44 +152,47 @@ export class Auditor {
   async #lookAt(row: QueueRow): Promise<void> {
     const { broker } = this.#options;
     const depth = await broker.depth(row.name);
-    if (depth.fresh === "missing" || depth.again === "missing") {
+    const isMissing = depth.fresh === "missing" || depth.again === "missing";
+    if (isMissing) {
       await this.#lost(row);
       await broker.declare(row.name);
-      await this.#putBack(row, firstId);
-    } else if (row.put_back_from !== null) await this.#putBack(row, row.put_back_from);
-    const head = await this.#advance(row);
+    }
+    const { head, mark, isSettled } = await this.#advance(row);
+    const putBackFrom = isMissing ? lowestId : row.put_back_from;
+    if (putBackFrom !== null) await this.#putBack(row, putBackFrom < mark ? mark : putBackFrom);
     if (row.is_paused || depth.fresh === "missing" || depth.again === "missing") return;
-    await this.#lookAtHead(row, { kind: "fresh", head, ready: depth.fresh.ready });
+    if (isSettled) await this.#lookAtHead(row, { kind: "fresh", head, ready: depth.fresh.ready });
     await this.#lookAtHead(row, { kind: "ahead", head: await this.#firstAhead(row), ready: depth.fresh.ready });
     await this.#lookAtHead(row, { kind: "again", head: await this.#oldestHinted(row), ready: depth.again.ready });
   }
 
   /** Noted before the queue is declared anew: whoever leads next goes on with it. */
-  async #lost({ no, name }: QueueRow): Promise<void> {
-    const { connection, clock, log } = this.#options;
-    log.warn({ queue: name }, "the broker has lost this queue: its backlog is put back");
-    await connection.rows(PUT_BACK_FROM, [no, firstId]);
-    await connection.rows(UNHINT, [no, clock.now()]);
+  async #lost(row: QueueRow): Promise<void> {
+    const { log } = this.#options;
+    log.warn({ queue: row.name }, "the broker has lost this queue: its backlog is put back");
+    await this.#act(PUT_BACK_FROM, [row.no, lowestId]);
+    await this.#unhintAll(row);
   }
 
-  async #putBack({ no, name, fresh_from }: QueueRow, from: RequestId): Promise<void> {
+  async #putBack({ no, name }: QueueRow, from: IdBound): Promise<void> {
     const { connection, log } = this.#options;
-    let next = from < fresh_from ? fresh_from : from;
+    let next = from;
     let count = 0;
     for (;;) {
       const ids = await freshWaiting(connection, { queue: no, from: next, limit: pageMax });
-      if (!(await this.#publish(name, ids))) return; // the next look goes on from here
-      count += ids.length;
-      next = ids.at(-1) ?? next;
-      const isLast = ids.length < pageMax;
-      await connection.rows(PUT_BACK_FROM, [no, isLast ? null : next]);
+      const published = await this.#publish(name, ids);
+      count += published;
+      next = ids[published - 1] ?? next;
+      const isLast = published === ids.length && ids.length < pageMax;
+      await this.#act(PUT_BACK_FROM, [no, isLast ? null : next]);
+      if (published < ids.length) return; // the next look goes on from here
       if (!isLast) continue;
       log.info({ queue: name, count }, "the backlog is with the broker again");
       return;
     }
   }
 
-  #publish(queue: string, ids: readonly RequestId[]): Promise<boolean> {
+  #publish(queue: string, ids: readonly RequestId[]): Promise<number> {
     const { broker, hintIdsMax } = this.#options;
     return publishHints(broker.publisher, { queue, kind: "fresh", ids, idsMax: hintIdsMax(queue) });
   }
@@ -178,14 +203,16 @@ export class Auditor {
     const key = `${row.no} ${kind}`;
     const before = this.#still.get(key);
     if (head === undefined) this.#still.delete(key);
-    else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now() });
+    else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now(), ms: stillMs });
     else if (
-      performance.now() - before.since >= stillMs &&
+      performance.now() - before.since >= before.ms &&
       (kind === "ahead" || (await this.#isLost(row, ready, head)))
     ) {
       log.warn({ queue: row.name, id: head }, "the broker has lost hints of this queue: they are put back");
-      this.#still.delete(key);
-      if (kind === "again") await this.#unhint(row);
+      const ms = Math.min(2 * before.ms, stillFactorMax * stillMs);
+      this.#still.set(key, { id: head, since: performance.now(), ms });
+      if (kind === "again" && ready === 0) await this.#unhintAll(row);
+      else if (kind === "again") await this.#unhint(row.no, this.#options.clock.now());
       else await this.#publish(row.name, await this.#page(row, head));
     }
   }
@@ -198,9 +225,8 @@ export class Auditor {
   /** The clock has stepped back: until it is there again no mark reaches them. */
   async #firstAhead({ no }: QueueRow): Promise<RequestId | undefined> {
     const { connection, clock } = this.#options;
-    const ahead = firstIdAt(clock.now() + aheadMsMax);
-    const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, ahead, highestId]);
-    return first?.id;
+    const [first] = await freshWaiting(connection, { queue: no, from: firstIdAt(clock.now() + aheadMsMax), limit: 1 });
+    return first;
   }
 
   async #isLost(row: QueueRow, ready: number, head: RequestId): Promise<boolean> {
@@ -213,17 +239,37 @@ export class Auditor {
     return freshWaiting(this.#options.connection, { queue: no, from: head, limit: pageMax });
   }
 
-  async #unhint({ no }: QueueRow): Promise<void> {
-    await this.#options.connection.rows(UNHINT, [no, this.#options.clock.now()]);
+  /** Page by page: the scheduler hints those of one page while the next is looked for, and they lie behind it. */
+  async #unhintAll({ no }: QueueRow): Promise<void> {
+    const now = this.#options.clock.now();
+    let last = await this.#unhint(no, now);
+    while (last !== undefined) last = await this.#unhint(no, now, last);
   }
 
-  /** Moves the mark before which nothing waits for its first delivery. Gives back who waits there, if anybody does. */
-  async #advance({ no, fresh_from }: QueueRow): Promise<RequestId | undefined> {
-    const { connection, clock } = this.#options;
+  /** A page of them, those that were due first. Gives back the last one where there may be more. */
+  async #unhint(queue: number, now: number, after: Due = { due_at: -1, id: lowestId }): Promise<Due | undefined> {
+    const values = [queue, now, after.due_at, after.id, pageMax];
+    const [last] = await this.#act<Due>(UNHINT, values);
+    return last;
+  }
+
+  /** Moves the mark before which nothing waits for its first delivery, as far as it gets in its time. */
+  async #advance({ no, fresh_from, is_empty }: QueueRow): Promise<Advance> {
+    const { connection, clock, headMsMax = defaultHeadMsMax } = this.#options;
     const settled = firstIdAt(clock.now() - settledMs);
-    const [first] = await connection.rows<{ id: RequestId }>(FIRST_FRESH, [no, fresh_from, settled]);
+    const startedAt = performance.now();
+    const isLate = (): boolean => performance.now() - startedAt >= headMsMax;
+    const range = { queue: no, from: fresh_from, before: settled, limit: 1 };
+    const { ids, at, isSettled } = await lookForFresh(connection, range, isLate);
+    const [head] = ids;
+    const mark = head ?? (isSettled ? settled : at);
     // After a step ahead some may not have seen it yet: what they accept now lies before `settled`.
-    if (clock.steadyMs > settledMs) await connection.rows(FRESH_FROM, [no, first?.id ?? settled]);
-    return first?.id;
+    const isWorthIt = !is_empty || timeOfId(mark as RequestId) - timeOfId(fresh_from) > emptyStepMs;
+    if (clock.steadyMs > settledMs && isWorthIt) await this.#act(FRESH_FROM, [no, mark]);
+    return { mark, head, isSettled };
+  }
+
+  #act<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    return this.#options.connection.transaction((inside) => inside.rows<Row>(statement, values));
   }
 }

@@ -3,7 +3,7 @@
 import type { QueueStatus } from "../../engine/engine.ts";
 import type { Attendance } from "../../engine/presence.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
-import type { Connected, Statement } from "./database.ts";
+import type { Reading, Statement } from "./database.ts";
 import { hasRow, highestId, type IdBound } from "./state.ts";
 
 /** What the ledger knows of a queue; workers and rates are the engine's to add. */
@@ -124,7 +124,7 @@ export class BacklogReader {
     this.#monotonic = monotonic;
   }
 
-  async read(db: Connected, now: number, queue?: string): Promise<readonly StoredQueueStatus[]> {
+  async read(db: Reading, now: number, queue?: string): Promise<readonly StoredQueueStatus[]> {
     const rows = await this.#count(db, now, queue);
     const statuses: StoredQueueStatus[] = [];
     for (const row of rows) {
@@ -135,7 +135,7 @@ export class BacklogReader {
     return statuses;
   }
 
-  async #count(db: Connected, now: number, queue: string | undefined): Promise<readonly CountRow[]> {
+  async #count(db: Reading, now: number, queue: string | undefined): Promise<readonly CountRow[]> {
     const startedAt = this.#monotonic();
     const known = [...this.#scheduled].filter(([, { untilMs }]) => untilMs > startedAt).map(([no]) => no);
     const values = [Math.floor(now), known];
@@ -153,14 +153,14 @@ export class BacklogReader {
     return rows;
   }
 
-  async #oldest(db: Connected, row: CountRow, now: number): Promise<RequestId | undefined> {
+  async #oldest(db: Reading, row: CountRow, now: number): Promise<RequestId | undefined> {
     const due = await this.#oldestDue(db, row, now);
     const fresh = await this.#firstFresh(db, row);
     if (due === undefined || fresh === undefined) return due ?? fresh;
     return due < fresh ? due : fresh;
   }
 
-  async #oldestDue(db: Connected, { no, scheduled }: CountRow, now: number): Promise<RequestId | undefined> {
+  async #oldestDue(db: Reading, { no, scheduled }: CountRow, now: number): Promise<RequestId | undefined> {
     const known = this.#scheduled.get(no) ?? nothingScheduled;
     if (scheduled === null) return known.oldestDue;
     const startedAt = this.#monotonic();
@@ -170,13 +170,13 @@ export class BacklogReader {
     return row?.id;
   }
 
-  async #firstFresh(db: Connected, { no, fresh_from: safe }: CountRow): Promise<RequestId | undefined> {
+  async #firstFresh(db: Reading, { no, fresh_from: safe }: CountRow): Promise<RequestId | undefined> {
     const startedAt = this.#monotonic();
     const mark = this.#marks.get(no);
     const isOld = mark === undefined || (mark.isSettled && startedAt - mark.safeAt >= safeEveryMs);
     const { at: from, safeAt } = isOld || mark.at < safe ? { at: safe, safeAt: startedAt } : mark;
     const isLate = (): boolean => this.#monotonic() - startedAt > lookMsMax;
-    const { ids, at, isSettled } = await look(db, { queue: no, from, limit: 1 }, isLate);
+    const { ids, at, isSettled } = await lookForFresh(db, { queue: no, from, limit: 1 }, isLate);
     const first = isSettled ? ids[0] : mark?.first;
     this.#marks.set(no, { at: ids[0] ?? at, first, safeAt, isSettled });
     return first;
@@ -186,12 +186,14 @@ export class BacklogReader {
 export interface FreshRange {
   readonly queue: number;
   readonly from: IdBound;
+  /** None from here on; the highest id unless given. */
+  readonly before?: IdBound;
   readonly limit: number;
 }
 
 /** Requests that wait for their first delivery, the oldest first. */
-export async function freshWaiting(db: Connected, range: FreshRange): Promise<readonly RequestId[]> {
-  return (await look(db, range, () => false)).ids;
+export async function freshWaiting(db: Reading, range: FreshRange): Promise<readonly RequestId[]> {
+  return (await lookForFresh(db, range, () => false)).ids;
 }
 
 interface Look {
@@ -203,14 +205,19 @@ interface Look {
 }
 
 /** Page by page, so that no statement takes long however much is finished and lies before what waits. */
-async function look(db: Connected, { queue, from, limit }: FreshRange, isLate: () => boolean): Promise<Look> {
+export async function lookForFresh(
+  db: Reading,
+  { queue, from, before = highestId, limit }: FreshRange,
+  isLate: () => boolean,
+): Promise<Look> {
   const ids: RequestId[] = [];
   let at = from;
   for (let size = pageMin; ; size = Math.min(pageMax, 4 * size)) {
     const [end] = await db.rows<{ id: RequestId }>(PAGE_END, [queue, at, size]);
-    const values = [queue, at, end?.id ?? highestId, limit - ids.length];
+    const isLast = end === undefined || end.id >= before;
+    const values = [queue, at, isLast ? before : end.id, limit - ids.length];
     ids.push(...(await db.rows<{ id: RequestId }>(FRESH_IN_PAGE, values)).map(({ id }) => id));
-    if (ids.length >= limit || end === undefined) return { ids, at, isSettled: true };
+    if (ids.length >= limit || isLast) return { ids, at, isSettled: true };
     at = end.id;
     if (isLate()) return { ids, at, isSettled: false };
   }

@@ -220,6 +220,7 @@ export class Connection implements Connected, AsyncDisposable {
   }
 }
 
+export type Reading = Pick<Connected, "rows">;
 /** What reads as everybody does, and changes things in transactions alone. */
 export type Changing = Pick<Connection, "rows" | "transaction">;
 

@@ -10,7 +10,7 @@ import { foldTallies, listen, reap } from "./give-back.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Primary } from "./primary.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
-import { relay } from "./relay.ts";
+import { Relay } from "./relay.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { hintDue } from "./scheduler.ts";
 import type { Session } from "./session.ts";
@@ -74,17 +74,24 @@ export class Leader {
     this.#auditing = new Connection({ databaseUrl, primary, name: "sluice auditor", settings: { jit: "off" } });
     this.#keeper = new Connection({ databaseUrl, primary, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
-    const auditor = new Auditor({ connection: this.#auditing, broker, clock, hintIdsMax, stillMs, log });
+    const auditor = new Auditor({ connection: this.#actingOn(this.#auditing), broker, clock, hintIdsMax, stillMs, log });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
       name,
       everyMs,
       run,
       lastAt: Number.NEGATIVE_INFINITY,
     });
+    const relay = new Relay({
+      connection: this.#acting,
+      publisher: broker.publisher,
+      queues: options.queues,
+      hintIdsMax,
+      ageMs: relayAgeMs,
+    });
     this.#duties = [
       duty("scheduler", tickMs, () => this.#hintDue()),
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
-      duty("relay", 500, () => this.#relay()),
+      duty("relay", 500, () => this.#beside("relay", () => this.#tellAgain(relay))),
       duty("auditor", 3_000, () => this.#beside("auditor", () => auditor.look())),
       duty("retention", 60_000, () => this.#beside("upkeep", () => this.#keep())),
       duty("vacuum", 10_000, () => this.#beside("upkeep", () => this.#keeper.script(vacuum))),
@@ -108,6 +115,10 @@ export class Leader {
     return new Acting(connection, () => this.#options.session.term);
   }
 
+  get #leads(): boolean {
+    return this.#options.session.leadsSince !== undefined && !this.#isClosed;
+  }
+
   #tickLater(): void {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
@@ -118,7 +129,7 @@ export class Leader {
   async #tick(): Promise<void> {
     for (const duty of this.#duties) {
       const now = performance.now();
-      if (this.#options.session.leadsSince === undefined || this.#isClosed) return;
+      if (!this.#leads) return;
       if (now - duty.lastAt < duty.everyMs) continue;
       duty.lastAt = now;
       try {
@@ -141,11 +152,8 @@ export class Leader {
     outbox.tell(await hintDue(this.#acting, clock.now()));
   }
 
-  async #relay(): Promise<void> {
-    const { session, broker, queues, hintIdsMax } = this.#options;
-    const { connection } = session;
-    const options = { connection, publisher: broker.publisher, queues, hintIdsMax, ageMs: relayAgeMs };
-    for (let round = 0; round < 50; round += 1) if (!(await relay(options))) return;
+  async #tellAgain(relay: Relay): Promise<void> {
+    for (let pass = 0; pass < 50 && this.#leads; pass += 1) if (!(await relay.pass())) return;
   }
 
   /** After an outage of the ledger everybody is silent: a new leader gives them the time to be heard. */

@@ -70,13 +70,13 @@ export class Outbox {
   async #tellOne({ no, queue, kind, ids }: OutboxRow): Promise<void> {
     const name = this.#options.queues.nameOf(queue);
     if (name === undefined) return; // made by a newer process: the relay knows it soon
-    const isConfirmed = await publishHints(this.#options.publisher, {
+    const confirmed = await publishHints(this.#options.publisher, {
       queue: name,
       kind,
       ids,
       idsMax: this.#options.hintIdsMax(name),
     });
-    if (!isConfirmed) return;
+    if (confirmed < ids.length) return; // the relay's
     this.#clear(no);
   }
 
@@ -102,14 +102,24 @@ export interface PublishedHints {
   readonly idsMax: number;
 }
 
-/** True once the broker has confirmed all of them. A suspect runs alone, so its hint holds nothing else. */
+/** Hints of one row that may be under way at a time: the rest of it waits until RabbitMQ has confirmed these. */
+const windowMax = 500;
+
+/**
+ * How many of the ids, from the first on, the broker has confirmed. What comes after the first hint that it does not take
+ * is not published, but for what was under way. A suspect runs alone, so its hint holds nothing else.
+ */
 export async function publishHints(
   publisher: Publisher,
   { queue, kind, ids, idsMax }: PublishedHints,
-): Promise<boolean> {
+): Promise<number> {
   const size = kind === "suspect" ? 1 : idsMax;
-  const parts: Promise<boolean>[] = [];
-  for (let at = 0; at < ids.length; at += size)
-    parts.push(publisher.publish({ queue, kind, ids: ids.slice(at, at + size) }));
-  return (await Promise.all(parts)).every(Boolean);
+  for (let from = 0; from < ids.length; from += windowMax * size) {
+    const window: Promise<boolean>[] = [];
+    for (let at = from; at < ids.length && window.length < windowMax; at += size)
+      window.push(publisher.publish({ queue, kind, ids: ids.slice(at, at + size) }));
+    const refused = (await Promise.all(window)).indexOf(false);
+    if (refused !== -1) return from + refused * size;
+  }
+  return ids.length;
 }

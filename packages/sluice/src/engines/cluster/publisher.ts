@@ -56,6 +56,11 @@ export class Publisher implements AsyncDisposable {
     return this.#isUnanswered ? unanswered : undefined;
   }
 
+  /** Whether RabbitMQ can be asked to take anything now. */
+  get isOpen(): boolean {
+    return this.#channel !== undefined && this.#link.blockedBecause === undefined;
+  }
+
   /** Resolves once something can be published; from then on the channel is kept open. */
   async open(): Promise<void> {
     const { closed } = await this.#open();
@@ -74,8 +79,8 @@ export class Publisher implements AsyncDisposable {
   /** Whether RabbitMQ has the hint for certain. Never rejects: a hint that is not there is published again. */
   publish({ queue, kind, ids }: Hint): Promise<boolean> {
     const channel = this.#channel;
-    const isBlocked = this.#link.blockedBecause !== undefined;
-    if (channel === undefined || isBlocked || this.#unconfirmed.size >= unconfirmedMax) return Promise.resolve(false);
+    if (channel === undefined || !this.isOpen || this.#unconfirmed.size >= unconfirmedMax)
+      return Promise.resolve(false);
     const { fresh, again } = hintQueues(this.#prefix, queue);
     const routingKey = kind === "fresh" ? fresh : again;
     this.#sent += 1;

@@ -2,7 +2,7 @@
 // its outcome for as long as the retention. Where some of a day are kept, the others go link by link; so does what was
 // accepted on a day without a partition of its own, which is in the default one. Age is that of the outcome.
 import type { Logger } from "../../telemetry/log.ts";
-import type { Changing, Connected, Statement } from "./database.ts";
+import type { Changing, Reading, Statement } from "./database.ts";
 import { slicesOf } from "./slices.ts";
 import { aheadMsMax, firstIdAt, hasRow, lowestId, type IdBound } from "./state.ts";
 
@@ -223,7 +223,7 @@ function partitionOf(table: string, day: Day): string {
 
 /** What was put off or runs mostly tells already; else each row of the day is looked at. */
 async function isKept(
-  connection: Pick<Connected, "rows">,
+  connection: Reading,
   day: Day,
   { cutoff, sliceRows }: Dropping,
 ): Promise<boolean> {
@@ -286,7 +286,7 @@ function sum(rows: readonly Total[]): number {
 }
 
 async function isTrue(
-  connection: Pick<Connected, "rows">,
+  connection: Reading,
   statement: Statement,
   values: readonly unknown[],
 ): Promise<boolean> {

@@ -1,6 +1,6 @@
 // Slices of ids: what looks at every row of a day, or of the whole ledger, does so slice by slice, so that no statement
 // takes longer than a connection waits for one.
-import type { Connected, Statement } from "./database.ts";
+import type { Reading, Statement } from "./database.ts";
 import type { IdBound } from "./state.ts";
 
 const SLICE_END: Statement = {
@@ -17,7 +17,7 @@ export interface Slice {
 
 /** Of the ids between the bounds: slices without a gap, each with so many requests at most. */
 export async function* slicesOf(
-  db: Pick<Connected, "rows">,
+  db: Reading,
   { from, before }: Slice,
   rows = sliceRowsMax,
 ): AsyncGenerator<Slice> {
