@@ -1,19 +1,22 @@
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { equal, ok } from "node:assert/strict";
 import type { Connected } from "./database.ts";
 import { StoreClock } from "./store-clock.ts";
 
 const hourMs = 3_600_000;
 
-/** A server whose clock is ahead by what is said last, and whose answers take their time. */
-function serverOf(): { connection: Connected; aheadMs: number; slowMs: number } {
+/** A server whose clock is ahead by what is said last, and whose answers take their time, or so many of them do. */
+function serverOf(): { connection: Connected; aheadMs: number; slowMs: number; slowAnswers: number } {
   const server = {
     aheadMs: 0,
     slowMs: 0,
+    slowAnswers: Number.POSITIVE_INFINITY,
     connection: {
       rows: async () => {
-        const now = Date.now() + server.aheadMs;
-        if (server.slowMs > 0) await new Promise((resolve) => setTimeout(resolve, server.slowMs));
+        const now = performance.timeOrigin + performance.now() + server.aheadMs;
+        server.slowAnswers -= 1;
+        if (server.slowMs > 0 && server.slowAnswers >= 0)
+          await new Promise((resolve) => setTimeout(resolve, server.slowMs));
         return [{ now }];
       },
       script: () => Promise.reject(new Error("not asked for")),
@@ -50,4 +53,30 @@ test("a slow reading is no step, and a better one before it is kept", async () =
   equal(await clock.read(server.connection), 0);
   ok(Math.abs(clock.now() - Date.now()) < 20);
   ok(clock.steadyMs > hourMs);
+});
+
+// A virtual machine that is paused: its monotonic clock stands still while the server's goes on.
+const pausedMs = 400;
+
+test("a slow reading after a pause, which may be right or wrong, is followed by a quick one at once", async () => {
+  const server = serverOf();
+  const clock = new StoreClock();
+  await clock.read(server.connection);
+  Object.assign(server, { aheadMs: pausedMs, slowMs: pausedMs, slowAnswers: 1 });
+  const steppedMs = await clock.read(server.connection);
+  ok(Math.abs(steppedMs - pausedMs) < 50, String(steppedMs));
+  ok(Math.abs(clock.now() - (Date.now() + pausedMs)) < 50);
+});
+
+test("after a pause that this host's wall clock shows, a slow reading is better than the one before the pause", async () => {
+  const server = serverOf();
+  const clock = new StoreClock();
+  await clock.read(server.connection);
+  const hostNow = Date.now;
+  const moved = mock.method(Date, "now", () => hostNow() + pausedMs);
+  Object.assign(server, { aheadMs: pausedMs, slowMs: pausedMs });
+  await clock.read(server.connection);
+  moved.mock.restore();
+  const offMs = clock.now() - (Date.now() + pausedMs);
+  ok(Math.abs(offMs) < pausedMs * 0.75, String(offMs));
 });
