@@ -25,15 +25,15 @@ export {
 export { type Proxy, type StartProxyOptions, startProxy } from "./proxy.ts";
 export {
   type Rabbitmq,
-  type RabbitmqPeers,
   type RabbitmqRelease,
   type StartRabbitmqOptions,
+  folderForRabbitmq,
   startRabbitmq,
-  startRabbitmqPeers,
 } from "./rabbitmq.ts";
-export { rabbitmq4 } from "./rabbitmq4.ts";
+export { type RabbitmqCluster, startRabbitmqCluster } from "./rabbitmq-cluster.ts";
 export { type RawRequest, type RawTarget, startRawTarget } from "./raw-target.ts";
 export { type Redis, type StartRedisOptions, startRedis } from "./redis.ts";
+export { type RedisSentinels, type StartRedisSentinelsOptions, startRedisSentinels } from "./redis-sentinels.ts";
 export {
   type Sluice,
   type StartGatewayOptions,

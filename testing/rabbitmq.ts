@@ -89,6 +89,11 @@ async function releaseOfEnvironment(): Promise<RabbitmqRelease> {
   return process.env["SLUICE_TEST_RABBITMQ"] === "4" ? rabbitmq4() : { root: "/" };
 }
 
+/** A folder that a node can be started in, more than once. */
+export async function folderForRabbitmq(resources: AsyncDisposableStack): Promise<string> {
+  return temporaryFolderIn(await releaseOfEnvironment(), resources);
+}
+
 async function temporaryFolderIn({ root }: RabbitmqRelease, resources: AsyncDisposableStack): Promise<string> {
   const folder = await mkdtemp(join(root, root === "/" ? tmpdir() : "tmp", "sluice-"));
   resources.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -1,66 +1,44 @@
 // Three nodes of RabbitMQ as one cluster, and a proxy before them that leads to one that runs: Sluice is told of one
 // address. It owns them all.
-import { lastingPort, startProxy, startRabbitmq, startRabbitmqPeers } from "@sluice/testing";
-import type { Rabbitmq, RabbitmqPeers } from "@sluice/testing";
-import { folderForRabbitmq, Server } from "./servers.ts";
-
-const nodeCount = 3;
+import { startProxy, startRabbitmqCluster } from "@sluice/testing";
+import type { Rabbitmq, RabbitmqCluster } from "@sluice/testing";
+import { Server } from "./servers.ts";
 
 export class BrokerCluster implements AsyncDisposable {
   /** What the members of the stage take for RabbitMQ. */
   readonly front: Server<Rabbitmq>;
-  readonly #nodes: readonly Server<Rabbitmq>[];
+  readonly #nodes: RabbitmqCluster;
   readonly #resources: AsyncDisposableStack;
-  readonly #living: Set<Server<Rabbitmq>>;
 
   /** Resolves once all nodes are one cluster. */
   static async open(): Promise<BrokerCluster> {
     await using resources = new AsyncDisposableStack();
-    const peers = resources.use(await startRabbitmqPeers());
-    const nodes: Server<Rabbitmq>[] = [];
-    for (let count = 0; count < nodeCount; count += 1) {
-      const folder = await folderForRabbitmq(resources);
-      nodes.push(resources.use(nodeAt(folder, await lastingPort(), peers)));
-    }
-    const [first, ...others] = await Promise.all(nodes.map((node) => node.up()));
-    for (const other of others) await join(other, first as Rabbitmq);
-    const living = new Set(nodes);
+    const nodes = resources.use(await startRabbitmqCluster());
     const oneOf = (): Rabbitmq => {
-      for (const { now } of living) return now;
-      throw new Error("no node of RabbitMQ runs now");
+      const [node] = nodes.running;
+      if (node === undefined) throw new Error("no node of RabbitMQ runs now");
+      return node;
     };
     const proxy = resources.use(await startProxy({ port: () => oneOf().port }));
     const place = { folder: "", port: proxy.port };
     const front = new Server<Rabbitmq>(place, () => Promise.resolve(frontOf(oneOf, proxy.port)));
-    return new BrokerCluster({ nodes, living, front }, resources.move());
+    return new BrokerCluster(nodes, front, resources.move());
   }
 
-  private constructor(
-    parts: {
-      readonly nodes: readonly Server<Rabbitmq>[];
-      readonly living: Set<Server<Rabbitmq>>;
-      readonly front: Server<Rabbitmq>;
-    },
-    resources: AsyncDisposableStack,
-  ) {
-    this.#nodes = parts.nodes;
-    this.#living = parts.living;
-    this.front = parts.front;
+  private constructor(nodes: RabbitmqCluster, front: Server<Rabbitmq>, resources: AsyncDisposableStack) {
+    this.#nodes = nodes;
+    this.front = front;
     this.#resources = resources;
   }
 
   /** SIGKILL for so many of those that run: the first ones, which the connections lead to. */
   async kill(count: number): Promise<void> {
-    const chosen = [...this.#living].slice(0, count);
-    for (const node of chosen) this.#living.delete(node);
-    await Promise.all(chosen.map((node) => node.kill()));
+    await Promise.all(this.#nodes.running.slice(0, count).map((node) => this.#nodes.kill(node)));
   }
 
   /** Starts those that do not run, where they were. */
-  async heal(): Promise<void> {
-    const missing = this.#nodes.filter((node) => !this.#living.has(node));
-    await Promise.all(missing.map((node) => node.up()));
-    for (const node of missing) this.#living.add(node);
+  heal(): Promise<void> {
+    return this.#nodes.heal();
   }
 
   /** Nodes that each queue of this prefix is kept on. */
@@ -78,16 +56,6 @@ export class BrokerCluster implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }
-}
-
-function nodeAt(folder: string, port: number, peers: RabbitmqPeers): Server<Rabbitmq> {
-  return new Server({ folder, port }, (place) => startRabbitmq({ ...place, peers }));
-}
-
-async function join(node: Rabbitmq, { nodeName }: Rabbitmq): Promise<void> {
-  await node.ctl("stop_app");
-  await node.ctl("join_cluster", nodeName);
-  await node.ctl("start_app");
 }
 
 /** One node that runs, under the proxy's address. It does not end with the scenario's stage: the cluster ends it. */

@@ -1,7 +1,12 @@
 // PostgreSQL, RabbitMQ and Redis of a whole run. It owns them: what a scenario has killed is started again where it was.
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { lastingPort, rabbitmq4, startPostgres, startRabbitmq, startRedis, temporaryFolder } from "@sluice/testing";
+import {
+  folderForRabbitmq,
+  lastingPort,
+  startPostgres,
+  startRabbitmq,
+  startRedis,
+  temporaryFolder,
+} from "@sluice/testing";
 import type { Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
 
 export interface Running extends AsyncDisposable {
@@ -109,13 +114,4 @@ export class Servers implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }
-}
-
-/** RabbitMQ 4 sees nothing outside of its release. */
-export async function folderForRabbitmq(resources: AsyncDisposableStack): Promise<string> {
-  if (process.env["SLUICE_TEST_RABBITMQ"] !== "4") return resources.use(await temporaryFolder()).path;
-  const { root } = await rabbitmq4();
-  const folder = await mkdtemp(join(root, "tmp", "sluice-"));
-  resources.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  return folder;
 }

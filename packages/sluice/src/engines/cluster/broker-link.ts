@@ -1,12 +1,14 @@
-// One connection to RabbitMQ. It comes back by itself until it is disposed; what ran on it when it was lost is lost.
+// One connection to RabbitMQ, to any of its nodes. It comes back by itself, on the next node, until it is disposed; what ran
+// on it when it was lost is lost.
 import { EventEmitter, once } from "node:events";
 import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { addressOf } from "../../core/server-url.ts";
+import { addressOf, nodesOf } from "../../core/server-url.ts";
 
 export interface BrokerLinkOptions {
+  /** Of one node or several. */
   readonly url: string;
   /** Shown in RabbitMQ's list of connections. */
   readonly name: string;
@@ -22,6 +24,7 @@ export interface OpenChannel<Kind extends Channel> {
 
 /** A server that is silent for three of these at the latest is taken for gone: within 30 seconds. */
 const heartbeatSeconds = "9";
+/** For each node. */
 const connectMsMax = 5_000;
 const retryMinMs = 100;
 const retryMaxMs = 2_000;
@@ -31,6 +34,10 @@ export class BrokerLink implements AsyncDisposable {
   readonly #options: BrokerLinkOptions;
   readonly #events = new EventEmitter();
   readonly #closing = new AbortController();
+  /** In an order of chance, so that many processes spread over them. */
+  readonly #nodes: readonly string[];
+  /** The node that is tried next, or that the connection leads to. */
+  #at = 0;
   #model: ChannelModel | undefined;
   #reconnecting: Promise<void> | undefined;
   #downBecause: string | undefined;
@@ -38,6 +45,7 @@ export class BrokerLink implements AsyncDisposable {
 
   constructor(options: BrokerLinkOptions) {
     this.#options = options;
+    this.#nodes = shuffled(nodesOf(options.url));
     this.#events.setMaxListeners(0); // one for each that waits to open a channel
   }
 
@@ -51,7 +59,7 @@ export class BrokerLink implements AsyncDisposable {
     return this.#blockedBecause;
   }
 
-  /** The first connection; from then on it is kept up. */
+  /** The first connection, to the first node that can be reached; from then on it is kept up. */
   async connect(): Promise<void> {
     const { url } = this.#options;
     try {
@@ -121,19 +129,22 @@ export class BrokerLink implements AsyncDisposable {
     return new SluiceError("unreachable", `RabbitMQ is gone: ${this.#downBecause ?? "closed"}`);
   }
 
+  /** Tries each node once. Rejects with what the last one said. */
   async #open(): Promise<ChannelModel> {
-    const { url, name } = this.#options;
-    const target = new URL(url);
-    if (!target.searchParams.has("heartbeat")) target.searchParams.set("heartbeat", heartbeatSeconds);
-    const model = await connect(target.href, {
-      timeout: connectMsMax,
-      noDelay: true,
-      keepAlive: true,
-      clientProperties: { connection_name: name },
-    });
-    // Closed in the same breath in which it was opened: its last word was said before anyone could listen.
-    if (streamOf(model)?.writableEnded) throw new Error("closed by RabbitMQ as soon as it was open");
-    return model;
+    let failure = new Error("closed");
+    for (let tries = 0; tries < this.#nodes.length && !this.#closing.signal.aborted; tries += 1) {
+      try {
+        return await openNode(this.#nodes[this.#at] as string, this.#options.name);
+      } catch (error) {
+        failure = new Error(reasonOf(error), { cause: error });
+        this.#leaveNode();
+      }
+    }
+    throw failure;
+  }
+
+  #leaveNode(): void {
+    this.#at = (this.#at + 1) % this.#nodes.length;
   }
 
   #hold(model: ChannelModel): void {
@@ -148,6 +159,7 @@ export class BrokerLink implements AsyncDisposable {
     model.on("unblocked", () => this.#block(undefined));
     model.on("close", (error) => {
       drop(model);
+      this.#leaveNode();
       this.#lose(reason ?? (error === undefined ? "closed" : reasonOf(error)));
     });
     this.#model = model;
@@ -184,6 +196,25 @@ export class BrokerLink implements AsyncDisposable {
       }
     }
   }
+}
+
+async function openNode(url: string, name: string): Promise<ChannelModel> {
+  const target = new URL(url);
+  if (!target.searchParams.has("heartbeat")) target.searchParams.set("heartbeat", heartbeatSeconds);
+  const model = await connect(target.href, {
+    timeout: connectMsMax,
+    noDelay: true,
+    keepAlive: true,
+    clientProperties: { connection_name: name },
+  });
+  // Closed in the same breath in which it was opened: its last word was said before anyone could listen.
+  if (streamOf(model)?.writableEnded) throw new Error("closed by RabbitMQ as soon as it was open");
+  return model;
+}
+
+function shuffled<Value>(values: readonly Value[]): readonly Value[] {
+  const drawn = values.map((value) => ({ value, at: Math.random() }));
+  return drawn.toSorted((left, right) => left.at - right.at).map(({ value }) => value);
 }
 
 /** Ends the socket, which a peer that is silent would keep open; what the connection still holds is given up. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomInt } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
-import { freePort, type Rabbitmq, startProxy, startRabbitmq } from "@sluice/testing";
+import { freePort, type Rabbitmq, startProxy, startRabbitmq, startRabbitmqCluster } from "@sluice/testing";
 import { type Channel, connect } from "amqplib";
 import { pino } from "pino";
 import { SluiceError } from "../../core/errors.ts";
@@ -379,6 +379,21 @@ describe("the broker", { concurrency: true }, () => {
     assert.equal((await Promise.all(results)).filter(Boolean).length, 5_000);
   });
 
+  it("goes on with the next node when one is silent", async () => {
+    await using one = await startProxy({ port: rabbitmq.port });
+    await using other = await startProxy({ port: rabbitmq.port });
+    await using rig = await openRig(`amqp://guest:guest@127.0.0.1:${one.port},127.0.0.1:${other.port}?heartbeat=1`);
+    const queue = await newQueue(rig);
+    const taken = take(rig, queue);
+    await until("hints come", async () => (await publish(rig, queue)) && taken.hints.length > 0);
+    one.freeze();
+    const ids = newIds(1);
+    await until("none is left on the silent one", () => other.connections >= 2);
+    await until("it publishes", () => publish(rig, queue, ids));
+    await until("hints come", () => taken.ids().includes(ids[0] as RequestId));
+    assert.deepEqual(rig.outages.list(), []);
+  });
+
   it("lets go at once, also of connections that are half open, and twice", async () => {
     await using proxy = await startProxy({ port: rabbitmq.port });
     const rig = await openRig(portOf(rabbitmq.url, proxy.port));
@@ -450,6 +465,22 @@ describe("a broker in distress", { concurrency: false }, () => {
     assert.deepEqual(rig.outages.list(), []);
   });
 
+  it("gives up a channel on which RabbitMQ refused a hint, as it may refuse there for ever", async () => {
+    await using rig = await openRig(rabbitmq.url);
+    const queue = await newQueue(rig);
+    const full = JSON.stringify({ "max-length": 1, overflow: "reject-publish" });
+    await rabbitmq.ctl("set_policy", "full", `^${prefix}\\.${queue}\\.`, full, "--apply-to", "queues");
+    const channels = async (): Promise<readonly string[]> => {
+      const listed = await rabbitmq.ctl("list_channels", "--silent", "pid", "confirm");
+      return listed.split("\n").filter((row) => row.endsWith("true"));
+    };
+    const [first] = await channels();
+    await until("a hint is refused", async () => !(await publish(rig, queue)));
+    await until("its channel has gone", async () => !(await channels()).includes(first as string));
+    await rabbitmq.ctl("clear_policy", "full");
+    await until("it publishes", () => publish(rig, queue));
+  });
+
   it("says so when a queue takes hints and confirms none, as after a full disk, and when it does again", async () => {
     await using rig = await openRig(rabbitmq.url);
     const queue = await newQueue(rig);
@@ -476,4 +507,44 @@ async function count(rabbitmq: Rabbitmq, queue: string): Promise<number> {
       .map((line) => line.split("\t"))
       .find(([name]) => name === fresh) ?? [];
   return Number(messages);
+}
+
+describe("a broker of several nodes", { concurrency: false }, () => {
+  it("goes on with the next node when one dies, and comes back after all were gone", async () => {
+    await using cluster = await startRabbitmqCluster();
+    await using rig = await openRig(cluster.url);
+    const queue = await newQueue(rig);
+    const taken = take(rig, queue);
+    const goesOn = async (what: string): Promise<void> => {
+      const ids = newIds(1);
+      const from = performance.now();
+      // One that was held back, or published again, comes as well.
+      await until(`it publishes ${what}`, () => publish(rig, queue, ids), 60_000);
+      await until(`hints come ${what}`, () => ids.every((id) => taken.ids().includes(id)));
+      await until(`no outage is left ${what}`, () => codes(rig).length === 0);
+      const tookMs = Math.round(performance.now() - from);
+      assert.ok(tookMs < 30_000, `${tookMs} ms ${what}`);
+    };
+    await goesOn("at first");
+    await cluster.kill(await nodeOf(cluster.running, "a test consuming"));
+    await goesOn("after the node of the consumers died");
+    await cluster.heal();
+    await cluster.kill(await nodeOf(cluster.running, "a test publishing"));
+    await goesOn("after the node of the publisher died");
+    await cluster.heal();
+    await Promise.all(cluster.running.map((node) => cluster.kill(node)));
+    await until("the outage is seen", () => codes(rig).includes("broker-unavailable"));
+    await cluster.heal();
+    await goesOn("after all were gone");
+  });
+});
+
+/** The node that has the connection of this name. */
+async function nodeOf(nodes: readonly Rabbitmq[], connection: string): Promise<Rabbitmq> {
+  const listed = await nodes[0]?.ctl("list_connections", "--silent", "pid", "client_properties");
+  const row = listed?.split("\n").find((line) => line.includes(connection));
+  // A process id as <sluice-17040@localhost.1736.0.0>
+  const node = nodes.find(({ nodeName }) => row?.startsWith(`<${nodeName}.`));
+  assert.ok(node, `${connection} is on none of the nodes: ${listed}`);
+  return node;
 }

@@ -11,7 +11,7 @@ import { Publisher } from "./publisher.ts";
 import { type HintQueues, hintQueues, queueArguments } from "./topology.ts";
 
 export interface BrokerOptions {
-  /** `amqp://user:password@host:5672/vhost`; `?heartbeat=` sets another one than 9 seconds. */
+  /** `amqp://user:password@host:5672/vhost`, of one node or several; `?heartbeat=` sets another one than 9 seconds. */
   readonly url: string;
   readonly name: string;
   readonly prefix: string;

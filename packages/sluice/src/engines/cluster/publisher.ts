@@ -42,6 +42,8 @@ export class Publisher implements AsyncDisposable {
   #tick = 0;
   #sent = 0;
   #isUnanswered = false;
+  /** Whether RabbitMQ refused a hint on the channel that is open. */
+  #isRefused = false;
   readonly #onChange: () => void;
 
   /** `onChange` is told whenever `stuckBecause` changes. */
@@ -91,6 +93,7 @@ export class Publisher implements AsyncDisposable {
     try {
       channel.publish("", routingKey, Buffer.from(ids.join("\n")), options, (error: unknown) => {
         if (error === null) crashPoint("confirmed");
+        else if (channel === this.#channel) this.#isRefused = true;
         this.#settle(messageId, error === null);
       });
       // The client writes to the socket when this turn of the event loop is over.
@@ -137,6 +140,7 @@ export class Publisher implements AsyncDisposable {
     });
     channel.on("close", () => this.#abandon(channel));
     this.#channel = channel;
+    this.#isRefused = false;
     return opened;
   }
 
@@ -148,9 +152,13 @@ export class Publisher implements AsyncDisposable {
     hint.resolve(isConfirmed && !hint.isReturned);
   }
 
-  /** A confirm that is this late may never come: the channel is given up, with what is under way on it. */
+  /**
+   * A confirm that is this late may never come: the channel is given up, with what is under way on it. So is one on which a
+   * hint was refused: a channel that was opened before a quorum queue had its new leader asks the dead one for ever.
+   */
   #passTick(): void {
     this.#tick += 1;
+    if (this.#isRefused) return this.#abandon();
     const [oldest] = this.#unconfirmed.values();
     if (oldest === undefined || this.#tick - oldest.sentAtTick <= ticksMax) return;
     this.#abandon();
