@@ -202,4 +202,5 @@ The servers, by flag, environment, or "cluster" in the file; a secret may also s
   DATABASE_URL=postgres://user:password@host:5432/database
   AMQP_URL=amqp://user:password@host:5672
   REDIS_URL=redis://host:6379
+RabbitMQ with several nodes: amqp://user:password@a,b,c. Redis with Sentinels: redis+sentinel://:password@a,b,c/mymaster.
 `;

@@ -67,9 +67,9 @@ export interface TargetsConfig {
 export interface ClusterConfig {
   /** PostgreSQL: `"postgres://user:password@host:5432/database"`. */
   readonly databaseUrl?: string;
-  /** RabbitMQ: `"amqp://user:password@host:5672/vhost"`. */
+  /** RabbitMQ: `"amqp://user:password@host:5672/vhost"`, with commas between the hosts of several nodes. */
   readonly amqpUrl?: string;
-  /** Redis: `"redis://:password@host:6379/0"`. */
+  /** Redis: `"redis://:password@host:6379/0"`, or with Sentinels `"redis+sentinel://:password@a,b,c/mymaster/0"`. */
   readonly redisUrl?: string;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. */
   readonly prefix?: string;

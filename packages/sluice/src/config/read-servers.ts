@@ -1,7 +1,7 @@
 // Where a cluster's servers are. The addresses hold passwords: no error shows more of them than the scheme.
 import { SluiceError } from "../core/errors.ts";
 import { wrong } from "../core/setting.ts";
-import { nodesOf } from "../core/server-url.ts";
+import { nodesOf, redisPlaceOf } from "../core/server-url.ts";
 import type { ClusterConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -34,7 +34,7 @@ const cache: Place = {
   field: "redisUrl",
   flag: "--redis-url",
   variable: "REDIS_URL",
-  schemes: ["redis:", "rediss:"],
+  schemes: ["redis:", "rediss:", "redis+sentinel:", "rediss+sentinel:"],
   example: "redis://host:6379",
 };
 const clusterFields = ["databaseUrl", "amqpUrl", "redisUrl", "prefix"];
@@ -77,10 +77,11 @@ function urlOf(place: Place, { file, overrides, env }: ServerSources): string | 
 
 function checked(url: unknown, { place, from }: { readonly place: Place; readonly from: string }): string {
   const rule = `${from} must be a URL such as ${place.example}`;
-  const [node = ""] = nodesOf(typeof url === "string" ? url : "", `${rule}: it`);
-  const { protocol } = new URL(node);
+  const nodes = nodesOf(typeof url === "string" ? url : "", `${rule}: it`);
+  const { protocol } = new URL(nodes[0] as string);
   if (typeof url !== "string" || !place.schemes.includes(protocol))
     throw new SluiceError("bad-config", `${rule}: it begins with ${protocol}`);
+  if (place === cache) for (const node of nodes) redisPlaceOf(node, `${rule}: it`);
   return url;
 }
 

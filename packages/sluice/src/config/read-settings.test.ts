@@ -96,12 +96,33 @@ describe("the servers of a cluster", () => {
     ],
     ["no URL", { DATABASE_URL: "host=db password=hunter2" }, /^DATABASE_URL must be a URL such as .* does not parse$/],
     ["no host", { AMQP_URL: "amqp:hunter2" }, /^AMQP_URL must be a URL such as amqp:.* does not parse$/],
+    [
+      "an empty host among several",
+      { AMQP_URL: "amqp://u:hunter2@a,,b" },
+      /^AMQP_URL must be .*: it has an empty host$/,
+    ],
+    ["Sentinels without a name", { REDIS_URL: "redis+sentinel://:hunter2@a,b" }, /^REDIS_URL must .*name of a primary/],
+    [
+      "no database's number",
+      { REDIS_URL: "redis://a/hunter2" },
+      /^REDIS_URL must be .*: it has a path that is no number/,
+    ],
     ["another server's", { REDIS_URL: urls.amqpUrl }, /^REDIS_URL must be a URL such as redis:.*amqp:$/],
   ] as const) {
     test(`are refused without showing a password: ${what}`, () => {
       refused(() => readCluster(sources({ env: { ...variables, ...env } })), message);
     });
   }
+
+  test("may be several nodes each", () => {
+    const env = {
+      DATABASE_URL: "postgres://u:p@a:1,b:2/db?target_session_attrs=read-write",
+      AMQP_URL: "amqp://u:p@a,b:2/v,amqp://w:q@c",
+      REDIS_URL: "redis+sentinel://:p@a,b,c:1/mymaster/3",
+    };
+    const { databaseUrl, amqpUrl, redisUrl } = readCluster(sources({ env })).servers;
+    assert.deepEqual([databaseUrl, amqpUrl, redisUrl], Object.values(env));
+  });
 
   test("are refused by the name of the place they stand in", () => {
     refused(() => readCluster(sources({ overrides: { redisUrl: "http://r" } })), /^--redis-url must/);

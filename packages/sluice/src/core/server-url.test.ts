@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { SluiceError } from "./errors.ts";
-import { addressOf, nodesMax, nodesOf } from "./server-url.ts";
+import { addressOf, nodesMax, nodesOf, redisPlaceOf } from "./server-url.ts";
 
 const taken: readonly (readonly [what: string, url: string, nodes: readonly string[], address: string])[] = [
   ["one host", "amqp://u:p@a/v", ["amqp://u:p@a/v"], "a:5672"],
@@ -93,4 +93,27 @@ test("any login survives the split, and never shows in the address", () => {
       equal(addressOf(`amqp://${login}@${names.join(",")}/v`), names.map((name) => `${name}:5672`).join(", "));
     }),
   );
+});
+
+test("the place of a Redis is its database, and the name of its primary where Sentinels are asked", () => {
+  deepEqual(redisPlaceOf("redis://a"), { primary: undefined, database: 0 });
+  deepEqual(redisPlaceOf("rediss://:p@a/15?x"), { primary: undefined, database: 15 });
+  deepEqual(redisPlaceOf("redis+sentinel://a/my-master.1"), { primary: "my-master.1", database: 0 });
+  deepEqual(redisPlaceOf("rediss+sentinel://a/m/3"), { primary: "m", database: 3 });
+  const shown = (error: Error): boolean => !/hunter2/.test(error.message);
+  for (const url of [
+    "redis+sentinel://:hunter2@a",
+    "redis+sentinel://a/",
+    "redis+sentinel://a//1",
+    "redis+sentinel://a/m%20/1",
+  ])
+    throws(
+      () => redisPlaceOf(url),
+      (error: Error) => /has no name of a primary/.test(error.message) && shown(error),
+    );
+  for (const url of ["redis://a/hunter2", "redis://a/-1", "redis://a/1/2", "redis+sentinel://a/m/x", "redis://a/1e9"])
+    throws(
+      () => redisPlaceOf(url),
+      (error: Error) => error.message.endsWith("no number of a database") && shown(error),
+    );
 });

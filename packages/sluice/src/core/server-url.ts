@@ -44,6 +44,24 @@ export function addressOf(url: string): string {
   return addresses.join(", ");
 }
 
+export interface RedisPlace {
+  /** The name that Sentinels know the primary under; undefined when the URL is that of Redis itself. */
+  readonly primary: string | undefined;
+  readonly database: number;
+}
+
+/** What one node's URL of Redis asks for: `redis://host/0`, `redis+sentinel://host/mymaster/0`. Errors: `bad-config`. */
+export function redisPlaceOf(node: string, what = "the URL of Redis"): RedisPlace {
+  const { protocol, pathname } = parsed(node, what);
+  const [, ...segments] = pathname.split("/");
+  const primary = protocol.endsWith("+sentinel:") ? (segments.shift() ?? "") : undefined;
+  if (primary !== undefined && !/^[\w.-]+$/.test(primary))
+    throw refused(what, "has no name of a primary, as in redis+sentinel://host/mymaster");
+  const [database = "", ...more] = segments;
+  if (!/^\d{0,5}$/.test(database) || more.length > 0) throw refused(what, "has a path that is no number of a database");
+  return { primary, database: Number(database) };
+}
+
 function nodesOfOne(url: string, what: string): readonly string[] {
   const { scheme, login = "", hosts = "", rest = "" } = parts.exec(url)?.groups ?? {};
   if (scheme === undefined) throw refused(what, "does not parse");

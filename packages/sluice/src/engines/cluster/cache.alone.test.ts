@@ -10,6 +10,7 @@ import type { Change, StartsAsk } from "../../engine/engine.ts";
 import { Cache } from "./cache.ts";
 import { type Notice, Notices } from "./notices.ts";
 import { Outages } from "./outages.ts";
+import { type CacheClient, connectPrimary } from "./redis-primary.ts";
 import { SharedRate } from "./shared-rate.ts";
 
 const prefix = "test";
@@ -47,6 +48,11 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 
     if (giveUp.aborted) assert.fail(`waited ${ms} ms until ${what}`);
     await delay(10);
   }
+}
+
+async function startAdmin(url: string): Promise<CacheClient & AsyncDisposable> {
+  const client = await connectPrimary(url, () => Promise.resolve(), new AbortController().signal);
+  return Object.assign(client, { [Symbol.asyncDispose]: async () => client.destroy() });
 }
 
 function isWorking({ cache }: Rig): Promise<boolean> {
@@ -134,13 +140,43 @@ describe("the shared rate", { concurrency: false }, () => {
     assert.deepEqual(rig.outages.list(), []);
   });
 
-  it("does without a Redis that refuses to write, and says so", async () => {
+  it("does without a Redis that refuses to write, and says so once", async () => {
+    await using readOnly = await startRedis({ settings: { replicaof: "127.0.0.1 1" } });
+    await using rig = await openRig(readOnly.url);
+    const notices = new Notices({ cache: rig.cache, origin: "one" });
+    await using admin = await startAdmin(readOnly.url);
+    const busy = async (): Promise<void> => {
+      const from = performance.now();
+      while (performance.now() - from < 600) {
+        assert.ok((await rig.rate().take({ ...ask, queue: "fifth" })).granted <= ask.wanted);
+        notices.publishQueues();
+        await delay(10);
+      }
+    };
+    await busy();
+    assert.match(rig.outages.list()[0]?.message ?? "", /READONLY/);
+    assert.equal(rig.lines.length, 1, rig.lines.join(""));
+    await admin.sendCommand(["REPLICAOF", "NO", "ONE"]);
+    await until("Redis is used", () => isWorking(rig));
+    assert.deepEqual(rig.outages.list(), []);
+    await admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);
+    await until("it is refused", async () => (await rig.rate().take(ask), rig.outages.list().length > 0));
+    await busy();
+    assert.match(rig.outages.list()[0]?.message ?? "", /OOM/);
+    assert.deepEqual(
+      rig.lines.map((line) => JSON.parse(line).level),
+      [40, 30, 40],
+      "one line when it begins, one when it ends",
+    );
+  });
+
+  it("starts again from one token when its key holds something else", async () => {
     await using rig = await openRig(redis.url);
-    const key = `${prefix}:rate:fifth`;
+    const key = `${prefix}:rate:sixth`;
     await rig.cache.call((client) => client.hSet(key, "field", "value"));
-    assert.equal((await rig.rate().take({ ...ask, queue: "fifth" })).granted, 1);
-    assert.match(rig.outages.list()[0]?.message ?? "", /WRONGTYPE/);
-    await rig.cache.call((client) => client.del(key));
+    assert.equal((await rig.rate().take({ ...ask, queue: "sixth" })).granted, 1);
+    await rig.cache.call((client) => client.set(key, "a text"));
+    assert.equal((await rig.rate().take({ ...ask, queue: "sixth" })).granted, 1);
     assert.deepEqual(rig.outages.list(), []);
   });
 });

@@ -1,14 +1,16 @@
 // Redis as the cluster engine sees it: fast, and free to forget or to be gone. Nothing here fails because of it. The
-// connections heal themselves: one that is silent is given up for a new one.
+// connections heal themselves: one that is silent, or whose Redis refuses what it is asked, is given up for a new one.
 import { setTimeout as delay } from "node:timers/promises";
-import { createClient } from "redis";
+import { ErrorReply } from "redis";
 import { messageOf } from "../../core/errors.ts";
 import { addressOf } from "../../core/server-url.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import type { Outages } from "./outages.ts";
+import { type CacheClient, connectMsMax, connectPrimary } from "./redis-primary.ts";
+import { tryTake } from "./shared-rate.ts";
 
 export interface CacheOptions {
-  /** `redis://:password@host:6379/0` */
+  /** `redis://:password@host:6379/0`, of one host or several, or `redis+sentinel://:password@host:26379/mymaster/0` */
   readonly url: string;
   /** Begins every name on Redis. */
   readonly prefix: string;
@@ -16,16 +18,14 @@ export interface CacheOptions {
   readonly log: Logger;
 }
 
-export type CacheClient = ReturnType<typeof clientOf>;
-
-const connectMsMax = 2_000;
 const retryMinMs = 100;
 const retryMaxMs = 2_000;
 /** An answer that takes longer is of no use any more. */
 const answerMsMax = 200;
 /** A connection without a sign of life between two checks is given up. */
 const checkMs = 3_000;
-const unansweredMax = 10_000;
+/** A connection that lasts so long is no failure that the next try has to wait for. */
+const steadyMs = 60_000;
 
 export class Cache implements AsyncDisposable {
   readonly prefix: string;
@@ -62,7 +62,7 @@ export class Cache implements AsyncDisposable {
       this.#calling.slow(client);
     } catch (error) {
       this.#options.log.debug({ err: messageOf(error) }, "Redis did not do what it was asked");
-      this.#calling.fail(client, error);
+      this.#calling.refuse(client, error);
     } finally {
       clearTimeout(timer);
     }
@@ -76,12 +76,11 @@ export class Cache implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#calling.close();
-    this.#subscribing?.close();
+    await Promise.all([this.#calling.close(), this.#subscribing?.close()]);
   }
 
   #link(): CacheLink {
-    return new CacheLink(this.#options.url, () => this.#tell());
+    return new CacheLink(this.#options, () => this.#tell());
   }
 
   #tell(): void {
@@ -93,25 +92,28 @@ export class Cache implements AsyncDisposable {
 }
 
 class CacheLink {
-  readonly #url: string;
+  readonly #options: CacheOptions;
   readonly #onChange: () => void;
   readonly #listeners = new Map<string, (message: string) => void>();
+  readonly #closing = new AbortController();
+  readonly #tried = Promise.withResolvers<void>();
+  #keeping: Promise<void> | undefined;
   #client: CacheClient | undefined;
-  #checks: NodeJS.Timeout | undefined;
-  #opening: Promise<void> | undefined;
+  /** Gives up the connection that there is. */
+  #lose: (why: string) => void = () => undefined;
   /** Whether it gave a sign of life since the last check. */
   #isAlive = false;
   #isSlow = false;
   #downBecause: string | undefined;
 
-  constructor(url: string, onChange: () => void) {
-    this.#url = url;
+  constructor(options: CacheOptions, onChange: () => void) {
+    this.#options = options;
     this.#onChange = onChange;
   }
 
   /** Undefined while it cannot be used. */
   get client(): CacheClient | undefined {
-    return this.#client?.isReady === true && !this.#isSlow ? this.#client : undefined;
+    return this.#isSlow ? undefined : this.#client;
   }
 
   /** Undefined before the first try, and since it worked last. */
@@ -120,29 +122,24 @@ class CacheLink {
   }
 
   /** Resolves once it is connected, or could not be at the first try. */
-  open(): Promise<void> {
-    this.#checks ??= setInterval(() => setImmediate(() => this.#check()), checkMs);
-    this.#opening ??= this.#open();
-    return this.#opening;
-  }
-
-  async #open(): Promise<void> {
-    const client = clientOf(this.#url);
-    await Promise.race([this.#replaceBy(client), delay(connectMsMax, undefined, { ref: false })]);
-    if (!client.isReady && this.#downBecause === undefined) this.fail(client, new Error("no answer"));
+  async open(): Promise<void> {
+    this.#keeping ??= this.#keep();
+    await Promise.race([this.#tried.promise, delay(connectMsMax, undefined, { ref: false })]);
+    if (this.#client === undefined && this.#downBecause === undefined) this.#fail("no answer");
   }
 
   async subscribe(channel: string, onMessage: (message: string) => void): Promise<void> {
     this.#listeners.set(channel, onMessage);
     await this.open();
-    if (this.#client?.isReady === true) await this.#resubscribe(this.#client);
+    const client = this.#client;
+    if (client !== undefined) await this.#resubscribe(client).catch((error: unknown) => this.refuse(client, error));
   }
 
   /** Out of use until it answers again. */
   slow(client: CacheClient): void {
     if (this.#client !== client || this.#isSlow) return;
     this.#isSlow = true;
-    this.fail(client, new Error(`no answer within ${answerMsMax} ms`));
+    this.#fail(`no answer within ${answerMsMax} ms`);
     this.#ping(client);
   }
 
@@ -155,73 +152,88 @@ class CacheLink {
     this.#onChange();
   }
 
-  fail(client: CacheClient, error: unknown): void {
-    if (this.#client !== client) return;
-    this.#downBecause = messageOf(error);
-    this.#onChange();
+  /** Redis that refuses one call refuses the next: it is left until it does again what is asked of it. */
+  refuse(client: CacheClient, error: unknown): void {
+    if (this.#client === client && error instanceof ErrorReply) this.#lose(messageOf(error));
   }
 
-  close(): void {
-    clearInterval(this.#checks);
-    const client = this.#client;
-    this.#client = undefined;
-    client?.destroy();
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#keeping;
+  }
+
+  /** Connects, and connects again, until it is closed. */
+  async #keep(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let retries = 0; !signal.aborted; retries += 1) {
+      try {
+        const client = await connectPrimary(this.#options.url, (fresh) => this.#tryOut(fresh), signal);
+        const since = performance.now();
+        this.#fail(await this.#untilLost(client));
+        if (performance.now() - since > steadyMs) retries = 0;
+      } catch (error) {
+        this.#fail(messageOf(error));
+      }
+      this.#tried.resolve();
+      await delay(retryMs(retries), undefined, { signal }).catch(() => undefined); // told by the signal
+    }
+  }
+
+  /** All that will be asked of it: one that lets itself be reached may still refuse everything. */
+  async #tryOut(client: CacheClient): Promise<void> {
+    await tryTake(client, this.#options.prefix);
+    await this.#resubscribe(client);
+  }
+
+  /** Keeps it in use; resolves to why it is none any more. */
+  async #untilLost(client: CacheClient): Promise<string> {
+    const { promise: lost, resolve } = Promise.withResolvers<string>();
+    const { signal } = this.#closing;
+    const close = (): void => resolve("closed");
+    this.#lose = resolve;
+    client.on("error", (error) => resolve(messageOf(error)));
+    signal.addEventListener("abort", close);
+    if (!client.isReady || signal.aborted) close();
+    this.#client = client;
+    this.#isSlow = false;
+    this.succeed(client);
+    this.#tried.resolve();
+    const checks = setInterval(() => setImmediate(() => this.#check()), checkMs);
+    try {
+      return await lost;
+    } finally {
+      clearInterval(checks);
+      signal.removeEventListener("abort", close);
+      this.#client = undefined;
+      client.destroy();
+    }
+  }
+
+  #fail(why: string): void {
+    if (this.#closing.signal.aborted) return;
+    this.#downBecause = why;
+    this.#onChange();
   }
 
   #ping(client: CacheClient): void {
     client.ping().then(
       () => this.succeed(client),
-      (error: unknown) => this.fail(client, error),
+      (error: unknown) => this.refuse(client, error),
     );
   }
 
   #check(): void {
     const client = this.#client;
     if (client === undefined) return;
-    if (!this.#isAlive) return void this.#replaceBy(clientOf(this.#url));
+    if (!this.#isAlive) return this.#lose("it is silent");
     this.#isAlive = false;
-    if (client.isReady) this.#ping(client);
-  }
-
-  /** Resolves when the first try is over. */
-  #replaceBy(client: CacheClient): Promise<void> {
-    const { promise: tried, resolve } = Promise.withResolvers<void>();
-    client.on("error", (error) => {
-      if (this.#client === client) this.#isAlive = true;
-      this.fail(client, error);
-      resolve();
-    });
-    client.on("ready", () => {
-      this.succeed(client);
-      void this.#resubscribe(client);
-      resolve();
-    });
-    this.#client?.destroy();
-    this.#client = client;
-    this.#isAlive = true; // for as long as the first try may take
-    client.connect().catch((error: unknown) => this.fail(client, error));
-    return tried;
+    this.#ping(client);
   }
 
   /** What the client is subscribed to already it leaves alone. */
   async #resubscribe(client: CacheClient): Promise<void> {
-    try {
-      for (const [channel, listener] of this.#listeners) await client.subscribe(channel, listener);
-    } catch (error) {
-      this.fail(client, error);
-    }
+    for (const [channel, listener] of this.#listeners) await client.subscribe(channel, listener);
   }
-}
-
-function clientOf(url: string) {
-  return createClient({
-    url,
-    socket: { connectTimeout: connectMsMax, reconnectStrategy: retryMs },
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: unansweredMax,
-    commandOptions: { timeout: 0 }, // a timer for each command, where call() has its own
-    maintNotifications: "disabled",
-  });
 }
 
 function retryMs(retries: number): number {

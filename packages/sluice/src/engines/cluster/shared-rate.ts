@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StartsAsk, StartsGrant } from "../../engine/engine.ts";
-import type { Cache, CacheClient } from "./cache.ts";
+import type { Cache } from "./cache.ts";
+import type { CacheClient } from "./redis-primary.ts";
 
 export interface SharedRateOptions {
   readonly cache: Cache;
@@ -19,19 +20,21 @@ const burstMs = 250;
 const retryMsMax = 1_000;
 /** A rate that nobody asked for in this time is forgotten. */
 const keptMs = 86_400_000;
+const triedMs = 1_000;
 /** A token that a rounding keeps from being whole is one. */
 const rounding = 1e-6;
 
 /**
  * A bucket of tokens that fills with time, kept as the moment at which it was empty: GCRA. Without a key there is one
- * token, so that a flush is no reason for a burst. Redis' clock decides, in microseconds since 2026, as a number of Lua
+ * token, so that a flush is no reason for a burst; a key of another kind counts as none. Redis' clock decides, in microseconds since 2026, as a number of Lua
  * would lose some of them otherwise; stepping back it costs what was saved up.
  */
 const script = `
   local time = redis.call('TIME')
   local now = (time[1] - 1767225600) * 1000000 + time[2]
   local perToken = tonumber(ARGV[1])
-  local emptyAt = tonumber(redis.call('GET', KEYS[1]) or now - perToken)
+  local kept = redis.pcall('GET', KEYS[1])
+  local emptyAt = type(kept) == 'string' and tonumber(kept) or now - perToken
   emptyAt = math.min(now, math.max(emptyAt, now - perToken * ARGV[2]))
   local granted = math.min(tonumber(ARGV[3]), math.floor((now - emptyAt) / perToken + ${rounding}))
   emptyAt = emptyAt + granted * perToken
@@ -60,13 +63,20 @@ export class SharedRate {
   }
 }
 
+/** Takes nothing: does only what a take does, and leaves a key that is gone at once. Rejects as a take would. */
+export async function tryTake(client: CacheClient, prefix: string): Promise<void> {
+  const ask = { queue: "", ratePerHour: hourMs, burst: undefined, wanted: 0 };
+  await takeOf(client, `${prefix}:rate:`, ask, triedMs);
+}
+
 async function takeOf(
   client: CacheClient,
   key: string,
   { ratePerHour, burst, wanted }: StartsAsk,
+  idleMs = keptMs,
 ): Promise<StartsGrant> {
   const microsPerToken = (hourMs * 1_000) / ratePerHour;
-  const values = [microsPerToken, burstOf(ratePerHour, burst), wanted, Math.ceil(keptMs + microsPerToken / 1_000)];
+  const values = [microsPerToken, burstOf(ratePerHour, burst), wanted, Math.ceil(idleMs + microsPerToken / 1_000)];
   const options = { keys: [key], arguments: values.map(String) };
   const reply = await client.evalSha(scriptSha, options).catch((error: unknown) => {
     if (error instanceof Error && error.message.startsWith("NOSCRIPT")) return client.eval(script, options);
