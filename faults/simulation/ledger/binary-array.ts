@@ -2,6 +2,7 @@
 
 /** By the object id of the element's type. */
 const readers: Readonly<Record<number, (bytes: Buffer) => unknown>> = {
+  17: (bytes) => bytes,
   20: (bytes) => Number(bytes.readBigInt64BE()),
   21: (bytes) => bytes.readInt16BE(),
   23: (bytes) => bytes.readInt32BE(),

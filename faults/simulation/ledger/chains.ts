@@ -1,6 +1,6 @@
 // Models of the chain of what was accepted, and of what holds the rows against it: chains.ts, audit-chain.ts, audit-rows.ts.
 import { createHash } from "node:crypto";
-import { cut, reads, unnest, type Model, type Row, type Scope } from "./model.ts";
+import { reads, unnest, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";
 
 export const chainModels: Readonly<Record<string, Model>> = {
@@ -10,12 +10,19 @@ export const chainModels: Readonly<Record<string, Model>> = {
       .filter(({ id }) => id > (after as string))
       .sort((left, right) => (left.id < right.id ? -1 : 1))
       .slice(0, most as number)
-      .map(({ ids, ...link }) => ({
+      .map(({ id: first, ids, digests, ...link }) => ({
         ...link,
+        first,
         count: ids.length,
-        is_hashed: hashOf(link.previous, ids).equals(link.hash),
+        hasDigests: digests !== null,
+        is_hashed: hashOf(link.previous, ids, digests).equals(link.hash),
       })),
   ),
+  // Nothing expires here.
+  "audit-lost-places": reads(({ values: [chains, from, to] }) =>
+    unnest<[string, number, number]>(chains, from, to).map(([, fromPlace, toPlace]) => ({ lost: toPlace - fromPlace })),
+  ),
+  "has-link": reads(({ seen, values: [id] }) => (seen.links.has(id as string) ? [{}] : [])),
   "audit-unmatched": reads(unmatched),
   "audit-orphans": reads(({ seen, values: [from, before] }) => {
     const isOrphan = ({ id }: { readonly id: string }): boolean =>
@@ -47,13 +54,20 @@ export const chainModels: Readonly<Record<string, Model>> = {
 
 /** Stores the links of the group that is accepted, from the values behind the group's own. */
 export function storeLinks({ db, values }: Scope): void {
-  const [ids, linkNos, firsts, lasts, queues, chains, places, hashes] = [values[0], ...values.slice(14)];
+  const [ids, linkNos, firsts, lasts, queues, chains, places, ...hashes] = [values[0], ...values.slice(14)];
   const accepted = unnest<[string, number]>(ids, linkNos);
-  const links = unnest<[string, string, number, string, number]>(firsts, lasts, queues, chains, places);
-  for (const [index, [id, last, queue, chain, place]] of links.entries()) {
-    const hashAt = (offset: number): Buffer => cut(hashes as Buffer, 64 * index + offset, 32);
+  type Made = [string, string, number, string, number, Buffer, Buffer, Buffer];
+  const links = unnest<Made>(
+    firsts,
+    lasts,
+    queues,
+    chains,
+    places,
+    ...(hashes.slice(0, 3) as [unknown, unknown, unknown]),
+  );
+  for (const [index, [id, last, queue, chain, place, previous, hash, digests]] of links.entries()) {
     const own = accepted.filter(([, no]) => no === index + 1).map(([one]) => one);
-    db.links.put(id, { id, last, queue, chain, place, previous: hashAt(1), hash: hashAt(33), ids: own.sort() });
+    db.links.put(id, { id, last, queue, chain, place, previous, hash, digests, ids: own.sort() });
   }
 }
 
@@ -62,17 +76,38 @@ function unmatched({ seen, values: [from, before] }: Scope): Row[] {
   const linked = linkedIn(seen);
   const missing = [...linked].filter(([id]) => isInSlice(id) && !seen.requests.has(id));
   const unchained = seen.requests.values().filter(({ id }) => isInSlice(id) && !linked.has(id));
+  const changed = [...linked].filter(([id, { digest }]) => isInSlice(id) && isChanged(seen, id, digest));
   return [
-    ...missing.map(([id, queue]) => ({ queue, id, is_missing: true })),
-    ...unchained.map(({ queue, id }) => ({ queue, id, is_missing: false })),
+    ...missing.map(([id, { queue }]) => ({ queue, id, kind: "missing" })),
+    ...unchained.map(({ queue, id }) => ({ queue, id, kind: "unchained" })),
+    ...changed.map(([id, { queue }]) => ({ queue, id, kind: "changed" })),
   ];
 }
 
-function linkedIn(seen: Tables): Map<string, number> {
-  return new Map(seen.links.values().flatMap(({ queue, ids }) => ids.map((id) => [id, queue] as const)));
+const digestBytes = 16;
+
+function linkedIn(seen: Tables): Map<string, { readonly queue: number; readonly digest: Buffer | undefined }> {
+  return new Map(
+    seen.links.values().flatMap(({ queue, ids, digests }) =>
+      ids.map((id, at) => {
+        const digest = digests?.subarray(at * digestBytes, (at + 1) * digestBytes);
+        return [id, { queue, digest }] as const;
+      }),
+    ),
+  );
 }
 
-function hashOf(previous: Buffer, ids: readonly string[]): Buffer {
+function isChanged(seen: Tables, id: string, digest: Buffer | undefined): boolean {
+  const body = seen.requests.get(id)?.body;
+  if (body === undefined || digest === undefined) return false;
+  return !createHash("sha256").update(body).digest().subarray(0, digestBytes).equals(digest);
+}
+
+function hashOf(previous: Buffer, ids: readonly string[], digests: Buffer | null): Buffer {
   const bytes = Buffer.from(ids.join("").replaceAll("-", ""), "hex");
-  return createHash("sha256").update(previous).update(bytes).digest();
+  return createHash("sha256")
+    .update(previous)
+    .update(bytes)
+    .update(digests ?? "")
+    .digest();
 }

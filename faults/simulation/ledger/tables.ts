@@ -26,6 +26,7 @@ export interface LinkRow {
   readonly place: number;
   readonly previous: Buffer;
   readonly hash: Buffer;
+  readonly digests: Buffer | null;
   readonly ids: readonly string[];
 }
 

@@ -201,11 +201,29 @@ export interface WireHourAudit {
 
 /** Something about one request that is not as it has to be. What is `stuck` does not break the law. */
 export interface WireFinding {
-  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
+  readonly kind: "missing" | "gap" | "changed" | "unchained" | "broken" | "orphaned" | "stuck";
   readonly queue: string;
   readonly id: string;
   /** In words. */
   readonly what: string;
+  /** Null unless it is a gap. */
+  readonly gap: WireGap | null;
+}
+
+/** Requests that their chain shows were accepted, and of which the store has nothing, not even their ids. */
+export interface WireGap {
+  /** The chain, named by its first request. */
+  readonly chain: string;
+  /** How many requests of the chain come before the first of them. */
+  readonly place: number;
+  readonly requests: number;
+  /** The last request before them; null where the chain's beginning is missing. */
+  readonly after: string | null;
+  /** The first request after them. */
+  readonly before: string;
+  /** They were accepted between these times. */
+  readonly from: string;
+  readonly to: string;
 }
 
 /** The law of conservation, queue by queue: accepted = the sum over the states. */
@@ -284,11 +302,15 @@ export interface WireHealing {
   readonly healed: number;
 }
 
-/** What the chain of accepted ids says of one receipt. */
+/** What the chain of accepted requests says of one receipt. */
 export interface WireReceiptProof {
   readonly id: string;
-  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
-  readonly verdict: "stored" | "missing" | "unchained" | "broken" | "unknown";
+  /**
+   * `stored`, `missing` and `changed`: its link is sound. `gap`: it is in no link, and requests of its time are missing.
+   * `unknown`: never accepted, or expired since.
+   */
+  readonly verdict: "stored" | "missing" | "gap" | "changed" | "unchained" | "broken" | "unknown";
+  /** Where it is in its chain; of a gap, where that begins. */
   readonly link: { readonly chain: string; readonly place: number } | null;
 }
 

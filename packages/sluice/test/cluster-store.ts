@@ -50,6 +50,14 @@ const WAITING: Statement = {
 };
 const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
 
+const UNDO = `WITH undone AS (
+    DELETE FROM sluice.links WHERE $1::uuid = ANY (ids) RETURNING queue, ids
+  ), of_requests AS (
+    DELETE FROM sluice.requests r USING undone u WHERE r.id = ANY (u.ids)
+  )
+  UPDATE sluice.tallies t SET accepted = accepted - cardinality(u.ids) FROM undone u
+  WHERE t.queue = u.queue AND t.accepted > 0`;
+
 /** Of a store that is gone: its lives are ended, and all but the schema is deleted. */
 const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -98,6 +106,14 @@ export async function newStore(): Promise<Store> {
     },
     async vanish(_engine, id) {
       await inspector.query("DELETE FROM sluice.requests WHERE id = $1", [id]);
+    },
+    async undo(_engine, id) {
+      await inspector.query(UNDO, [id]);
+    },
+    async spoil(_engine, id) {
+      await inspector.query("UPDATE sluice.requests SET body = set_bit(body, 0, 1 - get_bit(body, 0)) WHERE id = $1", [
+        id,
+      ]);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));

@@ -63,7 +63,7 @@ export class GatewayUnderTest implements AsyncDisposable {
   readonly activityLines: readonly Readonly<Record<string, unknown>>[];
   readonly #ring: KeyRing;
   readonly #options: GatewayOptions;
-  readonly #folder: string;
+  readonly folder: string;
 
   static async open({
     limits,
@@ -122,7 +122,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       readonly options: GatewayOptions;
     },
   ) {
-    this.#folder = folder;
+    this.folder = folder;
     this.engine = parts.engine;
     this.gateway = parts.gateway;
     this.url = parts.url;
@@ -188,7 +188,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     await this.gateway.close();
     this.#ring[Symbol.dispose]();
     await this.engine.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 }
 

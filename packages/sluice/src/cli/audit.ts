@@ -12,11 +12,13 @@ interface AuditOptions extends ServerOptions {
 
 const afterHelp = `
 The law, for each queue: accepted = waiting + scheduled + running + done + dead + cancelled.
-Every stored request is counted, and held against the chain of what was accepted, in which each commit's ids stand with
-a hash over them and the link before: what has vanished from the store is named by its id. So it may take a while: up to
-ten minutes are allowed. What is found is told:
+The audit counts every stored request and checks it against the hash chain of what was accepted. A link of the chain has the
+ids of one commit, a digest of each body, and a hash over these and the link before. The audit reads every body, so it may take
+a while: up to ten minutes are allowed. What it can find:
 
   missing    accepted, and not in the store
+  gap        requests before this one were accepted, and are gone with their links: how many, and from when to when
+  changed    its body is not what was accepted
   unchained  in the store, and in no link of the chain
   broken     a link of the chain that is not what was written
   orphaned   rows that belong to no request
@@ -69,12 +71,18 @@ function print({ holds, queues, hours, findings }: WireAudit, options: AuditOpti
   const missing = queues.reduce((sum, queue) => sum + Math.abs(queue.missing), 0);
   const found = findings.filter(({ kind }) => kind !== "stuck").length;
   if (holds) printLine("\nThe law holds: nothing is missing.");
-  else printLine(`\nThe law does not hold: ${formatCount(missing)} missing, ${formatCount(found)} found.`);
+  else {
+    const lost = findings.reduce((sum, { gap }) => sum + (gap?.requests ?? 0), 0);
+    const inGaps = lost === 0 ? "" : `, ${formatCount(lost)} in gaps of the chain`;
+    printLine(`\nThe law does not hold: ${formatCount(missing)} missing${inGaps}, ${formatCount(found)} found.`);
+  }
 }
 
 const proofTexts = {
   stored: "It was accepted, and is stored.",
   missing: "It was accepted, and is not stored: it is lost.",
+  gap: "It is not in the chain, and a request of this time is missing: it may be that one. sluice audit shows the gap.",
+  changed: "It was accepted, and is stored with another body.",
   unchained: "It is stored, and in no link of the chain.",
   broken: "Its link of the chain is not what was written.",
   unknown: "It is not in the chain: it was never accepted here, or has expired since.",
@@ -85,7 +93,7 @@ async function prove(id: string, options: AuditOptions): Promise<void> {
   if (proof.verdict !== "stored") process.exitCode = exitCodes.failed;
   if (options.json) return printJson(proof);
   printLine(proofTexts[proof.verdict]);
-  if (proof.link !== null) printLine(`Link ${proof.link.place} of the chain that begins with ${proof.link.chain}.`);
+  if (proof.link !== null) printLine(`Place ${proof.link.place} of the chain that begins with ${proof.link.chain}.`);
 }
 
 const queueColumns: readonly Column<WireQueueAudit>[] = [

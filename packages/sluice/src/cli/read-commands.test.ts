@@ -37,7 +37,9 @@ const audit = (missing: number) => ({
   ],
   hours: [{ queue: "orders", hour: "2026-11-22T20:00:00.000Z", accepted: 10, missing }],
   findings:
-    missing === 0 ? [] : [{ kind: "missing", queue: "orders", id: "id-1", what: "accepted, and not in the store" }],
+    missing === 0
+      ? []
+      : [{ kind: "missing", queue: "orders", id: "id-1", what: "accepted, and not in the store", gap: null }],
 });
 
 function ok(body: unknown): Scripted {
@@ -112,6 +114,19 @@ test("audit ends with 1 when the law does not hold, with --json as well", async 
   assert.deepEqual(JSON.parse(forScripts.stdout), audit(1));
 });
 
+test("audit ends with 1 when the chain has a gap though the counts agree, and says how many are missing", async () => {
+  const [from, to] = ["2026-11-22T20:00:00.000Z", "2026-11-22T20:00:03.000Z"];
+  const gap = { chain: "id-0", place: 12, requests: 66, after: "id-1", before: "id-9", from, to };
+  const finding = { kind: "gap", queue: "orders", id: "id-9", what: "66 missing before it", gap };
+  await using gateway = await openScriptedGateway(() => ok({ ...audit(0), holds: false, findings: [finding] }));
+  const { exitCode, stdout } = await runSluice({ args: ["audit"], url: gateway.url });
+  assert.equal(exitCode, 1);
+  assert.match(
+    stdout,
+    /\ngap +orders +id-9 +66 missing before it\n\n.*: 0 missing, 66 in gaps of the chain, 1 found\./,
+  );
+});
+
 test("an output that takes no more changes no verdict; without one, a reader that is gone is no failure", async () => {
   await using gateway = await openScriptedGateway(({ path }) =>
     ok(path.endsWith("/queues") ? { queues: [queue] } : audit(1)),
@@ -134,18 +149,24 @@ test("audit counts by hour when asked, and heals before it counts", async () => 
 });
 
 test("audit --receipt tells whether it is stored, and ends with 1 when it is not", async () => {
-  const verdicts = ["stored", "missing"];
+  const verdicts = ["stored", "missing", "gap", "changed"];
   await using gateway = await openScriptedGateway((_, nth) =>
     ok({ id: "id-1", verdict: verdicts[nth - 1], link: { chain: "id-0", place: 3 } }),
   );
   const stored = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
   assert.deepEqual(
     [stored.exitCode, stored.stdout],
-    [0, "It was accepted, and is stored.\nLink 3 of the chain that begins with id-0.\n"],
+    [0, "It was accepted, and is stored.\nPlace 3 of the chain that begins with id-0.\n"],
   );
   const missing = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
   assert.equal(missing.exitCode, 1);
   assert.match(missing.stdout, /it is lost/);
+  const gap = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
+  assert.equal(gap.exitCode, 1);
+  assert.match(gap.stdout, /a request of this time is missing/);
+  const changed = await runSluice({ args: ["audit", "--receipt", "id-1"], url: gateway.url });
+  assert.equal(changed.exitCode, 1);
+  assert.match(changed.stdout, /with another body/);
 });
 
 test("get shows the request, with the control characters that came with it spelled out", async () => {

@@ -1,4 +1,4 @@
-// What an audit finds: the conservation law, the chain of accepted ids, and what does not move.
+// What an audit finds: the conservation law, the chain of what was accepted, and what does not move.
 import type { StateCounts } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 
@@ -22,15 +22,33 @@ export interface HourAudit {
 /** Something about one request that is not as it has to be. */
 export interface Finding {
   /**
-   * `missing`: accepted, and not in the store. `unchained`: in the store, and in no link. `broken`: the link that begins
-   * with it is not what was written. `orphaned`: rows that belong to no request. `stuck`: it waits though others that came
-   * a minute later have begun, or runs for longer than its queue allows; the law holds all the same.
+   * `missing`: accepted, and not in the store. `gap`: others were accepted before it and are gone with their links, so that
+   * their ids are not known. `changed`: its body is not what was accepted. `unchained`: in the store, and in no link.
+   * `broken`: the link that begins with it is not what was written. `orphaned`: rows that belong to no request. `stuck`: it
+   * waits though others that came a minute later have begun, or runs for longer than its queue allows; the law still holds.
    */
-  readonly kind: "missing" | "unchained" | "broken" | "orphaned" | "stuck";
+  readonly kind: "missing" | "gap" | "changed" | "unchained" | "broken" | "orphaned" | "stuck";
   readonly queue: string;
   readonly id: RequestId;
   /** In words. */
   readonly what: string;
+  /** Of a gap. */
+  readonly gap?: Gap;
+}
+
+/** Requests that their chain shows were accepted, and of which the store has nothing. */
+export interface Gap {
+  readonly chain: RequestId;
+  /** How many of the chain come before the first of them. */
+  readonly place: number;
+  readonly requests: number;
+  /** The last request before them; undefined where the chain's beginning is missing. */
+  readonly after: RequestId | undefined;
+  /** The first request after them. */
+  readonly before: RequestId;
+  /** They were accepted between these times, in milliseconds since 1970. */
+  readonly fromAt: number;
+  readonly toAt: number;
 }
 
 export interface AuditReport {
@@ -49,8 +67,11 @@ export interface AuditOptions {
 
 /** What the chain says of one id. */
 export interface Proof {
-  /** `stored` and `missing`: its link is sound. `unknown`: never accepted, or expired since. */
+  /**
+   * `stored`, `missing` and `changed`: its link is sound. `gap`: it is in no link, and requests of its time are missing.
+   * `unknown`: never accepted, or expired since.
+   */
   readonly verdict: "stored" | Exclude<Finding["kind"], "orphaned" | "stuck"> | "unknown";
-  /** Where it is in the chain, if it is. */
+  /** Where it is in the chain, if it is; of a gap, where that begins. */
   readonly link: { readonly chain: RequestId; readonly place: number } | undefined;
 }

@@ -1,4 +1,6 @@
-import type { Finding } from "./audit.ts";
+import type { ChainGap } from "../core/chain.ts";
+import { timeOfId } from "../core/request-id.ts";
+import type { Finding, Gap } from "./audit.ts";
 
 /** Of each kind, for each queue: the first ones tell where to look. */
 const findingsMax = 100;
@@ -36,8 +38,21 @@ export function overdue(startedAt: number, timeoutMs: number): string {
   return `runs since ${new Date(startedAt).toISOString()}, and its queue allows ${timeoutMs} ms`;
 }
 
+/** What a gap comes to once what retention has removed is left out. */
+export function gapOf({ chain, fromPlace, after, before }: ChainGap, requests: number): Gap {
+  const [fromAt, toAt] = [timeOfId(after ?? chain), timeOfId(before)];
+  return { chain, place: fromPlace, requests, after, before, fromAt, toAt };
+}
+
+export function gapFinding(queue: string, gap: Gap): Finding {
+  const span = `${new Date(gap.fromAt).toISOString()} and ${new Date(gap.toAt).toISOString()}`;
+  const what = `${gap.requests} missing before it, accepted between ${span}`;
+  return { kind: "gap", queue, id: gap.before, what, gap };
+}
+
 export const missingText = "accepted, and not in the store";
 export const unchainedText = "in the store, and in no link of the chain";
+export const changedText = "its body is not what was accepted";
 export const brokenText = "the link that begins with it is not what was written";
 
 export function orphanedText(what: string): string {

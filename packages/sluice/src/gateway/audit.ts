@@ -1,5 +1,5 @@
 // The routes that prove what is kept: the audit, the healing of what the broker lacks, the look-up of one receipt.
-import type { AuditReport } from "../engine/audit.ts";
+import type { AuditReport, Gap } from "../engine/audit.ts";
 import { auditSeenBy } from "./audit-seen.ts";
 import { discardBody } from "./body.ts";
 import type { App, GatewayContext, OfRequest } from "./context.ts";
@@ -25,6 +25,14 @@ export function addAuditRoutes(app: App, { engine, audit, activity }: GatewayCon
   });
 }
 
-function viewOfAudit({ hours, ...report }: AuditReport) {
-  return { ...report, hours: hours.map(({ hourAt, ...hour }) => ({ ...hour, hour: timeText(hourAt) })) };
+function viewOfAudit({ hours, findings, ...report }: AuditReport) {
+  return {
+    ...report,
+    hours: hours.map(({ hourAt, ...hour }) => ({ ...hour, hour: timeText(hourAt) })),
+    findings: findings.map(({ gap, ...finding }) => ({ ...finding, gap: gap === undefined ? null : viewOfGap(gap) })),
+  };
+}
+
+function viewOfGap({ after, fromAt, toAt, ...gap }: Gap) {
+  return { ...gap, after: after ?? null, from: timeText(fromAt), to: timeText(toAt) };
 }

@@ -171,9 +171,26 @@ const HourAudit = Type.Object({
   accepted: Type.Integer({ minimum: 0, description: "By the chain, without what has expired" }),
   missing: Type.Integer({ minimum: 0, description: "Accepted, and not in the store" }),
 });
+const Gap = Type.Object(
+  {
+    chain: Type.String({ description: "The chain, named by its first request" }),
+    place: Type.Integer({
+      minimum: 0,
+      description: "How many requests of the chain come before the first missing one",
+    }),
+    requests: Type.Integer({ minimum: 1, description: "How many are missing" }),
+    after: nullable(Type.String({ description: "The last request before them; null where the beginning is missing" })),
+    before: Type.String({ description: "The first request after them" }),
+    from: Type.String({ format: "date-time", description: "They were accepted after this time" }),
+    to: Type.String({ format: "date-time", description: "They were accepted before this time" }),
+  },
+  { description: "Requests that their chain shows were accepted, and of which the store has nothing" },
+);
 const Finding = Type.Object({
   kind: Type.Union([
     Type.Literal("missing"),
+    Type.Literal("gap"),
+    Type.Literal("changed"),
     Type.Literal("unchained"),
     Type.Literal("broken"),
     Type.Literal("orphaned"),
@@ -182,6 +199,7 @@ const Finding = Type.Object({
   queue: Type.String(),
   id: Type.String(),
   what: Type.String({ description: "In words" }),
+  gap: nullable(Gap),
 });
 export const Audit = Type.Object({
   holds: Type.Boolean(),
@@ -260,11 +278,16 @@ export const ReceiptProof = Type.Object({
     [
       Type.Literal("stored"),
       Type.Literal("missing"),
+      Type.Literal("gap"),
+      Type.Literal("changed"),
       Type.Literal("unchained"),
       Type.Literal("broken"),
       Type.Literal("unknown"),
     ],
-    { description: "unknown: never accepted, or expired since" },
+    {
+      description:
+        "gap: requests of its time are missing, and it may be one of them. unknown: never accepted, or expired since",
+    },
   ),
   link: Type.Union([
     Type.Object({ chain: Type.String({ description: "The first request of its chain" }), place: Count }),

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { timeOfId } from "../../core/request-id.ts";
 import type { Finding } from "../audit.ts";
-import { boom, done, hourMs, orders, queue, request } from "./rig.ts";
+import { boom, done, hourMs, orders, queue, request, unknownId } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
 export function auditingCases(check: Check): void {
@@ -72,6 +73,59 @@ export function auditingCases(check: Check): void {
     const { holds, findings } = await rig.engine.audit({ timeoutMsOf });
     deepEqual([holds, kindsOf(findings)], [true, [["stuck", id]]]);
   });
+
+  for (const where of ["between others", "at its beginning"] as const) {
+    check(
+      `what the chain lacks ${where} is a gap: how many requests, and from when to when`,
+      async (rig) => {
+        rig.pass(hourMs - (rig.now() % hourMs)); // an hour begins
+        const chain = await rig.acceptOne();
+        rig.pass(1_000);
+        const lost = (await rig.accept(request(), request())).map(({ id }) => id);
+        rig.pass(1_000);
+        const before = await rig.acceptOne();
+        deepEqual([(await rig.engine.audit()).holds, (await rig.engine.prove(unknownId)).verdict], [true, "unknown"]);
+        for (const id of where === "between others" ? lost.slice(1) : [chain, ...lost.slice(1)]) await rig.undo(id);
+        const { holds, findings } = await rig.engine.audit();
+        const [place, after] = where === "between others" ? [1, chain] : [0, undefined];
+        const [fromAt, toAt] = [timeOfId(chain), timeOfId(before)];
+        const gap = { chain, place, requests: 3 - place, after, before, fromAt, toAt };
+        deepEqual(
+          [holds, findings.map((finding) => ({ ...finding, what: "" }))],
+          [false, [{ kind: "gap", queue: orders, id: before, what: "", gap }]],
+        );
+        for (const id of lost) deepEqual(await rig.engine.prove(id), { verdict: "gap", link: { chain, place } });
+        deepEqual(
+          [(await rig.engine.prove(before)).verdict, (await rig.engine.prove(unknownId)).verdict],
+          ["stored", "unknown"],
+        );
+      },
+      { isLawBroken: true },
+    );
+  }
+
+  for (const key of [undefined, "a-key"]) {
+    check(
+      `a body that is changed in the store is found, and its request named, ${key === undefined ? "without" : "with"} a key`,
+      async (rig) => {
+        const [first, second] = await rig.accept(
+          request(),
+          request({ ...(key !== undefined && { key }), body: '{"total":12}' }),
+        );
+        const third = await rig.acceptOne();
+        const id = second?.id ?? third;
+        await rig.spoil(id);
+        const { holds, findings } = await rig.engine.audit();
+        deepEqual([holds, kindsOf(findings)], [false, [["changed", id]]]);
+        const proofs = await Promise.all([first?.id ?? id, id, third].map((one) => rig.engine.prove(one)));
+        deepEqual(
+          proofs.map(({ verdict }) => verdict),
+          ["stored", "changed", "stored"],
+        );
+      },
+      { isLawBroken: true },
+    );
+  }
 
   for (const state of ["waiting", "done"] as const) {
     check(

@@ -20,6 +20,10 @@ export interface Store extends AsyncDisposable {
   crash(engine: Engine): Promise<void>;
   /** Takes the row of a request out of the store behind the engine's back. */
   vanish(engine: Engine, id: RequestId): Promise<void>;
+  /** Takes all that came with the commit of a waiting request out of the store, as if it had never been made. */
+  undo(engine: Engine, id: RequestId): Promise<void>;
+  /** Changes a bit of a body. */
+  spoil(engine: Engine, id: RequestId): Promise<void>;
   /** Resolves once all that waits in the queue can be delivered; absent where that is always so. */
   quiet?(engine: Engine, queue: string): Promise<void>;
 }
@@ -86,6 +90,16 @@ export class Rig implements AsyncDisposable {
   /** As a bad disk or a careless hand does. */
   vanish(id: RequestId): Promise<void> {
     return this.#store.vanish(this.#engine, id);
+  }
+
+  /** As a server does that takes over and had not received the commit. */
+  undo(id: RequestId): Promise<void> {
+    return this.#store.undo(this.#engine, id);
+  }
+
+  /** As a bad disk does. */
+  spoil(id: RequestId): Promise<void> {
+    return this.#store.spoil(this.#engine, id);
   }
 
   async accept(...requests: readonly NewRequest[]): Promise<readonly Receipt[]> {

@@ -43,7 +43,7 @@ const STORE: Statement = { name: "store", text: store("") };
 /** Where at least one wants a callback. */
 const STORE_CALLBACKS: Statement = {
   name: "store-with-callbacks",
-  text: store(`, called AS (${storeCallbacks(22)})`),
+  text: store(`, called AS (${storeCallbacks(24)})`),
 };
 /**
  * Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. One that
@@ -140,8 +140,9 @@ export class Accepter {
 
   async #store(fresh: readonly Fresh[]): Promise<Durability> {
     const { connection, outbox, member } = this.#options;
-    const confirmed = outbox.takeConfirmed();
     const no = member();
+    await this.#resolveDoubt(no);
+    const confirmed = outbox.takeConfirmed();
     const group = this.#chains.next(fresh);
     try {
       await this.#lowerMarks(group);
@@ -157,9 +158,17 @@ export class Accepter {
     } catch (error) {
       outbox.giveBack(confirmed);
       if (!(error instanceof LostError)) throw error;
-      this.#chains.reset();
+      this.#chains.doubt(group);
       return await this.#resolve(fresh, no, error);
     }
+  }
+
+  /** The chain goes on behind a commit in doubt, or without it. */
+  async #resolveDoubt(member: number): Promise<void> {
+    const [first] = this.#chains.doubted?.links ?? [];
+    if (first === undefined) return;
+    const { queue } = first;
+    this.#chains.resolve((await this.#confirm([{ id: first.first, queue }], member)) !== "not all");
   }
 
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {
@@ -213,6 +222,7 @@ export class Accepter {
           throw new SluiceError("store-unavailable", "the session that was lost is at it still");
         // The relay tells the broker: the row of the outbox was committed along.
         const durability = await this.#confirm(fresh, member);
+        this.#chains.resolve(durability !== "not all");
         if (durability !== "not all") return durability;
       } catch (error) {
         const isPassing = error instanceof SluiceError || error instanceof ConflictError;

@@ -4,7 +4,7 @@
 import { writeId, type RequestId } from "../../core/request-id.ts";
 
 /** Object ids of element types, in PostgreSQL's catalogue pg_type. */
-const oids = { int2: 21, int4: 23, int8: 20, text: 25, uuid: 2950 } as const;
+const oids = { int2: 21, int4: 23, int8: 20, bytea: 17, text: 25, uuid: 2950 } as const;
 const headerBytes = 20;
 const lengthBytes = 4;
 const isNull = -1;
@@ -48,6 +48,18 @@ export function int8Array(values: readonly number[]): Buffer {
     at = buffer.writeInt32BE(8, at);
     at = buffer.writeInt32BE(high, at);
     at = buffer.writeUInt32BE(value - high * 2 ** 32, at);
+  }
+  return buffer;
+}
+
+export function byteaArray(values: readonly Uint8Array[]): Buffer {
+  const bytes = values.reduce((sum, value) => sum + lengthBytes + value.byteLength, 0);
+  const buffer = arrayOf("bytea", values.length, bytes);
+  let at = headerBytes;
+  for (const value of values) {
+    at = buffer.writeInt32BE(value.byteLength, at);
+    buffer.set(value, at);
+    at += value.byteLength;
   }
   return buffer;
 }

@@ -1,11 +1,10 @@
-// The chains of accepted ids, one for each queue and hour of this process: see core/chain.ts. A link is stored in the
+// The chains of what was accepted, one for each queue and day of this process: see core/chain.ts. A link is stored in the
 // statement that stores its requests.
-import { linksOf, type NewLink } from "../../core/chain.ts";
-import { idBytes, type RequestId } from "../../core/request-id.ts";
-import { int2Array, int4Array, uuidArray } from "./binary-array.ts";
+import { linksOf, type Linked, type NewLink } from "../../core/chain.ts";
+import { idBytes } from "../../core/request-id.ts";
+import { byteaArray, int2Array, int4Array, uuidArray } from "./binary-array.ts";
 
-interface Accepted {
-  readonly id: RequestId;
+interface Accepted extends Linked {
   /** The number of its queue. */
   readonly queue: number;
 }
@@ -21,9 +20,9 @@ export function link(accepted: readonly Accepted[], lastOf: ReadonlyMap<number, 
   const links: (NewLink & { readonly queue: number })[] = [];
   const linkNos: number[] = [];
   for (const [queue, places] of placesByQueue(accepted)) {
-    const ids = places.map((place) => (accepted[place] as Accepted).id);
+    const own = places.map((place) => accepted[place] as Accepted);
     let linked = 0;
-    for (const made of linksOf(ids, lastOf.get(queue))) {
+    for (const made of linksOf(own, lastOf.get(queue))) {
       links.push({ ...made, queue });
       const end = linked + made.ids.byteLength / idBytes;
       for (; linked < end; linked += 1) linkNos[places[linked] as number] = links.length;
@@ -44,6 +43,12 @@ function placesByQueue(accepted: readonly Accepted[]): ReadonlyMap<number, reado
 
 export class Chains {
   readonly #lastOf = new Map<number, NewLink>();
+  #doubted: LinkedGroup | undefined;
+
+  /** A group of which it is not known whether it was committed: to be found out before the next one. */
+  get doubted(): LinkedGroup | undefined {
+    return this.#doubted;
+  }
 
   next(accepted: readonly Accepted[]): LinkedGroup {
     return link(accepted, this.#lastOf);
@@ -54,9 +59,17 @@ export class Chains {
     for (const one of links) this.#lastOf.set(one.queue, one);
   }
 
-  /** Whether it was is not known: the next link begins a chain. */
-  reset(): void {
-    this.#lastOf.clear();
+  doubt(group: LinkedGroup): void {
+    this.#doubted = group;
+  }
+
+  /**
+   * The chain goes on after the last link that was committed. A server that took over without it has a gap there, which it
+   * could not know of if a chain began instead.
+   */
+  resolve(isStored: boolean): void {
+    if (isStored && this.#doubted !== undefined) this.stored(this.#doubted);
+    this.#doubted = undefined;
   }
 }
 
@@ -65,13 +78,13 @@ export class Chains {
  * parameter `from`.
  */
 export function storeLinks(input: string, from: number): string {
-  const [first, last, queue, chain, place, hashes] = [0, 1, 2, 3, 4, 5].map((index) => `$${from + index}`);
-  const hash = (at: number): string => `substring(${hashes}::bytea FROM (64 * (l.no - 1) + ${at})::int FOR 32)`;
-  return `INSERT INTO sluice.links (id, last, queue, chain, place, previous, hash, ids)
-      SELECT l.id, l.last, l.queue, l.chain, l.place, ${hash(1)}, ${hash(33)},
+  const types = ["uuid", "uuid", "smallint", "uuid", "int", "bytea", "bytea", "bytea"];
+  const columns = types.map((type, index) => `$${from + index}::${type}[]`);
+  return `INSERT INTO sluice.links (id, last, queue, chain, place, previous, hash, digests, ids)
+      SELECT l.id, l.last, l.queue, l.chain, l.place, l.previous, l.hash, l.digests,
         ARRAY (SELECT i.id FROM ${input} i WHERE i.link = l.no ORDER BY i.id)
-      FROM unnest(${first}::uuid[], ${last}::uuid[], ${queue}::smallint[], ${chain}::uuid[], ${place}::int[])
-        WITH ORDINALITY AS l (id, last, queue, chain, place, no)`;
+      FROM unnest(${columns.join(", ")})
+        WITH ORDINALITY AS l (id, last, queue, chain, place, previous, hash, digests, no)`;
 }
 
 export function linkValues({ links }: LinkedGroup): readonly Buffer[] {
@@ -81,6 +94,8 @@ export function linkValues({ links }: LinkedGroup): readonly Buffer[] {
     int2Array(links.map(({ queue }) => queue)),
     uuidArray(links.map(({ chain }) => chain)),
     int4Array(links.map(({ place }) => place)),
-    Buffer.concat(links.flatMap(({ previous, hash }) => [previous, hash])),
+    byteaArray(links.map(({ previous }) => previous)),
+    byteaArray(links.map(({ hash }) => hash)),
+    byteaArray(links.map(({ digests }) => digests)),
   ];
 }

@@ -1,6 +1,8 @@
 import { after, before, test } from "node:test";
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { freePort, startChild, startPostgres, startRabbitmq, startRedis, type Postgres } from "@sluice/testing";
+import { bodyHashOf } from "../../core/body-hash.ts";
+import type { NewLink } from "../../core/chain.ts";
 import { states, type State } from "../../core/request.ts";
 import { requestIdOf, SeqSource, timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
@@ -857,6 +859,79 @@ test("a day is swept in steps, and the next call goes on where one stopped", asy
   deepEqual([holds, queues[1]?.done, queues[1]?.scheduled], [true, 100, 1]);
 });
 
+test("what retention has removed of a chain is no gap, what else it lacks is one, and the notes go with the day", async () => {
+  await using ledger = await openLedger();
+  const long = now - 10 * dayMs;
+  await keepPartitions(ledger.db, long);
+  const chain = new Map<number, NewLink>();
+  const ids: RequestId[] = [];
+  for (let at = 0; at < 6; at += 1) ids.push(await ledger.accept({ at: long + at, chain }));
+  const [first, , , lost, , last] = ids as [RequestId, RequestId, RequestId, RequestId, RequestId, RequestId];
+  const finish = async (...places: readonly number[]): Promise<void> => {
+    for (const place of places) await ledger.finish(ids[place] as RequestId, "done", { finishedAt: long });
+  };
+  await finish(1, 2, 4);
+  const expiry = { now, retentionMs };
+  equal(await dropExpired(ledger.db, expiry), 3);
+  deepEqual(await ledger.rows("SELECT chain, places::text FROM sluice.expired_places"), [
+    { chain: first, places: "{[1,3),[4,5)}" },
+  ]);
+  equal((await auditLedger(ledger.db, now)).holds, true);
+  await ledger.rows("DELETE FROM sluice.requests WHERE id = $1", [lost]);
+  await ledger.rows("DELETE FROM sluice.links WHERE id = $1", [lost]);
+  const { holds, findings } = await auditLedger(ledger.db, now);
+  const gap = { chain: first, place: 1, requests: 1, after: first, before: last, fromAt: long, toAt: long + 5 };
+  deepEqual([holds, findings.map((finding) => finding.gap)], [false, [gap]]);
+  deepEqual(await prove(ledger.db, lost), { verdict: "gap", link: { chain: first, place: 1 } });
+  equal((await prove(ledger.db, newId(long + 5))).verdict, "unknown");
+  await ledger.rows(
+    "UPDATE sluice.tallies SET accepted = accepted - 1 WHERE ctid = (SELECT ctid FROM sluice.tallies WHERE accepted > 0 LIMIT 1)",
+  );
+  await finish(0, 5);
+  equal(await dropExpired(ledger.db, expiry), 2);
+  equal((await ledger.rows("SELECT FROM sluice.expired_places")).length, 0);
+  deepEqual((await auditLedger(ledger.db, now)).findings, []);
+});
+
+test("links that an earlier version made are what they were, and what it removed is removed", async () => {
+  await using ledger = await openLedger();
+  const chain = new Map<number, NewLink>();
+  for (let count = 0; count < 4; count += 1) await ledger.accept({ at: now + count, chain });
+  await ledger.rows(`DO $$ DECLARE l record; before bytea := decode(repeat('00', 32), 'hex'); no int := 0; BEGIN
+    FOR l IN SELECT id FROM sluice.links ORDER BY id LOOP
+      UPDATE sluice.links SET digests = NULL, place = no, previous = before, hash = sha256(before || uuid_send(l.id))
+      WHERE id = l.id RETURNING hash INTO before;
+      no := no + 1;
+    END LOOP;
+  END $$`);
+  const [, gone, kept, last] = idsOf(await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.links ORDER BY id"));
+  await ledger.rows("UPDATE sluice.requests SET body = '' WHERE id = $1", [kept]);
+  for (const table of ["requests", "links"]) await ledger.rows(`DELETE FROM sluice.${table} WHERE id = $1`, [gone]);
+  await ledger.rows(
+    "UPDATE sluice.tallies SET accepted = accepted - 1 WHERE ctid = (SELECT ctid FROM sluice.tallies WHERE accepted > 0 LIMIT 1)",
+  );
+  const { holds, findings } = await auditLedger(ledger.db, now);
+  deepEqual([holds, findings], [true, []]);
+  equal((await prove(ledger.db, kept as RequestId)).verdict, "stored");
+  await ledger.rows("UPDATE sluice.links SET previous = sha256('another') WHERE id = $1", [last]);
+  deepEqual(
+    (await auditLedger(ledger.db, now)).findings.map(({ kind, id }) => [kind, id]),
+    [["broken", last]],
+  );
+});
+
+test("bodies are compared over links of many requests, in slices of a few", async () => {
+  await using ledger = await openLedger();
+  await ledger.finishMany(600, now);
+  const ids = idsOf(await ledger.rows<{ id: RequestId }>("SELECT id FROM sluice.requests ORDER BY id"));
+  const changed = [ids[0], ids[511], ids[599]];
+  await ledger.rows("UPDATE sluice.requests SET body = '!' WHERE id = ANY ($1::uuid[])", [changed]);
+  for (const sliceRows of [7, 512, 1_000]) {
+    const { holds, findings } = await auditLedger(ledger.db, now, { sliceRows });
+    deepEqual([holds, findings.map(({ kind, id }) => [kind, id])], [false, changed.map((id) => ["changed", id])]);
+  }
+});
+
 // Clocks
 
 test("what is hinted may be claimed though the clock has stepped back since, and what is not may not", async () => {
@@ -951,6 +1026,7 @@ function verdicts(findings: readonly Finding[]): readonly (readonly string[])[] 
 // A ledger of its own for each test, with rows as the engine would leave them.
 
 interface Accepted {
+  readonly chain?: Map<number, NewLink>;
   readonly queue?: string;
   readonly key?: string;
   readonly body?: string;
@@ -971,7 +1047,7 @@ class Ledger implements AsyncDisposable {
     return rowsOf<Row>(this.db, text, values);
   }
 
-  async accept({ queue = "orders", key, body = "{}", at = now }: Accepted = {}): Promise<RequestId> {
+  async accept({ chain, queue = "orders", key, body = "{}", at = now }: Accepted = {}): Promise<RequestId> {
     const id = newId(at);
     const no = queueNo(queue);
     const values = [id, no, key ?? null, Buffer.from(body)];
@@ -981,15 +1057,22 @@ class Ledger implements AsyncDisposable {
       values,
     );
     if (key !== undefined) await this.rows("INSERT INTO sluice.keys VALUES ($1, $2, $3, '')", [no, key, id]);
-    await this.#link([id], no);
+    await this.link([{ id, body }], no, chain);
     await this.#tally(id, "accepted", 1);
     return id;
   }
 
-  async #link(ids: readonly RequestId[], queue: number): Promise<void> {
-    const group = link(ids.map((id) => ({ id, queue })));
+  /** Each call's are a chain unless it is to go on with one. */
+  async link(
+    requests: readonly { readonly id: RequestId; readonly body: string }[],
+    queue: number,
+    chain?: Map<number, NewLink>,
+  ): Promise<void> {
+    const accepted = requests.map(({ id, body }) => ({ id, queue, bodyHash: bodyHashOf(Buffer.from(body)) }));
+    const group = link(accepted, chain);
     const text = `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`;
-    await this.rows(text, [ids, group.linkNos, ...linkValues(group)]);
+    await this.rows(text, [requests.map(({ id }) => id), group.linkNos, ...linkValues(group)]);
+    for (const made of group.links) chain?.set(queue, made);
   }
 
   async run(id: RequestId, { attempts = 0, startedAt = now } = {}): Promise<void> {
@@ -1056,7 +1139,10 @@ class Ledger implements AsyncDisposable {
        ON CONFLICT (member, queue) DO UPDATE SET accepted = t.accepted + $3, done = t.done + $3`,
       [ids, at, count],
     );
-    await this.#link(ids, 1);
+    await this.link(
+      ids.map((id) => ({ id, body: "" })),
+      1,
+    );
   }
 
   async wantCallback(id: RequestId): Promise<void> {

@@ -2,6 +2,7 @@
 // that is there already stays as it is and is not counted again.
 // What waits gets a row in schedule, delivered before or not: of those without one the auditor takes it for granted that
 // none appears with an old id.
+import { bodyHashOf } from "../../core/body-hash.ts";
 import { SluiceError } from "../../core/errors.ts";
 import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { FinalState } from "../../core/request.ts";
@@ -158,7 +159,9 @@ function requestValues(requests: readonly Numbered[]): readonly unknown[] {
 }
 
 function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
-  const accepted = requests.map(({ id, no }) => ({ id, queue: no })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const accepted = requests
+    .map(({ id, no, body }) => ({ id, queue: no, bodyHash: bodyHashOf(body) }))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const group = link(accepted);
   return [uuidArray(accepted.map(({ id }) => id)), int4Array(group.linkNos), ...linkValues(group)];
 }

@@ -1,6 +1,7 @@
 // What a group of calls comes to before it is stored: which keys are known, what is new and gets its id, and whether there
 // is room for it. It reads the ledger only where what is known does not tell.
 import { randomFillSync } from "node:crypto";
+import { bodyHashOf, type BodyHash } from "../../core/body-hash.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt } from "../../core/request.ts";
 import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../core/request-id.ts";
@@ -43,6 +44,7 @@ export interface Fresh {
   /** Its key as it is stored: see storedKeyOf. */
   readonly storedKey: string | undefined;
   readonly queue: number;
+  readonly bodyHash: BodyHash;
   readonly fingerprint: Uint8Array | undefined;
 }
 
@@ -171,7 +173,8 @@ export class Resolver {
     const repeats: number[] = [];
     for (const [index, request] of call.entries()) {
       const queue = this.#options.queues.noOf(request.queue);
-      const fingerprint = request.key === undefined ? undefined : fingerprintOf(request.body);
+      const bodyHash = bodyHashOf(request.body);
+      const fingerprint = request.key === undefined ? undefined : fingerprintOf(bodyHash);
       const storedKey = storedKeyOf(request);
       const name = `${queue} ${storedKey}`;
       let before = fingerprint && (ownKeys.get(name) ?? known.get(name));
@@ -185,7 +188,7 @@ export class Resolver {
         continue;
       }
       const id = this.#newId();
-      own.push({ id, request, storedKey, queue, fingerprint });
+      own.push({ id, request, storedKey, queue, bodyHash, fingerprint });
       if (fingerprint !== undefined) ownKeys.set(name, { id, fingerprint, isStored: false });
       receipts.push(receiptOf(id, request.queue, false));
     }

@@ -57,7 +57,8 @@ const COUNT: Statement = {
 /**
  * Links of a partition whose requests have all had their outcome for long enough, with all that belongs to those: $1 the
  * time before which they ended, $2 the link after which to look, $3 how many to look at. A link goes whole or not at all,
- * so that the chain of what was accepted tells the truth of what is left.
+ * so that the chain of what was accepted tells the truth of what is left; its places are noted, so that what else the chain
+ * lacks is known to be lost.
  */
 const sweepOf = (part: string): Statement => ({
   name: `retention-sweep-${part}`,
@@ -79,6 +80,11 @@ const sweepOf = (part: string): Statement => ({
       GROUP BY o.link, o.count HAVING count(*) = o.count
     ), unlinked AS (
       DELETE FROM sluice.links_${part} l USING whole w WHERE l.id = w.link
+      RETURNING l.chain, l.place, cardinality(l.ids) AS count, l.digests IS NOT NULL AS has_digests
+    ), of_places AS (
+      INSERT INTO sluice.expired_places AS e (chain, places)
+      SELECT chain, range_agg(int4range(place, place + count)) FROM unlinked WHERE has_digests GROUP BY chain
+      ON CONFLICT (chain) DO UPDATE SET places = e.places + excluded.places
     ), gone AS (
       DELETE FROM sluice.outcomes_${part} o USING old JOIN whole USING (link) WHERE o.id = old.id
       RETURNING o.id, o.queue, o.state
@@ -93,6 +99,11 @@ const sweepOf = (part: string): Statement => ({
     SELECT coalesce((SELECT sum(total) FROM noted), 0)::float8 AS total, count(*)::int AS looked,
       (SELECT id FROM looked ORDER BY id DESC LIMIT 1) AS last FROM looked`,
 });
+/** A chain lies within a day, and goes with it. */
+const DELETE_PLACES: Statement = {
+  name: "retention-delete-places",
+  text: "DELETE FROM sluice.expired_places WHERE chain >= $1::uuid AND chain < $2::uuid",
+};
 /** An outcome that a clock has dated ahead of what it is now is taken for as old as it is known to be: from now on. */
 const boundOf = (part: string): Statement => ({
   name: `retention-bound-${part}`,
@@ -222,11 +233,7 @@ function partitionOf(table: string, day: Day): string {
 }
 
 /** What was put off or runs mostly tells already; else each row of the day is looked at. */
-async function isKept(
-  connection: Reading,
-  day: Day,
-  { cutoff, sliceRows }: Dropping,
-): Promise<boolean> {
+async function isKept(connection: Reading, day: Day, { cutoff, sliceRows }: Dropping): Promise<boolean> {
   if (await isTrue(connection, IS_UNFINISHED, [day.from, day.before])) return true;
   for await (const { from, before } of slicesOf(connection, day, sliceRows))
     if (await isTrue(connection, IS_KEPT, [from, before, cutoff])) return true;
@@ -252,6 +259,7 @@ async function dropDay(connection: Changing, day: Day, dropping: Dropping): Prom
     if (await isKept(inside, day, dropping)) return 0;
     for (const statement of [DELETE_SCHEDULE, DELETE_RUNNING, DELETE_CALLBACKS])
       await inside.rows(statement, [from, before, allRows]);
+    await inside.rows(DELETE_PLACES, [from, before]);
     let total = 0;
     for await (const slice of slicesOf(inside, day, dropping.sliceRows))
       total += sum(await inside.rows<Total>(COUNT, [slice.from, slice.before]));
@@ -285,11 +293,7 @@ function sum(rows: readonly Total[]): number {
   return rows.reduce((all, { total }) => all + total, 0);
 }
 
-async function isTrue(
-  connection: Reading,
-  statement: Statement,
-  values: readonly unknown[],
-): Promise<boolean> {
+async function isTrue(connection: Reading, statement: Statement, values: readonly unknown[]): Promise<boolean> {
   const [row] = await connection.rows<{ is_there: boolean }>(statement, values);
   return row?.is_there === true;
 }

@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { bodyHashOf, type BodyHash } from "../../core/body-hash.ts";
 import { invariant } from "../../core/errors.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
@@ -22,6 +23,7 @@ const INSERT_REQUEST = `
 interface Entry {
   readonly request: NewRequest;
   readonly queue: QueueRow;
+  readonly bodyHash: BodyHash;
   readonly fingerprint: Uint8Array | undefined;
   readonly repeats: Receipt | Entry | undefined;
   receipt: Receipt | undefined;
@@ -58,8 +60,10 @@ export function prepareAccept({
   function resolve(request: NewRequest, seen: Map<string, Entry>): Entry | undefined {
     const queue = queues.named(request.queue) as QueueRow;
     const { key, sender } = request;
-    if (key === undefined) return { request, queue, fingerprint: undefined, repeats: undefined, receipt: undefined };
-    const fingerprint = fingerprintOf(request.body);
+    const bodyHash = bodyHashOf(request.body);
+    if (key === undefined)
+      return { request, queue, bodyHash, fingerprint: undefined, repeats: undefined, receipt: undefined };
+    const fingerprint = fingerprintOf(bodyHash);
     const storedKey = storedKeyOf(request) as string;
     const seenKey = `${queue.no} ${storedKey}`;
     const earlier = seen.get(seenKey);
@@ -70,7 +74,7 @@ export function prepareAccept({
     if (known !== undefined && !isSame(known, fingerprint)) return undefined;
     const repeats =
       earlier ?? (stored && repeatedReceipt(queue, stored["seq"] as number, stored["random"] as Uint8Array));
-    const entry: Entry = { request, queue, fingerprint, repeats, receipt: undefined };
+    const entry: Entry = { request, queue, bodyHash, fingerprint, repeats, receipt: undefined };
     if (earlier === undefined) seen.set(seenKey, entry);
     return entry;
   }
@@ -108,7 +112,7 @@ export function prepareAccept({
     return entry.receipt;
   }
 
-  function insert({ request, queue, fingerprint }: Entry): Receipt {
+  function insert({ request, queue, bodyHash, fingerprint }: Entry): Receipt {
     const seq = seqs.next(now());
     invariant(seq > queue.cursor, "a request is accepted after its queue's cursor, or nobody would deliver it");
     const random = randomBytes();
@@ -121,7 +125,7 @@ export function prepareAccept({
     queues.change(queue).accepted += 1;
     queue.backlog_bytes += body.byteLength;
     const id = requestIdOf(seq, random);
-    chains.note(queue.no, id);
+    chains.note(queue.no, { id, bodyHash });
     return {
       id,
       queue: queue.name,

@@ -22,6 +22,12 @@ async function newStore(): Promise<Store> {
   const root = await temporaryFolder();
   let lives = 0;
   let folder = join(root.path, "0");
+  const behindItsBack = (sql: string, seq: number): void => {
+    const db = new DatabaseSync(join(folder, "sluice.db"));
+    db.exec("PRAGMA busy_timeout = 5000");
+    db.prepare(sql).run(seq);
+    db.close();
+  };
   return {
     open: (options) => openEmbedded({ folder, diskFreeMin: 0, ...options }),
     async crash(engine) {
@@ -31,12 +37,25 @@ async function newStore(): Promise<Store> {
       folder = image;
       await engine.close(); // too late to matter: its folder is not the store any more
     },
-    vanish(_engine, id) {
-      const db = new DatabaseSync(join(folder, "sluice.db"));
-      db.exec("PRAGMA busy_timeout = 5000");
-      db.prepare("DELETE FROM requests WHERE seq = ?").run(seqOf(id));
-      db.close();
-      return Promise.resolve();
+    async vanish(_engine, id) {
+      behindItsBack("DELETE FROM requests WHERE seq = ?", seqOf(id));
+    },
+    async undo(_engine, id) {
+      behindItsBack(
+        `UPDATE queues SET accepted = accepted - (SELECT length(ids) / 16 FROM links WHERE ? BETWEEN first_seq AND last_seq)`,
+        seqOf(id),
+      );
+      behindItsBack(
+        "DELETE FROM requests WHERE seq IN (SELECT r.seq FROM links l JOIN requests r ON r.seq BETWEEN first_seq AND last_seq WHERE ? BETWEEN first_seq AND last_seq)",
+        seqOf(id),
+      );
+      behindItsBack("DELETE FROM links WHERE ? BETWEEN first_seq AND last_seq", seqOf(id));
+    },
+    async spoil(_engine, id) {
+      behindItsBack(
+        "UPDATE requests SET body = CAST(substr(body, 1, length(body) - 1) || '!' AS BLOB) WHERE seq = ?",
+        seqOf(id),
+      );
     },
     [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
   };

@@ -1,9 +1,11 @@
-import { firstSeqAt } from "../../core/request-id.ts";
+import { dayMs } from "../../core/chain.ts";
+import { bytesOfIds, firstSeqAt, requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import type { FinalState } from "../../core/request.ts";
+import { prepareExpiredPlaces } from "./expired-places.ts";
 import type { Store } from "./store.ts";
 
 const SELECT_OLD = `
-  SELECT first_seq, last_seq, queue, length(ids) / 16 AS count FROM links
+  SELECT first_seq, last_seq, queue, chain, place, length(ids) / 16 AS count, digests IS NOT NULL AS has_digests FROM links
   WHERE first_seq > ? AND first_seq < ? ORDER BY first_seq LIMIT ?`;
 const COUNT_OUTCOMES = `
   SELECT state, count(*) AS count FROM outcomes
@@ -23,6 +25,7 @@ const SELECT_UNTOLD = `
 const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
+const LOWEST = "SELECT min(first_seq) AS seq FROM links";
 const DELETE_LINK = "DELETE FROM links WHERE first_seq = ?";
 /** Sequence numbers only grow: a clock that stepped back does not hand these out again. */
 const NOTE_EXPIRED = "UPDATE meta SET value = max(value, ?) WHERE name = 'expired_seq'";
@@ -38,7 +41,10 @@ interface OldLink {
   readonly first_seq: number;
   readonly last_seq: number;
   readonly queue: number;
+  readonly chain: Uint8Array;
+  readonly place: number;
   readonly count: number;
+  readonly has_digests: number;
 }
 
 /**
@@ -58,6 +64,8 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
   const selectUntold = db.prepare(SELECT_UNTOLD);
   const deleteLink = db.prepare(DELETE_LINK);
   const boundFinished = db.prepare(BOUND_FINISHED);
+  const expiredPlaces = prepareExpiredPlaces(db);
+  const lowest = db.prepare(LOWEST);
   const noteExpired = db.prepare(NOTE_EXPIRED);
   let passed = -1;
 
@@ -77,11 +85,15 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
       requests += link.count;
       if (expired === linksPerStep || requests >= requestsPerStep) return true;
     }
-    if (links.length < looks) passed = -1; // the next round starts over: others may have come of age
+    if (links.length < looks) {
+      passed = -1; // the next round starts over: others may have come of age
+      forgetPlaces();
+    }
     return expired > 0;
   };
 
-  function expire({ first_seq, last_seq, queue, count }: OldLink, at: number): boolean {
+  function expire(link: OldLink, at: number): boolean {
+    const { first_seq, last_seq, queue, count } = link;
     const range = { first: first_seq, last: last_seq, queue };
     const finished = countOutcomes.all({ ...range, cutoff: at - retentionMs });
     if (finished.reduce((sum, row) => sum + (row["count"] as number), 0) < count) {
@@ -91,9 +103,16 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
     if (selectUntold.get(range) !== undefined) return false;
     for (const statement of deletes) statement.run(range);
     deleteLink.run(first_seq);
+    if (link.has_digests === 1) expiredPlaces.note(link.chain, link.place, link.place + count);
     noteExpired.run(last_seq);
     const row = queues.change(queues.numbered(queue));
     for (const { state, count: of } of finished) row[`expired_${state as FinalState}`] += of as number;
     return true;
+  }
+  /** Of chains that have no link any more, nor will have one. */
+  function forgetPlaces(): void {
+    const seq = (lowest.get()?.["seq"] as number | null) ?? seqs.last;
+    const dayAt = Math.floor(timeOfSeq(seq) / dayMs) * dayMs;
+    expiredPlaces.forget(bytesOfIds([requestIdOf(firstSeqAt(dayAt), new Uint8Array(8))]));
   }
 }

@@ -7,9 +7,10 @@ import { clocks } from "./migrations/0003-clocks.ts";
 import { pauses } from "./migrations/0004-pauses.ts";
 import { scaling } from "./migrations/0005-scaling.ts";
 import { activity } from "./migrations/0006-activity.ts";
+import { chains } from "./migrations/0007-chains.ts";
 
 /** In order; what is released is never edited, only added to. The store's `user_version` counts those applied. */
-const migrations: readonly string[] = [requests, callbacks, clocks, pauses, scaling, activity];
+const migrations: readonly string[] = [requests, callbacks, clocks, pauses, scaling, activity, chains];
 
 /** Brings the store up to this version, each step in a transaction of its own. Refuses a newer store. */
 export function migrate(db: DatabaseSync): void {

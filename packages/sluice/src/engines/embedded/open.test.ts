@@ -1,5 +1,6 @@
 // What only the embedded engine has: a folder with an owner, a schema, retention, a disk.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { truncateSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -185,7 +186,45 @@ describe("retention", () => {
     );
     assert.notEqual((await accept(engine, 1, "a-key"))[0], keyed, "the key is free again");
   });
+
+  it("notes which places of a chain it has removed: only these explain a gap", async () => {
+    clock.moveMs = 0;
+    const engine = await open({ retentionMs: dayMs, clock });
+    const [chain] = await accept(engine);
+    await accept(engine, 2);
+    const [last] = await accept(engine);
+    const [left] = await accept(engine);
+    await finishAll(engine, 4);
+    clock.moveMs = 2 * dayMs;
+    await accept(engine); // the writer hears of the time with it
+    await untilGone(engine, last as RequestId);
+    assert.equal((await engine.audit()).holds, true);
+    await engine.close();
+    inStore((db) => {
+      const [noted, ...others] = db.prepare("SELECT from_place, to_place FROM expired_places").all();
+      assert.deepEqual([{ ...noted }, others], [{ from_place: 0, to_place: 4 }, []]);
+      db.exec("UPDATE expired_places SET from_place = 1, to_place = 3");
+    });
+    const again = await open({ retentionMs: dayMs, clock });
+    const { holds, findings } = await again.audit();
+    assert.deepEqual(
+      [holds, findings.map(({ kind, id, gap }) => [kind, id, gap?.chain, gap?.place, gap?.requests])],
+      [false, [["gap", left, chain, 0, 2]]],
+    );
+    await finishAll(again, 2);
+    clock.moveMs = 4 * dayMs;
+    await accept(again);
+    await untilGone(again, left as RequestId);
+    await again.close();
+    inStore((db) => assert.equal(db.prepare("SELECT 1 FROM expired_places WHERE from_place = 1").get(), undefined));
+  });
 });
+
+function inStore(work: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(join(folder, "sluice.db"));
+  work(db);
+  db.close();
+}
 
 describe("a clock that steps", () => {
   it("back, after retention emptied the folder: what is accepted then is delivered", async () => {
@@ -282,6 +321,44 @@ async function untilGone(engine: Engine, id: RequestId): Promise<void> {
 }
 
 describe("an audit", () => {
+  it("takes links that an earlier version made for what they were, and what it removed for removed", async () => {
+    const engine = await open();
+    const ids = [];
+    for (let count = 0; count < 4; count += 1) ids.push(...(await accept(engine)));
+    await engine.close();
+    inStore((db) => {
+      let hash = new Uint8Array(32);
+      for (const [place, row] of db.prepare("SELECT first_seq, ids FROM links ORDER BY first_seq").all().entries()) {
+        const previous = hash;
+        hash = createHash("sha256")
+          .update(previous)
+          .update(row["ids"] as Uint8Array)
+          .digest();
+        db.prepare("UPDATE links SET place = ?, previous = ?, hash = ?, digests = NULL WHERE first_seq = ?").run(
+          place,
+          previous,
+          hash,
+          row["first_seq"] as number,
+        );
+      }
+      db.exec(`DELETE FROM requests WHERE seq = (SELECT first_seq FROM links WHERE place = 1);
+        DELETE FROM links WHERE place = 1; UPDATE queues SET accepted = 3`);
+    });
+    const again = await open();
+    await accept(again);
+    const { holds, findings } = await again.audit();
+    assert.deepEqual([holds, findings], [true, []]);
+    assert.equal((await again.prove(ids[2] as RequestId)).verdict, "stored");
+    await again.close();
+    inStore((db) => db.exec("UPDATE links SET previous = zeroblob(32) WHERE place = 3"));
+    await using last = await open();
+    const broken = (await last.audit()).findings;
+    assert.deepEqual(
+      broken.map(({ kind, id }) => [kind, id]),
+      [["broken", ids[3]]],
+    );
+  });
+
   it("finds out a request that vanished from the store", async () => {
     const engine = await open();
     await accept(engine, 3);

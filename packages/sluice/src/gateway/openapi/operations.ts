@@ -321,7 +321,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     tag: "audit",
     summary: "Audit all queues",
     description:
-      "Counts every row and checks it against the hash chain of what was accepted. A gateway runs one audit at a time, and callers that arrive meanwhile share the next one: an answer is never older than its call. The answer is 200 also when the law does not hold: `holds` is the verdict.",
+      "Counts every row and checks it, with its body, against the hash chain of what was accepted. A gap of the chain that retention does not explain is a loss. A gateway runs one audit at a time, and callers that arrive meanwhile share the next one: an answer is never older than its call. The answer is 200 also when the law does not hold: `holds` is the verdict.",
     answers: { 200: { description: "The verdict", content: json(Audit) } },
     problems: ["Unavailable"],
   },
@@ -329,7 +329,8 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     id: "proveReceipt",
     tag: "audit",
     summary: "Verify a receipt",
-    description: "Looks one request up in the hash chain of what was accepted.",
+    description:
+      "Looks one request up in the hash chain of what was accepted. Of an id that is in no link, it says whether requests of its time are missing.",
     answers: { 200: { description: "The verdict", content: json(ReceiptProof) } },
     problems: ["Unavailable"],
   },
