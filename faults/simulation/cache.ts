@@ -33,6 +33,10 @@ export class CacheServer {
     this.#subscribed.set(client, own.set(channel, listener));
   }
 
+  unsubscribe(client: CacheClient, channel: string): void {
+    this.#subscribed.get(client)?.delete(channel);
+  }
+
   publish(channel: string, text: string): number {
     let heard = 0;
     for (const own of this.#subscribed.values()) {

@@ -1,9 +1,10 @@
-// Stands in for the package redis: as much of a client as cache.ts uses, on the simulated cache.
+// Stands in for the package redis: as much of a client as cache.ts and what it calls use, on the simulated cache.
 import { EventEmitter } from "node:events";
 import { theWorld } from "../current.ts";
 import { processOf } from "../process.ts";
 
-const reconnectMs = 500;
+/** What a server refuses. The simulated one refuses nothing. */
+export class ErrorReply extends Error {}
 
 class Client extends EventEmitter {
   isReady = false;
@@ -12,19 +13,13 @@ class Client extends EventEmitter {
 
   connect(): Promise<this> {
     const { cache, time, network } = theWorld();
+    const { promise, resolve, reject } = Promise.withResolvers<this>();
     const attempt = (): void => {
-      if (this.#isDestroyed) return;
-      if (cache.isUp) {
-        this.isReady = true;
-        cache.clients.add(this);
-        this.emit("ready");
-        resolve(this);
-      } else {
-        this.emit("error", new Error("connect ECONNREFUSED"));
-        time.after(reconnectMs, attempt, this.#process);
-      }
+      if (this.#isDestroyed || !cache.isUp) return reject(new Error("connect ECONNREFUSED"));
+      this.isReady = true;
+      cache.clients.add(this);
+      resolve(this);
     };
-    const { promise, resolve } = Promise.withResolvers<this>();
     time.after(network.latencyMs(), attempt, this.#process);
     return promise;
   }
@@ -35,12 +30,10 @@ class Client extends EventEmitter {
     theWorld().cache.forget(this);
   }
 
-  /** The server is gone: it is looked for until it is back. */
+  /** The server is gone. */
   lose(): void {
-    this.isReady = false;
-    theWorld().cache.forget(this);
+    this.destroy();
     theWorld().time.after(1, () => this.emit("error", new Error("Socket closed unexpectedly")), this.#process);
-    theWorld().time.after(reconnectMs, () => void this.connect(), this.#process);
   }
 
   ping(): Promise<string> {
@@ -57,6 +50,10 @@ class Client extends EventEmitter {
         theWorld().time.after(theWorld().network.latencyMs(), () => listener(text), this.#process);
       }),
     );
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#ask(() => theWorld().cache.unsubscribe(this, channel));
   }
 
   evalSha(_sha: string, { keys, arguments: values }: { keys: string[]; arguments: string[] }): Promise<unknown> {
