@@ -1,6 +1,7 @@
 // Models of what holds the rows against each other and against the broker: auditor.ts, backlog.ts, audit.ts.
 import { stateOf } from "./moves.ts";
-import { racyWrites, reads, writes, type Model, type Row, type Scope } from "./model.ts";
+import { highestId } from "../../../packages/sluice/src/engines/cluster/state.ts";
+import { racyWrites, reads, unnest, writes, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";
 
 export const auditModels: Readonly<Record<string, Model>> = {
@@ -25,10 +26,11 @@ export const auditModels: Readonly<Record<string, Model>> = {
     if (row !== undefined) db.queues.put(row.no, { ...row, put_back_from: from as string | null });
     return [];
   }),
-  "fresh-from": writes(({ db, values: [no, from] }) => {
-    const row = db.queues.get(no as number);
-    if (row !== undefined && row.fresh_from < (from as string))
-      db.queues.put(row.no, { ...row, fresh_from: from as string });
+  "fresh-from": writes(({ db, values: [nos, marks] }) => {
+    for (const [no, mark] of unnest<[number, string]>(nos, marks)) {
+      const row = db.queues.get(no);
+      if (row !== undefined && row.fresh_from < mark) db.queues.put(row.no, { ...row, fresh_from: mark });
+    }
     return [];
   }),
   unhint: racyWrites(({ seen, db, values: [queue, now, dueAt, id, most] }) => {
@@ -56,14 +58,17 @@ export const auditModels: Readonly<Record<string, Model>> = {
   "is-overtaken": reads(({ seen, values: [queue, id] }) => [
     { is_overtaken: seen.running.values().some((row) => row.queue === queue && row.id > (id as string)) },
   ]),
-  "backlog-page-end": reads(({ seen, values: [queue, from, offset] }) =>
-    seen.requests
-      .values()
-      .filter((row) => row.queue === queue && row.id >= (from as string))
-      .map(({ id }) => ({ id }))
-      .sort((left, right) => (left.id < right.id ? -1 : 1))
-      .slice(offset as number, (offset as number) + 1),
+  "backlog-first-pages": reads(({ seen, values: [nos, ats, rows] }) =>
+    unnest<[number, string]>(nos, ats).map(([queue, from]) => {
+      const end = pageEnd(seen, { queue, from, rows }) ?? null;
+      const [first = null] = fresh(seen, { queue, from, before: end ?? highestId });
+      return { no: queue, page_end: end, first };
+    }),
   ),
+  "backlog-page-end": reads(({ seen, values: [queue, from, rows] }) => {
+    const id = pageEnd(seen, { queue, from, rows });
+    return id === undefined ? [] : [{ id }];
+  }),
   "backlog-fresh-in-page": reads(({ seen, values: [queue, from, before, most] }) =>
     fresh(seen, { queue, from, before })
       .slice(0, most as number)
@@ -113,6 +118,15 @@ interface Due {
 
 function byDue(left: Due, right: Due): number {
   return left.due_at - right.due_at || (left.id < right.id ? -1 : 1);
+}
+
+/** What comes after so many of a queue. */
+function pageEnd(
+  seen: Tables,
+  { queue, from, rows }: { queue: unknown; from: unknown; rows: unknown },
+): string | undefined {
+  const own = seen.requests.values().filter((row) => row.queue === queue && row.id >= (from as string));
+  return own.map(({ id }) => id).sort()[rows as number];
 }
 
 /** What waits for its first delivery, the oldest first. */

@@ -1,8 +1,8 @@
 // Holds the ledger's backlog against the broker's queues and puts back what the broker has lost: all of it when a queue
 // is gone, and what does not move though its turn has passed. Run by the leader. A hint put back twice does no harm.
-import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import type { RequestId } from "../../core/request-id.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { freshWaiting, lookForFresh } from "./backlog.ts";
+import { firstFresh, freshWaiting, type Look } from "./backlog.ts";
 import type { Broker } from "./broker.ts";
 import type { Changing, Statement } from "./database.ts";
 import { publishHints } from "./outbox.ts";
@@ -23,7 +23,8 @@ const PUT_BACK_FROM: Statement = {
 };
 const FRESH_FROM: Statement = {
   name: "fresh-from",
-  text: "UPDATE sluice.queues SET fresh_from = $2 WHERE no = $1 AND fresh_from < $2",
+  text: `UPDATE sluice.queues q SET fresh_from = i.mark FROM unnest($1::smallint[], $2::uuid[]) AS i (no, mark)
+    WHERE q.no = i.no AND q.fresh_from < i.mark`,
 };
 /** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
 const UNHINT: Statement = {
@@ -80,19 +81,20 @@ interface Due {
   readonly id: IdBound;
 }
 
-interface Advance {
+/** Of all queues of one look, by their numbers. */
+interface Heads {
   /** No request before it waits for its first delivery. */
-  readonly mark: IdBound;
-  /** Who waits there; undefined where nobody does. */
-  readonly head: RequestId | undefined;
-  /** Whether the look for the head came to its end. */
-  readonly isSettled: boolean;
+  readonly marks: ReadonlyMap<number, IdBound>;
+  /** Who waits there; not settled where that is not known yet. */
+  readonly fresh: ReadonlyMap<number, Look>;
+  /** Who waits, and was accepted by a clock that was ahead. */
+  readonly ahead: ReadonlyMap<number, Look>;
 }
 
 interface Head {
   /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. */
   readonly kind: "fresh" | "ahead" | "again";
-  readonly head: RequestId | undefined;
+  readonly head: Pick<Look, "ids" | "isSettled"> | undefined;
   readonly ready: number;
 }
 
@@ -122,8 +124,6 @@ const defaultHeadMsMax = 2_000;
 const stillFactorMax = 32;
 /** Of the queues without a backlog so many in one look, in turn: the broker has nothing to lose of them. */
 const emptyLooks = 20;
-/** The mark of a queue without a backlog moves in such steps: whoever looks from it on finds nothing anyway. */
-const emptyStepMs = 60_000;
 /** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
 const settledMs = 20_000;
 
@@ -146,10 +146,12 @@ export class Auditor {
     const next = empty.findIndex(({ no }) => no > this.#lastEmpty);
     const inTurn = new Set([...empty.slice(Math.max(0, next)), ...empty].slice(0, emptyLooks));
     this.#lastEmpty = [...inTurn].at(-1)?.no ?? 0;
-    for (const row of rows) if (!isEmpty(row) || inTurn.has(row)) await this.#lookAt(row);
+    const looked = rows.filter((row) => !isEmpty(row) || inTurn.has(row));
+    const heads = await this.#heads(looked);
+    for (const row of looked) await this.#lookAt(row, heads);
   }
 
-  async #lookAt(row: QueueRow): Promise<void> {
+  async #lookAt(row: QueueRow, { marks, fresh, ahead }: Heads): Promise<void> {
     const { broker } = this.#options;
     const depth = await broker.depth(row.name);
     const isMissing = depth.fresh === "missing" || depth.again === "missing";
@@ -157,13 +159,14 @@ export class Auditor {
       await this.#lost(row);
       await broker.declare(row.name);
     }
-    const { head, mark, isSettled } = await this.#advance(row);
     const putBackFrom = isMissing ? lowestId : row.put_back_from;
-    if (putBackFrom !== null) await this.#putBack(row, putBackFrom < mark ? mark : putBackFrom);
+    if (putBackFrom !== null)
+      await this.#putBack(row, maxOf([putBackFrom, row.fresh_from, marks.get(row.no) ?? lowestId]));
     if (row.is_paused || depth.fresh === "missing" || depth.again === "missing") return;
-    if (isSettled) await this.#lookAtHead(row, { kind: "fresh", head, ready: depth.fresh.ready });
-    await this.#lookAtHead(row, { kind: "ahead", head: await this.#firstAhead(row), ready: depth.fresh.ready });
-    await this.#lookAtHead(row, { kind: "again", head: await this.#oldestHinted(row), ready: depth.again.ready });
+    await this.#lookAtHead(row, { kind: "fresh", head: fresh.get(row.no), ready: depth.fresh.ready });
+    await this.#lookAtHead(row, { kind: "ahead", head: ahead.get(row.no), ready: depth.fresh.ready });
+    const again = row.is_empty ? [] : await this.#oldestHinted(row);
+    await this.#lookAtHead(row, { kind: "again", head: { ids: again, isSettled: true }, ready: depth.again.ready });
   }
 
   /** Noted before the queue is declared anew: whoever leads next goes on with it. */
@@ -198,8 +201,10 @@ export class Auditor {
   }
 
   /** The head of the line has not moved: its hint is lost if nobody can hold it, or others went past it. */
-  async #lookAtHead(row: QueueRow, { kind, head, ready }: Head): Promise<void> {
+  async #lookAtHead(row: QueueRow, { kind, head: found, ready }: Head): Promise<void> {
     const { stillMs, log } = this.#options;
+    if (found?.isSettled !== true) return;
+    const [head] = found.ids;
     const key = `${row.no} ${kind}`;
     const before = this.#still.get(key);
     if (head === undefined) this.#still.delete(key);
@@ -217,16 +222,8 @@ export class Auditor {
     }
   }
 
-  async #oldestHinted({ no }: QueueRow): Promise<RequestId | undefined> {
-    const [oldest] = await this.#options.connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no]);
-    return oldest?.id;
-  }
-
-  /** The clock has stepped back: until it is there again no mark reaches them. */
-  async #firstAhead({ no }: QueueRow): Promise<RequestId | undefined> {
-    const { connection, clock } = this.#options;
-    const [first] = await freshWaiting(connection, { queue: no, from: firstIdAt(clock.now() + aheadMsMax), limit: 1 });
-    return first;
+  async #oldestHinted({ no }: QueueRow): Promise<readonly RequestId[]> {
+    return (await this.#options.connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no])).map(({ id }) => id);
   }
 
   async #isLost(row: QueueRow, ready: number, head: RequestId): Promise<boolean> {
@@ -253,23 +250,30 @@ export class Auditor {
     return last;
   }
 
-  /** Moves the mark before which nothing waits for its first delivery, as far as it gets in its time. */
-  async #advance({ no, fresh_from, is_empty }: QueueRow): Promise<Advance> {
+  /** Looks for the heads, and moves the marks before which nothing waits for its first delivery, as far as it gets in its time. */
+  async #heads(rows: readonly QueueRow[]): Promise<Heads> {
     const { connection, clock, headMsMax = defaultHeadMsMax } = this.#options;
-    const settled = firstIdAt(clock.now() - settledMs);
     const startedAt = performance.now();
     const isLate = (): boolean => performance.now() - startedAt >= headMsMax;
-    const range = { queue: no, from: fresh_from, before: settled, limit: 1 };
-    const { ids, at, isSettled } = await lookForFresh(connection, range, isLate);
-    const [head] = ids;
-    const mark = head ?? (isSettled ? settled : at);
+    const settled = firstIdAt(clock.now() - settledMs);
+    const begins = new Map(rows.map(({ no, fresh_from: at }) => [no, { at }]));
+    const fresh = await firstFresh(connection, begins, { before: settled, isLate });
+    const marks = new Map([...fresh].map(([no, { ids, at, isSettled }]) => [no, ids[0] ?? (isSettled ? settled : at)]));
     // After a step ahead some may not have seen it yet: what they accept now lies before `settled`.
-    const isWorthIt = !is_empty || timeOfId(mark as RequestId) - timeOfId(fresh_from) > emptyStepMs;
-    if (clock.steadyMs > settledMs && isWorthIt) await this.#act(FRESH_FROM, [no, mark]);
-    return { mark, head, isSettled };
+    if (clock.steadyMs > settledMs) await this.#act(FRESH_FROM, [[...marks.keys()], [...marks.values()]]);
+    // The clock has stepped back: until it is there again no mark reaches them.
+    const at = firstIdAt(clock.now() + aheadMsMax);
+    const ahead = await firstFresh(connection, new Map(rows.map(({ no }) => [no, { at }])), {
+      isLate: () => false,
+    });
+    return { marks, fresh, ahead };
   }
 
   #act<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
     return this.#options.connection.transaction((inside) => inside.rows<Row>(statement, values));
   }
+}
+
+function maxOf(ids: readonly IdBound[]): IdBound {
+  return ids.toSorted().at(-1) ?? lowestId;
 }

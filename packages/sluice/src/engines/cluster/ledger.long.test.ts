@@ -289,6 +289,40 @@ test("a look that takes long goes on where it was at the next read", async () =>
   equal(told.at(-1), timeOfId(first));
 });
 
+test("what a thousand queues hold takes a few statements, whatever waits, runs or comes back in each", async () => {
+  await using ledger = await openLedger();
+  await ledger.rows("INSERT INTO sluice.queues (name) SELECT 'queue-' || no FROM generate_series(3, 1000) AS no");
+  await ledger.rows(`WITH stored AS (
+      INSERT INTO sluice.requests (id, queue, content_type, bytes, body)
+      SELECT gen_random_uuid(), 1 + no % 1000, 'text/plain', 0, '' FROM generate_series(0, 2999) AS no RETURNING id, queue
+    ), numbered AS (
+      SELECT id, queue, row_number() OVER (PARTITION BY queue) AS no FROM stored
+    ), run AS (
+      INSERT INTO sluice.running (id, token, member, queue, attempts, crashes, started_at, bytes)
+      SELECT id, 0, 1, queue, 0, 0, 0, 0 FROM numbered WHERE no = 1
+    ), scheduled AS (
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
+      SELECT id, queue, 0, 0, 0, 0, true FROM numbered WHERE no = 2
+    )
+    INSERT INTO sluice.tallies (member, queue, accepted) SELECT 9, no, 3 FROM sluice.queues`);
+  let statements = 0;
+  const counting: Connected = {
+    script: (text) => ledger.db.script(text),
+    query: (text, values) => ledger.db.query(text, values),
+    rows: (statement, values) => {
+      statements += 1;
+      return ledger.db.rows(statement, values);
+    },
+  };
+  const read = await new BacklogReader().read(counting, now);
+  equal(read.length, 1_000);
+  for (const { counts, oldestWaitingAt, queue } of read) {
+    deepEqual([counts.waiting, counts.running], [2, 1], queue);
+    ok(oldestWaitingAt !== undefined, queue);
+  }
+  ok(statements < 20, `${statements} statements`);
+});
+
 test("fresh ones are told in order, up to a limit, from an id on", async () => {
   await using ledger = await openLedger();
   const ids: RequestId[] = [];
