@@ -18,9 +18,9 @@ import { signOf, type OutcomeRow, type RunningRow, type ScheduleRow } from "./ta
 export const outcomeModels: Readonly<Record<string, Model>> = {
   settle: racyWrites((scope) => conclude(scope, releaseSettled(scope))),
   "settle-forgotten": racyWrites((scope) => conclude(scope, forgottenSettled(scope))),
-  "own-outcomes": reads(({ seen, values: [ids, tokens] }) =>
+  "own-outcomes": writes(({ seen, values: [ids, tokens, member] }) =>
     unnest<[string, number]>(ids, tokens).flatMap(([id, token]) =>
-      seen.outcomes.get(id)?.token === token ? [{ id, token }] : [],
+      seen.outcomes.get(id)?.token === token && seen.members.has(member as number) ? [{ id, token }] : [],
     ),
   ),
   retry: racyWrites((scope) => putBack(scope, releaseRetried(scope))),

@@ -33,12 +33,12 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
       import("../engine/measured.ts"),
       import("../telemetry/meter.ts"),
     ]);
-    const { servers, retentionMs, callbacks } = settings;
+    const { servers, durability, retentionMs, callbacks } = settings;
     const queues = servedQueues(settings);
     const start = async (): Promise<Server> => {
       const meter = new Meter();
       const onCommit = commitMeter(meter);
-      const engine = await openCluster({ servers, queues, name, log: memberLog, retentionMs, onCommit });
+      const engine = await openCluster({ servers, queues, name, log: memberLog, durability, retentionMs, onCommit });
       const isCallingBack = role === "worker" && callbacks !== undefined;
       const calling = isCallingBack ? await callbackWork(callbacks, servers) : undefined;
       return serve({ role, engine, queues, ...parts, callbacks: calling, log: memberLog, meter });

@@ -41,6 +41,11 @@ export interface SluiceConfig {
   readonly callbacks?: CallbacksConfig;
   /** Which addresses may be called; `callbacks.allow` says which private ones callbacks may call. */
   readonly targets?: TargetsConfig;
+  /**
+   * `"standby"` gives no receipt for what a synchronous standby of PostgreSQL has not confirmed: it responds 503. Unless set,
+   * the receipt says what there was: `postgres` or `postgres+standby`. The cluster's alone.
+   */
+  readonly durability?: "standby";
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
 }

@@ -45,6 +45,7 @@ const fileFields = [
   "grace",
   "callbacks",
   "targets",
+  "durability",
   "cluster",
 ];
 
@@ -59,6 +60,8 @@ export interface Sources {
 
 export function readUp(sources: Sources): UpSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
+  if (readDurability(sources) !== undefined)
+    throw wrong("durability", "needs the cluster engine; the embedded engine has no standby", "standby");
   return {
     ...intakeOf(sources),
     data: dataFolder(sources),
@@ -139,7 +142,15 @@ export function dataFolder({ file, overrides }: Pick<Sources, "file" | "override
 }
 
 function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
-  return { servers: serversOf(sources), retentionMs: readField("retention", sources) };
+  const retentionMs = readField("retention", sources);
+  return { servers: serversOf(sources), durability: readDurability(sources), retentionMs };
+}
+
+function readDurability({ file }: Sources): "standby" | undefined {
+  const durability: unknown = file?.durability;
+  if (durability !== undefined && durability !== "standby")
+    throw wrong("durability", 'is "standby" or not set', durability);
+  return durability;
 }
 
 function serversOf({ file, overrides, env }: Sources): ClusterSettings["servers"] {

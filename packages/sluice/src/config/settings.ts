@@ -61,6 +61,7 @@ export interface UpSettings extends IntakeSettings, WorkSettings, CallingBack {
 /** What every process of a cluster needs. */
 export interface MemberSettings extends CallingBack {
   readonly servers: ServerSettings;
+  readonly durability: "standby" | undefined;
   readonly retentionMs: number;
 }
 

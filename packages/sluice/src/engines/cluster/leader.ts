@@ -74,7 +74,14 @@ export class Leader {
     this.#auditing = new Connection({ databaseUrl, primary, name: "sluice auditor", settings: { jit: "off" } });
     this.#keeper = new Connection({ databaseUrl, primary, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
-    const auditor = new Auditor({ connection: this.#actingOn(this.#auditing), broker, clock, hintIdsMax, stillMs, log });
+    const auditor = new Auditor({
+      connection: this.#actingOn(this.#auditing),
+      broker,
+      clock,
+      hintIdsMax,
+      stillMs,
+      log,
+    });
     const duty = (name: string, everyMs: number, run: () => Promise<void>): Duty => ({
       name,
       everyMs,

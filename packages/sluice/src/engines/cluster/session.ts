@@ -181,7 +181,6 @@ export class Session {
       await this.#checkDurability();
       outages.end("store-unavailable");
     } catch (error) {
-      this.#lead(undefined); // after an outage all are silent: who leads listens anew
       outages.begin("store-unavailable", messageOf(error));
     } finally {
       clearInterval(looking);
@@ -196,6 +195,15 @@ export class Session {
   }
 
   async #beat(): Promise<void> {
+    try {
+      await this.#beatOnce();
+    } catch (error) {
+      this.#lead(undefined); // after an outage all are silent: who leads listens anew
+      throw error;
+    }
+  }
+
+  async #beatOnce(): Promise<void> {
     const { clock, log, onBeat } = this.#options;
     const steppedMs = await clock.read(this.#connection);
     if (steppedMs !== 0)

@@ -58,11 +58,15 @@ const SETTLE_FORGOTTEN: Statement = {
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)
   ), ${CONCLUDE}`,
 };
-/** A settle that was sent again after a lost answer may find its own outcome. */
+/**
+ * A settle that was sent again after a lost answer may find its own outcome. It writes a row, so that its commit waits for what it
+ * has seen to be durable: what can be seen may be lost yet with this server.
+ */
 const OWN_OUTCOMES: Statement = {
   name: "own-outcomes",
-  text: `SELECT o.id, o.token::float8 AS token FROM unnest($1::uuid[], $2::bigint[]) AS i (id, token)
-    JOIN sluice.outcomes o ON o.id = i.id AND o.token = i.token`,
+  text: `WITH written AS (UPDATE sluice.members SET name = name WHERE no = $3 RETURNING no)
+    SELECT o.id, o.token::float8 AS token FROM unnest($1::uuid[], $2::bigint[]) AS i (id, token)
+    JOIN sluice.outcomes o ON o.id = i.id AND o.token = i.token JOIN written ON true`,
 };
 
 export interface SettleCall {
@@ -88,7 +92,7 @@ export async function commitOutcomes(entries: readonly Entry<SettleCall>[], opti
   if (late.length > 0) {
     await through(SETTLE_FORGOTTEN, late);
     const repeated = late.filter(({ call }) => call.isAgain);
-    if (repeated.length > 0) noteNames(settled, await ownOutcomes(repeated, options.connection));
+    if (repeated.length > 0) noteNames(settled, await ownOutcomes(repeated, options));
   }
   crashPoint("outcome-committed");
   for (const entry of sent) {
@@ -130,11 +134,12 @@ async function settleThrough(
   noteNames(settled, await connection.rows<{ id: string; token: number }>(statement, values));
 }
 
-function ownOutcomes(entries: readonly Entry<SettleCall>[], connection: Connected): Promise<Settled[]> {
+function ownOutcomes(entries: readonly Entry<SettleCall>[], { connection, member }: SettleOptions): Promise<Settled[]> {
   const claims = entries.map(({ call }) => call.claim);
   return connection.rows<{ id: string; token: number }>(OWN_OUTCOMES, [
     claims.map(({ id }) => id),
     claims.map(({ token }) => token),
+    member(),
   ]);
 }
 
