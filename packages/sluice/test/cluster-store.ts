@@ -1,12 +1,15 @@
-// Stores of the cluster engine for its contract: on servers that all cases of a file share.
+// Stores of the cluster engine for its contract: on servers that all cases of a file share. With SLUICE_TEST_PGBOUNCER=1 each
+// engine reaches PostgreSQL through PgBouncer in transaction mode.
 import { after, before } from "node:test";
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  startPgbouncer,
   startPostgres,
   startProxy,
   startRabbitmq,
   startRedis,
+  type Pgbouncer,
   type Postgres,
   type Proxy,
   type Rabbitmq,
@@ -29,15 +32,17 @@ const deadlineMs = 20_000;
 let postgres: Postgres;
 let rabbitmq: Rabbitmq;
 let redis: Redis;
+let pgbouncer: Pgbouncer | undefined;
 let stores = 0;
 /** URLs of databases that no store has now. A new one with its schema would take longer than most cases. */
 const free: string[] = [];
 
 before(async () => {
   [postgres, rabbitmq, redis] = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
+  if (process.env["SLUICE_TEST_PGBOUNCER"] === "1") pgbouncer = await startPgbouncer({ serverPort: postgres.port });
 });
 after(async () => {
-  await Promise.all([postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
+  await Promise.all([pgbouncer, postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
 });
 
 const WAITING: Statement = {
@@ -132,7 +137,9 @@ class Life implements AsyncDisposable {
   readonly #proxies: readonly Proxy[];
 
   static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
-    const proxies = await Promise.all([postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
+    const proxies = await Promise.all(
+      [pgbouncer ?? postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })),
+    );
     const [toPostgres, toRabbitmq, toRedis] = proxies;
     const engine = await openCluster({
       ...options,
