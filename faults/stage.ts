@@ -33,6 +33,8 @@ export interface FinishOptions {
   readonly senders?: readonly Sender[];
   /** Results that are read back; all unless given. */
   readonly resultsMax?: number;
+  /** Something was lost on purpose: the audit must say so. */
+  readonly isLossMeant?: boolean;
 }
 
 export const ordersConfig = fileURLToPath(new URL("./orders.config.ts", import.meta.url));

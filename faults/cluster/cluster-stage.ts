@@ -204,10 +204,10 @@ export class ClusterStage implements AsyncDisposable {
    */
   async finish(
     senders: readonly Sender[],
-    { resultsMax }: Pick<FinishOptions, "resultsMax"> = {},
+    { resultsMax, isLossMeant }: Omit<FinishOptions, "senders"> = {},
   ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await Promise.all(this.members.map(disarm));
-    const { readings, violations } = await conclude({ urls: this.urls, senders, resultsMax });
+    const { readings, violations } = await conclude({ urls: this.urls, senders, resultsMax, isLossMeant });
     const left = await this.#whenEmpty();
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));

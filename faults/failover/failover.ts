@@ -33,6 +33,8 @@ export interface FailoverSetting {
   readonly workers?: number;
   /** Whether what was under way may run again; it may unless given. */
   readonly isRerunMeant?: boolean;
+  /** The audit must name what is lost. */
+  readonly isLossMeant?: boolean;
   /** Those that the pair runs on; this one unless given. */
   readonly machines?: StartPostgresPairOptions["machines"];
   /** Instead of the usual servers. */
@@ -51,6 +53,8 @@ export interface Field extends FailoverPlayOptions {
   readonly probe: () => Parcel;
   /** Of each failover so far: milliseconds from the promotion to the first receipt, of both gateways. */
   readonly receipts: (readonly [first: number, every: number])[];
+  /** What the audit said, if that is not judged at the end. */
+  audit: string;
 }
 
 const effectMs = 20;
@@ -70,6 +74,7 @@ export async function underFailover(
     isSynchronous = true,
     workers = 1,
     isRerunMeant = true,
+    isLossMeant = false,
     servers: own,
     machines,
   } = setting;
@@ -89,12 +94,13 @@ export async function underFailover(
     wrong: [],
     probe: parcelSource(`${name}-probe`, random),
     receipts: [],
+    audit: "holds",
   };
   await sender.acceptedMore(1);
   await fault(field);
   await load.stop();
   await stage.sampleResults(sender.ids);
-  const { figures, violations } = await stage.finish([sender]);
+  const { figures, violations } = await stage.finish([sender], { isLossMeant });
   const failover = figuresOf(field, readLog(stage.folder, "starts"));
   const wrong = [...field.wrong, ...violations];
   if (failover.startedThrice > 0) wrong.push(`${failover.startedThrice} requests ran more than twice`);
@@ -116,7 +122,7 @@ function serverOf(pair: PostgresPair, front: Front): Server<Postgres> {
   );
 }
 
-function figuresOf({ receipts }: Field, starts: Iterable<{ readonly id: string }>): FailoverFigures {
+function figuresOf({ receipts, audit }: Field, starts: Iterable<{ readonly id: string }>): FailoverFigures {
   const runs = new Map<string, number>();
   for (const { id } of starts) runs.set(id, (runs.get(id) ?? 0) + 1);
   const extra = [...runs.values()].filter((count) => count > 1);
@@ -126,7 +132,7 @@ function figuresOf({ receipts }: Field, starts: Iterable<{ readonly id: string }
     everyReceiptsMs: receipts.map(([, every]) => every),
     extraStarts: extra.reduce((sum, count) => sum + count - 1, 0),
     startedThrice: extra.filter((count) => count > 2).length,
-    audit: "holds",
+    audit,
   };
 }
 

@@ -1,5 +1,5 @@
-// A dump is restored under living processes. It is older than some of them: one that starts afterwards must not share
-// an identity with one that lives, or both run what one of them claims.
+// A dump is restored under living processes, which are younger than it and join again. No two may share an identity: one
+// that stops would give back what the other is running.
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,38 +8,36 @@ import { whenTrue } from "../../cluster/observe.ts";
 import { recover, underFailover, type FailoverScenario, type Field } from "../failover.ts";
 
 const execute = promisify(execFile);
-const burst = 150;
-/** Long enough that each worker is in the middle of something when it is asked to stop. */
-const effectMs = 300;
+const burst = 50;
+/** Long enough that the workers are in the middle of something whenever a process stops. */
+const effectMs = 1_000;
+const restMs = 250;
 const drainMsMax = 60_000;
 
 export const restore: FailoverScenario = {
   name: "dump-restored",
-  fault: "a dump restored under living processes, one of which is younger than it; others start, and stop, afterwards",
+  fault: "a dump restored under living processes, which are younger than it and stop one after the other later",
   play: (options) =>
     underFailover(options, { name: "dump-restored", workers: 2, isRerunMeant: false }, restoreAgainAndAgain),
 };
 
 async function restoreAgainAndAgain(field: Field): Promise<void> {
-  const { stage, sender, rounds, load } = field;
+  const { stage, sender, rounds } = field;
   const { signal } = new AbortController();
   const sendSome = (): Promise<void> => sender.send({ url: stage.urls, concurrency: 8, signal, newMax: burst });
-  const [younger, later] = stage.workers;
   await stage.behave(`wait:${effectMs}`);
-  await load.stop(); // what is accepted between the dump and its restoration is not in it
+  await field.load.stop(); // what is accepted between the dump and its restoration is not in it
   for (let round = 0; round < rounds; round += 1) {
     await sendSome();
     await drained(field);
     const dump = join(stage.folder, `${round}.dump`);
     await run(field, "pg_dump", [`--dbname=${stage.name}`, "--format=custom", `--file=${dump}`]);
-    await younger?.restart();
+    await Promise.all(stage.members.map((member) => member.restart())); // all are younger than the dump then
     await restoreFrom(dump, field);
-    await later?.restart();
     await recover(field, () => Promise.resolve());
-    const sending = sendSome();
-    await sender.acceptedMore(burst / 2);
-    for (const worker of stage.workers) await worker.restart(); // in order: it gives back its own claims alone
-    await sending;
+    await using load = stage.load(sender, { restMs });
+    for (const member of stage.members) await member.restart(); // gives back its own claims alone
+    await load.stop();
     await drained(field);
   }
 }

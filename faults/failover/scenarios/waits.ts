@@ -11,7 +11,7 @@ const longMs = 22_000;
 const shortMs = 1_500;
 const endEveryMs = 100;
 const clients = 4;
-const sendAgainMs = 50;
+const sendAgainMs = 1_000;
 
 type Ending = "pg_cancel_backend" | "pg_terminate_backend";
 
