@@ -12,6 +12,7 @@ export { type FakeClock, openFakeClock } from "./fake-clock.ts";
 export { type FrontProxy, startHaproxy, startNginx } from "./front-proxy.ts";
 export { freePort } from "./free-port.ts";
 export { lastingPort } from "./lasting-port.ts";
+export { giveToOrdinaryUser, runAsOrdinaryUser } from "./ordinary-user.ts";
 export { type Pgbouncer, type StartPgbouncerOptions, startPgbouncer } from "./pgbouncer.ts";
 export { type Machine, type Postgres, type StartPostgresOptions, postgresProgram, startPostgres } from "./postgres.ts";
 export { type PostgresPair, type StartPostgresPairOptions, startPostgresPair } from "./postgres-pair.ts";

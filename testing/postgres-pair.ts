@@ -147,6 +147,20 @@ export class PostgresPair implements AsyncDisposable {
       await this.#until("SELECT FROM pg_stat_replication WHERE state = 'streaming'");
   }
 
+  /**
+   * Kills both, and starts the primary on the files that `put` leaves in its folder of data; resolves once it takes writes
+   * and a new standby follows it.
+   */
+  async restore(put: (data: string) => Promise<void>): Promise<void> {
+    await Promise.all([...this.#running.values()].map((server) => this.kill(server)));
+    const data = join((this.#places[this.#leading] as Place).folder, "data");
+    await rm(data, { recursive: true, force: true });
+    await put(data);
+    await this.#start(this.#leading);
+    await this.#until("SELECT WHERE NOT pg_is_in_recovery()");
+    await this.rejoin();
+  }
+
   /** Whether a commit waits until the standby has it. Resolves once it does, or does not any more. */
   async setSynchronous(isSynchronous: boolean): Promise<void> {
     await this.alter(this.primary, "synchronous_standby_names", isSynchronous ? "*" : undefined);

@@ -35,6 +35,8 @@ export interface FailoverSetting {
   readonly isRerunMeant?: boolean;
   /** The audit must name what is lost. */
   readonly isLossMeant?: boolean;
+  /** Of both servers, as in postgresql.conf. */
+  readonly settings?: StartPostgresPairOptions["settings"];
   /** Those that the pair runs on; this one unless given. */
   readonly machines?: StartPostgresPairOptions["machines"];
   /** Instead of the usual servers. */
@@ -76,9 +78,10 @@ export async function underFailover(
     isRerunMeant = true,
     isLossMeant = false,
     servers: own,
+    settings,
     machines,
   } = setting;
-  await using pair = await startPostgresPair({ isSynchronous, machines });
+  await using pair = await startPostgresPair({ isSynchronous, settings, machines });
   await using front = await openFront(options.front ?? usual, pair);
   const servers = options.servers.with({ ...own, postgres: serverOf(pair, front) });
   await using stage = await ClusterStage.open({ servers, logFolder, mode: "honours-key", workers });

@@ -22,11 +22,13 @@ const opens: Readonly<Record<FrontName, (pair: PostgresPair) => Promise<Front>>>
     return { urlOf: urlAt(proxy.port), [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
   },
   haproxy: openHaproxy,
-  /** PgBouncer in transaction mode, before such an address. */
+  /** PgBouncer in transaction mode, before such an address. Else it asks a server that it did not reach after 15 s again. */
   async pgbouncer(pair) {
     await using resources = new AsyncDisposableStack();
     const address = resources.use(await startProxy({ port: () => pair.primaryPort }));
-    const pgbouncer = resources.use(await startPgbouncer({ serverPort: address.port }));
+    const pgbouncer = resources.use(
+      await startPgbouncer({ serverPort: address.port, settings: { server_login_retry: "1" } }),
+    );
     const owned = resources.move();
     return { urlOf: (database) => pgbouncer.urlOf(database), [Symbol.asyncDispose]: () => owned.disposeAsync() };
   },
@@ -51,10 +53,11 @@ async function openHaproxy(pair: PostgresPair): Promise<Front> {
   timeout connect 2s
   timeout client 1h
   timeout server 1h
+  timeout check 2s
 listen postgres
   bind 127.0.0.1:${port}
   option httpchk GET /primary
-  default-server inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions
+  default-server inter 200ms fall 2 rise 1 on-marked-down shutdown-sessions
 ${servers.join("\n")}`),
   );
   const owned = resources.move();

@@ -1,10 +1,11 @@
 import type { FailoverScenario } from "../failover.ts";
 import { broker } from "./broker.ts";
+import { cache } from "./cache.ts";
 import { control } from "./control.ts";
 import { frozen } from "./frozen.ts";
 import { kills } from "./kills.ts";
 import { network } from "./network.ts";
-import { restore } from "./restore.ts";
+import { restores } from "./restore.ts";
 import { switchovers } from "./switchover.ts";
 import { unsafe } from "./unsafe.ts";
 import { waits } from "./waits.ts";
@@ -16,7 +17,8 @@ export const failovers: readonly FailoverScenario[] = [
   ...frozen,
   network,
   unsafe,
-  restore,
+  ...restores,
   broker,
+  cache,
   control,
 ];

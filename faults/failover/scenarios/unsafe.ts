@@ -1,7 +1,7 @@
 // A setting that durability needs is turned off while all runs, on both servers. From when it is noticed until it is set
 // right nothing may get a receipt, on the primary and on the server that is failed over to.
 import { setTimeout as delay } from "node:timers/promises";
-import { whenShown } from "../../cluster/observe.ts";
+import { whenTrue } from "../../cluster/observe.ts";
 import { forbidReceipts, recover, rejoin, underFailover, type FailoverScenario, type Field } from "../failover.ts";
 
 const settings = ["synchronous_commit", "fsync", "full_page_writes"] as const;
@@ -21,19 +21,29 @@ async function turnOffAgainAndAgain(field: Field): Promise<void> {
     await sender.acceptedMore(random.between(10, 100));
     await pair.alter(pair.other, setting, "off");
     await pair.alter(pair.primary, setting, "off");
-    await refuses(field, `with ${setting} off`);
+    await refuses(field, setting, "on the primary");
     await pair.kill(pair.primary);
     await pair.promote();
-    await refuses(field, `with ${setting} off on the server that was failed over to`);
+    await refuses(field, setting, "on the server that was promoted");
     await recover(field, () => pair.alter(pair.primary, setting, undefined));
     await rejoin(field);
   }
 }
 
-async function refuses(field: Field, when: string): Promise<void> {
+/** Every gateway names the setting and is not ready, and nothing gets a receipt. */
+async function refuses(field: Field, setting: string, where: string): Promise<void> {
   const { stage, wrong } = field;
-  const shown = await whenShown(stage.urls, { codes: ["unsafe-store"], status: 503, msMax: shownMsMax });
-  wrong.push(...shown.map((missed) => `${when}: ${missed}`));
+  const when = `with ${setting} off ${where}`;
+  const named = `${setting} is off`;
+  for (const url of stage.urls) {
+    let shown = "";
+    const ms = await whenTrue(async () => {
+      const response = await fetch(`${url}/readyz`);
+      shown = `${response.status} ${await response.text()}`;
+      return response.status === 503 && shown.includes(named);
+    }, shownMsMax);
+    if (ms === undefined) wrong.push(`${when} /readyz did not say so within ${shownMsMax} ms: ${shown}`);
+  }
   const from = stage.ledger.lines.length;
   await delay(unsafeMs);
   forbidReceipts(field, from, `came ${when}`);
