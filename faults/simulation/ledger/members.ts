@@ -11,6 +11,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
       fsync: "on",
       full_page_writes: "on",
       synchronous_commit: "on",
+      client_min_messages: "notice",
       read_only: "off",
       in_recovery: false,
     },

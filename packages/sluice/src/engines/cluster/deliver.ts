@@ -113,6 +113,12 @@ export class Deliverer {
     if (held.isSuspect || this.#held.size === 0) this.serve();
   }
 
+  /** The server may hold claims for this process that it knows nothing of: as of before a restore. */
+  lookForUnknown(): void {
+    this.#unknown.begin();
+    this.#lookLater();
+  }
+
   /** Ends every wait with nothing, and waits for the claim under way. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -230,10 +236,7 @@ export class Deliverer {
     if (error instanceof ConflictError) return; // the same again may go through at once
     if (error instanceof SluiceError && error.isRetryable) this.#options.onUnavailable(error);
     else this.#options.log.error({ err: messageOf(error) }, "cannot claim");
-    if (error instanceof LostError) {
-      this.#unknown.begin();
-      this.#lookLater();
-    }
+    if (error instanceof LostError) this.lookForUnknown();
     this.#restFor(claimAgainMs);
   }
 

@@ -86,14 +86,16 @@ export function partsOf(options: ClusterOptions): Parts {
   const traffic = new Traffic(options.clock ?? systemClock);
   const connect = (use: string, settings: Readonly<Record<string, string>> = {}): Connection =>
     new Connection({ databaseUrl, primary, name: `sluice ${use}, ${name}`, settings });
-  const connectForTokens = (use: string, settings: Readonly<Record<string, string>>): Connection =>
-    tokenConnection({ databaseUrl, primary, name: `sluice ${use}, ${name}`, settings });
   const lanes = {
     accepting: connect("accept", steady),
-    claiming: connectForTokens("claim", { ...steady, synchronous_commit: "off" }), // only unlogged rows are written there
+    claiming: tokenConnection(
+      // Only unlogged rows are written there.
+      { databaseUrl, primary, name: `sluice claim, ${name}`, settings: { ...steady, synchronous_commit: "off" } },
+      () => deliverer.lookForUnknown(),
+    ),
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
-    moving: connectForTokens("move", { jit: "off" }),
+    moving: tokenConnection({ databaseUrl, primary, name: `sluice move, ${name}`, settings: { jit: "off" } }),
     auditing: connect("audit", { jit: "off" }), // for as long as an audit takes: nothing else is to wait for it
   };
   const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });

@@ -8,6 +8,7 @@ const SELECT_SETTINGS: Statement = {
   text: `SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
       current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
       current_setting('synchronous_commit') AS synchronous_commit,
+      current_setting('client_min_messages') AS client_min_messages,
       current_setting('default_transaction_read_only') AS read_only, pg_is_in_recovery() AS in_recovery`,
 };
 const versionNumMin = 150_000;
@@ -50,6 +51,7 @@ interface SettingsRow {
   readonly fsync: string;
   readonly full_page_writes: string;
   readonly synchronous_commit: string;
+  readonly client_min_messages: string;
   readonly read_only: string;
   readonly in_recovery: boolean;
 }
@@ -90,6 +92,13 @@ export async function readSettings(db: Connected): Promise<readonly SettingFact[
       needed: "on, local, remote_write or remote_apply",
       isSafe: row.synchronous_commit !== "off",
       why: lost,
+    },
+    {
+      setting: "client_min_messages",
+      found: row.client_min_messages,
+      needed: "warning or lower",
+      isSafe: row.client_min_messages !== "error",
+      why: "a commit that did not wait for its standby is told by a warning",
     },
     {
       setting: "default_transaction_read_only",

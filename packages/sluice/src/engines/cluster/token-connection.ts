@@ -8,6 +8,18 @@ const lockClass = 0x51_1c_e0;
 const SKIP_TOKENS = `BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock(${lockClass}, -1);
   SELECT setval('sluice.tokens', nextval('sluice.tokens') + 1048576); COMMIT`;
 
-export function tokenConnection(options: Omit<ConnectionOptions, "onConnect">): Connection {
-  return new Connection({ ...options, onConnect: (connection) => connection.script(SKIP_TOKENS) });
+/** `onReconnect` is told of each connection but the first: it may be to another server, or to one that was restored. */
+export function tokenConnection(
+  options: Omit<ConnectionOptions, "onConnect">,
+  onReconnect: () => void = () => undefined,
+): Connection {
+  let isFirst = true;
+  return new Connection({
+    ...options,
+    async onConnect(connection) {
+      await connection.script(SKIP_TOKENS);
+      if (!isFirst) onReconnect();
+      isFirst = false;
+    },
+  });
 }

@@ -35,7 +35,7 @@ export class UnknownClaims {
     return this.#until !== undefined;
   }
 
-  /** The answer to a claim was lost. */
+  /** The answer to a claim was lost, or the connection was. */
   begin(): void {
     this.#until = this.#options.clock.monotonic() + lateMsMax;
   }
