@@ -41,8 +41,9 @@ export async function conclude({
   const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;
   if (unfinished > 0) violations.push(`${unfinished} requests are in the backlog after the drain`);
   for (const url of urls) {
-    const { holds, queues } = await readAudit(url);
-    if (!holds && !isLossMeant) violations.push(`the audit at ${url} does not hold: ${JSON.stringify(queues)}`);
+    const { holds, queues, findings } = await readAudit(url);
+    if (!holds && !isLossMeant)
+      violations.push(`the audit at ${url} does not hold: ${JSON.stringify({ queues, findings })}`);
     if (holds && isLossMeant) violations.push(`the audit at ${url} holds, though something is lost`);
     const backlog = queues.reduce((sum, queue) => sum + queue.waiting + queue.scheduled + queue.running, 0);
     if (backlog > 0) violations.push(`the audit at ${url} counts a backlog of ${backlog} after the drain`);

@@ -52,6 +52,8 @@ async function readResultHash(url: string, id: string): Promise<string | undefin
 export interface Audit {
   readonly holds: boolean;
   readonly queues: readonly { readonly waiting: number; readonly scheduled: number; readonly running: number }[];
+  /** At most a hundred of each kind for each queue. */
+  readonly findings: readonly { readonly kind: string; readonly gap: { readonly requests: number } | null }[];
 }
 
 export async function readAudit(url: string): Promise<Audit> {

@@ -22,7 +22,6 @@ export const chainModels: Readonly<Record<string, Model>> = {
   "audit-lost-places": reads(({ values: [chains, from, to] }) =>
     unnest<[string, number, number]>(chains, from, to).map(([, fromPlace, toPlace]) => ({ lost: toPlace - fromPlace })),
   ),
-  "has-link": reads(({ seen, values: [id] }) => (seen.links.has(id as string) ? [{}] : [])),
   "audit-unmatched": reads(unmatched),
   "audit-orphans": reads(({ seen, values: [from, before] }) => {
     const isOrphan = ({ id }: { readonly id: string }): boolean =>

