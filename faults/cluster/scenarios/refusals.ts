@@ -8,7 +8,8 @@ import type { ClusterStage } from "../cluster-stage.ts";
 export const refusals: ClusterScenario = {
   name: "start-refusals",
   numbers: "23",
-  fault: "started on a queue of another kind, on unsafe settings, on an older, a missing and a newer schema",
+  fault:
+    "started on a queue of another kind, with another prefix, on unsafe settings, on an older, a missing and a newer schema",
   play: (options) => underLoad(options, { name: "refusals", mode: "plain", restMs: 200 }, refuseAll),
 };
 
@@ -32,6 +33,11 @@ async function refuseAll(field: Field): Promise<Fault> {
     await withQueue(field, "limited", {
       durable: true,
       arguments: { "x-queue-type": "quorum", "x-delivery-limit": 20 },
+    }),
+    await whyRefused(field.stage, {
+      commands: all,
+      env: { SLUICE_PREFIX: "another" },
+      reason: /the ledger of the cluster with the prefix/,
     }),
     await withServerSetting(field, "fsync"),
     await withServerSetting(field, "full_page_writes"),
@@ -67,8 +73,12 @@ async function withQueue(
   const connection = await connect(servers.rabbitmq.now.url);
   const channel = await connection.createChannel();
   await channel.assertQueue(line, queue);
+  const databaseUrl = await servers.postgres.now.createDatabase(servers.newName());
+  const expected = { env: { DATABASE_URL: databaseUrl, SLUICE_PREFIX: prefix }, reason: new RegExp(line) };
   try {
-    return await whyRefused(stage, { commands: all, env: { SLUICE_PREFIX: prefix }, reason: new RegExp(line) });
+    // It makes the schema before it comes to the queues.
+    const told = await whyRefused(stage, { ...expected, commands: ["migrate"] });
+    return [...told, ...(await whyRefused(stage, { ...expected, commands: roles }))];
   } finally {
     await channel.deleteQueue(line);
     await connection.close();

@@ -69,6 +69,7 @@ const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   FOR "table" IN SELECT oid FROM pg_class WHERE relnamespace = 'sluice'::regnamespace
     AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'meta'
   LOOP EXECUTE 'DELETE FROM ' || "table"; END LOOP;
+  DELETE FROM sluice.meta WHERE name = 'prefix';
 END $$`;
 
 /** Each store is a database, and names of its own on the broker and the cache. Its lives reach them through proxies. */

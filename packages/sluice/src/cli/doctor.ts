@@ -11,7 +11,8 @@ interface DoctorOptions extends Omit<RoleOptions, "logLevel" | "logFormat"> {
 }
 
 const afterHelp = `${serversHelp}
-It changes nothing. The exit code is 1 when something is unsafe, 69 when a server is unreachable.
+It changes nothing that stays: it tries what Sluice does on a queue and a key that are gone afterwards. With several nodes it
+reports each. It also reports what a failover of PostgreSQL would lose. The exit code is 1 when something is unsafe, 69 when a server is unreachable.
 
 Examples:
   sluice doctor --config sluice.config.ts
@@ -40,7 +41,9 @@ async function doctor(options: DoctorOptions): Promise<void> {
   printTable(findings, columns);
   for (const { server, what, advice } of findings)
     if (advice !== undefined) printLine(`\n${server}, ${what}: ${advice}`);
-  printLine(isSafe ? "\nNothing is unsafe." : "\nSomething is unsafe: gateways and workers refuse to start on it.");
+  printLine(
+    isSafe ? "\nNothing is unsafe." : "\nSomething is unsafe: Sluice refuses to start on it, or does not work.",
+  );
 }
 
 function isUnreachable({ what }: Finding): boolean {

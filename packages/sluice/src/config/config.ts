@@ -76,7 +76,7 @@ export interface ClusterConfig {
   readonly amqpUrl?: string;
   /** Redis: `"redis://:password@host:6379/0"`, or with Sentinels `"redis+sentinel://:password@a,b,c/mymaster/0"`. */
   readonly redisUrl?: string;
-  /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. */
+  /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. A database belongs to one prefix. */
   readonly prefix?: string;
 }
 

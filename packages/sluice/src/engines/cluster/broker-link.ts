@@ -218,7 +218,7 @@ function shuffled<Value>(values: readonly Value[]): readonly Value[] {
 }
 
 /** Ends the socket, which a peer that is silent would keep open; what the connection still holds is given up. */
-function drop(model: ChannelModel): void {
+export function drop(model: ChannelModel): void {
   streamOf(model)?.destroy(new Error("closed"));
 }
 

@@ -5,6 +5,7 @@ import { ErrorReply } from "redis";
 import { messageOf } from "../../core/errors.ts";
 import { addressOf } from "../../core/server-url.ts";
 import type { Logger } from "../../telemetry/log.ts";
+import { tryNotice } from "./notices.ts";
 import type { Outages } from "./outages.ts";
 import { type CacheClient, connectMsMax, connectPrimary } from "./redis-primary.ts";
 import { tryTake } from "./shared-rate.ts";
@@ -89,6 +90,12 @@ export class Cache implements AsyncDisposable {
     if (down === undefined) outages.end("cache-unavailable");
     else outages.begin("cache-unavailable", `Redis at ${this.#address} cannot be used now: ${down.downBecause}`);
   }
+}
+
+/** All that will be asked of a Redis: one that can be reached may still refuse everything. Rejects with what it refuses. */
+export async function tryOut(client: CacheClient, prefix: string): Promise<void> {
+  await tryTake(client, prefix);
+  await tryNotice(client, prefix);
 }
 
 class CacheLink {
@@ -179,9 +186,8 @@ class CacheLink {
     }
   }
 
-  /** All that will be asked of it: one that lets itself be reached may still refuse everything. */
   async #tryOut(client: CacheClient): Promise<void> {
-    await tryTake(client, this.#options.prefix);
+    await tryOut(client, this.#options.prefix);
     await this.#resubscribe(client);
   }
 

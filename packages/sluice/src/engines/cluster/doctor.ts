@@ -1,15 +1,21 @@
-// Looks at the three servers as somebody would who has to answer for them. No request is touched.
-import { connect } from "amqplib";
-import { createClient } from "redis";
+// Looks at the three servers as somebody would who has to answer for them, and tries what will be asked of them: on a queue
+// and a key that are gone afterwards. No request is touched.
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { type ChannelModel, connect } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
-import { addressOf } from "../../core/server-url.ts";
+import { addressOf, nodesOf } from "../../core/server-url.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { Broker } from "./broker.ts";
+import { drop } from "./broker-link.ts";
+import { tryOut } from "./cache.ts";
 import { Connection, type Statement } from "./database.ts";
-import { checkSchema } from "./migrate.ts";
+import { checkSchema, readPrefix } from "./migrate.ts";
 import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
+import { connectPrimary, redisUrlOf } from "./redis-primary.ts";
 import { readSettings } from "./settings-check.ts";
+import { hintQueues, queueArguments } from "./topology.ts";
 
 export type Server = "postgres" | "rabbitmq" | "redis";
 
@@ -36,7 +42,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
   const parts = await Promise.all([
     examineServer("postgres", databaseUrl, () => examinePostgres(options)),
     examineServer("rabbitmq", amqpUrl, () => examineRabbitmq(options)),
-    examineServer("redis", redisUrl, () => examineRedis(redisUrl)),
+    examineServer("redis", redisUrl, () => examineRedis(options.servers)),
   ]);
   return parts.flat();
 }
@@ -55,14 +61,21 @@ async function examineServer(server: Server, url: string, look: () => Promise<Se
   }
 }
 
-/** With privileges on less than all tables; whether the partitions can be made and dropped. */
+/**
+ * What of the tables may not be read and written, and of the sequences may not be drawn from and set; whether the partitions
+ * can be made and dropped. An identity column draws from its sequence without asking.
+ */
 const MISSING_PRIVILEGES: Statement = {
   name: "doctor-privileges",
-  text: `SELECT current_user::text AS "user", count(*) FILTER (WHERE NOT (
-        has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
-        AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')))::int AS refused,
-      count(*) FILTER (WHERE NOT pg_has_role(c.relowner, 'USAGE'))::int AS foreign
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'sluice' AND c.relkind IN ('r', 'p')`,
+  text: `WITH ours AS (SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'sluice' AND c.relkind IN ('r', 'p', 'S'))
+    SELECT current_user::text AS "user",
+      array(SELECT relname::text FROM ours WHERE CASE WHEN relkind <> 'S' THEN NOT (
+        has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+        AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) END) AS tables,
+      array(SELECT relname::text FROM ours WHERE CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'UPDATE') END
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = ours.oid AND d.deptype = 'i')) AS sequences,
+      (SELECT count(*)::int FROM ours WHERE relkind <> 'S' AND NOT pg_has_role(relowner, 'USAGE')) AS foreign`,
 };
 const HEADROOM: Statement = {
   name: "doctor-connections",
@@ -84,29 +97,99 @@ async function examinePostgres({ servers, queues }: ExamineOptions): Promise<See
     isSafe ? ok(setting, found) : unsafe(setting, found, `must be ${needed}: ${why}`),
   );
   const canWrite = settings.every(({ setting, isSafe }) => isSafe || !/recovery|read_only/.test(setting));
-  seen.push(await examineSchema(connection, queues));
-  seen.push(await examinePrivileges(connection), await examineConnections(connection));
-  if (canWrite) seen.push(latency("commit", await medianMs(() => connection.rows(COMMIT)), "a receipt"));
+  const standbys = await examineStandbys(connection);
+  seen.push(...(await examineSchema(connection, { servers, queues })));
+  seen.push(await examinePrivileges(connection), await examineConnections(connection), standbys);
+  if (canWrite && standbys.verdict !== "unsafe")
+    seen.push(latency("commit", await medianMs(() => connection.rows(COMMIT)), "a receipt"));
   return seen;
 }
 
-async function examineSchema(connection: Connection, queues: readonly string[]): Promise<Seen> {
+async function examineSchema(connection: Connection, { servers, queues }: ExamineOptions): Promise<Seen[]> {
   try {
-    return ok("schema", `version ${await checkSchema(connection, queues)}`);
+    const version = ok("schema", `version ${await checkSchema(connection, queues)}`);
+    return [version, prefixSeen(await readPrefix(connection), servers.prefix)];
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code === "store-unavailable") throw error;
-    return unsafe("schema", error.code, error.message);
+    return [unsafe("schema", error.code, error.message)];
   }
 }
 
+function prefixSeen(found: string | undefined, prefix: string): Seen {
+  if (found === undefined) return ok("prefix", `none: the first start makes it ${prefix}`);
+  if (found === prefix) return ok("prefix", found);
+  const advice = `this is the ledger of another cluster, got the prefix ${prefix}: use ${found}, or another database`;
+  return unsafe("prefix", found, advice);
+}
+
 async function examinePrivileges(connection: Connection): Promise<Seen> {
-  const [row] = await connection.rows<{ user: string; refused: number; foreign: number }>(MISSING_PRIVILEGES);
-  const { user = "", refused = 0, foreign = 0 } = row ?? {};
+  const [row] = await connection.rows<Privileges>(MISSING_PRIVILEGES);
+  const { user = "", tables = [], sequences = [], foreign = 0 } = row ?? {};
   const what = "privileges";
-  if (refused > 0) return unsafe(what, `${user} may not read and write ${refused} of the tables`, "grant them");
+  if (tables.length > 0)
+    return unsafe(
+      what,
+      `${user} may not read and write ${tables.length} of the tables`,
+      `grant them: ${tables.join(", ")}`,
+    );
+  if (sequences.length > 0) {
+    const grants = sequences.map((name) => `GRANT USAGE, UPDATE ON SEQUENCE sluice.${name} TO ${user}`);
+    return unsafe(what, `${user} may not draw from and set ${sequences.join(", ")}`, grants.join("; "));
+  }
   if (foreign === 0) return ok(what, `${user} owns the tables`);
   const cost = "it can make no partitions for the days to come and drop no old ones: let the owner run Sluice";
   return warning(what, `${user} does not own ${foreign} of the tables`, cost);
+}
+
+interface Privileges {
+  readonly user: string;
+  readonly tables: readonly string[];
+  readonly sequences: readonly string[];
+  readonly foreign: number;
+}
+
+/** Without `pg_monitor` a row of pg_stat_replication says nothing but that it is one. */
+const STANDBYS: Statement = {
+  name: "doctor-standbys",
+  text: `SELECT current_setting('synchronous_standby_names') AS names,
+      current_setting('synchronous_commit') AS commit_waits, pg_is_in_recovery() AS in_recovery,
+      pg_has_role('pg_read_all_stats', 'USAGE') AS may_see,
+      array(SELECT coalesce(application_name, '') FROM pg_stat_replication
+        WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum')) AS synchronous,
+      (SELECT count(*)::int FROM pg_stat_replication) AS connected`,
+};
+
+interface StandbysRow {
+  readonly names: string;
+  readonly commit_waits: string;
+  readonly in_recovery: boolean;
+  readonly may_see: boolean;
+  readonly synchronous: readonly string[];
+  readonly connected: number;
+}
+
+/** What a failover would lose. */
+async function examineStandbys(connection: Connection): Promise<Seen> {
+  const what = "standbys";
+  const [row] = await connection.rows<StandbysRow>(STANDBYS);
+  if (row === undefined || row.in_recovery) return warning(what, "not told", "this is a standby itself");
+  const { names, commit_waits: commitWaits, may_see: maySee, synchronous, connected } = row;
+  const lost =
+    "a failover loses the receipts that no standby had yet: set synchronous_standby_names and synchronous_commit = on";
+  if (names.trim() === "") {
+    const alone = "receipts are as durable as the disk of this machine";
+    if (connected === 0) return warning(what, "none", `${alone}: add a standby, and set synchronous_standby_names`);
+    return warning(what, `${connected}, none is synchronous`, `${alone}: ${lost}`);
+  }
+  if (commitWaits === "local" || commitWaits === "off")
+    return warning(what, `synchronous_commit is ${commitWaits}`, `no commit waits for a standby: ${lost}`);
+  if (!maySee && connected > 0)
+    return warning(what, `${connected}, not told which`, "to see whether one is synchronous: GRANT pg_read_all_stats");
+  // `FIRST 2 (a, b, c)`, `ANY 2 (…)` or `2 (…)`
+  const needed = Number(/(\d+)\s*\(/.exec(names)?.[1] ?? 1);
+  if (synchronous.length >= needed) return ok(what, `synchronous: ${synchronous.join(", ")}`);
+  const cost = "each commit waits for them, and so does each request: start them, or change synchronous_standby_names";
+  return unsafe(what, `${synchronous.length} of ${needed} in ${names} connected`, cost);
 }
 
 async function examineConnections(connection: Connection): Promise<Seen> {
@@ -123,22 +206,103 @@ async function examineRabbitmq({ servers, queues }: ExamineOptions): Promise<See
   const log = openLog({ level: "silent", isPretty: false });
   await using broker = new Broker({ url, prefix, name: "sluice doctor", outages: new Outages(log), log });
   await broker.connect();
-  const seen = await examineLink(url);
+  const nodes = nodesOf(url);
+  const seen = (await Promise.all(nodes.map((node) => examineNode(node, nodes.length === 1)))).flat();
   for (const queue of queues) seen.push(await examineQueue(broker, queue));
+  seen.push(...(await Promise.all(queues.map((queue) => examineKeeping(url, prefix, queue)))));
   return seen;
 }
 
-async function examineLink(url: string): Promise<Seen[]> {
-  const model = await connect(url, { timeout: connectMsMax });
-  model.on("error", () => {}); // what is under way rejects
+/** One of several that does not answer costs nothing yet. */
+/** One of several that does not answer costs nothing yet. */
+async function examineNode(node: string, isOnly: boolean): Promise<Seen[]> {
+  const place = isOnly ? "" : ` at ${addressOf(node)}`;
   try {
-    const { version } = model.connection.serverProperties;
-    const took = await medianMs(async () => (await model.createChannel()).close());
-    return [atLeast("version", version, "3.10"), latency("latency", took, "a hint")];
-  } finally {
-    await model.close().catch(() => undefined); // gone already
+    return await connected(node, async (model) => {
+      const { version } = model.connection.serverProperties;
+      const took = await medianMs(async () => (await model.createChannel()).close());
+      return [atLeast(`version${place}`, version, "3.10"), latency(`latency${place}`, took, "a hint")];
+    });
+  } catch (error) {
+    if (isOnly) throw error;
+    return [warning(`node${place}`, `no: ${messageOf(error)}`, nodeCost)];
   }
 }
+
+const nodeCost = "look whether it runs; the other nodes do its work";
+const answerMsMax = 15_000;
+const closeMsMax = 1_000;
+
+async function connected<Value>(node: string, work: (model: ChannelModel) => Promise<Value>): Promise<Value> {
+  const model = await connect(node, { timeout: connectMsMax });
+  model.on("error", () => {}); // what is under way rejects
+  const late = delay(answerMsMax, undefined, { ref: false }).then(() => {
+    throw new Error(`no answer within ${answerMsMax} ms`);
+  });
+  try {
+    return await Promise.race([work(model), late]);
+  } finally {
+    const closed = model.close().catch(() => undefined); // gone already
+    await Promise.race([closed, delay(closeMsMax, undefined, { ref: false })]);
+    drop(model); // one that publishes too much is not heard, not even when it closes
+  }
+}
+
+const keptCount = 1_000;
+const keptMs = 2_000;
+
+/**
+ * On the first node that does it. A client of AMQP cannot read policies: one that applies to a queue of ours applies to those
+ * whose names begin like it.
+ */
+async function examineKeeping(url: string, prefix: string, queue: string): Promise<Seen> {
+  const what = `hints of ${queue}`;
+  const name = `${hintQueues(prefix, queue).again}.doctor-${randomBytes(4).toString("hex")}`;
+  let failure: unknown;
+  for (const node of nodesOf(url)) {
+    try {
+      return await connected(node, async (model) => {
+        const [kept, isKept] = await Promise.all([hintsKept(model, name), isQueueKept(model, `${name}-unused`)]);
+        if (!isKept) return unsafe(what, "RabbitMQ deletes the queue while it is not used", policyCost);
+        const found = `${kept} of ${keptCount} kept for ${keptMs / 1_000} s`;
+        return kept === keptCount ? ok(what, found) : unsafe(what, found, policyCost);
+      });
+    } catch (error) {
+      failure = error;
+    }
+  }
+  return unsafe(what, messageOf(failure), `RabbitMQ does not do what Sluice asks of it; ${policyCost}`);
+}
+
+async function hintsKept(model: ChannelModel, name: string): Promise<number> {
+  const channel = await model.createConfirmChannel();
+  channel.on("error", () => {}); // what is under way rejects
+  const expires = { "x-expires": 60_000 }; // should nobody be left to delete it
+  await channel.assertQueue(name, { durable: true, arguments: { ...queueArguments, ...expires } });
+  for (let count = 0; count < keptCount; count += 1)
+    channel.sendToQueue(name, Buffer.from("doctor"), { persistent: true });
+  await channel.waitForConfirms().catch(() => undefined); // one that is refused is not kept
+  await delay(keptMs);
+  const { messageCount } = await channel.checkQueue(name);
+  await channel.deleteQueue(name);
+  return messageCount;
+}
+
+/** An argument for it would hide a policy's `expires`: this one goes with the connection. */
+async function isQueueKept(model: ChannelModel, name: string): Promise<boolean> {
+  const channel = await model.createChannel();
+  channel.on("error", () => {}); // what is under way rejects
+  await channel.assertQueue(name, { exclusive: true, durable: false });
+  await delay(keptMs);
+  return channel.checkQueue(name).then(
+    () => true,
+    () => false,
+  );
+}
+
+const policyCost =
+  "a policy with message-ttl, max-length, max-length-bytes or expires applies to Sluice's queues: rabbitmqctl list_policies " +
+  "shows it. Take it off them; hints that RabbitMQ drops are put back by the auditor only, and their requests wait for it";
 
 async function examineQueue(broker: Broker, queue: string): Promise<Seen> {
   const what = `queue ${queue}`;
@@ -151,26 +315,49 @@ async function examineQueue(broker: Broker, queue: string): Promise<Seen> {
   return warning(what, "missing", "run sluice migrate; until then nothing of it is delivered");
 }
 
-async function examineRedis(url: string): Promise<Seen[]> {
-  const client = createClient({
-    url,
-    socket: { connectTimeout: connectMsMax, reconnectStrategy: false },
-    disableOfflineQueue: true,
-    maintNotifications: "disabled",
-  });
-  client.on("error", () => {}); // what is under way rejects
+async function examineRedis({ redisUrl: url, prefix }: ClusterServers): Promise<Seen[]> {
+  const reached = await connectPrimary(url, () => Promise.resolve(), never);
   try {
-    await client.connect();
-    const told = await client.info();
+    const nodes = nodesOf(url);
+    const seen = nodes.length === 1 ? [] : await Promise.all(nodes.map(examineRedisNode));
+    seen.push(await examineWork(url, prefix));
+    const told = await reached.info();
     const policy = /^maxmemory_policy:(\S+)/m.exec(told)?.[1] ?? "not told";
     const version = /^redis_version:(\S+)/m.exec(told)?.[1] ?? "not told";
-    return [
+    seen.push(
       atLeast("version", version, "7"),
       policy === "noeviction" ? ok("maxmemory-policy", policy) : warning("maxmemory-policy", policy, evictionCost),
-      latency("latency", await medianMs(() => client.ping()), "a start under the shared rate"),
-    ];
+      latency("latency", await medianMs(() => reached.ping()), "a start under the shared rate"),
+    );
+    return seen;
   } finally {
-    client.destroy();
+    reached.destroy();
+  }
+}
+
+const never = new AbortController().signal;
+
+/** A Sentinel, or one of several hosts. */
+async function examineRedisNode(node: string): Promise<Seen> {
+  const what = `node at ${addressOf(node)}`;
+  try {
+    const found = await redisUrlOf(node, never);
+    if (found !== node) return ok(what, `the primary is ${addressOf(found)}`);
+    (await connectPrimary(node, () => Promise.resolve(), never)).destroy();
+    return ok(what, "answers");
+  } catch (error) {
+    return warning(what, messageOf(error), nodeCost);
+  }
+}
+
+async function examineWork(url: string, prefix: string): Promise<Seen> {
+  const what = "rate and notices";
+  try {
+    (await connectPrimary(url, (client) => tryOut(client, prefix), never)).destroy();
+    return ok(what, "kept and told");
+  } catch (error) {
+    const cost = "processes do without it: each keeps to its share of the rate, and notices come late";
+    return unsafe(what, messageOf(error), `Redis does not do what Sluice asks of it; ${cost}`);
   }
 }
 

@@ -25,6 +25,7 @@ import { Deliverer } from "./deliver.ts";
 import { examine, type Finding } from "./doctor.ts";
 import { listRequests } from "./list.ts";
 import { checkSchema, migrateCluster, versionKnown as latest } from "./migrate.ts";
+import { openCluster } from "./open.ts";
 import { readBody, readRequest, readResult, readStates } from "./read.ts";
 import { callbacksDue, callbacksTold } from "./callbacks.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
@@ -585,11 +586,11 @@ test("a database without the schema, a queue without its row, an older and a new
   await rejects(checkSchema(db, []), coded("schema-missing", /run sluice migrate/));
   await migrate(url, ["orders"]);
   await rejects(checkSchema(db, ["orders", "mails"]), coded("schema-missing", /"mails".*run sluice migrate/));
-  await rowsOf(db, `UPDATE sluice.meta SET value = '${latest + 1}'`);
+  await rowsOf(db, `UPDATE sluice.meta SET value = '${latest + 1}' WHERE name = 'schema_version'`);
   await rejects(checkSchema(db, ["orders"]), coded("schema-newer", newer));
   await rejects(migrate(url, ["orders", "new"]), coded("schema-newer", newer));
   deepEqual((await rowsOf(db, "SELECT name FROM sluice.queues")).length, 1);
-  await rowsOf(db, "UPDATE sluice.meta SET value = '0'");
+  await rowsOf(db, "UPDATE sluice.meta SET value = '0' WHERE name = 'schema_version'");
   await rejects(checkSchema(db, ["orders"]), coded("schema-missing", /run sluice migrate/));
 });
 
@@ -611,6 +612,34 @@ test("a database of an older Sluice is refused until it is brought up to this on
   const sincePause = "(extract(epoch FROM clock_timestamp()) * 1000 - paused_at)::float8";
   const [queue] = await rowsOf<{ ms: number }>(db, `SELECT ${sincePause} AS ms FROM sluice.queues`);
   ok(Math.abs(queue?.ms ?? Number.NaN) < 60_000, "of a pause from before only the time of the migration is known");
+});
+
+test("a ledger keeps its first prefix, and a cluster with another one is refused before it changes anything", async () => {
+  const url = await postgres.createDatabase("prefixes");
+  await using db = connect(url);
+  await migrate(url, ["orders"]);
+  await rowsOf(db, "DELETE FROM sluice.meta WHERE name = 'prefix'"); // as an older Sluice left it
+  const servers = {
+    databaseUrl: url,
+    amqpUrl: `amqp://127.0.0.1:${await freePort()}`,
+    redisUrl: "redis://127.0.0.1:1",
+  };
+  const queues = [{ name: "orders", backlogMax: 10, backlogBytesMax: 1_000 }];
+  const open = async (prefix: string): Promise<void> =>
+    (await openCluster({ servers: { ...servers, prefix }, queues, name: "test", log }))[Symbol.asyncDispose]();
+  await open("first");
+  const refused = coded("bad-config", /the prefix "first", got the prefix "other"/);
+  await rejects(open("other"), refused);
+  const other = { ...servers, prefix: "other" };
+  const declare = (): Promise<"declared"> => Promise.resolve("declared");
+  await rejects(migrateCluster({ servers: other, queues: ["mails"], log, declare }), refused);
+  deepEqual(await rowsOf(db, "SELECT name FROM sluice.queues"), [{ name: "orders" }]);
+  const findings = await examine({ servers: other, queues: ["orders"] });
+  deepEqual(
+    findings.filter(({ what }) => what === "prefix").map(({ verdict, found }) => [verdict, found]),
+    [["unsafe", "first"]],
+  );
+  await open("first");
 });
 
 test("a user who may not make a schema migrates one that is there", async () => {
@@ -1024,6 +1053,7 @@ test("the doctor finds servers in order, and what they cost where they are not",
   deepEqual(
     verdicts(before).filter(([, , verdict]) => verdict !== "ok"),
     [
+      ["postgres", "standbys", "warning"],
       ["rabbitmq", "queue orders", "warning"],
       ["redis", "maxmemory-policy", "warning"],
     ],

@@ -38,6 +38,16 @@ const SET_VERSION: Statement = {
   text: `INSERT INTO sluice.meta (name, value) VALUES ('schema_version', $1)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
 };
+/** The first one stays. */
+const CLAIM_PREFIX: Statement = {
+  name: "migrate-claim-prefix",
+  text: `INSERT INTO sluice.meta AS m (name, value) VALUES ('prefix', $1)
+    ON CONFLICT (name) DO UPDATE SET value = m.value RETURNING value`,
+};
+const SELECT_PREFIX: Statement = {
+  name: "migrate-prefix",
+  text: "SELECT value FROM sluice.meta WHERE name = 'prefix'",
+};
 /** What is there already draws no number: there are 32,767 of them. */
 const ADD_QUEUES: Statement = {
   name: "migrate-add-queues",
@@ -70,14 +80,17 @@ export interface Migrated {
 
 /**
  * Brings the database up to this version, makes what is missing of the queues, and declares them at the broker. Any number
- * of processes may do it at once, and again after a crash. Errors: `unreachable`, `schema-newer`, `wrong-queue`.
+ * of processes may do it at once, and again after a crash. Errors: `unreachable`, `schema-newer`, `wrong-queue`, `bad-config`
+ * for a ledger with another prefix.
  */
 export async function migrateCluster(options: MigrateOptions): Promise<Migrated> {
   const { servers, queues, log, declare } = options;
   await using connection = new Connection({ databaseUrl: servers.databaseUrl, name: "sluice migrate" });
   const from = await reached(servers.databaseUrl, () => readVersion(connection));
-  for (let version = from; version < versionKnown;) version = await migrateStep(connection, log);
   refuseNewer(from);
+  if (from > 0) await claimPrefix(connection, servers.prefix);
+  for (let version = from; version < versionKnown;) version = await migrateStep(connection, log);
+  await claimPrefix(connection, servers.prefix);
   await connection.transaction(async (inside) => {
     await inside.rows(LOCK_SCHEMA);
     await inside.rows(ADD_QUEUES, [[...new Set(queues)]]);
@@ -106,6 +119,26 @@ export async function checkSchema(db: Connected, queues: readonly string[]): Pro
     throw new SluiceError("schema-missing", `the database does not know the queue ${names} yet: run sluice migrate`);
   }
   return version;
+}
+
+/**
+ * A ledger belongs to the cluster whose prefix it got first, by a migration or a start: processes with different prefixes
+ * would share requests, and neither rate nor hints. Errors: `bad-config` for another one.
+ */
+export async function claimPrefix(db: Connected, prefix: string): Promise<void> {
+  const [row] = await db.rows<{ value: string }>(CLAIM_PREFIX, [prefix]);
+  if (row === undefined || row.value === prefix) return;
+  throw new SluiceError(
+    "bad-config",
+    `this database is the ledger of the cluster with the prefix "${row.value}", got the prefix "${prefix}": ` +
+      "use that prefix, or another database",
+  );
+}
+
+/** Undefined while no cluster has claimed the ledger. */
+export async function readPrefix(db: Connected): Promise<string | undefined> {
+  const [row] = await db.rows<{ value: string }>(SELECT_PREFIX);
+  return row?.value;
 }
 
 /** One migration, the next one that is missing; the version after it. */

@@ -4,6 +4,7 @@ import { parseRequestId, type RequestId } from "../../core/request-id.ts";
 import { states } from "../../core/request.ts";
 import type { Change } from "../../engine/engine.ts";
 import type { Cache } from "./cache.ts";
+import type { CacheClient } from "./redis-primary.ts";
 
 export interface NoticesOptions {
   readonly cache: Cache;
@@ -17,6 +18,15 @@ export interface Notice {
 }
 
 const noticesMax = 1_000;
+
+/** Tells nothing, and hears nothing: does only what notices do. Rejects as they would. */
+export async function tryNotice(client: CacheClient, prefix: string): Promise<void> {
+  const channel = channelOf(prefix, "changes");
+  const ignore = (): void => undefined;
+  await client.publish(channel, "");
+  await client.subscribe(channel, ignore);
+  await client.unsubscribe(channel, ignore);
+}
 
 export class Notices {
   readonly #cache: Cache;
@@ -70,8 +80,12 @@ export class Notices {
   }
 
   #channel(name: string): string {
-    return `${this.#cache.prefix}:${name}`;
+    return channelOf(this.#cache.prefix, name);
   }
+}
+
+function channelOf(prefix: string, name: string): string {
+  return `${prefix}:${name}`;
 }
 
 /** `<id> done 1767225600000`, or `<id> {"percent":10}`. */

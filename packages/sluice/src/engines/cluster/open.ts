@@ -3,7 +3,7 @@ import { seqOf, type RequestId } from "../../core/request-id.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Statement } from "./database.ts";
 import { ClusterEngine } from "./engine.ts";
-import { checkSchema } from "./migrate.ts";
+import { checkSchema, claimPrefix } from "./migrate.ts";
 import type { ClusterOptions } from "./options.ts";
 import { partsOf, type Parts } from "./parts.ts";
 import { keepPartitions } from "./retention.ts";
@@ -21,7 +21,7 @@ const BEGIN_TALLIES: Statement = {
  * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis to share the
  * rate. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
  * `schema-missing`, `schema-older` or `schema-newer` before `sluice migrate`, `wrong-queue` when RabbitMQ has a queue of
- * another kind. Without RabbitMQ or Redis it starts all the same: intake goes on.
+ * another kind, `bad-config` when the ledger has another prefix. Without RabbitMQ or Redis it starts all the same: intake goes on.
  */
 export async function openCluster(options: ClusterOptions): Promise<ClusterEngine> {
   try {
@@ -61,6 +61,7 @@ async function checkLedger({ servers, queues, log }: ClusterOptions): Promise<vo
     connection,
     queues.map(({ name }) => name),
   );
+  await claimPrefix(connection, servers.prefix);
   await makePartitions(connection, log);
 }
 

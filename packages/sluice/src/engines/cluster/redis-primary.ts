@@ -31,7 +31,7 @@ export async function connectPrimary(
 }
 
 /** A Sentinel's URL becomes that of the primary it names. Errors: what kept it from naming one. */
-async function redisUrlOf(node: string, signal: AbortSignal): Promise<string> {
+export async function redisUrlOf(node: string, signal: AbortSignal): Promise<string> {
   const { primary, database } = redisPlaceOf(node);
   if (primary === undefined) return node;
   const { protocol, username, password } = new URL(node);
