@@ -15,6 +15,8 @@ import { messageOf, SluiceError } from "../../core/errors.ts";
 const scope = "cluster";
 /** So many beats may fail before somebody else leads. */
 const beatsPerTerm = 4;
+/** While the ledger is out: the first beat that gets through lets requests in again. */
+const outageBeatMs = 200;
 /** A server that is silent for longer may have been replaced meanwhile. */
 const silentMsMax = 3_000;
 const lookAroundConfig = {
@@ -88,6 +90,7 @@ export class Session {
   readonly #holder = randomUUID();
   #elsewhere: ReadonlyMap<string, readonly Attendance[]> = new Map();
   #no: number | undefined;
+  #isOut = false;
   #term: number | undefined;
   #leadsSince: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -170,7 +173,7 @@ export class Session {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
       this.#beating = this.#beatSafely().finally(() => this.#beatLater());
-    }, this.#options.beatMs);
+    }, Math.min(this.#options.beatMs, this.#isOut ? outageBeatMs : Number.POSITIVE_INFINITY));
   }
 
   async #beatSafely(): Promise<void> {
@@ -180,8 +183,10 @@ export class Session {
       await this.#beat();
       await this.#checkDurability();
       outages.end("store-unavailable");
+      this.#isOut = false;
     } catch (error) {
       outages.begin("store-unavailable", messageOf(error));
+      this.#isOut = true;
     } finally {
       clearInterval(looking);
     }
