@@ -39,8 +39,9 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
     const limit = (now as number) + (apartMs as number);
     return [
       {
-        is_due: waits.some(({ due_at }) => due_at <= (now as number)),
+        next_due_at: waits.map(({ due_at }) => due_at).sort((left, right) => left - right)[0] ?? null,
         is_ahead: waits.some(({ stored_at }) => stored_at > limit),
+        is_busy: seen.running.values().length > 0,
       },
     ];
   }),

@@ -38,6 +38,8 @@ export interface LeaderOptions {
 /** Claims come and go by the thousands: what they leave behind would slow down who counts them. */
 const vacuum = "VACUUM (SKIP_LOCKED) sluice.running";
 const tickMs = 100;
+/** While nothing comes due, what comes into the schedule is looked for this often. */
+const quietLookMs = 300;
 const relayAgeMs = 2_000;
 /** Claims whose member has gone without anybody noticing are looked for this often. */
 const reapAnywayMs = 10_000;
@@ -58,6 +60,7 @@ export class Leader {
   /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
   readonly #auditing: Connection;
+  #dueLookAt = Number.NEGATIVE_INFINITY;
   #reapedAt = Number.NEGATIVE_INFINITY;
   #listening: { readonly since: number | undefined; readonly silence: Silence } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -156,7 +159,10 @@ export class Leader {
 
   async #hintDue(): Promise<void> {
     const { clock, outbox } = this.#options;
-    outbox.tell(await hintDue(this.#acting, clock.now()));
+    if (performance.now() < this.#dueLookAt) return;
+    const { told, quietMs } = await hintDue(this.#acting, clock.now());
+    outbox.tell(told);
+    this.#dueLookAt = performance.now() + (quietMs < quietLookMs ? 0 : quietLookMs - tickMs);
   }
 
   async #tellAgain(relay: Relay): Promise<void> {

@@ -1,4 +1,5 @@
 // Hints what has come due: retries whose time is there. Run by the leader.
+import { invariant } from "../../core/errors.ts";
 import type { Changing, Statement } from "./database.ts";
 import type { OutboxRow } from "./outbox.ts";
 
@@ -15,26 +16,48 @@ const HINT_DUE: Statement = {
     FROM hinted GROUP BY 1, 2
     RETURNING no::float8, queue, kind, ids::text[]`,
 };
-/** What was asked for by a clock that was ahead, which has stepped back since, waits for as long as it was to. */
+/** What was asked for by a clock that was ahead, which has stepped back since, waits for as long as it was to. A page of them. */
 const BOUND_WAITS: Statement = {
   name: "bound-waits",
   text: `UPDATE sluice.schedule SET due_at = $1::bigint + greatest(0, due_at - stored_at), stored_at = $1::bigint
-    WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint`,
+    WHERE id = ANY (ARRAY (SELECT id FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint LIMIT $3))
+      AND NOT is_hinted AND stored_at > $1::bigint + $2::bigint`,
 };
 /** Most of the time there is nothing to do: no transaction is begun for that. */
 const LOOK: Statement = {
   name: "look-for-due",
-  text: `SELECT EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND due_at <= $1::bigint) AS is_due,
-    EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead`,
+  text: `SELECT (SELECT min(due_at) FROM sluice.schedule WHERE NOT is_hinted)::float8 AS next_due_at,
+    EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead,
+    EXISTS (SELECT FROM sluice.running) AS is_busy`,
 };
 const dueMax = 1_000;
+const aheadMax = 5_000;
 /** The processes' readings of the store's clock are this close, by far. */
 const apartMsMax = 1_000;
 
-/** Commits the rows of the outbox for what is due now. */
-export async function hintDue(connection: Changing, now: number): Promise<readonly OutboxRow[]> {
-  const [look] = await connection.rows<{ is_due: boolean; is_ahead: boolean }>(LOOK, [now, apartMsMax]);
-  if (look?.is_ahead === true) await connection.transaction((inside) => inside.rows(BOUND_WAITS, [now, apartMsMax]));
-  if (look?.is_due !== true) return [];
-  return connection.transaction((inside) => inside.rows<OutboxRow & object>(HINT_DUE, [now, dueMax]));
+interface Look {
+  readonly next_due_at: number | null;
+  readonly is_ahead: boolean;
+  /** Whether an attempt runs: it may fail at any moment, and be due again soon. */
+  readonly is_busy: boolean;
+}
+
+export interface Hinted {
+  /** The rows of the outbox for what was due. */
+  readonly told: readonly OutboxRow[];
+  /** For how long nothing comes due, as far as can be seen. */
+  readonly quietMs: number;
+}
+
+/** Hints what is due now, and commits its rows of the outbox. */
+export async function hintDue(connection: Changing, now: number): Promise<Hinted> {
+  const [look] = await connection.rows<Look & object>(LOOK, [now, apartMsMax]);
+  invariant(look !== undefined, "a look without a table has one row");
+  if (look.is_ahead) await connection.transaction((inside) => inside.rows(BOUND_WAITS, [now, apartMsMax, aheadMax]));
+  const { next_due_at: nextDueAt, is_ahead: isAhead, is_busy: isBusy } = look;
+  if (nextDueAt !== null && nextDueAt <= now) {
+    const told = await connection.transaction((inside) => inside.rows<OutboxRow & object>(HINT_DUE, [now, dueMax]));
+    return { told, quietMs: 0 };
+  }
+  return { told: [], quietMs: isAhead || isBusy ? 0 : (nextDueAt ?? Number.POSITIVE_INFINITY) - now };
 }
