@@ -1,9 +1,10 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Figures } from "./checker.ts";
+import { failoverColumns } from "./failover/columns.ts";
 import { markdown } from "./markdown.ts";
 import { bounds, complaints, runScenario, table, type RunOptions } from "./report.ts";
-import type { Played, Scenario } from "./scenario.ts";
+import type { FailoverFigures, Played, Scenario } from "./scenario.ts";
 
 const figures: Figures = {
   accepted: 1_500,
@@ -19,6 +20,14 @@ const figures: Figures = {
   refusedWithEffect: 0,
 };
 const sound: Played = { trials: 3, hits: 3, figures, areEffectsOnce: true, violations: [], notes: ["measured so"] };
+const failover: FailoverFigures = {
+  failovers: 3,
+  firstReceiptsMs: [1_200, 420, 400],
+  everyReceiptsMs: [1_900, 500, 600],
+  extraStarts: 2,
+  startedThrice: 0,
+  audit: "names 67 of 67",
+};
 const options: RunOptions = { engine: "cluster", rounds: 3, seed: 1, isShort: false, isFull: false };
 
 function playing(played: Partial<Played>): Scenario {
@@ -40,6 +49,18 @@ describe("a run", () => {
       match(table([result]), / RED/);
     });
   }
+
+  test("that is a negative control must lose, and counts for nothing", async () => {
+    const control = (lost: number): Scenario => ({
+      ...playing({ figures: { ...figures, lost }, failover }),
+      isLossMeant: true,
+    });
+    const [kept, lost] = [await runScenario(control(0), options), await runScenario(control(67), options)];
+    deepEqual(kept.violations, ["nothing was lost: the other scenarios prove nothing"]);
+    deepEqual(lost.violations, []);
+    deepEqual(bounds([lost]), []);
+    match(table([lost], failoverColumns), / 67 \(must\) .* 0\.42 s .* 1\.20 s .* names 67 of 67 .* ok/);
+  });
 
   test("shows as a row of each table, with its notes and what it is worth for its engine", async () => {
     const results = [

@@ -112,7 +112,7 @@ export function bounds(results: readonly Result[]): readonly string[] {
   return [...new Set(results.map(({ engine }) => engine))].flatMap((engine) =>
     boundsOf(
       engine,
-      results.filter((result) => result.engine === engine),
+      results.filter((result) => result.engine === engine && result.scenario.isLossMeant !== true),
     ),
   );
 }
@@ -122,6 +122,7 @@ function boundsOf(engine: EngineName, results: readonly Result[]): readonly stri
   const accepted = sumOf(results, ({ played }) => played?.figures.accepted ?? 0);
   const trials = [
     { n: kills, what: "kills" },
+    { n: sumOf(results, ({ played }) => played?.failover?.failovers ?? 0), what: "failovers" },
     { n: accepted, what: "accepted requests" },
   ];
   return trials

@@ -20,6 +20,8 @@ export interface FailoverPlayOptions extends ClusterPlayOptions {
 }
 
 export interface FailoverScenario extends Omit<Scenario, "play" | "numbers"> {
+  /** Where each takes long. */
+  readonly roundsMax?: number;
   play(options: FailoverPlayOptions): Promise<Played>;
 }
 

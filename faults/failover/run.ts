@@ -21,7 +21,7 @@ const help = `Fails servers of a cluster over while a client sends, and checks t
   npm run test:failover -- [flags]
 
   --only a,b       these scenarios
-  --rounds N       failovers of each; ${roundsUsual} unless given
+  --rounds N       failovers of each, or as many as it plays at most; ${roundsUsual} unless given
   --seed N         the same seed makes the same choices; one of the moment unless given, and printed
   --front NAME     how all reach PostgreSQL, instead of as each scenario has it: ${frontNames.join(", ")}
   --markdown FILE  writes the table there as well, as docs/failover.md shows it
@@ -82,7 +82,7 @@ async function play({ chosen, seed, rounds, front }: Choice): Promise<number> {
   if (values.logs !== undefined) mkdirSync(values.logs, { recursive: true });
   await using servers = await Servers.open();
   const results: Result[] = [];
-  for (const { play, ...scenario } of chosen) {
+  for (const { play, roundsMax = rounds, ...scenario } of chosen) {
     console.error(`${scenario.name}: ${scenario.fault}`);
     const result = await runScenario(
       {
@@ -90,7 +90,7 @@ async function play({ chosen, seed, rounds, front }: Choice): Promise<number> {
         numbers: "",
         play: (options) => play({ ...options, servers, front, logFolder: values.logs, isNetworkOwn: isJailed }),
       },
-      { engine: "cluster", rounds, seed, isShort: false, isFull: true },
+      { engine: "cluster", rounds: Math.min(rounds, roundsMax), seed, isShort: false, isFull: true },
     );
     console.error(`  ${progress(result)}`);
     results.push(result);

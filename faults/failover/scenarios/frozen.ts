@@ -6,26 +6,24 @@ import { promote, rejoin, underFailover, type FailoverScenario, type Field } fro
 
 const noticedMs = 1_000;
 const unfencedMs = 1_000;
-const longRoundsMax = 2;
 
 export const frozen: readonly FailoverScenario[] = [
   {
     name: "frozen-20s",
     fault: "primary frozen for 20 s, standby promoted meanwhile; thawed for a second, then killed",
-    play: (options) => underFailover(options, { name: "frozen-20s" }, (field) => freeze(field, 20_000, field.rounds)),
+    roundsMax: 4,
+    play: (options) => underFailover(options, { name: "frozen-20s" }, (field) => freeze(field, 20_000)),
   },
   {
     name: "frozen-60s",
-    fault: "the same, frozen for 60 s",
-    play: (options) =>
-      underFailover(options, { name: "frozen-60s" }, (field) =>
-        freeze(field, 60_000, Math.min(field.rounds, longRoundsMax)),
-      ),
+    fault: "primary frozen for 60 s, standby promoted meanwhile; thawed for a second, then killed",
+    roundsMax: 2,
+    play: (options) => underFailover(options, { name: "frozen-60s" }, (field) => freeze(field, 60_000)),
   },
 ];
 
-async function freeze(field: Field, ms: number, rounds: number): Promise<void> {
-  const { pair, sender, random } = field;
+async function freeze(field: Field, ms: number): Promise<void> {
+  const { pair, sender, random, rounds } = field;
   for (let round = 0; round < rounds; round += 1) {
     await sender.acceptedMore(random.between(10, 100));
     const old = pair.primary;

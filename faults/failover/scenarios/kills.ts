@@ -5,9 +5,9 @@ import { frontNames, type FrontName } from "../fronts.ts";
 
 const faults: Readonly<Record<FrontName, string>> = {
   hosts: "primary killed, standby promoted; the processes know both hosts",
-  address: "the same, behind one address that leads to the primary",
-  haproxy: "the same, behind HAProxy",
-  pgbouncer: "the same, behind PgBouncer in transaction mode",
+  address: "primary killed, standby promoted; one address leads to the primary",
+  haproxy: "primary killed, standby promoted; behind HAProxy",
+  pgbouncer: "primary killed, standby promoted; behind PgBouncer in transaction mode",
 };
 const firstReceiptMsMax = 2_000;
 

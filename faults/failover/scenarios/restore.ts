@@ -15,6 +15,7 @@ const burst = 50;
 /** Long enough that the workers are in the middle of something whenever a process stops. */
 const effectMs = 1_000;
 const restMs = 250;
+const roundsMax = 3;
 const drainMsMax = 60_000;
 const archiveMsMax = 30_000;
 
@@ -22,6 +23,7 @@ export const restores: readonly FailoverScenario[] = [
   {
     name: "dump-restored",
     fault: "a dump restored under living processes, which are younger than it and stop one after the other later",
+    roundsMax,
     play: (options) =>
       underFailover(options, { name: "dump-restored", workers: 2, isRerunMeant: false }, (field) =>
         restoreAgainAndAgain(field, dump),
@@ -29,7 +31,9 @@ export const restores: readonly FailoverScenario[] = [
   },
   {
     name: "point-in-time",
-    fault: "the same with a base backup and the archived log, up to a point in time",
+    fault:
+      "a base backup and the archived log, up to a point in time, restored under living processes, which then stop",
+    roundsMax,
     play: playPointInTime,
   },
 ];
