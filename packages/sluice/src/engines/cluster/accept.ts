@@ -102,6 +102,8 @@ export class Accepter {
   readonly #options: AcceptOptions;
   readonly #resolver: Resolver;
   readonly #chains = new Chains();
+  /** Which this process was at the last commit in doubt: that commit holds the rows of its counts. */
+  #doubtingMember = 0;
   /** Those that the ledger knows: see list.ts. */
   readonly #senders = new Set<string>();
 
@@ -141,7 +143,7 @@ export class Accepter {
   async #store(fresh: readonly Fresh[]): Promise<Durability> {
     const { connection, outbox, member } = this.#options;
     const no = member();
-    await this.#resolveDoubt(no);
+    await this.#resolveDoubt();
     const confirmed = outbox.takeConfirmed();
     const group = this.#chains.next(fresh);
     try {
@@ -159,16 +161,17 @@ export class Accepter {
       outbox.giveBack(confirmed);
       if (!(error instanceof LostError)) throw error;
       this.#chains.doubt(group);
+      this.#doubtingMember = no;
       return await this.#resolve(fresh, no, error);
     }
   }
 
   /** The chain goes on behind a commit in doubt, or without it. */
-  async #resolveDoubt(member: number): Promise<void> {
+  async #resolveDoubt(): Promise<void> {
     const [first] = this.#chains.doubted?.links ?? [];
     if (first === undefined) return;
     const { queue } = first;
-    this.#chains.resolve((await this.#confirm([{ id: first.first, queue }], member)) !== "not all");
+    this.#chains.resolve((await this.#confirm([{ id: first.first, queue }], this.#doubtingMember)) !== "not all");
   }
 
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {

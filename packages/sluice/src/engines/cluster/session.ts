@@ -104,6 +104,7 @@ export class Session {
       databaseUrl: options.databaseUrl,
       primary: options.primary,
       name: `sluice session, ${options.name}`,
+      settings: { jit: "off" },
     });
   }
 
