@@ -124,7 +124,8 @@ export class Accepter {
       let durability: Durability;
       try {
         const known = repeated.length > 0 ? await this.#confirm(repeated, this.#options.member()) : undefined;
-        if (known === "not all") continue; // the read was of another server, or of a moment ago
+        if (known === "not all" && round < roundsMax) continue; // the read was of another server, or of a moment ago
+        if (known === "not all") throw new SluiceError("store-damaged", "a key is known whose request is not there");
         const stored = fresh.length > 0 ? await this.#store(fresh) : undefined;
         durability = stored === "postgres" ? stored : (known ?? stored ?? "postgres");
         if (this.#options.needsStandby && durability !== "postgres+standby") throw onlyThePrimary();
