@@ -138,9 +138,7 @@ class Life implements AsyncDisposable {
   readonly #proxies: readonly Proxy[];
 
   static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
-    const proxies = await Promise.all(
-      [pgbouncer ?? postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })),
-    );
+    const proxies = await Promise.all([pgbouncer ?? postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
     const [toPostgres, toRabbitmq, toRedis] = proxies;
     const engine = await openCluster({
       ...options,
