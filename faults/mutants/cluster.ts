@@ -177,7 +177,11 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "what was confirmed of a long row of the outbox is not noted: it is told from the start each time, and never clears",
     patches: [
-      { file: `${cluster}/relay.ts`, from: "if (partly.length === 0) return;", to: "if (partly.length >= 0) return;" },
+      {
+        file: `${cluster}/relay.ts`,
+        from: "await inside.rows(CUT,",
+        to: "if (partly.length < 0) await inside.rows(CUT,",
+      },
     ],
     catcher: test("bounded-units.long", "a bulk replay of 5,100 and a row of the outbox with as many clear"),
     sign: /it did not come about that the outbox is empty/,
