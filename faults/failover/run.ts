@@ -6,15 +6,13 @@ import { Servers } from "../cluster/servers.ts";
 import { markdown } from "../markdown.ts";
 import { bounds, complaints, progress, runScenario, table, type Result } from "../report.ts";
 import { failoverColumns } from "./columns.ts";
-import { runJailed } from "../swarm/jail.ts";
+import { released, runJailed } from "../swarm/jail.ts";
 import { bringUpLoopback } from "../swarm/loopback.ts";
 import { frontNames, type FrontName } from "./fronts.ts";
 import type { FailoverScenario } from "./failover.ts";
 import { failovers } from "./scenarios/index.ts";
 
 const roundsUsual = 3;
-/** A run of root's plays in a network, and among processes, of its own: what it leaves behind ends with it. */
-const isJailed = process.channel !== undefined && process.channel !== null;
 
 const help = `Fails servers of a cluster over while a client sends, and checks that nothing was lost or doubled.
 
@@ -38,9 +36,13 @@ const { values } = parseArgs({
     front: { type: "string" },
     markdown: { type: "string" },
     logs: { type: "string" },
+    jailed: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
+
+/** A run of root's plays in a network, and among processes, of its own: what it leaves behind ends with it. */
+const isJailed = values.jailed;
 
 if (values.help) console.log(help);
 else process.exitCode = await main();
@@ -66,7 +68,12 @@ async function main(): Promise<number> {
   if (process.getuid?.() !== 0 || isJailed) return await play({ chosen, seed, rounds, front });
   install();
   const signals = { stop: new AbortController().signal, kill: new AbortController().signal };
-  return await runJailed({ ...signals, script: new URL(import.meta.url), args: process.argv.slice(2), network: "own" });
+  return await runJailed({
+    ...signals,
+    script: new URL(import.meta.url),
+    args: [...process.argv.slice(2), "--jailed"],
+    network: "own",
+  });
 }
 
 /** What is missing of the servers: from inside a network of its own nothing can be had. */
@@ -77,7 +84,10 @@ function install(): void {
 }
 
 async function play({ chosen, seed, rounds, front }: Choice): Promise<number> {
-  if (isJailed) await bringUpLoopback();
+  if (isJailed) {
+    released().addEventListener("abort", () => process.exit(1)); // who started it is gone
+    await bringUpLoopback();
+  }
   console.error(`seed ${seed}`);
   if (values.logs !== undefined) mkdirSync(values.logs, { recursive: true });
   await using servers = await Servers.open();
@@ -105,7 +115,7 @@ function tell(results: readonly Result[], seed: number): void {
   if (values.markdown === undefined) return;
   const flags = process.argv
     .slice(2)
-    .filter((flag, index, all) => flag !== "--markdown" && all[index - 1] !== "--markdown");
+    .filter((flag, index, all) => !["--markdown", "--jailed"].includes(flag) && all[index - 1] !== "--markdown");
   const seeded = values.seed === undefined ? [...flags, "--seed", String(seed)] : flags;
   const command = `npm run test:failover -- ${seeded.join(" ")}`;
   const columns = [["failover", ({ scenario }: Result) => scenario.fault] as const, ...failoverColumns];
