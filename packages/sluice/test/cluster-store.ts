@@ -42,7 +42,7 @@ before(async () => {
   if (process.env["SLUICE_TEST_PGBOUNCER"] === "1") pgbouncer = await startPgbouncer({ serverPort: postgres.port });
 });
 after(async () => {
-  await Promise.all([pgbouncer, postgres, rabbitmq, redis].map((server) => server?.[Symbol.asyncDispose]()));
+  await Promise.all([pgbouncer, postgres, rabbitmq, redis].map(async (server) => server?.[Symbol.asyncDispose]()));
 });
 
 const WAITING: Statement = {

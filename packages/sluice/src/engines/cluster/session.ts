@@ -172,9 +172,12 @@ export class Session {
 
   #beatLater(): void {
     if (this.#isClosed) return;
-    this.#timer = setTimeout(() => {
-      this.#beating = this.#beatSafely().finally(() => this.#beatLater());
-    }, Math.min(this.#options.beatMs, this.#isOut ? outageBeatMs : Number.POSITIVE_INFINITY));
+    this.#timer = setTimeout(
+      () => {
+        this.#beating = this.#beatSafely().finally(() => this.#beatLater());
+      },
+      Math.min(this.#options.beatMs, this.#isOut ? outageBeatMs : Number.POSITIVE_INFINITY),
+    );
   }
 
   async #beatSafely(): Promise<void> {
