@@ -122,7 +122,7 @@ function boundsOf(engine: EngineName, results: readonly Result[]): readonly stri
   const accepted = sumOf(results, ({ played }) => played?.figures.accepted ?? 0);
   const trials = [
     { n: kills, what: "kills" },
-    { n: sumOf(results, ({ played }) => played?.failover?.failovers ?? 0), what: "failovers" },
+    { n: sumOf(results, ({ played }) => played?.failover?.recoveries.length ?? 0), what: "failovers" },
     { n: accepted, what: "accepted requests" },
   ];
   return trials

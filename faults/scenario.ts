@@ -41,17 +41,24 @@ export interface Played {
 }
 
 export interface FailoverFigures {
-  readonly failovers: number;
-  /** Of each: milliseconds from the promotion to the first receipt. */
-  readonly firstReceiptsMs: readonly number[];
-  /** The same, until the last of the gateways gave one. */
-  readonly everyReceiptsMs: readonly number[];
+  /** One for each failover. */
+  readonly recoveries: readonly Recovery[];
   /** Starts beyond the first of their request. */
   readonly extraStarts: number;
   /** Requests that had two or more of these. */
   readonly startedThrice: number;
   /** What the audit said. */
   readonly audit: string;
+}
+
+/** In milliseconds since the order to promote, or whatever else lets receipts come again. */
+export interface Recovery {
+  /** Until it was done: until the server takes writes. */
+  readonly stepMs: number;
+  /** Until the first receipt. */
+  readonly firstReceiptMs: number;
+  /** Until the last of the gateways gave one. */
+  readonly everyReceiptMs: number;
 }
 
 export class SkippedError extends Error {}

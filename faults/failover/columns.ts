@@ -1,9 +1,9 @@
 import type { Column } from "../report.ts";
-import type { FailoverFigures, Played } from "../scenario.ts";
+import type { FailoverFigures, Played, Recovery } from "../scenario.ts";
 
 /** Of what was measured, beside the scenario's name or its fault. */
 export const failoverColumns: readonly Column[] = [
-  ["failovers", (_, played) => of(played).failovers],
+  ["failovers", (_, played) => of(played).recoveries.length],
   ["accepted", (_, { figures }) => figures.accepted],
   ["unknown", (_, { figures }) => figures.unknown],
   ["lost", ({ scenario }, { figures }) => `${figures.lost}${scenario.isLossMeant === true ? " (must)" : ""}`],
@@ -12,9 +12,10 @@ export const failoverColumns: readonly Column[] = [
   ["runs", (_, { figures }) => figures.starts],
   ["extra runs", (_, played) => of(played).extraStarts],
   ["ran thrice", (_, played) => of(played).startedThrice],
-  ["first 202, median", (_, played) => seconds(median(of(played).firstReceiptsMs))],
-  ["first 202, latest", (_, played) => seconds(Math.max(...of(played).firstReceiptsMs))],
-  ["both gateways, latest", (_, played) => seconds(Math.max(...of(played).everyReceiptsMs))],
+  ["promoted, median", (_, played) => seconds(median(each(played, "stepMs")))],
+  ["first 202, median", (_, played) => seconds(median(each(played, "firstReceiptMs")))],
+  ["first 202, latest", (_, played) => seconds(Math.max(...each(played, "firstReceiptMs")))],
+  ["both gateways, latest", (_, played) => seconds(Math.max(...each(played, "everyReceiptMs")))],
   ["audit", (_, played) => of(played).audit],
   ["time", (result) => `${Math.round(result.seconds)} s`],
   ["verdict", ({ violations }) => (violations.length === 0 ? "ok" : "RED")],
@@ -23,6 +24,10 @@ export const failoverColumns: readonly Column[] = [
 function of({ failover }: Played): FailoverFigures {
   if (failover === undefined) throw new Error("a scenario of a failover measured none");
   return failover;
+}
+
+function each(played: Played, what: keyof Recovery): readonly number[] {
+  return of(played).recoveries.map((recovery) => recovery[what]);
 }
 
 function median(values: readonly number[]): number {

@@ -8,7 +8,7 @@ import { acceptedWithin } from "../cluster/observe.ts";
 import { Server, type Servers } from "../cluster/servers.ts";
 import { readLog } from "../logs.ts";
 import { parcelSource, type Parcel } from "../parcel.ts";
-import type { FailoverFigures, Played, Scenario } from "../scenario.ts";
+import type { FailoverFigures, Played, Recovery, Scenario } from "../scenario.ts";
 import { Sender, sendOne } from "../sender.ts";
 import { openFront, type Front, type FrontName } from "./fronts.ts";
 
@@ -55,8 +55,8 @@ export interface Field extends FailoverPlayOptions {
   readonly wrong: string[];
   /** Parcels besides those of the sender. */
   readonly probe: () => Parcel;
-  /** Of each failover so far: milliseconds from the promotion to the first receipt, of both gateways. */
-  readonly receipts: (readonly [first: number, every: number])[];
+  /** Of each failover so far. */
+  readonly recoveries: Recovery[];
   /** What the audit said, if that is not judged at the end. */
   audit: string;
 }
@@ -98,7 +98,7 @@ export async function underFailover(
     load,
     wrong: [],
     probe: parcelSource(`${name}-probe`, random),
-    receipts: [],
+    recoveries: [],
     audit: "holds",
   };
   await sender.acceptedMore(1);
@@ -110,7 +110,14 @@ export async function underFailover(
   const wrong = [...field.wrong, ...violations];
   if (failover.startedThrice > 0) wrong.push(`${failover.startedThrice} requests ran more than twice`);
   if (!isRerunMeant && failover.extraStarts > 0) wrong.push(`${failover.extraStarts} requests ran again`);
-  return { trials: rounds, hits: failover.failovers, figures, areEffectsOnce: true, violations: wrong, failover };
+  return {
+    trials: rounds,
+    hits: failover.recoveries.length,
+    figures,
+    areEffectsOnce: true,
+    violations: wrong,
+    failover,
+  };
 }
 
 /** The pair as the one server that a stage knows. It does not end with the stage. */
@@ -127,14 +134,12 @@ function serverOf(pair: PostgresPair, front: Front): Server<Postgres> {
   );
 }
 
-function figuresOf({ receipts, audit }: Field, starts: Iterable<{ readonly id: string }>): FailoverFigures {
+function figuresOf({ recoveries, audit }: Field, starts: Iterable<{ readonly id: string }>): FailoverFigures {
   const runs = new Map<string, number>();
   for (const { id } of starts) runs.set(id, (runs.get(id) ?? 0) + 1);
   const extra = [...runs.values()].filter((count) => count > 1);
   return {
-    failovers: receipts.length,
-    firstReceiptsMs: receipts.map(([first]) => first),
-    everyReceiptsMs: receipts.map(([, every]) => every),
+    recoveries,
     extraStarts: extra.reduce((sum, count) => sum + count - 1, 0),
     startedThrice: extra.filter((count) => count > 2).length,
     audit,
@@ -148,16 +153,17 @@ export function promote(field: Field): Promise<void> {
 
 /** The step of a failover after which there can be receipts again; waits until every gateway gives them. */
 export async function recover(field: Field, step: () => Promise<void>): Promise<void> {
-  const { stage, wrong, receipts } = field;
+  const { stage, wrong, recoveries } = field;
   const startedAt = performance.now();
   const since = (): number => performance.now() - startedAt;
   const looking = Promise.all(stage.urls.map((url) => firstReceiptAt(url, field, since)));
   await step();
+  const stepMs = since();
   const seen = await looking;
   const missing = seen.filter((ms) => ms === undefined).length;
   if (missing > 0) wrong.push(`${missing} gateways gave no receipt within ${receiptMsMax} ms of the failover`);
   const ms = seen.map((ms) => ms ?? since());
-  receipts.push([Math.min(...ms), Math.max(...ms)]);
+  recoveries.push({ stepMs, firstReceiptMs: Math.min(...ms), everyReceiptMs: Math.max(...ms) });
 }
 
 async function firstReceiptAt(url: string, { stage, probe }: Field, since: () => number): Promise<number | undefined> {

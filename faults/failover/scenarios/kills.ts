@@ -18,7 +18,7 @@ export const kills: readonly FailoverScenario[] = frontNames.map((front) => {
 });
 
 async function killAgainAndAgain(field: Field): Promise<void> {
-  const { pair, sender, random, rounds, wrong, receipts } = field;
+  const { pair, sender, random, rounds, wrong, recoveries } = field;
   for (let round = 0; round < rounds; round += 1) {
     await sender.acceptedMore(random.between(10, 100));
     await delay(random.between(0, 50));
@@ -27,6 +27,6 @@ async function killAgainAndAgain(field: Field): Promise<void> {
     await promote(field);
     await rejoin(field);
   }
-  const late = receipts.filter(([first]) => first > firstReceiptMsMax).length;
+  const late = recoveries.filter(({ firstReceiptMs }) => firstReceiptMs > firstReceiptMsMax).length;
   if (late > 0) wrong.push(`the first receipt came later than ${firstReceiptMsMax} ms after ${late} promotions`);
 }
