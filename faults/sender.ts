@@ -19,11 +19,11 @@ export interface SendOptions {
   readonly newMax: number;
   /** Rest of a turn after each receipt; none unless given. */
   readonly restMs?: number;
+  /** Rest after a refusal or a broken connection; 10 unless given. */
+  readonly pauseMs?: number | undefined;
 }
 
 const answerMsMax = 30_000;
-/** A client's patience after a refusal or a broken connection. */
-const pauseMs = 10;
 
 export class Sender {
   readonly #ledger: Ledger;
@@ -71,7 +71,7 @@ export class Sender {
   }
 
   async #sendInTurn(turn: number, take: () => Parcel | undefined, options: SendOptions): Promise<void> {
-    const { signal, restMs = 0 } = options;
+    const { signal, restMs = 0, pauseMs = 10 } = options;
     const urls = [options.url].flat();
     for (let at = turn; !signal.aborted;) {
       const parcel = take();

@@ -10,7 +10,7 @@ import { conclude, figuresOf } from "../conclusion.ts";
 import { Ledger } from "../ledger.ts";
 import { readLog, type LogLine, type LogName } from "../logs.ts";
 import { sampleResults } from "../readings.ts";
-import type { Sender } from "../sender.ts";
+import type { Sender, SendOptions } from "../sender.ts";
 import { graceSeconds, ordersConfig, type FinishOptions } from "../stage.ts";
 import { startTarget, type Behaviour, type Target, type TargetOptions } from "../target.ts";
 import { Member, wrongEnds, type Role } from "./member.ts";
@@ -171,10 +171,17 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   /** Sends until it is stopped, resting a little, so that the load is steady. */
-  load(sender: Sender, { restMs = 60 }: { readonly restMs?: number } = {}): Load {
+  load(sender: Sender, { restMs = 60, pauseMs }: Pick<SendOptions, "restMs" | "pauseMs"> = {}): Load {
     const stopping = new AbortController();
     const { signal } = stopping;
-    const sending = sender.send({ url: this.urls, concurrency: 8, signal, newMax: Number.POSITIVE_INFINITY, restMs });
+    const sending = sender.send({
+      url: this.urls,
+      concurrency: 8,
+      signal,
+      newMax: Number.POSITIVE_INFINITY,
+      restMs,
+      pauseMs,
+    });
     const stop = (): Promise<void> => {
       stopping.abort();
       return sending;

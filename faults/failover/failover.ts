@@ -63,8 +63,10 @@ export interface Field extends FailoverPlayOptions {
 
 const effectMs = 20;
 const restMs = 60;
+/** After a refusal: refused clients must not keep the machine from promoting. */
+const pauseMs = 100;
 const receiptMsMax = 90_000;
-const lookAgainMs = 20;
+const lookAgainMs = 50;
 
 export async function underFailover(
   options: FailoverPlayOptions,
@@ -89,7 +91,7 @@ export async function underFailover(
   await using stage = await ClusterStage.open({ servers, logFolder, mode: "honours-key", workers });
   await stage.behave(`wait:${effectMs}`);
   const sender = new Sender(stage.ledger, parcelSource(name, random));
-  await using load = stage.load(sender, { restMs });
+  await using load = stage.load(sender, { restMs, pauseMs });
   const field: Field = {
     ...options,
     pair,
