@@ -2,6 +2,7 @@
 // each answer. It keeps books of its own, and never asks the product.
 import type { Engine } from "../../packages/sluice/src/engine/engine.ts";
 import type { Message } from "./broker.ts";
+import type { Query } from "./ledger/session.ts";
 import type { Changed, OutcomeRow, RequestRow, RunningRow, ScheduleRow, Tables } from "./ledger/tables.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
@@ -22,6 +23,10 @@ export class Checks {
   readonly #hints = new Map<string, number>();
   readonly #replays = new Map<string, number>();
   readonly #settledBy = new Map<string, Set<number>>();
+  /** What a change made void, and what was before. */
+  readonly #voidBefore = new Map<Changed, number>();
+  /** Processes by the name that they lead under. */
+  readonly #holders = new Map<unknown, Process>();
 
   constructor(world: World) {
     this.#world = world;
@@ -52,6 +57,32 @@ export class Checks {
     for (const change of changed) this.#look(change);
     if (changed.some(({ table }) => table === "tallies" || table === "outcomes" || table === "requests"))
       this.#conservation(this.#world.ledger.tables);
+  }
+
+  /** A failover: the standby never had it. */
+  takenBack(lost: readonly Changed[]): void {
+    for (const change of lost.toReversed()) {
+      const { table, before, after } = change;
+      const voidBefore = this.#voidBefore.get(change);
+      if (voidBefore !== undefined) this.#voidUpTo.set((after as ScheduleRow).id, voidBefore);
+      if (table !== "outcomes") continue;
+      if (after === undefined) {
+        const { id } = before as OutcomeRow;
+        this.#replays.set(id, (this.#replays.get(id) ?? 0) - 1);
+        continue;
+      }
+      const { id, token } = after as OutcomeRow;
+      if (token !== null && this.#settledBy.get(id)?.has(token) === true)
+        this.broke(`${id} was told as settled by ${token}, and a failover has lost it`);
+    }
+  }
+
+  /** Whoever acts as the leader must be it, whatever it takes itself for. */
+  asked({ name = "", values }: Query, process: Process, isChange: boolean): void {
+    if (name === "beat") this.#holders.set(values[6], process);
+    if (!isChange || !acts.has(name)) return;
+    const leader = this.#holders.get(this.#world.ledger.tables.leaders.get("cluster")?.holder);
+    if (leader !== process) this.broke(`${process.name} acted (${name}), and ${leader?.name ?? "nobody"} leads`);
   }
 
   published({ content }: Message): void {
@@ -112,11 +143,13 @@ export class Checks {
     if (!isExcused) this.broke(`${process.name} had to put back hints, and nothing that was confirmed was lost`);
   }
 
-  #look({ table, before, after }: Changed): void {
+  #look(change: Changed): void {
+    const { table, before, after } = change;
     if (table === "outcomes") this.#outcome(before as OutcomeRow | undefined, after as OutcomeRow | undefined);
     else if (table === "running" && after !== undefined) this.#claim(after as RunningRow);
     else if (table === "schedule" && after !== undefined) {
       const { id, token } = after as ScheduleRow;
+      if (this.#world.ledger.standby !== undefined) this.#voidBefore.set(change, this.#voidUpTo.get(id) ?? 0);
       this.#voidUpTo.set(id, Math.max(token, this.#voidUpTo.get(id) ?? 0));
     } else if (table === "requests" && after === undefined) this.broke(`${(before as RequestRow).id} is gone`);
   }
@@ -183,7 +216,29 @@ export class Checks {
 }
 
 /** Where a hint may well stand still for long. */
-const holdingUp = ["freeze", "vanish", "silence", "slow", "confirm-never"];
+const holdingUp = [
+  "freeze",
+  "vanish",
+  "silence",
+  "slow",
+  "confirm-never",
+  "standby-away",
+  "waits-cancelled",
+  "waits-terminated",
+];
+/** What only the leader does. */
+const acts = new Set([
+  "hint-due",
+  "bound-waits",
+  "reap",
+  "fold-tallies",
+  "clear-relayed",
+  "cut-relayed",
+  "was-crash",
+  "put-back-from",
+  "fresh-from",
+  "unhint",
+]);
 
 function idsOf(content: Buffer): readonly string[] {
   return content.toString("latin1").split("\n");

@@ -1,4 +1,5 @@
 // Brings the great faults about, and takes back at the end what of them still holds.
+import type { Standby } from "./ledger/standby.ts";
 import type { GreatFault } from "./plan.ts";
 import type { Seat } from "./seats.ts";
 import type { World } from "./world.ts";
@@ -8,6 +9,7 @@ import { prefix } from "./world.ts";
 /** Longer than RabbitMQ and its client wait for a sign of life. */
 const heartbeatMs = 18_000;
 const stopMsMax = 30_000;
+const endWaitsEachMs = 150;
 
 export class GreatFaults {
   readonly #world: World;
@@ -48,6 +50,14 @@ export class GreatFaults {
         return ledger.restart(false, fault.forMs);
       case "ledger-crash":
         return ledger.restart(true, fault.forMs);
+      case "standby-away":
+        return ledger.standby?.leave(fault.forMs);
+      case "waits-cancelled":
+        return this.#endWaits(fault, (standby) => standby.cancelWaits());
+      case "waits-terminated":
+        return this.#endWaits(fault, (standby) => standby.terminateWaits());
+      case "failover":
+        return this.#failOver(fault);
       case "broker-restart":
         return broker.restart(false, fault.forMs);
       case "broker-wipe":
@@ -59,6 +69,23 @@ export class GreatFaults {
       default:
         return fault satisfies never;
     }
+  }
+
+  /** While the standby is away somebody loses patience, again and again. */
+  #endWaits({ forMs }: { readonly forMs: number }, end: (standby: Standby) => void): void {
+    const { ledger, time } = this.#world;
+    ledger.standby?.leave(forMs);
+    for (let ms = endWaitsEachMs; ms < forMs; ms += endWaitsEachMs)
+      time.after(ms, () => {
+        if (ledger.standby !== undefined) end(ledger.standby);
+      });
+  }
+
+  /** The primary has lost its standby by the time that it dies itself. */
+  #failOver({ cutMs, forMs }: { readonly cutMs: number; readonly forMs: number }): void {
+    const { ledger, time } = this.#world;
+    ledger.standby?.leave(cutMs + 1);
+    time.after(cutMs, () => ledger.failOver(forMs));
   }
 
   #freeze(fault: Extract<GreatFault, { kind: "freeze" }>): void {

@@ -49,6 +49,7 @@ async function play(world: World): Promise<Played> {
     seats.filter(({ role }) => role === "gateway"),
   );
   const greatFaults = new GreatFaults(world, seats);
+  if (plan.hasStandby) world.ledger.addStandby();
   for (const seat of seats) seat.start();
   for (const sending of plan.sendings) clients.send(sending);
   for (const asking of plan.askings) clients.ask(asking);
@@ -77,7 +78,15 @@ async function play(world: World): Promise<Played> {
   };
 }
 
-const lossy = new Set<string>(["broker-wipe", "queue-deleted", "ledger-crash", "freeze", "vanish", "silence"]);
+const lossy = new Set<string>([
+  "broker-wipe",
+  "queue-deleted",
+  "ledger-crash",
+  "freeze",
+  "vanish",
+  "silence",
+  "failover",
+]);
 
 function isAtRest(world: World): boolean {
   const { requests, outcomes, outbox, running } = world.ledger.tables;

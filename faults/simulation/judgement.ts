@@ -43,10 +43,22 @@ function judgeOutcomes({ ledger, checks, faults }: World, { sent }: Clients): vo
   }
 }
 
+const holdingUp = [
+  "freeze",
+  "slow",
+  "silence",
+  "deadlock",
+  "lost-before",
+  "lost-during",
+  "lost-after",
+  "standby-away",
+  "waits-cancelled",
+  "waits-terminated",
+  "failover",
+];
+
 function isHeldUp(counts: ReadonlyMap<string, number>): boolean {
-  return ["freeze", "slow", "silence", "deadlock", "lost-before", "lost-during", "lost-after"].some((kind) =>
-    counts.has(kind),
-  );
+  return holdingUp.some((kind) => counts.has(kind));
 }
 
 function wrongWith(

@@ -54,6 +54,10 @@ export type GreatFault =
     }
   | { readonly kind: "ledger-restart"; readonly atMs: number; readonly forMs: number }
   | { readonly kind: "ledger-crash"; readonly atMs: number; readonly forMs: number }
+  | { readonly kind: "standby-away"; readonly atMs: number; readonly forMs: number }
+  | { readonly kind: "waits-cancelled"; readonly atMs: number; readonly forMs: number }
+  | { readonly kind: "waits-terminated"; readonly atMs: number; readonly forMs: number }
+  | { readonly kind: "failover"; readonly atMs: number; readonly cutMs: number; readonly forMs: number }
   | { readonly kind: "broker-restart"; readonly atMs: number; readonly forMs: number }
   | { readonly kind: "broker-wipe"; readonly atMs: number; readonly forMs: number }
   | { readonly kind: "queue-deleted"; readonly atMs: number; readonly queue: string }
@@ -65,6 +69,8 @@ export interface Plan {
   readonly faults: readonly GreatFault[];
   readonly gateways: number;
   readonly workers: number;
+  /** Whether the ledger has a synchronous standby. */
+  readonly hasStandby: boolean;
 }
 
 const sendingMs = 3_000;
@@ -83,6 +89,7 @@ const kinds = [
   "queue-deleted",
   "cache-restart",
 ] as const satisfies readonly GreatFault["kind"][];
+const standbyKinds = ["standby-away", "waits-cancelled", "waits-terminated", "failover"] as const;
 
 export function planOf(seed: number): Plan {
   const random = seededRandom(seed, "plan");
@@ -90,7 +97,11 @@ export function planOf(seed: number): Plan {
   const count = random.between(3, 25);
   const sendings = Array.from({ length: count }, (_, tag) => sendingOf(tag, random));
   const isCalm = random.next() < 0.1;
-  const likely = kinds.filter(() => random.next() < 0.25);
+  const hasStandby = random.next() < 0.4;
+  const likely = [
+    ...kinds.filter(() => random.next() < 0.25),
+    ...(hasStandby ? standbyKinds.filter(() => random.next() < 0.5) : []),
+  ];
   const faults = isCalm
     ? []
     : likely.flatMap((kind) => Array.from({ length: random.between(1, 2) }, () => faultOf(kind, seats, random)));
@@ -100,6 +111,7 @@ export function planOf(seed: number): Plan {
     faults: faults.sort((left, right) => left.atMs - right.atMs),
     gateways: seats.gateway,
     workers: seats.worker,
+    hasStandby,
   };
 }
 
@@ -153,6 +165,11 @@ function faultOf(kind: GreatFault["kind"], seats: Readonly<Record<Role, number>>
       return { kind, atMs, role, seat, server };
     case "queue-deleted":
       return { kind, atMs, queue: random.pick(queues) };
+    case "failover":
+      return { kind, atMs, cutMs: random.between(0, 500), forMs: shortMs };
+    case "standby-away":
+    case "waits-cancelled":
+    case "waits-terminated":
     case "ledger-restart":
     case "ledger-crash":
     case "broker-restart":

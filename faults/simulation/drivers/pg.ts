@@ -121,6 +121,8 @@ export class Client extends EventEmitter {
   #answered(one: Asked, answer: Answer): void {
     if (this.#active !== one) return;
     this.#active = undefined;
+    if (answer.kind === "rows" && answer.warning !== undefined)
+      this.emit("notice", { routine: "SyncRepWaitForLSN", message: answer.warning });
     if (!one.isOver) {
       one.isOver = true;
       if (answer.kind === "rows") one.resolve({ rows: answer.rows, rowCount: answer.rows.length });

@@ -1,6 +1,6 @@
 // Models of what a process asks for itself: open.ts, session.ts, migrate.ts, settings-check.ts, store-clock.ts, retention.ts.
 import { versionKnown } from "../../../packages/sluice/src/engines/cluster/migrate.ts";
-import { reads, restsOn, writes, type Model, type Row, type Scope } from "./model.ts";
+import { reads, writes, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";
 
 export const memberModels: Readonly<Record<string, Model>> = {
@@ -40,14 +40,14 @@ export const memberModels: Readonly<Record<string, Model>> = {
     return last === undefined ? [] : [{ id: last }];
   }),
   "cancel-backend": reads(() => [{ pg_cancel_backend: true }]), // what it would end is over in a moment
-  "rests-on": reads(() => [{ rests_on: restsOn }]),
+  "rests-on": reads(({ restsOn }) => [{ rests_on: restsOn }]),
   join: writes(({ db, values, clockMs }) => {
     const [no, name] = values as [number, string];
     if (db.members.has(no)) return [];
     db.members.put(no, { no, name, seen_at: clockMs, workers: "{}", attending: "{}", backend: null });
     return [{ no }];
   }),
-  beat: writes(beat),
+  beat: { run: beat, isWrite: true, isQuick: true },
   "add-scope": writes(() => []), // a scope that is not there is one that nobody leads
   "hold-term": writes(({ db, values: [scope, holder, term] }) => {
     const row = db.leaders.get(scope as string);

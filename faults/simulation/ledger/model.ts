@@ -5,9 +5,6 @@ import type { OutcomeRow, Tables, TallyRow } from "./tables.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Settings that are safe, and no standby. */
-export const restsOn = "on,on,on,";
-
 /** What a statement sees and changes. */
 export interface Scope {
   /** The snapshot it began with. */
@@ -22,6 +19,10 @@ export interface Scope {
   readonly outboxNos: Sequence;
   /** Whether a session of this number is connected. */
   readonly isConnected: (session: number) => boolean;
+  /** Whether one waits for the standby. */
+  readonly isWaiting: (session: unknown) => boolean;
+  /** The settings that a commit rests on. */
+  readonly restsOn: string;
 }
 
 export interface Model {
@@ -30,6 +31,8 @@ export interface Model {
   readonly isWrite: boolean;
   /** Others may commit between its snapshot and its changes. */
   readonly isRacy?: boolean;
+  /** Its commit waits for nothing, whatever its session is set to. */
+  readonly isQuick?: boolean;
 }
 
 export function reads(run: Model["run"]): Model {

@@ -18,11 +18,14 @@ import { signOf, type OutcomeRow, type RunningRow, type ScheduleRow } from "./ta
 export const outcomeModels: Readonly<Record<string, Model>> = {
   settle: racyWrites((scope) => conclude(scope, releaseSettled(scope))),
   "settle-forgotten": racyWrites((scope) => conclude(scope, forgottenSettled(scope))),
-  "own-outcomes": writes(({ seen, values: [ids, tokens, member] }) =>
-    unnest<[string, number]>(ids, tokens).flatMap(([id, token]) =>
-      seen.outcomes.get(id)?.token === token && seen.members.has(member as number) ? [{ id, token }] : [],
-    ),
-  ),
+  "own-outcomes": writes(({ db, seen, values: [ids, tokens, no] }) => {
+    const member = db.members.get(no as number);
+    if (member === undefined) return [];
+    db.members.put(member.no, { ...member });
+    return unnest<[string, number]>(ids, tokens).flatMap(([id, token]) =>
+      seen.outcomes.get(id)?.token === token ? [{ id, token }] : [],
+    );
+  }),
   retry: racyWrites((scope) => putBack(scope, releaseRetried(scope))),
   "retry-forgotten": racyWrites((scope) => putBack(scope, forgottenRetried(scope))),
   "hint-due": racyWrites(hintDue),

@@ -6,7 +6,6 @@ import {
   racyWrites,
   reads,
   Refusal,
-  restsOn,
   unnest,
   writes,
   type Model,
@@ -24,8 +23,8 @@ export const requestModels: Readonly<Record<string, Model>> = {
     }),
   ),
   store: writes(store),
-  "end-session": reads(() => []),
-  confirm: writes(({ db, values: [member, queues] }) =>
+  "end-session": reads(({ values: [session], isWaiting }) => (isWaiting(session) ? [{}] : [])),
+  confirm: writes(({ db, values: [member, queues], restsOn }) =>
     (queues as readonly number[]).map((queue) => {
       count(db, { member: member as number, queue }, {});
       return { rests_on: restsOn };
@@ -102,7 +101,7 @@ function store(scope: Scope): Row[] {
   storeLinks(scope);
   for (const no of cleared as readonly number[]) db.outbox.remove(no);
   const told = input.map(([id, queue]) => ({ id, queue, kind: "fresh" }));
-  return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue, rests_on: restsOn }));
+  return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue, rests_on: scope.restsOn }));
 }
 
 /** The function sluice.claim: its first statement sees a snapshot, its second one all that is committed by then. */

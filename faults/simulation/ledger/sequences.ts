@@ -24,6 +24,10 @@ export class Sequence {
     return this.#value;
   }
 
+  get logged(): number {
+    return this.#logged;
+  }
+
   /** A commit that waits for the disk takes along all that was logged before. */
   flush(): void {
     this.#flushed = this.#logged;

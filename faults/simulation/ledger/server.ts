@@ -13,7 +13,8 @@ import { requestModels } from "./requests.ts";
 import type { Recorded } from "./recording.ts";
 import { Sequence } from "./sequences.ts";
 import type { Answer, Query, Session } from "./session.ts";
-import { Tables, type Changed } from "./tables.ts";
+import { Standby } from "./standby.ts";
+import { Tables } from "./tables.ts";
 
 const models: Readonly<Record<string, Model>> = {
   ...requestModels,
@@ -26,6 +27,8 @@ const models: Readonly<Record<string, Model>> = {
 
 /** What it says of itself to whoever connects. */
 const primary = { in_recovery: false, read_only: "off", timeline: null };
+/** Settings that are safe. */
+const restsOn = "on,on,on,";
 /** How long others may commit between a statement's snapshot and its changes. */
 const gapMsMax = 20;
 
@@ -40,6 +43,7 @@ export class Ledger {
   readonly #world: World;
   readonly #tokens = new Sequence();
   readonly #outboxNos = new Sequence();
+  #standby: Standby | undefined;
   #writer: Session | undefined;
   #waiting: (() => void)[] = [];
   /** Members of which a statement that stores is under way. */
@@ -62,6 +66,15 @@ export class Ledger {
       }),
     );
     this.tables.journal.length = 0;
+  }
+
+  /** From now on there is one. */
+  addStandby(): void {
+    this.#standby = new Standby(this.#world, this.tables, { tokens: this.#tokens, outboxNos: this.#outboxNos });
+  }
+
+  get standby(): Standby | undefined {
+    return this.#standby;
   }
 
   get clockMs(): number {
@@ -100,7 +113,8 @@ export class Ledger {
       this.#world.checks.broke(`the simulated ledger does not know the statement "${query.name}"`);
       return query.reply({ kind: "refused", error: new Refusal("42601", "unknown to the simulation") });
     }
-    if (query.name === "end-session") this.#terminated.add(query.values[0]);
+    if (query.name === "end-session" && this.#standby?.isWaitedForBy(query.values[0]) !== true)
+      this.#terminated.add(query.values[0]);
     if (query.takesMs === 0) return this.#begin(session, query, model);
     const life = this.#life;
     // It changes the tallies of its member before anything else, and whoever asks for those rows waits for it.
@@ -116,20 +130,36 @@ export class Ledger {
 
   /** Takes the server down, and up again: a crash loses unlogged rows and what of sequences was not flushed. */
   restart(isCrash: boolean, downMs: number): void {
+    this.#goDown(downMs);
+    if (!isCrash) return;
+    this.crashes += 1;
+    this.#world.record?.({ kind: "crashed" });
+    this.tables.forgetClaims();
+    this.tables.journal.length = 0;
+    this.#tokens.crash();
+  }
+
+  /** The primary is gone: the standby is promoted, without what it never had, and another one follows it. */
+  failOver(downMs: number): void {
+    const standby = this.#standby;
+    if (standby === undefined) return;
+    this.#goDown(downMs);
+    this.crashes += 1;
+    const lost = standby.promote();
+    this.tables = standby.tables;
+    this.#world.checks.takenBack(lost);
+    this.addStandby();
+  }
+
+  #goDown(forMs: number): void {
     this.isUp = false;
     this.#life += 1;
+    this.#standby?.terminateWaits();
     for (const session of this.sessions) {
       session.wire.closeByServer("Connection terminated unexpectedly");
       this.end(session);
     }
-    if (isCrash) {
-      this.crashes += 1;
-      this.#world.record?.({ kind: "crashed" });
-      this.tables.forgetClaims();
-      this.#tell();
-      this.#tokens.crash();
-    }
-    this.#world.time.after(downMs, () => (this.isUp = true));
+    this.#world.time.after(forMs, () => (this.isUp = true));
   }
 
   #begin(session: Session, query: Query, model: Model): void {
@@ -159,6 +189,7 @@ export class Ledger {
     }
     const db = this.#tablesOf(session);
     const record = this.#recording(session, query);
+    const changedBefore = db.journal.length;
     let rows: Row[];
     try {
       rows = model.run({
@@ -170,6 +201,8 @@ export class Ledger {
         tokens: this.#tokens,
         outboxNos: this.#outboxNos,
         isConnected: (no) => [...this.sessions].some((one) => one.no === no),
+        isWaiting: (no) => this.#standby?.isWaitedForBy(no) === true,
+        restsOn: this.#standby === undefined ? restsOn : `${restsOn}standby`,
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -177,8 +210,10 @@ export class Ledger {
       return this.#answer(session, query, { kind: "refused", error });
     }
     record?.(rows);
-    if (transaction.kind === "none") this.#commit(session);
-    this.#answer(session, query, { kind: "rows", rows });
+    this.#world.checks.asked(query, session.wire.process, db.journal.length > changedBefore);
+    const answer = (warning?: string): void => this.#answer(session, query, { kind: "rows", rows, warning });
+    if (transaction.kind === "none") this.#commit(session, answer, model);
+    else answer();
   }
 
   #recording({ no: session }: Session, { name, text, values }: Query): ((answer: Asked["answer"]) => void) | undefined {
@@ -201,6 +236,7 @@ export class Ledger {
 
   #script(session: Session, query: Query): void {
     const { text } = query;
+    const answer = (warning?: string): void => this.#answer(session, query, { kind: "rows", rows: [], warning });
     if (/^(BEGIN|BEGIN; SET LOCAL lock_timeout .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
       this.#world.record?.({ kind: "script", session: session.no, text });
     if (text.startsWith("SELECT pg_backend_pid()"))
@@ -212,17 +248,18 @@ export class Ledger {
       session.transaction = { kind: "open", fork: undefined };
     else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       session.transaction = { kind: "snapshot", seen: this.tables.clone() };
-    else if (text === "COMMIT") this.#commitTransaction(session);
+    else if (text === "COMMIT") return this.#commitTransaction(session, answer);
     else if (text === "ROLLBACK") this.#rollback(session);
     else if (text.includes("setval('sluice.tokens', nextval('sluice.tokens') + 1048576)")) {
       this.#tokens.setTo(this.#tokens.next() + 1_048_576);
       this.#tokens.flush();
+      if (this.#standby !== undefined) return this.#standby.send([], { session, over: answer });
     } else if (text.startsWith("INSERT INTO effects ")) this.#effect(session, Number(text.split(" ").at(-1)));
     else if (text !== "VACUUM (SKIP_LOCKED) sluice.running") {
       this.#world.checks.broke(`the simulated ledger does not know the script "${text}"`);
       return query.reply({ kind: "refused", error: new Refusal("42601", "unknown to the simulation") });
     }
-    this.#answer(session, query, { kind: "rows", rows: [] });
+    answer();
   }
 
   /** A handler's own statement. */
@@ -230,14 +267,14 @@ export class Ledger {
     if (transaction.kind === "open") (transaction.effects ??= []).push(tag);
   }
 
-  #commitTransaction(session: Session): void {
+  #commitTransaction(session: Session, answer: (warning?: string) => void): void {
     const { transaction } = session;
     session.transaction = { kind: "none" };
-    if (transaction.kind !== "open") return;
+    if (transaction.kind !== "open") return answer();
     const { fork, effects = [] } = transaction;
     if (fork !== undefined) this.tables = fork;
     for (const tag of effects) this.tables.effects.put(this.tables.effects.rows.size, tag);
-    this.#commit(session);
+    this.#commit(session, answer);
     this.#release(session);
   }
 
@@ -258,14 +295,15 @@ export class Ledger {
     for (const proceed of waiting) proceed();
   }
 
-  #commit({ settings }: Session): void {
-    if (settings.get("synchronous_commit") !== "off" && this.tables.journal.length > 0) this.#tokens.flush();
-    this.#tell();
-  }
-
-  #tell(): void {
-    const changed: Changed[] = this.tables.journal.splice(0);
+  /** Answers once the commit counts. */
+  #commit(session: Session, answer: (warning?: string) => void, { isQuick = false }: Partial<Model> = {}): void {
+    const changed = this.tables.journal.splice(0);
+    const waits = !isQuick && session.settings.get("synchronous_commit") !== "off";
+    if (waits && changed.length > 0) this.#tokens.flush();
     if (changed.length > 0) this.#world.checks.committed(changed);
+    const isSent = this.#standby !== undefined && changed.some(({ table }) => table !== "running");
+    if (isSent) this.#standby?.send(changed, waits ? { session, over: answer } : undefined);
+    if (!isSent || !waits) answer();
   }
 }
 

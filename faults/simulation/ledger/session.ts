@@ -4,7 +4,11 @@ import type { Tables } from "./tables.ts";
 
 /** What a statement is answered with. */
 export type Answer =
-  | { readonly kind: "rows"; readonly rows: readonly Readonly<Record<string, unknown>>[] }
+  | {
+      readonly kind: "rows";
+      readonly rows: readonly Readonly<Record<string, unknown>>[];
+      readonly warning?: string | undefined;
+    }
   | { readonly kind: "refused"; readonly error: Error };
 
 export interface Query {

@@ -126,6 +126,7 @@ export function signOf({ seen_at }: MemberRow): number {
 /** A row that was there before, is there after, or both. */
 export interface Changed {
   readonly table: TableName;
+  readonly key: unknown;
   readonly before: unknown;
   readonly after: unknown;
 }
@@ -154,20 +155,20 @@ class Table<Key, Row> {
   }
 
   put(key: Key, row: Row): void {
-    this.#journal.push({ table: this.#name, before: this.rows.get(key), after: row });
+    this.#journal.push({ table: this.#name, key, before: this.rows.get(key), after: row });
     this.rows.set(key, row);
   }
 
   remove(key: Key): Row | undefined {
     const before = this.rows.get(key);
     if (before === undefined) return undefined;
-    this.#journal.push({ table: this.#name, before, after: undefined });
+    this.#journal.push({ table: this.#name, key, before, after: undefined });
     this.rows.delete(key);
     return before;
   }
 }
 
-export type TableName = Exclude<keyof Tables, "journal" | "clone" | "intactSince" | "forgetClaims">;
+export type TableName = Exclude<keyof Tables, "journal" | "clone" | "apply" | "intactSince" | "forgetClaims">;
 
 export class Tables {
   readonly journal: Changed[] = [];
@@ -210,6 +211,16 @@ export class Tables {
     for (const [from, to] of pairs) for (const [key, row] of from) to.set(key, row);
     copy.intactSince = this.intactSince;
     return copy;
+  }
+
+  /** What was changed in others is changed here, but for what is unlogged. */
+  apply(changed: readonly Changed[]): void {
+    for (const { table, key, after } of changed) {
+      if (table === "running") continue;
+      const rows: Map<unknown, unknown> = this[table].rows;
+      if (after === undefined) rows.delete(key);
+      else rows.set(key, after);
+    }
   }
 
   /** What a crash of the server does to its unlogged tables. */
