@@ -226,21 +226,25 @@ export class Accepter {
           throw new SluiceError("store-unavailable", "the session that was lost is at it still");
         // The relay tells the broker: the row of the outbox was committed along.
         const durability = await this.#confirm(fresh, member);
+        if (durability === "not all" && lost.session === undefined) break;
         this.#chains.resolve(durability !== "not all");
         if (durability !== "not all") return durability;
       } catch (error) {
         const isPassing = error instanceof SluiceError || error instanceof ConflictError;
-        if (!isPassing || performance.now() > deadline) {
-          throw new SluiceError("commit-unknown", `whether the commit took is not known: ${lost.message}`, {
-            cause: error,
-          });
-        }
+        if (!isPassing || performance.now() > deadline) throw unknown(lost, error);
         await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
         continue;
       }
       throw lost;
     }
+    // Behind a pooler nobody can end its session, which may be about to store it.
+    this.#chains.abandon();
+    throw unknown(lost, lost);
   }
+}
+
+function unknown({ message }: LostError, cause: unknown): SluiceError {
+  return new SluiceError("commit-unknown", `whether the commit took is not known: ${message}`, { cause });
 }
 
 /** Receipts are made before the commit that says what they are worth. */

@@ -71,6 +71,12 @@ export class Chains {
     if (isStored && this.#doubted !== undefined) this.stored(this.#doubted);
     this.#doubted = undefined;
   }
+
+  /** It may be committed yet: the next ones begin chains of their own, which cannot take its places. */
+  abandon(): void {
+    for (const { queue } of this.#doubted?.links ?? []) this.#lastOf.delete(queue);
+    this.#doubted = undefined;
+  }
 }
 
 /**

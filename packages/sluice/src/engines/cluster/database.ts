@@ -48,12 +48,17 @@ const cancelledEarlierMs = 1_000;
 const cancelAgainMs = 100;
 /** As long as a timer can be: of a handler's statement its attempt is the bound. */
 const unboundedMs = 2 ** 31 - 1;
-const handlersSettings = { statement_timeout: "0", client_connection_check_interval: "10000" };
+const handlersSettings = {
+  statement_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  client_connection_check_interval: "10000",
+};
 /** Of every session: without the first of them nothing tells that a commit did not wait for its standby. */
 const sessionSettings = {
   client_min_messages: "warning",
   statement_timeout: String(statementMsMax - cancelledEarlierMs),
-  // A client that vanished without a word holds no locks for long.
+  // A client that was stopped in the middle of a transaction, or vanished without a word, holds no locks for long.
+  idle_in_transaction_session_timeout: "10000",
   tcp_keepalives_idle: "10",
   tcp_keepalives_interval: "5",
   tcp_keepalives_count: "3",
@@ -171,7 +176,7 @@ export class Connection implements Connected, AsyncDisposable {
     if (failure === undefined) return;
     if (isReadOnly(failure)) this.#primary.leave();
     if (!(failure instanceof LostError)) return;
-    failure.session = processOf(wire.client);
+    failure.session = wire.backend;
     this.#drop(wire);
     this.#primary.doubt();
   }
@@ -259,7 +264,8 @@ class Wire {
     values: readonly unknown[],
     timeoutMs = statementMsMax,
   ): Promise<QueryResult<QueryResultRow>> {
-    const config = { text, values: [...values], query_timeout: timeoutMs }; // its types leave the last one out
+    // One statement: of several the driver would make a result of another kind. Its types leave these two out.
+    const config = { text, values: [...values], queryMode: "extended", query_timeout: timeoutMs };
     return this.#heeding(this.client.query(config));
   }
 
@@ -314,7 +320,8 @@ class Inside implements Connected {
       this.#asked += 1;
       return resultOf(await this.#turns.take(() => this.#wire.queryForeign(text, values, unboundedMs)));
     } catch (error) {
-      this.#note(failureOf(error));
+      const failure = failureOf(error);
+      if (failure instanceof LostError) this.#note(failure); // all else is between the handler and the server
       throw error;
     } finally {
       this.#asked -= 1;
@@ -352,7 +359,7 @@ function isReadOnly({ cause }: Error): boolean {
 
 /** The connection went while a statement was under way, or the server answered early: whether it took is not known. */
 export class LostError extends SluiceError {
-  /** The server's process, which may be at the statement still. */
+  /** The server's process, which may be at the statement still. Undefined behind a pooler. */
   session: number | undefined;
 
   constructor(cause: unknown) {

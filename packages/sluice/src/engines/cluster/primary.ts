@@ -16,6 +16,8 @@ export interface Reached {
 
 /** A server that was written to gets so long before the others are asked as well. */
 const headStartMs = 500;
+/** What was found when none took writes holds for so long. */
+const failedKeptMs = 150;
 /** Of several servers that take writes, those count that say so within this time of the first. */
 const graceMs = 200;
 
@@ -38,6 +40,7 @@ export class Primary {
   /** Where the last connection was made to. */
   #at: string | undefined;
   #isDoubted = false;
+  #looking: Promise<Reached> | undefined;
 
   constructor(databaseUrl: string) {
     this.#urls = nodesOf(databaseUrl);
@@ -74,24 +77,50 @@ export class Primary {
     }
   }
 
+  /** While it is not known which server takes writes, one connection looks for it and the others wait for what it finds. */
   async connect(config: ClientConfig): Promise<Reached> {
-    const reached = await this.#reach(config);
+    for (;;) {
+      const at = this.#isDoubted ? undefined : this.#at;
+      if (at !== undefined) {
+        const reached = await this.#early(this.#open(at, config));
+        if (reached !== undefined) return reached;
+        this.doubt();
+      } else if (this.#looking === undefined) return this.#look(config);
+      else await this.#looking;
+    }
+  }
+
+  #look(config: ClientConfig): Promise<Reached> {
+    const looking = this.#compare(config);
+    this.#looking = looking;
+    const over = (): void => void (this.#looking = undefined);
+    // Where none takes writes nobody asks again for a moment: a server that is being promoted has other things to do.
+    looking.then(over, () => setTimeout(over, failedKeptMs).unref());
+    return looking;
+  }
+
+  async #compare(config: ClientConfig): Promise<Reached> {
     const before = this.#at;
+    const reached = await newestOf(
+      this.#urls.map((url) => this.#open(url, config)),
+      before,
+    );
     this.#at = reached.url;
     this.#isDoubted = false;
     if (before !== undefined && before !== reached.url) for (const leave of this.#leavers) leave();
     return reached;
   }
 
-  async #reach(config: ClientConfig): Promise<Reached> {
-    const preferred = this.#at;
-    if (preferred === undefined || this.#isDoubted || this.#urls.length === 1)
-      return newestOf(this.#urls.map((url) => this.#open(url, config)));
-    const first = this.#open(preferred, config);
-    const early = await Promise.race([first.catch(() => undefined), delay(headStartMs, undefined, { ref: false })]);
-    if (early !== undefined) return early;
-    const others = this.#urls.filter((url) => url !== preferred);
-    return newestOf([first, ...others.map((url) => this.#open(url, config))]);
+  /** Undefined when it fails, or has not come within the head start: then it is closed once it comes. */
+  async #early(opening: Promise<Reached>): Promise<Reached | undefined> {
+    if (this.#urls.length === 1) return opening.catch(() => undefined);
+    const early = await Promise.race([opening.catch(() => undefined), delay(headStartMs, undefined, { ref: false })]);
+    if (early === undefined)
+      opening.then(
+        ({ client }) => void client.end().catch(() => undefined),
+        () => undefined,
+      );
+    return early;
   }
 
   async #open(url: string, config: ClientConfig): Promise<Reached> {
@@ -117,8 +146,11 @@ export function processOf(client: Client & { readonly processID?: number | null 
   return client.processID ?? undefined;
 }
 
-/** Of those that take writes the one with the newest timeline; the others are closed. */
-async function newestOf(opening: readonly Promise<Reached>[]): Promise<Reached> {
+/**
+ * Of those that take writes the one with the newest timeline, and of several ways to one server the one in use; the others are
+ * closed.
+ */
+async function newestOf(opening: readonly Promise<Reached>[], preferred: string | undefined): Promise<Reached> {
   const reached: Reached[] = [];
   const all = opening.map(async (one) => reached.push(await one));
   try {
@@ -129,7 +161,8 @@ async function newestOf(opening: readonly Promise<Reached>[]): Promise<Reached> 
   }
   if (reached.length < opening.length)
     await Promise.race([Promise.allSettled(all), delay(graceMs, undefined, { ref: false })]);
-  const newest = reached.reduce((one, other) => (other.timeline > one.timeline ? other : one));
+  const worthOf = ({ timeline, url }: Reached): number => 2 * timeline + Number(url === preferred);
+  const newest = reached.reduce((one, other) => (worthOf(other) > worthOf(one) ? other : one));
   for (const one of opening)
     one.then(
       ({ client }) => client !== newest.client && void client.end().catch(() => undefined),
