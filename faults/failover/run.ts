@@ -113,9 +113,12 @@ function tell(results: readonly Result[], seed: number): void {
   console.log(table(results, [["scenario", ({ scenario }) => scenario.name], ...failoverColumns]));
   console.log(`\n${bounds(results).join("\n")}\nseed ${seed}\n${complaints(results)}`);
   if (values.markdown === undefined) return;
+  const notShown = ["--markdown", "--logs"]; // what is written elsewhere changes nothing
   const flags = process.argv
     .slice(2)
-    .filter((flag, index, all) => !["--markdown", "--jailed"].includes(flag) && all[index - 1] !== "--markdown");
+    .filter(
+      (flag, index, all) => ![...notShown, "--jailed"].includes(flag) && !notShown.includes(all[index - 1] ?? ""),
+    );
   const seeded = values.seed === undefined ? [...flags, "--seed", String(seed)] : flags;
   const command = `npm run test:failover -- ${seeded.join(" ")}`;
   const columns = [["failover", ({ scenario }: Result) => scenario.fault] as const, ...failoverColumns];
