@@ -237,14 +237,16 @@ export class Ledger {
   #script(session: Session, query: Query): void {
     const { text } = query;
     const answer = (warning?: string): void => this.#answer(session, query, { kind: "rows", rows: [], warning });
-    if (/^(BEGIN|BEGIN; SET LOCAL lock_timeout .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
+    if (
+      /^(BEGIN|BEGIN; (SET LOCAL lock_timeout|SAVEPOINT) .*|RELEASE .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text)
+    )
       this.#world.record?.({ kind: "script", session: session.no, text });
     if (text.startsWith("SELECT pg_backend_pid()"))
       return this.#answer(session, query, { kind: "rows", rows: [{ ...primary, pid: session.no }] });
-    if (text.startsWith("SET "))
-      for (const [, name, value] of text.matchAll(/SET (\w+) = ([^;]+)/g))
+    if (/^(RESET ALL|SET )/.test(text))
+      for (const [, name, value] of text.matchAll(/(?:^|; )SET (?:LOCAL )?(\w+) = ([^;]+)/g))
         session.settings.set(name as string, value as string);
-    else if (text === "BEGIN" || text === "BEGIN; SET LOCAL lock_timeout = '2s'")
+    else if (text === "BEGIN" || /^BEGIN; (SET LOCAL lock_timeout|SAVEPOINT) /.test(text))
       session.transaction = { kind: "open", fork: undefined };
     else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       session.transaction = { kind: "snapshot", seen: this.tables.clone() };
@@ -254,6 +256,8 @@ export class Ledger {
       this.#tokens.setTo(this.#tokens.next() + 1_048_576);
       this.#tokens.flush();
       if (this.#standby !== undefined) return this.#standby.send([], { session, over: answer });
+    } else if (text.startsWith("RELEASE SAVEPOINT ")) {
+      // No handler of these histories sets anything or ends its transaction.
     } else if (text.startsWith("INSERT INTO effects ")) this.#effect(session, Number(text.split(" ").at(-1)));
     else if (text !== "VACUUM (SKIP_LOCKED) sluice.running") {
       this.#world.checks.broke(`the simulated ledger does not know the script "${text}"`);

@@ -115,11 +115,11 @@ export class Connection implements Connected, AsyncDisposable {
    * Runs the work between BEGIN and COMMIT, on one and the same session; all else that is asked of the connection waits.
    * A session that went on the way is told as lost, whatever the work made of it.
    */
-  transaction<Value>(work: (inside: Connected) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
+  transaction<Value>(work: (inside: Inside) => Promise<Value>, begin = "BEGIN"): Promise<Value> {
     return this.#turns.take(() => this.#transact(work, begin));
   }
 
-  async #transact<Value>(work: (inside: Connected) => Promise<Value>, begin: string): Promise<Value> {
+  async #transact<Value>(work: (inside: Inside) => Promise<Value>, begin: string): Promise<Value> {
     const wire = this.#wire ?? (await this.#connect());
     const inside = new Inside(wire);
     try {
@@ -199,14 +199,8 @@ export class Connection implements Connected, AsyncDisposable {
         query_timeout: statementMsMax,
         keepAlive: true,
       });
-      const wire = new Wire(reached);
-      const all = { ...sessionSettings, ...(cancel && handlersSettings), ...settings };
-      if (!reached.isPooled)
-        await wire.query(
-          Object.entries(all)
-            .map(([setting, value]) => `SET ${setting} = ${value}`)
-            .join("; "),
-        );
+      const wire = new Wire(reached, { ...sessionSettings, ...(cancel && handlersSettings), ...settings });
+      await wire.set();
       reached.client.on("error", () => this.#drop(wire)); // told to whoever uses it next
       reached.client.on("end", () => this.#drop(wire));
       await onConnect?.(new Inside(wire));
@@ -227,20 +221,24 @@ export class Connection implements Connected, AsyncDisposable {
 
 export type Reading = Pick<Connected, "rows">;
 /** What reads as everybody does, and changes things in transactions alone. */
-export type Changing = Pick<Connection, "rows" | "transaction">;
+export interface Changing extends Reading {
+  transaction<Value>(work: (inside: Connected) => Promise<Value>): Promise<Value>;
+}
 
 /** One session with a server. */
 class Wire {
   readonly client: Client;
   readonly #isPooled: boolean;
+  readonly #settings: Readonly<Record<string, string>>;
   /** The server's process that does the work of the transaction. */
   backend: number | undefined;
   /** What the server said of a commit that it did not wait for. */
   #warning: string | undefined;
 
-  constructor({ client, isPooled }: Reached) {
+  constructor({ client, isPooled }: Reached, settings: Readonly<Record<string, string>>) {
     this.client = client;
     this.#isPooled = isPooled;
+    this.#settings = settings;
     this.backend = isPooled ? undefined : processOf(client);
     client.on("notice", ({ routine, message }) => {
       // Its words depend on the server's language; the place in its code does not.
@@ -269,6 +267,12 @@ class Wire {
     return this.#heeding(this.client.query(config));
   }
 
+  /** What is set by session is as it is to be. With a pooler that is as the role has it: the next transaction may be another's. */
+  async set(): Promise<void> {
+    const settings = this.#isPooled ? [] : Object.entries(this.#settings);
+    await this.query(["RESET ALL", ...settings.map(([setting, value]) => `SET ${setting} = ${value}`)].join("; "));
+  }
+
   /** Inside a transaction: with a pooler each has another one. */
   async learnBackend(): Promise<void> {
     if (!this.#isPooled) return;
@@ -286,8 +290,11 @@ class Wire {
   }
 }
 
+/** Begins a transaction that a handler works in; `endHandlersWork` ends its part. */
+export const beginHandlersWork = "BEGIN; SAVEPOINT handlers_work";
+
 /** One session, for as long as it lasts. */
-class Inside implements Connected {
+export class Inside implements Connected {
   readonly #wire: Wire;
   readonly #turns = new Turns();
   #asked = 0;
@@ -305,6 +312,15 @@ class Inside implements Connected {
 
   over(): Promise<void> {
     return this.#turns.over();
+  }
+
+  /**
+   * What the handler set, listens to or keeps in temporary tables ends with its work: not even the commit goes by it. Rejects
+   * when it has ended the transaction itself: its effect and the outcome would not be one.
+   */
+  async endHandlersWork(): Promise<void> {
+    await this.script("RELEASE SAVEPOINT handlers_work; UNLISTEN *; DISCARD TEMP");
+    await this.#sent(() => this.#wire.set());
   }
 
   async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {

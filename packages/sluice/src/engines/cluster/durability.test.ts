@@ -242,6 +242,34 @@ describe("a handler whose effect and outcome share a transaction", () => {
     equal(rowCount, 0);
   });
 
+  it("leaves nothing for the next one, and has no outcome when its handler ended the transaction itself", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const committed = await effectOf(life, servers, async (_, sql) => {
+      await sql.query("COMMIT").catch(() => undefined);
+      return done("made");
+    });
+    deepEqual([committed.end, committed.state], ["internal", "running"]);
+    await acceptOne(life);
+    const [delivery] = await take(life, 1);
+    const settings: unknown[] = [];
+    await life.engine.transact?.((delivery as Delivery).claim, async (sql) => {
+      await sql.query("SET synchronous_commit = off");
+      await sql.query("SET statement_timeout = 1");
+      return done("set");
+    });
+    await acceptOne(life);
+    const [next] = await take(life, 1);
+    await life.engine.transact?.((next as Delivery).claim, async (sql) => {
+      for (const name of ["synchronous_commit", "statement_timeout"])
+        settings.push(
+          ...(await sql.query(`SELECT current_setting('${name}') AS value`)).rows.map(({ value }) => value),
+        );
+      return done("read");
+    });
+    deepEqual(settings, ["on", "0"]);
+  });
+
   it("has no effect when another outcome was first (I3)", async () => {
     const servers = await newCluster();
     await using life = await join(servers);

@@ -19,6 +19,7 @@ import {
   LostError,
   type Connected,
   type ConnectionOptions,
+  type Inside,
   type Statement,
 } from "./database.ts";
 import { Deliverer } from "./deliver.ts";
@@ -1308,16 +1309,15 @@ class Interrupted extends Connection {
     return super.rows<Row>(statement, values);
   }
 
-  override transaction<Value>(work: (inside: Connected) => Promise<Value>, begin?: string): Promise<Value> {
-    const interrupted = (inside: Connected): Connected => ({
-      rows: async (statement, values) => {
+  override transaction<Value>(work: (inside: Inside) => Promise<Value>, begin?: string): Promise<Value> {
+    return super.transaction((inside) => {
+      const rows = inside.rows.bind(inside);
+      inside.rows = async <Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> => {
         await this.#beforeEach?.(statement.name);
-        return inside.rows(statement, values);
-      },
-      script: (text) => inside.script(text),
-      query: (text, values) => inside.query(text, values),
-    });
-    return super.transaction((inside) => work(interrupted(inside)), begin);
+        return rows<Row>(statement, values);
+      };
+      return work(inside);
+    }, begin);
   }
 }
 

@@ -1,7 +1,7 @@
 // Effect and outcome in one transaction: the handler's statements and the outcome's commit together or not at all.
 import type { Claim, FinalState, Outcome } from "../../core/request.ts";
 import type { SettleResult, TransactedWork } from "../../engine/engine.ts";
-import type { Connection, Connected, Statement } from "./database.ts";
+import { beginHandlersWork, type Connected, type Connection, type Inside, type Statement } from "./database.ts";
 import { settleInside } from "./settle.ts";
 import type { StoreClock } from "./store-clock.ts";
 
@@ -30,7 +30,10 @@ class Undone extends Error {
 export async function transact(claim: Claim, work: TransactedWork, options: TransactOptions): Promise<Transacted> {
   const connection = options.transactions.take();
   try {
-    const outcome = await connection.transaction((inside) => workInside(inside, { claim, work, options }));
+    const outcome = await connection.transaction(
+      (inside) => workInside(inside, { claim, work, options }),
+      beginHandlersWork,
+    );
     return { result: "settled", state: outcome.kind };
   } catch (error) {
     if (error instanceof Undone) return { result: error.result, state: undefined };
@@ -41,11 +44,12 @@ export async function transact(claim: Claim, work: TransactedWork, options: Tran
 }
 
 async function workInside(
-  inside: Connected,
+  inside: Inside,
   { claim, work, options }: { claim: Claim; work: TransactedWork; options: TransactOptions },
 ): Promise<Outcome> {
   const outcome = await work({ query: (text, values) => inside.query(text, values) });
   if (outcome === undefined) throw new Undone("rolled-back");
+  await inside.endHandlersWork();
   const isSettled = await settleInside(inside, { claim, outcome }, options);
   if (!isSettled) throw new Undone("superseded"); // I3: the effect goes with the outcome
   return outcome;
