@@ -5,6 +5,7 @@ import { doneBeforeEffect } from "./done-before-effect.ts";
 import type { Catcher, Mutant } from "./mutant.ts";
 
 const cluster = "packages/sluice/src/engines/cluster";
+const simulation = "faults/simulation/simulation.test.ts";
 
 function test(file: string, cases: string): Catcher {
   return { kind: "test", file: `${cluster}/${file}.test.ts`, cases };
@@ -39,6 +40,52 @@ export const clusterMutants: readonly Mutant[] = [
     patches: [{ file: `${cluster}/accept.ts`, from: "stored.length === ids.length", to: "stored.length >= 0" }],
     catcher: test("durability", "no receipt for a commit that was lost on its way"),
     sign: /✖ no receipt for a commit/,
+  },
+  {
+    name: "receipt-from-a-read",
+    engine: "cluster",
+    bug: "a key that is known is answered with what a read has shown, which no standby may have (against I1)",
+    patches: [
+      {
+        file: `${cluster}/accept.ts`,
+        from: "const known = repeated.length > 0",
+        to: "const known = repeated.length < 0",
+      },
+    ],
+    catcher: test("standby.long", "gives no receipt, nor does the same key again"),
+    sign: /✖ a wait for the standby that ends by/,
+  },
+  {
+    name: "warning-ignored",
+    engine: "cluster",
+    bug: "a commit of which PostgreSQL warns that it did not wait for the standby counts as made (against I1)",
+    patches: [
+      { file: `${cluster}/database.ts`, from: "throw new LostError(new Error(warning));", to: "return value;" },
+    ],
+    catcher: { kind: "test", file: simulation, cases: "a hundred histories break no law" },
+    sign: /was told as settled by \d+, and a failover has lost it/,
+  },
+  {
+    name: "term-unchecked",
+    engine: "cluster",
+    bug: "whoever takes itself for the leader acts, though another one leads by now",
+    patches: [{ file: `${cluster}/terms.ts`, from: "if (held?.length !== 1)", to: "if (held === undefined)" }],
+    catcher: test("leadership", "a newer term wins"),
+    sign: /✖ a newer term wins/,
+  },
+  {
+    name: "stale-server-kept",
+    engine: "cluster",
+    bug: "a server that takes no writes any more is kept, as its connections are good",
+    patches: [
+      {
+        file: `${cluster}/database.ts`,
+        from: "if (isReadOnly(failure)) this.#primary.leave();",
+        to: "if (isReadOnly(failure)) this.#primary.doubt();",
+      },
+    ],
+    catcher: test("standby.long", "a primary that became read-only"),
+    sign: /✖ a primary that became read-only/,
   },
   {
     name: "synchronous-commit-off",

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startPostgresPair, startRabbitmq, startRedis, type Postgres, type PostgresPair } from "@sluice/testing";
 import { Client } from "pg";
 import { openLog } from "../../telemetry/log.ts";
+import type { RequestId } from "../../core/request-id.ts";
 import type { AcceptResult, Engine } from "../../engine/engine.ts";
 import { orders, queue, request } from "../../engine/contract/rig.ts";
 import { migrateCluster } from "./migrate.ts";
@@ -113,4 +114,20 @@ test("what waits for a standby longer than a statement may take is not told as a
   const back = await send(other, "a");
   assert.notEqual(idIn(back), undefined);
   assert.deepEqual(await lostAfterPromotion([back]), []);
+});
+
+test("a primary that became read-only is left for the one that was promoted, though no connection was closed", async () => {
+  await using engine = await open("one");
+  const before = idIn(await send(engine, "before"));
+  await pair.alter(pair.primary, "default_transaction_read_only", "on");
+  await pair.promote();
+  const giveUpAt = performance.now() + 15_000;
+  let moved: string | undefined;
+  while (moved === undefined && performance.now() < giveUpAt) {
+    moved = idIn(await send(engine, "after"));
+    await delay(50);
+  }
+  const stored = (await ask(pair.primary, "SELECT id FROM sluice.requests ORDER BY id")).map(({ id }) => id);
+  assert.deepEqual(stored, [before, moved]);
+  assert.equal((await engine.read(moved as RequestId))?.id, moved, "who only reads has left as well");
 });
