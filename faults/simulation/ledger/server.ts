@@ -28,11 +28,17 @@ const models: Readonly<Record<string, Model>> = {
 /** What it says of itself to whoever connects. */
 const primary = { in_recovery: false, read_only: "off", timeline: null };
 /** Settings that are safe. */
-const restsOn = "on,on,on,";
+const restsOn = "on,on,on,notice,";
 /** How long others may commit between a statement's snapshot and its changes. */
 const gapMsMax = 20;
 
 type Asked = Extract<Recorded, { kind: "statement" }>;
+
+/** What a commit does not wait for: the disk, or the standby alone. */
+interface Waiting {
+  readonly isQuick?: boolean | undefined;
+  readonly isLocal?: boolean | undefined;
+}
 
 export class Ledger {
   tables = new Tables();
@@ -237,17 +243,20 @@ export class Ledger {
   #script(session: Session, query: Query): void {
     const { text } = query;
     const answer = (warning?: string): void => this.#answer(session, query, { kind: "rows", rows: [], warning });
-    if (
-      /^(BEGIN|BEGIN; (SET LOCAL lock_timeout|SAVEPOINT) .*|RELEASE .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text)
-    )
+    const isBegin = text === "BEGIN" || (/^BEGIN; (SET LOCAL|SAVEPOINT) /.test(text) && !text.endsWith("COMMIT"));
+    if (isBegin || /^(RELEASE .*|BEGIN ISOLATION .*|COMMIT|ROLLBACK)$/.test(text))
       this.#world.record?.({ kind: "script", session: session.no, text });
     if (text.startsWith("SELECT pg_backend_pid()"))
       return this.#answer(session, query, { kind: "rows", rows: [{ ...primary, pid: session.no }] });
     if (/^(RESET ALL|SET )/.test(text))
       for (const [, name, value] of text.matchAll(/(?:^|; )SET (?:LOCAL )?(\w+) = ([^;]+)/g))
         session.settings.set(name as string, value as string);
-    else if (text === "BEGIN" || /^BEGIN; (SET LOCAL lock_timeout|SAVEPOINT) /.test(text))
-      session.transaction = { kind: "open", fork: undefined };
+    else if (isBegin)
+      session.transaction = {
+        kind: "open",
+        fork: undefined,
+        isLocal: text.includes("SET LOCAL synchronous_commit = local"),
+      };
     else if (text === "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
       session.transaction = { kind: "snapshot", seen: this.tables.clone() };
     else if (text === "COMMIT") return this.#commitTransaction(session, answer);
@@ -275,10 +284,10 @@ export class Ledger {
     const { transaction } = session;
     session.transaction = { kind: "none" };
     if (transaction.kind !== "open") return answer();
-    const { fork, effects = [] } = transaction;
+    const { fork, isLocal, effects = [] } = transaction;
     if (fork !== undefined) this.tables = fork;
     for (const tag of effects) this.tables.effects.put(this.tables.effects.rows.size, tag);
-    this.#commit(session, answer);
+    this.#commit(session, answer, { isLocal });
     this.#release(session);
   }
 
@@ -300,10 +309,15 @@ export class Ledger {
   }
 
   /** Answers once the commit counts. */
-  #commit(session: Session, answer: (warning?: string) => void, { isQuick = false }: Partial<Model> = {}): void {
+  #commit(
+    session: Session,
+    answer: (warning?: string) => void,
+    { isQuick = false, isLocal = false }: Waiting = {},
+  ): void {
     const changed = this.tables.journal.splice(0);
-    const waits = !isQuick && session.settings.get("synchronous_commit") !== "off";
-    if (waits && changed.length > 0) this.#tokens.flush();
+    const isFlushed = !isQuick && session.settings.get("synchronous_commit") !== "off";
+    const waits = isFlushed && !isLocal;
+    if (isFlushed && changed.length > 0) this.#tokens.flush();
     if (changed.length > 0) this.#world.checks.committed(changed);
     const isSent = this.#standby !== undefined && changed.some(({ table }) => table !== "running");
     if (isSent) this.#standby?.send(changed, waits ? { session, over: answer } : undefined);

@@ -24,7 +24,7 @@ export interface Query {
 export type Transaction =
   | { readonly kind: "none" }
   /** What it changed is in `fork`, once it has changed something. */
-  | { readonly kind: "open"; fork: Tables | undefined; effects?: number[] }
+  | { readonly kind: "open"; fork: Tables | undefined; readonly isLocal: boolean; effects?: number[] }
   | { readonly kind: "snapshot"; readonly seen: Tables };
 
 export interface Session {

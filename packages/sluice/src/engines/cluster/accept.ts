@@ -128,7 +128,7 @@ export class Accepter {
         if (known === "not all") throw new SluiceError("store-damaged", "a key is known whose request is not there");
         const stored = fresh.length > 0 ? await this.#store(fresh) : undefined;
         durability = stored === "postgres" ? stored : (known ?? stored ?? "postgres");
-        if (this.#options.needsStandby && durability !== "postgres+standby") throw onlyThePrimary();
+        this.#refuseOnlyPrimary(durability);
         this.#options.room.stored();
       } catch (error) {
         if ((error instanceof UniqueError || error instanceof ConflictError) && round < roundsMax) continue;
@@ -155,16 +155,28 @@ export class Accepter {
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
       if (wanting.length > 0) values.push(...callbackValues(wanting));
       const rows = await connection.rows<RestsOnRow & { no: string; queue: number }>(statement, values);
-      this.#chains.stored(group);
       outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
-      return await this.#durabilityBy(rows[0] as RestsOnRow);
+      // What is refused below is in doubt: a standby that takes over without it has no gap there.
+      this.#doubt(group, no);
+      const durability = await this.#durabilityBy(rows[0] as RestsOnRow);
+      this.#refuseOnlyPrimary(durability);
+      this.#chains.resolve(true);
+      return durability;
     } catch (error) {
       outbox.giveBack(confirmed);
       if (!(error instanceof LostError)) throw error;
-      this.#chains.doubt(group);
-      this.#doubtingMember = no;
+      this.#doubt(group, no);
       return await this.#resolve(fresh, no, error);
     }
+  }
+
+  #refuseOnlyPrimary(durability: Durability): void {
+    if (this.#options.needsStandby && durability !== "postgres+standby") throw onlyThePrimary();
+  }
+
+  #doubt(group: LinkedGroup, member: number): void {
+    this.#chains.doubt(group);
+    this.#doubtingMember = member;
   }
 
   /** The chain goes on behind a commit in doubt, or without it. */

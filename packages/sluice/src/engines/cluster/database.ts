@@ -135,6 +135,8 @@ export class Connection implements Connected, AsyncDisposable {
       } catch {
         this.#drop(wire); // a lost session rolls back by itself
       }
+      // A handler may have done to its session what no rollback undoes.
+      if (this.#options.cancel !== undefined) this.#drop(wire);
       this.#heed(wire, inside.failure);
       throw inside.failure instanceof LostError ? inside.failure : error;
     }

@@ -14,7 +14,8 @@ const LAST_ID: Statement = { name: "last-id", text: "SELECT id FROM sluice.reque
 /** The counts' rows are there from the start: see await-tally in accept.ts. */
 const BEGIN_TALLIES: Statement = {
   name: "begin-tallies",
-  text: "INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues ON CONFLICT DO NOTHING",
+  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
+    INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues, quick ON CONFLICT DO NOTHING`,
 };
 
 /**

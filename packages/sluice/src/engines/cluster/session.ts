@@ -31,7 +31,9 @@ const lookAroundConfig = {
  */
 const JOIN: Statement = {
   name: "join",
-  text: `INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE VALUES ($1::int, $2) ON CONFLICT DO NOTHING RETURNING no`,
+  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
+    INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE SELECT $1::int, $2 FROM quick
+    ON CONFLICT DO NOTHING RETURNING no`,
 };
 const BEAT: Statement = {
   name: "beat",

@@ -15,7 +15,8 @@ const versionNumMin = 150_000;
 
 /** In a statement that commits, as `rests_on`: what its commit rests on, by the settings that hold for it. */
 export const restsOn = `concat_ws(',', current_setting('fsync'), current_setting('full_page_writes'),
-  current_setting('synchronous_commit'), current_setting('synchronous_standby_names')) AS rests_on`;
+  current_setting('synchronous_commit'), current_setting('client_min_messages'),
+  current_setting('synchronous_standby_names')) AS rests_on`;
 
 export interface RestsOnRow {
   readonly rests_on: string;
@@ -23,11 +24,13 @@ export interface RestsOnRow {
 
 /** What a commit is worth. Errors: `store-unavailable` when it is worth nothing. */
 export function durabilityOf({ rests_on }: RestsOnRow): Durability {
-  const [fsync, fullPageWrites, synchronousCommit, ...standbys] = rests_on.split(",");
+  const [fsync, fullPageWrites, synchronousCommit, messages, ...standbys] = rests_on.split(",");
   const unsafe = [
     ...(fsync === "on" ? [] : [`fsync is ${fsync}`]),
     ...(fullPageWrites === "on" ? [] : [`full_page_writes is ${fullPageWrites}`]),
     ...(synchronousCommit === "off" ? ["synchronous_commit is off"] : []),
+    // Nobody would hear of a commit that did not wait for its standby.
+    ...(messages === "error" ? ["client_min_messages is error"] : []),
   ];
   if (unsafe.length > 0)
     throw new SluiceError("store-unavailable", `PostgreSQL cannot keep what it is given: ${unsafe.join(", ")}`);

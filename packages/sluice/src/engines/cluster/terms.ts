@@ -43,6 +43,12 @@ const HOLD_TERM: Statement = {
   text: "SELECT FROM sluice.leaders WHERE scope = $1 AND holder = $2 AND term = $3 FOR SHARE",
 };
 
+/**
+ * An act that a failover takes back is done again by the next leader: it waits for no standby. A leader that was stopped in the middle
+ * of one does not hold the row for long.
+ */
+const beginAct = "BEGIN; SET LOCAL synchronous_commit = local; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
 /** What a leader changes, on a connection that others may use as well. It reads there as everybody does. */
 export class Acting implements Changing {
   readonly #connection: Connection;
@@ -64,6 +70,6 @@ export class Acting implements Changing {
       const held = term && (await inside.rows(HOLD_TERM, [term.scope, term.holder, term.term]));
       if (held?.length !== 1) throw new SluiceError("lost-claim", "another process leads by now");
       return act(inside);
-    });
+    }, beginAct);
   }
 }
