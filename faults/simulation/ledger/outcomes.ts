@@ -234,7 +234,7 @@ function reap(scope: Scope): Row[] {
   const dead = silent.flatMap(([no, sign, isLong]) => {
     const row = db.members.get(no);
     const backend = row?.backend ?? undefined;
-    const isDead = isLong || backend === undefined || !isConnected(backend);
+    const isDead = isLong || (backend !== undefined && !isConnected(backend));
     return row !== undefined && signOf(row) === sign && isDead ? [row] : [];
   });
   for (const { no } of dead) db.members.remove(no);

@@ -63,7 +63,7 @@ const CONFIRM: Statement = {
   text: `INSERT INTO sluice.tallies AS t (member, queue) SELECT $1::int, i.queue FROM unnest($2::smallint[]) AS i (queue)
     ON CONFLICT (member, queue) DO UPDATE SET accepted = t.accepted RETURNING ${restsOn}`,
 };
-const beginConfirm = "BEGIN; SET LOCAL lock_timeout = '2s'";
+const beginConfirm = "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /** After it, and with a snapshot of its own. */
 const STORED: Statement = {
   name: "stored",
@@ -190,7 +190,11 @@ export class Accepter {
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {
     const durability = durabilityOf(row);
     if (durability === "postgres") return durability;
-    const [now] = await this.#options.connection.rows<RestsOnRow & object>(RESTS_ON);
+    const { connection } = this.#options;
+    const { connects } = connection;
+    const [now] = await connection.rows<RestsOnRow & object>(RESTS_ON);
+    if (connection.connects !== connects)
+      throw new LostError(new Error("another server was asked what the commit rests on"));
     return durabilityOf(now as RestsOnRow);
   }
 

@@ -87,12 +87,18 @@ export class Connection implements Connected, AsyncDisposable {
   readonly #turns = new Turns();
   #wire: Wire | undefined;
   #connecting: Promise<Wire> | undefined;
+  #connects = 0;
   #isClosed = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#primary = options.primary ?? new Primary(options.databaseUrl);
     this.#leaving = this.#primary.onMoved(() => this.#drop());
+  }
+
+  /** Grows with each session: what two statements say is of one server if it is the same before and after. */
+  get connects(): number {
+    return this.#connects;
   }
 
   async rows<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
@@ -207,6 +213,7 @@ export class Connection implements Connected, AsyncDisposable {
       reached.client.on("end", () => this.#drop(wire));
       await onConnect?.(new Inside(wire));
       this.#wire = wire;
+      this.#connects += 1;
       return wire;
     } catch (error) {
       void reached?.client.end().catch(() => undefined); // it never was of use

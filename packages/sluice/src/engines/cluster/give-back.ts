@@ -51,7 +51,8 @@ const MEMBERS_HEARD: Statement = {
 const DELETE_DEAD = `
   DELETE FROM sluice.members m USING unnest($5::int[], $6::float8[], $7::boolean[]) AS s (silent, sign, is_long)
   WHERE m.no = s.silent AND ${sign} = s.sign
-    AND (s.is_long OR NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = m.backend)) RETURNING m.no, m.workers`;
+    AND (s.is_long OR (m.backend IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = m.backend)))
+  RETURNING m.no, m.workers`;
 /** Also claims of members that have left, or were found dead before: a claim under way may have come after. */
 const REAP: Statement = {
   name: "reap",

@@ -181,12 +181,8 @@ export class Leader {
     const isDue = performance.now() - this.#reapedAt > reapAnywayMs;
     if (!isDue && silent.length === 0) return;
     const options = { now: clock.now(), crashesMax, by: session.member, leaseMs, silent };
-    const told = await this.#acting.transaction(async (inside) => {
-      const rows = await reap(inside, options);
-      await foldTallies(inside);
-      return rows;
-    });
-    outbox.tell(told);
+    outbox.tell(await this.#acting.transaction((inside) => reap(inside, options)));
+    await this.#acting.transaction(foldTallies); // apart: it waits for whoever holds a row of the counts
     this.#reapedAt = performance.now();
   }
 
