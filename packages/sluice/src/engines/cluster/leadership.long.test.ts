@@ -8,6 +8,7 @@ import { migrateCluster } from "./migrate.ts";
 import { Outages } from "./outages.ts";
 import { Session } from "./session.ts";
 import { StoreClock } from "./store-clock.ts";
+import { Acting } from "./terms.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
 
@@ -45,4 +46,36 @@ test("whoever leads goes on leading by a new connection, while the server still 
     process.kill(old, "SIGCONT");
   }
   await only.close();
+});
+
+test("a leader that stops in the middle of an act does not lead for ever", async () => {
+  await using postgres = await startPostgres();
+  const servers = { databaseUrl: postgres.url, amqpUrl: "", redisUrl: "", prefix: "t" };
+  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
+  const [first, second] = ["first", "second"].map(
+    (name) =>
+      new Session({
+        databaseUrl: postgres.url,
+        name,
+        beatMs: 50,
+        clock: new StoreClock(),
+        outages: new Outages(log),
+        log,
+        onBeat: () => Promise.resolve(),
+      }),
+  ) as [Session, Session];
+  await first.open();
+  await using connection = new Connection({ databaseUrl: postgres.url, name: "stopped" });
+  const stopped = Promise.withResolvers<void>();
+  const acting = new Acting(connection, () => first.term).transaction(() => stopped.promise);
+  await delay(100);
+  await second.open();
+  const closing = first.close();
+  const startedAt = performance.now();
+  while (second.term === undefined) await delay(50);
+  assert.ok(performance.now() - startedAt < 20_000);
+  stopped.resolve();
+  await assert.rejects(acting, { code: "store-unavailable" });
+  await closing;
+  await second.close();
 });
