@@ -128,7 +128,10 @@ describe("the doctor", { concurrency: false }, () => {
     assert.equal(await found("standbys"), "warning: none");
     assert.equal(await found("standbys", { databaseUrl }), "warning: 1, none is synchronous");
     await pair.setSynchronous(true);
-    assert.match(await found("standbys", { databaseUrl }), /^ok: synchronous: /);
+    assert.match(await found("standbys", { databaseUrl }), /^warning: synchronous: walreceiver, by \*/);
+    await pair.alter(pair.primary, "synchronous_standby_names", "walreceiver");
+    while (/^unsafe/.test(await found("standbys", { databaseUrl })));
+    assert.equal(await found("standbys", { databaseUrl }), "ok: synchronous: walreceiver");
     await using admin = new Connection({ databaseUrl, name: "test" });
     await admin.script("CREATE ROLE narrow LOGIN; GRANT USAGE ON SCHEMA sluice TO narrow");
     await admin.script("GRANT SELECT ON ALL TABLES IN SCHEMA sluice TO narrow");
@@ -137,7 +140,7 @@ describe("the doctor", { concurrency: false }, () => {
     await pair.kill(pair.other);
     const gone = await examine({ servers: { ...servers, databaseUrl }, queues });
     assert.equal(findingOf(gone, "standbys").verdict, "unsafe");
-    assert.equal(findingOf(gone, "standbys").found, "0 of 1 in * connected");
+    assert.equal(findingOf(gone, "standbys").found, "0 of 1 in walreceiver connected");
     assert.match(findingOf(gone, "standbys").advice ?? "", /each commit waits/);
   });
 });

@@ -154,8 +154,10 @@ const STANDBYS: Statement = {
   text: `SELECT current_setting('synchronous_standby_names') AS names,
       current_setting('synchronous_commit') AS commit_waits, pg_is_in_recovery() AS in_recovery,
       pg_has_role('pg_read_all_stats', 'USAGE') AS may_see,
-      array(SELECT coalesce(application_name, '') FROM pg_stat_replication
-        WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum')) AS synchronous,
+      array(SELECT coalesce(application_name, '') FROM pg_stat_replication r
+        WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum') AND application_name <> 'pg_receivewal'
+          AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
+      ) AS synchronous,
       (SELECT count(*)::int FROM pg_stat_replication) AS connected`,
 };
 
@@ -167,6 +169,10 @@ interface StandbysRow {
   readonly synchronous: readonly string[];
   readonly connected: number;
 }
+
+const anyCost =
+  "a * counts pg_receivewal and logical subscribers as well, which nobody can promote: name the standbys in " +
+  "synchronous_standby_names";
 
 /** What a failover would lose. */
 async function examineStandbys(connection: Connection): Promise<Seen> {
@@ -187,7 +193,9 @@ async function examineStandbys(connection: Connection): Promise<Seen> {
     return warning(what, `${connected}, not told which`, "to see whether one is synchronous: GRANT pg_read_all_stats");
   // `FIRST 2 (a, b, c)`, `ANY 2 (…)` or `2 (…)`
   const needed = Number(/(\d+)\s*\(/.exec(names)?.[1] ?? 1);
-  if (synchronous.length >= needed) return ok(what, `synchronous: ${synchronous.join(", ")}`);
+  const found = `synchronous: ${synchronous.join(", ")}`;
+  if (synchronous.length >= needed && names.includes("*")) return warning(what, `${found}, by *`, anyCost);
+  if (synchronous.length >= needed) return ok(what, found);
   const cost = "each commit waits for them, and so does each request: start them, or change synchronous_standby_names";
   return unsafe(what, `${synchronous.length} of ${needed} in ${names} connected`, cost);
 }
