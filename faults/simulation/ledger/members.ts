@@ -18,6 +18,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
   ]),
   "migrate-has-meta": reads(() => [{ has_schema: true, has_meta: true }]),
   "migrate-version": reads(() => [{ version: versionKnown }]),
+  "migrate-prefix": reads(() => []),
   "migrate-claim-prefix": reads(({ values: [prefix] }) => [{ value: prefix }]),
   "migrate-missing-queues": reads(({ seen, values: [names] }) => {
     const known = new Set(seen.queues.values().map(({ name }) => name));

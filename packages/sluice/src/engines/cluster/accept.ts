@@ -12,7 +12,7 @@ import { ConflictError, LostError, UniqueError, type Statement } from "./databas
 import { committedWithoutRefused } from "./lane.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type Repeated, type ResolveOptions } from "./resolve.ts";
-import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "./settings-check.ts";
+import { durabilityOf, onlyThePrimary, RESTS_ON, restsOn, type RestsOnRow } from "./settings-check.ts";
 import { highestId } from "./state.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
@@ -69,8 +69,6 @@ const STORED: Statement = {
   name: "stored",
   text: "SELECT id FROM sluice.requests WHERE id = ANY ($1::uuid[])",
 };
-/** Whoever takes the standbys out of the settings lets go of all that wait for one: nothing tells them apart. */
-const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
 
 /** The clock has stepped back since the mark was made. */
 const LOWER_MARK: Statement = {
@@ -90,6 +88,8 @@ const lookAgainMs = 100;
 
 /** Another gateway takes the same keys at the same time: as many rounds as it may win. */
 const roundsMax = 20;
+/** Rounds in which a known key may turn out to be of no request. */
+const looksMax = 3;
 
 export interface AcceptOptions extends ResolveOptions {
   readonly outbox: Outbox;
@@ -124,8 +124,8 @@ export class Accepter {
       let durability: Durability;
       try {
         const known = repeated.length > 0 ? await this.#confirm(repeated, this.#options.member()) : undefined;
-        if (known === "not all" && round < roundsMax) continue; // the read was of another server, or of a moment ago
-        if (known === "not all") throw new SluiceError("store-damaged", "a key is known whose request is not there");
+        if (known === "not all" && round < looksMax) continue; // the read was of another server, or of a moment ago
+        if (known === "not all") return await this.#eachAlone(entries);
         const stored = fresh.length > 0 ? await this.#store(fresh) : undefined;
         durability = stored === "postgres" ? stored : (known ?? stored ?? "postgres");
         this.#refuseOnlyPrimary(durability);
@@ -139,6 +139,16 @@ export class Accepter {
       for (const { entry, result } of answered) entry.answer(result);
       return;
     }
+  }
+
+  /** A key of theirs is known, and its request is not there: only the calls that bring it fail. */
+  async #eachAlone(entries: readonly AcceptEntry[]): Promise<void> {
+    const [only] = entries;
+    if (entries.length === 1)
+      return only?.fail(
+        new SluiceError("store-damaged", "a key is known whose request is not there: run sluice audit"),
+      );
+    for (const entry of entries) await this.#commit([entry]).catch((error: unknown) => entry.fail(error));
   }
 
   async #store(fresh: readonly Fresh[]): Promise<Durability> {
@@ -191,6 +201,7 @@ export class Accepter {
     const durability = durabilityOf(row);
     if (durability === "postgres") return durability;
     const { connection } = this.#options;
+    // An administrator who removes the standbys from the settings releases all commits that wait for one, without a word.
     const { connects } = connection;
     const [now] = await connection.rows<RestsOnRow & object>(RESTS_ON);
     if (connection.connects !== connects)

@@ -318,6 +318,24 @@ describe("the cluster engine", () => {
     );
   });
 
+  it("a key whose request is gone refuses whoever sends it, and nobody beside it (I10)", async () => {
+    const servers = await newCluster();
+    await using life = await join(servers);
+    const { engine } = life;
+    const [damaged, sound] = [request({ key: "damaged" }), request({ key: "sound" })];
+    await engine.accept([damaged]);
+    await engine.accept([sound]);
+    await using client = await connected(servers);
+    await client.query("DELETE FROM sluice.requests WHERE key = 'damaged'");
+    const answers = await Promise.all(
+      [[damaged], [sound], [request()], [damaged]].map((call) => answerOf(engine.accept(call))),
+    );
+    deepEqual(
+      answers.map((answer) => (typeof answer === "string" ? answer : (answer as { readonly kind: string }).kind)),
+      ["store-damaged", "accepted", "accepted", "store-damaged"],
+    );
+  });
+
   it("no refusal for what PostgreSQL stores later: a session that was lost is over before anybody is answered (I1)", async () => {
     const servers = await newCluster();
     await using life = await join(servers);

@@ -5,6 +5,7 @@ import type { RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { Outbox, OutboxRow } from "./outbox.ts";
 import type { Session } from "./session.ts";
+import { locally } from "./settings-check.ts";
 import type { Silence } from "./silence.ts";
 import type { StoreClock } from "./store-clock.ts";
 
@@ -39,7 +40,10 @@ const GIVE_BACK = `
   FROM scheduled GROUP BY 1, 2
   RETURNING no::float8, queue, kind, ids::text[]`;
 
-const HAND_BACK: Statement = { name: "hand-back", text: `WITH gone AS (SELECT $5::int AS no), ${GIVE_BACK}` };
+const HAND_BACK: Statement = {
+  name: "hand-back",
+  text: `WITH ${locally}, gone AS (SELECT $5::int AS no FROM locally), ${GIVE_BACK}`,
+};
 
 /** What each member shows: it changes with every beat. */
 const sign = "(extract(epoch FROM seen_at) * 1000000)::float8";

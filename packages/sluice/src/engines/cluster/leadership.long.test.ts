@@ -2,30 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { startPostgres } from "@sluice/testing";
-import { openLog } from "../../telemetry/log.ts";
+import { joinCluster, migrateLedger } from "../../../test/cluster-session.ts";
 import { Connection } from "./database.ts";
-import { migrateCluster } from "./migrate.ts";
-import { Outages } from "./outages.ts";
-import { Session } from "./session.ts";
-import { StoreClock } from "./store-clock.ts";
 import { Acting } from "./terms.ts";
 
-const log = openLog({ level: "silent", isPretty: false });
-
-test("whoever leads goes on leading by a new connection, while the server still holds the old one", async () => {
+test("a leader goes on leading by a new connection, while the server still holds the old one", async () => {
   await using postgres = await startPostgres();
-  const servers = { databaseUrl: postgres.url, amqpUrl: "", redisUrl: "", prefix: "t" };
-  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
-  const only = new Session({
-    databaseUrl: postgres.url,
-    name: "only",
-    beatMs: 50,
-    clock: new StoreClock(),
-    outages: new Outages(log),
-    log,
-    onBeat: () => Promise.resolve(),
-  });
-  await only.open();
+  await migrateLedger(postgres.url);
+  await using only = await joinCluster(postgres.url, "only");
   const holder = only.term?.holder;
   assert.notEqual(holder, undefined);
   await using db = new Connection({ databaseUrl: postgres.url, name: "test" });
@@ -45,31 +29,17 @@ test("whoever leads goes on leading by a new connection, while the server still 
   } finally {
     process.kill(old, "SIGCONT");
   }
-  await only.close();
 });
 
 test("a leader that stops in the middle of an act does not lead for ever", async () => {
   await using postgres = await startPostgres();
-  const servers = { databaseUrl: postgres.url, amqpUrl: "", redisUrl: "", prefix: "t" };
-  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
-  const [first, second] = ["first", "second"].map(
-    (name) =>
-      new Session({
-        databaseUrl: postgres.url,
-        name,
-        beatMs: 50,
-        clock: new StoreClock(),
-        outages: new Outages(log),
-        log,
-        onBeat: () => Promise.resolve(),
-      }),
-  ) as [Session, Session];
-  await first.open();
+  await migrateLedger(postgres.url);
+  const first = await joinCluster(postgres.url, "first");
   await using connection = new Connection({ databaseUrl: postgres.url, name: "stopped" });
   const stopped = Promise.withResolvers<void>();
   const acting = new Acting(connection, () => first.term).transaction(() => stopped.promise);
   await delay(100);
-  await second.open();
+  await using second = await joinCluster(postgres.url, "second");
   const closing = first.close();
   const startedAt = performance.now();
   while (second.term === undefined) await delay(50);
@@ -77,5 +47,4 @@ test("a leader that stops in the middle of an act does not lead for ever", async
   stopped.resolve();
   await assert.rejects(acting, { code: "store-unavailable" });
   await closing;
-  await second.close();
 });

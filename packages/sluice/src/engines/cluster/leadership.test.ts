@@ -1,22 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startPostgres, type Postgres } from "@sluice/testing";
-import { openLog } from "../../telemetry/log.ts";
+import { joinCluster, migrateLedger } from "../../../test/cluster-session.ts";
 import { Connection, type Statement } from "./database.ts";
 import { openLeadership } from "./leadership.ts";
-import { migrateCluster } from "./migrate.ts";
-import { Outages } from "./outages.ts";
-import { Session } from "./session.ts";
-import { StoreClock } from "./store-clock.ts";
 import { Acting } from "./terms.ts";
-
-const log = openLog({ level: "silent", isPretty: false });
 
 let postgres: Postgres;
 before(async () => {
   postgres = await startPostgres();
-  const servers = { databaseUrl: postgres.url, amqpUrl: "", redisUrl: "", prefix: "t" };
-  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
+  await migrateLedger(postgres.url);
 });
 after(() => postgres[Symbol.asyncDispose]());
 
@@ -64,21 +57,6 @@ test("a leader whose term was written by a clock that has stepped back since doe
   assert.equal(await other.leads(), true);
 });
 
-/** A session of the cluster; the connection it beats on is known. */
-async function join(name: string): Promise<Session & AsyncDisposable> {
-  const session = new Session({
-    databaseUrl: postgres.url,
-    name,
-    beatMs: 50,
-    clock: new StoreClock(),
-    outages: new Outages(log),
-    log,
-    onBeat: () => Promise.resolve(),
-  });
-  await session.open();
-  return Object.assign(session, { [Symbol.asyncDispose]: () => session.close() });
-}
-
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
 }
@@ -92,7 +70,7 @@ async function noted(): Promise<number | null> {
 }
 
 test("a newer term wins: what the old leader does then changes nothing", async () => {
-  await using first = await join("first");
+  await using first = await joinCluster(postgres.url, "first");
   await until(() => first.term !== undefined);
   const old = first.term;
   await using connection = connect();
@@ -101,7 +79,7 @@ test("a newer term wins: what the old leader does then changes nothing", async (
   assert.equal(await noted(), 1);
 
   await first.close();
-  await using second = await join("second");
+  await using second = await joinCluster(postgres.url, "second");
   await until(() => second.term !== undefined);
   assert.ok((second.term?.term ?? 0) > (old?.term ?? 0));
   await assert.rejects(
@@ -112,10 +90,10 @@ test("a newer term wins: what the old leader does then changes nothing", async (
 });
 
 test("nobody takes the lead in the middle of an act, and its own leader keeps the term meanwhile", async () => {
-  await using first = await join("first");
+  await using first = await joinCluster(postgres.url, "first");
   await until(() => first.term !== undefined);
   const { term } = first;
-  await using second = await join("second");
+  await using second = await joinCluster(postgres.url, "second");
   await using connection = connect();
   const acting = new Acting(connection, () => term);
   await acting.transaction(async (inside) => {

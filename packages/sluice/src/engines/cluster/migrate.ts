@@ -126,11 +126,11 @@ export async function checkSchema(db: Connected, queues: readonly string[]): Pro
  * would share requests, and neither rate nor hints. Errors: `bad-config` for another one.
  */
 export async function claimPrefix(db: Connected, prefix: string): Promise<void> {
-  const [row] = await db.rows<{ value: string }>(CLAIM_PREFIX, [prefix]);
-  if (row === undefined || row.value === prefix) return;
+  const claimed = (await readPrefix(db)) ?? (await db.rows<{ value: string }>(CLAIM_PREFIX, [prefix]))[0]?.value;
+  if (claimed === undefined || claimed === prefix) return;
   throw new SluiceError(
     "bad-config",
-    `this database is the ledger of the cluster with the prefix "${row.value}", got the prefix "${prefix}": ` +
+    `this database is the ledger of the cluster with the prefix "${claimed}", got the prefix "${prefix}": ` +
       "use that prefix, or another database",
   );
 }

@@ -7,15 +7,15 @@ import { checkSchema, claimPrefix } from "./migrate.ts";
 import type { ClusterOptions } from "./options.ts";
 import { partsOf, type Parts } from "./parts.ts";
 import { keepPartitions } from "./retention.ts";
-import { checkSettings } from "./settings-check.ts";
+import { checkSettings, locally } from "./settings-check.ts";
 import { StoreClock } from "./store-clock.ts";
 
 const LAST_ID: Statement = { name: "last-id", text: "SELECT id FROM sluice.requests ORDER BY id DESC LIMIT 1" };
 /** The counts' rows are there from the start: see await-tally in accept.ts. */
 const BEGIN_TALLIES: Statement = {
   name: "begin-tallies",
-  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
-    INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues, quick ON CONFLICT DO NOTHING`,
+  text: `WITH ${locally}
+    INSERT INTO sluice.tallies (member, queue) SELECT $1, no FROM sluice.queues, locally ON CONFLICT DO NOTHING`,
 };
 
 /**

@@ -4,6 +4,7 @@ import type { RequestId } from "../../core/request-id.ts";
 import type { Connected, Statement } from "./database.ts";
 import type { Publisher } from "./publisher.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
+import { locally } from "./settings-check.ts";
 import type { HintKind } from "./topology.ts";
 
 /** A committed row. */
@@ -14,7 +15,10 @@ export interface OutboxRow {
   readonly ids: readonly RequestId[];
 }
 
-const CLEAR: Statement = { name: "clear-outbox", text: "DELETE FROM sluice.outbox WHERE no = ANY ($1::bigint[])" };
+const CLEAR: Statement = {
+  name: "clear-outbox",
+  text: `WITH ${locally} DELETE FROM sluice.outbox USING locally WHERE no = ANY ($1::bigint[])`,
+};
 /** Cleared rows cost a commit: they wait for company, or for an accept that takes them along. */
 const clearAfterMs = 20;
 

@@ -2,39 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startPostgres } from "@sluice/testing";
-import { openLog } from "../../telemetry/log.ts";
+import { joinCluster, migrateLedger } from "../../../test/cluster-session.ts";
 import { Connection } from "./database.ts";
-import { migrateCluster } from "./migrate.ts";
-import { Outages } from "./outages.ts";
-import { Session } from "./session.ts";
-import { StoreClock } from "./store-clock.ts";
-
-const log = openLog({ level: "silent", isPretty: false });
+import type { Session } from "./session.ts";
 
 test("every process tells alike which workers are present, and since when none of them delivers", async () => {
   await using postgres = await startPostgres();
-  const servers = {
-    databaseUrl: postgres.url,
-    amqpUrl: "amqp://127.0.0.1:1",
-    redisUrl: "redis://127.0.0.1:1",
-    prefix: "t",
-  };
-  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
+  await migrateLedger(postgres.url);
   await using db = new Connection({ databaseUrl: postgres.url, name: "test" });
-  const sessions = ["one", "two", "looker"].map(
-    (name) =>
-      new Session({
-        databaseUrl: postgres.url,
-        name,
-        beatMs: 20,
-        clock: new StoreClock(),
-        outages: new Outages(log),
-        log,
-        onBeat: () => Promise.resolve(),
-      }),
-  );
+  const sessions: Session[] = [];
+  for (const name of ["one", "two", "looker"]) sessions.push(await joinCluster(postgres.url, name, 20));
   const [one, two, looker] = sessions as [Session, Session, Session];
-  for (const session of sessions) await session.open();
   const readLeft = async (): Promise<number> => {
     const text = "SELECT left_at::float8 AS at FROM sluice.queues";
     return (await db.rows<{ at: number }>({ name: "left", text }))[0]?.at ?? 0;

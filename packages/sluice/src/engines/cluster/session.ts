@@ -7,7 +7,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Statement } from "./database.ts";
 import type { Outages } from "./outages.ts";
 import type { Primary } from "./primary.ts";
-import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "./settings-check.ts";
+import { durabilityOf, locally, onlyThePrimary, RESTS_ON, type RestsOnRow } from "./settings-check.ts";
 import { ADD_SCOPE, LET_GO, takeLead, termOf, type Term } from "./terms.ts";
 import type { StoreClock } from "./store-clock.ts";
 import { messageOf, SluiceError } from "../../core/errors.ts";
@@ -31,8 +31,8 @@ const lookAroundConfig = {
  */
 const JOIN: Statement = {
   name: "join",
-  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
-    INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE SELECT $1::int, $2 FROM quick
+  text: `WITH ${locally}
+    INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE SELECT $1::int, $2 FROM locally
     ON CONFLICT DO NOTHING RETURNING no`,
 };
 const BEAT: Statement = {
@@ -48,16 +48,13 @@ const BEAT: Statement = {
 };
 const LEAVE: Statement = {
   name: "leave",
-  text: `WITH gone AS (DELETE FROM sluice.members WHERE no = $1 RETURNING workers)
+  text: `WITH ${locally}, gone AS (DELETE FROM sluice.members USING locally WHERE no = $1 RETURNING workers)
     UPDATE sluice.queues SET left_at = $2::bigint WHERE name IN (SELECT jsonb_object_keys(workers) FROM gone)`,
 };
 const SELECT_WORKERS: Statement = {
   name: "select-workers",
   text: "SELECT workers, attending FROM sluice.members WHERE no <> $1",
 };
-/** What is accepted from here on rests on. */
-const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
-
 /** The entry for the open breakers in a member's `workers`; the one of the workers is the queue's name, which cannot have a `!`. */
 const openEntry = (queue: string): string => `${queue}!`;
 

@@ -18,6 +18,10 @@ export const restsOn = `concat_ws(',', current_setting('fsync'), current_setting
   current_setting('synchronous_commit'), current_setting('client_min_messages'),
   current_setting('synchronous_standby_names')) AS rests_on`;
 
+export const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
+/** A part of a statement that the rest of it reads from: its commit waits for no standby, as what it says can be said again. */
+export const locally = "locally AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))";
+
 export interface RestsOnRow {
   readonly rests_on: string;
 }

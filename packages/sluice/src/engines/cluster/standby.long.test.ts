@@ -103,6 +103,22 @@ for (const what of ["pg_cancel_backend", "pg_terminate_backend"] as const)
     assert.deepEqual(await lostAfterPromotion([...answers, await send(other, "a")]), []);
   });
 
+test("a process that stops does not wait for a standby that is away, and hands back what it holds", async () => {
+  const engine = await open("one");
+  await send(engine, "a");
+  const [delivery] = await engine.deliver({ queue: orders, max: 1, signal: AbortSignal.timeout(20_000) });
+  assert.notEqual(delivery, undefined);
+  await pair.kill(pair.other);
+  const startedAt = performance.now();
+  await engine.close();
+  assert.ok(performance.now() - startedAt < 5_000, `${performance.now() - startedAt} ms`);
+  const [row] = await ask(
+    pair.primary,
+    "SELECT (SELECT count(*) FROM sluice.running)::int AS running, is_hinted FROM sluice.schedule",
+  );
+  assert.deepEqual(row, { running: 0, is_hinted: true });
+});
+
 test("what waits for a standby longer than a statement may take is not told as accepted by whoever asks again", async () => {
   await using engine = await open("one");
   await using other = await open("two");

@@ -2,6 +2,7 @@
 // row for as long as it takes, so that none of an old term changes anything, and nobody takes the lead in the middle of one.
 import { SluiceError } from "../../core/errors.ts";
 import type { Changing, Connected, Connection, Statement } from "./database.ts";
+import { locally } from "./settings-check.ts";
 
 /** Who leads a scope, as a process knows it of itself. */
 export interface Term {
@@ -36,7 +37,7 @@ export const ADD_SCOPE: Statement = {
 };
 export const LET_GO: Statement = {
   name: "let-go",
-  text: "UPDATE sluice.leaders SET expires_at = '-infinity' WHERE scope = $1 AND holder = $2",
+  text: `WITH ${locally} UPDATE sluice.leaders SET expires_at = '-infinity' FROM locally WHERE scope = $1 AND holder = $2`,
 };
 const HOLD_TERM: Statement = {
   name: "hold-term",
@@ -59,8 +60,8 @@ export class Acting implements Changing {
     this.#term = term;
   }
 
-  get rows(): Changing["rows"] {
-    return this.#connection.rows.bind(this.#connection);
+  rows<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
+    return this.#connection.rows<Row>(statement, values);
   }
 
   /** Rejects as `lost-claim` when somebody else leads by now: nothing is changed then. */
