@@ -68,7 +68,7 @@ export const clusterMutants: readonly Mutant[] = [
   {
     name: "term-unchecked",
     engine: "cluster",
-    bug: "whoever takes itself for the leader acts, though another one leads by now",
+    bug: "a process that was the leader acts, though another one leads by now",
     patches: [{ file: `${cluster}/terms.ts`, from: "if (held?.length !== 1)", to: "if (held === undefined)" }],
     catcher: test("leadership", "a newer term wins"),
     sign: /✖ a newer term wins/,

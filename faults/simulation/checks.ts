@@ -77,7 +77,7 @@ export class Checks {
     }
   }
 
-  /** Whoever acts as the leader must be it, whatever it takes itself for. */
+  /** A process that acts as the leader must lead at that moment. */
   asked({ name = "", values }: Query, process: Process, isChange: boolean): void {
     if (name === "beat") this.#holders.set(values[6], process);
     if (!isChange || !acts.has(name)) return;

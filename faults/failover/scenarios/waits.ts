@@ -1,5 +1,5 @@
-// The synchronous standby dies. What is committed now waits for it: nothing may get a receipt, however the wait ends and
-// whoever asks again under the same key. A standby that is promoted in this state has all that got one.
+// The synchronous standby dies. Commits wait for it from then on: no request gets a receipt, however the wait ends and whichever
+// gateway is asked again under the same key. A standby that is promoted then has every request with a receipt.
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import type { Parcel } from "../../parcel.ts";

@@ -25,7 +25,7 @@ const models: Readonly<Record<string, Model>> = {
   ...chainModels,
 };
 
-/** What it says of itself to whoever connects. */
+/** What it says of itself to each client that connects. */
 const primary = { in_recovery: false, read_only: "off", timeline: null };
 /** Settings that are safe. */
 const restsOn = "on,on,on,notice,";

@@ -1,4 +1,4 @@
-// A synchronous standby: what is committed reaches it a little later, and whoever committed it waits for that. Others may
+// A synchronous standby: what is committed reaches it a little later, and its client waits for that. Others may
 // see it meanwhile. In PostgreSQL they do so once the wait is ended by somebody; here at once, which is the harder case.
 import type { World } from "../world.ts";
 import type { Sequence } from "./sequences.ts";

@@ -55,7 +55,7 @@ const END_SESSION: Statement = {
     WHERE pid = $1 AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()`,
 };
 /**
- * A commit of its own: once it is durable, so is all that was committed before, whoever did it. It waits for the rows that each
+ * A commit of its own: once it is durable, so is all that was committed before, by any process. It waits for the rows that each
  * commit of this member changes, so that one under way is over by then.
  */
 const CONFIRM: Statement = {

@@ -182,7 +182,7 @@ export class Leader {
     if (!isDue && silent.length === 0) return;
     const options = { now: clock.now(), crashesMax, by: session.member, leaseMs, silent };
     outbox.tell(await this.#acting.transaction((inside) => reap(inside, options)));
-    await this.#acting.transaction(foldTallies); // apart: it waits for whoever holds a row of the counts
+    await this.#acting.transaction(foldTallies); // apart: it waits for a process that holds a row of the counts
     this.#reapedAt = performance.now();
   }
 

@@ -51,7 +51,7 @@ export class Primary {
     this.#isDoubted = true;
   }
 
-  /** It has refused a write, as it takes none any more: whoever only reads there would never hear of it. */
+  /** It has refused a write, as it takes none any more: a connection that only reads there would never hear of it. */
   leave(): void {
     this.#isDoubted = true;
     for (const leave of this.#leavers) leave();
@@ -73,7 +73,7 @@ export class Primary {
     try {
       await (await this.connect(config)).client.end();
     } catch {
-      // None takes writes now: whoever needs one asks again.
+      // None takes writes now: the next connection asks again.
     }
   }
 

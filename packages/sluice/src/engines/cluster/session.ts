@@ -27,7 +27,7 @@ const lookAroundConfig = {
 
 /**
  * Each life of a process has a number that it draws, not the next one of a sequence: a ledger that was restored would give the
- * next one again, while whoever had it lives on.
+ * next one again, while the process that had it lives on.
  */
 const JOIN: Statement = {
   name: "join",
