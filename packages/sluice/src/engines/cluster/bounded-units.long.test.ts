@@ -29,6 +29,7 @@ const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 /** A handler that is slow; with it each hint holds one request. */
 const slowBeats = 30;
 const beatMs = 50;
+const countedEveryMs = 5_500;
 
 const resources = new AsyncDisposableStack();
 let postgres: Postgres;
@@ -50,7 +51,7 @@ interface Rig extends AsyncDisposable {
   readonly engine: Engine;
   readonly client: Client;
   readonly toRabbitmq: Proxy;
-  /** Hints in the line, with those that nobody has acknowledged. */
+  /** Hints in the line, with those that nobody has acknowledged, once RabbitMQ counts no more: it counts every 5 s. */
   hints(line: "fresh" | "again"): Promise<number>;
   outboxRows(): Promise<number>;
 }
@@ -75,10 +76,19 @@ async function open(): Promise<Rig> {
     client,
     toRabbitmq,
     async hints(line) {
-      const listed = await rabbitmq.ctl("-q", "list_queues", "name", "messages");
       const name = hintQueues(prefix, orders)[line];
-      const own = listed.split("\n").find((one) => one.startsWith(`${name}\t`));
-      return Number(own?.split("\t")[1]);
+      for (let before: number | undefined; ;) {
+        const listed = await rabbitmq.ctl("-q", "list_queues", "name", "messages");
+        const count = Number(
+          listed
+            .split("\n")
+            .find((one) => one.startsWith(`${name}\t`))
+            ?.split("\t")[1],
+        );
+        if (count === before) return count;
+        before = count;
+        await delay(countedEveryMs);
+      }
     },
     async outboxRows() {
       const { rows } = await client.query<{ count: number }>("SELECT count(*)::int FROM sluice.outbox");
