@@ -1,8 +1,24 @@
+// A handler may do anything to the session of its transaction: that is between its own attempt and the server.
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { startPostgres } from "@sluice/testing";
+import { after, before, beforeEach, describe, it, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { startPostgres, startRabbitmq, startRedis } from "@sluice/testing";
+import { systemClock } from "../../core/clock.ts";
+import { isFinal } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import { defaultRetryPolicy } from "../../core/retry.ts";
+import { orders, queue, request } from "../../engine/contract/rig.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { openLog } from "../../telemetry/log.ts";
+import type { Handler } from "../../worker/handler.ts";
+import { handlerRunner } from "../../worker/handler-runner.ts";
+import { openWorker } from "../../worker/worker.ts";
 import { Connection } from "./database.ts";
+import { migrateCluster } from "./migrate.ts";
+import { openCluster } from "./open.ts";
 import { cancelBackend } from "./transact.ts";
+
+const log = openLog({ level: "silent", isPretty: false });
 
 test("a handler's statement may take longer than one of ours, and is committed", async () => {
   await using postgres = await startPostgres();
@@ -17,4 +33,91 @@ test("a handler's statement may take longer than one of ours, and is committed",
     await inside.query("INSERT INTO effects SELECT 'made' FROM pg_sleep(16)");
   });
   assert.equal((await other.query("SELECT FROM effects")).rowCount, 1);
+});
+
+/** What a request asks of the handler. */
+interface Asked {
+  readonly statements: readonly string[];
+  readonly isHeedless: boolean;
+}
+
+describe("of a transactional handler", () => {
+  const resources = new AsyncDisposableStack();
+  let engine: Engine;
+  let db: Connection;
+
+  before(async () => {
+    const postgres = resources.use(await startPostgres());
+    const [rabbitmq, redis] = [resources.use(await startRabbitmq()), resources.use(await startRedis())];
+    db = resources.use(new Connection({ databaseUrl: postgres.url, name: "test" }));
+    await db.script("CREATE TABLE effects (text text); CREATE ROLE app; GRANT app TO sluice");
+    // Its sessions begin in another role.
+    await db.script("CREATE ROLE clerk LOGIN SUPERUSER; GRANT sluice TO clerk; ALTER ROLE clerk SET role = 'sluice'");
+    const databaseUrl = postgres.url.replace("//sluice@", "//clerk@");
+    const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix: "sluice" };
+    await migrateCluster({ servers, queues: [orders], log });
+    engine = resources.use(await openCluster({ servers, queues: [queue(orders)], name: "one", log }));
+    // One attempt: what did not count would be made again and again.
+    const worker = openWorker({
+      engine,
+      queue: orders,
+      runner: handlerRunner({ handle, resultBytesMax: 1_000, log }),
+      concurrency: 1,
+      ratePerHour: undefined,
+      isTransactional: true,
+      timeoutMs: 10_000,
+      retryPolicy: { ...defaultRetryPolicy, attemptsMax: 1 },
+      clock: systemClock,
+      random: () => 0.5,
+      log,
+    });
+    resources.defer(() => worker.drain({ graceMs: 1_000 }));
+  });
+  after(() => resources.disposeAsync());
+  beforeEach(() => db.script("TRUNCATE effects"));
+
+  /** Runs the statements that the request names, one after the other; a heedless one goes on after what is refused. */
+  const handle: Handler = async (asked, { sql }) => {
+    const { statements, isHeedless } = asked.json() as Asked;
+    for (const text of statements)
+      await sql?.query(text).catch((error: unknown) => {
+        if (!isHeedless) throw error;
+      });
+  };
+
+  /** "done", or what its only attempt failed for; and how many effects there are. */
+  async function run(
+    statements: readonly string[],
+    { isHeedless = false } = {},
+  ): Promise<{ readonly end: string | undefined; readonly effects: number }> {
+    const accepted = await engine.accept([request({ body: JSON.stringify({ statements, isHeedless }) })]);
+    if (accepted.kind !== "accepted") throw new Error(accepted.kind);
+    const id = accepted.receipts[0]?.id as RequestId;
+    const { promise: isOver, resolve } = Promise.withResolvers<void>();
+    using _watch = engine.watch(id, (change) => {
+      if (change.kind === "state" && isFinal(change.state)) resolve();
+    });
+    await Promise.race([isOver, delay(10_000, undefined, { ref: false })]);
+    const status = await engine.read(id);
+    const { rowCount } = await db.query("SELECT FROM effects");
+    return { end: status?.state === "dead" ? status.lastError?.message : status?.state, effects: rowCount };
+  }
+
+  const insert = "INSERT INTO effects VALUES ('made')";
+
+  it("what it does to the prepared statements of its session harms none after it", async () => {
+    const fails = async (text: string, message: RegExp): Promise<void> =>
+      assert.match((await run([text])).end ?? "", message);
+    const othersWork = async (): Promise<void> => {
+      for (const _ of [1, 2]) assert.equal((await run([])).end, "done");
+    };
+    await othersWork();
+    await fails("DEALLOCATE ALL", /prepared statement "settle" does not exist/);
+    await othersWork();
+    await fails("DISCARD ALL", /^DISCARD ALL cannot run inside a transaction block$/);
+    await othersWork();
+    await fails("DISCARD ALL", /^DISCARD ALL cannot run/);
+    await fails("PREPARE settle AS SELECT 1", /prepared statement "settle" already exists/); // on a new session
+    await othersWork();
+  });
 });
