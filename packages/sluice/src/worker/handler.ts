@@ -33,6 +33,7 @@ export interface HandlerContext {
   /**
    * The transaction that commits the outcome: what is written through it takes effect exactly once, with the result,
    * and not at all when the attempt fails. Sluice begins and ends it. Only where the queue is transactional.
+   * One statement a call: several in one text are refused. What a statement sets of the session ends with the attempt.
    */
   readonly sql?: Sql | undefined;
 }

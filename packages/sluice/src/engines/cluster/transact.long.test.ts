@@ -120,4 +120,29 @@ describe("of a transactional handler", () => {
     await fails("PREPARE settle AS SELECT 1", /prepared statement "settle" already exists/); // on a new session
     await othersWork();
   });
+
+  it("several statements in one text are refused, and nothing of them takes effect (I2)", async () => {
+    const refused = "cannot insert multiple commands into a prepared statement";
+    for (const text of ["SELECT 1; SELECT 2", `${insert}; ${insert}`, `BEGIN; ${insert}; COMMIT`, "COMMIT; BEGIN"]) {
+      assert.deepEqual(await run([insert, text]), { end: refused, effects: 0 }, text);
+      const { end, effects } = await run([insert, text], { isHeedless: true });
+      assert.match(end ?? "", /current transaction is aborted/, text);
+      assert.equal(effects, 0, text);
+    }
+    assert.deepEqual(await run([`${insert};`]), { end: "done", effects: 1 }, "one may end in a semicolon");
+  });
+
+  it("a transaction that it has begun itself has no outcome", async () => {
+    for (const statements of [
+      ["COMMIT AND CHAIN"],
+      ["ROLLBACK AND CHAIN"],
+      ["COMMIT", "BEGIN"],
+      ["ROLLBACK", "BEGIN"],
+      ["ROLLBACK"],
+      ["RELEASE SAVEPOINT handlers_work"],
+    ]) {
+      const { end } = await run([...statements, insert], { isHeedless: true });
+      assert.match(end ?? "", /^PostgreSQL refused a statement: .*savepoint/i, statements.join("; "));
+    }
+  });
 });
