@@ -145,4 +145,28 @@ describe("of a transactional handler", () => {
       assert.match(end ?? "", /^PostgreSQL refused a statement: .*savepoint/i, statements.join("; "));
     }
   });
+
+  it("a transaction that it makes read-only says nothing of the server", async () => {
+    const others = async (): Promise<readonly unknown[]> => {
+      const text = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'sluice %'
+        AND application_name NOT LIKE 'sluice transaction,%'`;
+      return (await db.query(text)).rows.map(({ pid }) => pid);
+    };
+    assert.equal((await run([])).end, "done");
+    const before = await others();
+    for (const text of ["SET TRANSACTION READ ONLY", "SET transaction_read_only = on"]) {
+      const refused = "cannot execute INSERT in a read-only transaction";
+      assert.deepEqual(await run([text, insert]), { end: refused, effects: 0 }, text);
+      const { end } = await run([text, insert], { isHeedless: true });
+      assert.match(end ?? "", /current transaction is aborted/, text);
+      assert.deepEqual(await run([text, "SELECT FROM effects"]), { end: "done", effects: 0 }, "who only reads is done");
+    }
+    const still = await others();
+    assert.deepEqual(
+      before.filter((pid) => !still.includes(pid)),
+      [],
+      "all connections are the same",
+    );
+    assert.deepEqual(engine.health().problems, []);
+  });
 });
