@@ -324,11 +324,14 @@ export class Inside implements Connected {
   }
 
   /**
-   * What the handler set, listens to or keeps in temporary tables ends with its work: not even the commit goes by it. Rejects
-   * when it has ended the transaction itself: its effect and the outcome would not be one.
+   * What the handler set, listens to or keeps in temporary tables, its role and its cursors end with its work: not even the
+   * commit goes by it. Rejects when it has ended the transaction itself: its effect and the outcome would not be one.
    */
   async endHandlersWork(): Promise<void> {
-    await this.script("RELEASE SAVEPOINT handlers_work; UNLISTEN *; DISCARD TEMP");
+    // With the session's authorization its role is reset as well.
+    await this.script(
+      "RELEASE SAVEPOINT handlers_work; RESET SESSION AUTHORIZATION; CLOSE ALL; UNLISTEN *; DISCARD TEMP",
+    );
     await this.#sent(() => this.#wire.set());
   }
 

@@ -169,4 +169,16 @@ describe("of a transactional handler", () => {
     );
     assert.deepEqual(engine.health().problems, []);
   });
+
+  it("its role and its cursors end with its work", async () => {
+    const isOurs = `DO $$ BEGIN ASSERT session_user = 'clerk' AND current_user = 'sluice', current_user; END $$`;
+    for (const text of [
+      "SET ROLE app",
+      "SET ROLE NONE",
+      "SET SESSION AUTHORIZATION app",
+      "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    ])
+      for (const _ of [1, 2]) assert.equal((await run([isOurs, text])).end, "done", text);
+    assert.equal((await run([isOurs])).end, "done");
+  });
 });
