@@ -180,8 +180,12 @@ export class Accepter {
     }
   }
 
+  #isRefused(durability: Durability): boolean {
+    return this.#options.needsStandby && durability !== "postgres+standby";
+  }
+
   #refuseOnlyPrimary(durability: Durability): void {
-    if (this.#options.needsStandby && durability !== "postgres+standby") throw onlyThePrimary();
+    if (this.#isRefused(durability)) throw onlyThePrimary();
   }
 
   #doubt(group: LinkedGroup, member: number): void {
@@ -189,12 +193,14 @@ export class Accepter {
     this.#doubtingMember = member;
   }
 
-  /** The chain goes on behind a commit in doubt, or without it. */
+  /** The chain goes on behind a commit in doubt, or without it; while it may come to either, nothing is stored. */
   async #resolveDoubt(): Promise<void> {
     const [first] = this.#chains.doubted?.links ?? [];
     if (first === undefined) return;
     const { queue } = first;
-    this.#chains.resolve((await this.#confirm([{ id: first.first, queue }], this.#doubtingMember)) !== "not all");
+    const durability = await this.#confirm([{ id: first.first, queue }], this.#doubtingMember);
+    if (durability !== "not all") this.#refuseOnlyPrimary(durability);
+    this.#chains.resolve(durability !== "not all");
   }
 
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {
@@ -254,6 +260,7 @@ export class Accepter {
         // The relay tells the broker: the row of the outbox was committed along.
         const durability = await this.#confirm(fresh, member);
         if (durability === "not all" && lost.session === undefined) break;
+        if (durability !== "not all" && this.#isRefused(durability)) return durability; // in doubt still
         this.#chains.resolve(durability !== "not all");
         if (durability !== "not all") return durability;
       } catch (error) {

@@ -66,6 +66,11 @@ async function toWaiting(what: "pg_cancel_backend" | "pg_terminate_backend"): Pr
   while ((await ask(pair.primary, text)).length === 0) await delay(10);
 }
 
+async function untilWaiting(): Promise<void> {
+  const text = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE '% accept,%'";
+  while ((await ask(pair.primary, text)).length === 0) await delay(10);
+}
+
 /** The standby becomes the primary; the receipts that it cannot account for. */
 async function lostAfterPromotion(answers: readonly Answer[]): Promise<readonly string[]> {
   await pair.kill(pair.primary);
@@ -131,6 +136,85 @@ test("what waits for a standby longer than a statement may take is not told as a
   assert.notEqual(idIn(back), undefined);
   assert.deepEqual(await lostAfterPromotion([back]), []);
 });
+
+/** The key again until there is a receipt for it. */
+async function accepted(engine: Engine, key: string): Promise<string> {
+  const giveUpAt = performance.now() + 30_000;
+  for (;;) {
+    const id = idIn(await send(engine, key));
+    if (id !== undefined) return id;
+    if (performance.now() > giveUpAt) throw new Error(`no receipt for ${key}`);
+    await delay(100);
+  }
+}
+
+/** While a process does not see that no standby is left it stores requests, and refuses them afterwards. */
+const unaware = { durability: "standby", beatMs: 10_000 } as const;
+const stored = async (): Promise<readonly unknown[]> =>
+  (await ask(pair.primary, "SELECT key FROM sluice.requests ORDER BY id")).map(({ key }) => key);
+
+/** Of each a request that is refused with 503 and stored by the primary alone. */
+const refusedWays: Readonly<Record<string, (engine: Engine) => Promise<readonly Answer[]>>> = {
+  async "stored while no standby is named"(engine) {
+    await pair.alter(pair.primary, "synchronous_standby_names", undefined);
+    await delay(300);
+    return [await send(engine, "b"), await send(engine, "c")];
+  },
+  async "released from its wait as no standby is named any more"(engine) {
+    const first = send(engine, "b");
+    await untilWaiting();
+    await pair.alter(pair.primary, "synchronous_standby_names", undefined);
+    return [await first, await send(engine, "c")];
+  },
+  async "cancelled while it waits, and then none is named any more"(engine) {
+    const first = send(engine, "b");
+    await toWaiting("pg_cancel_backend");
+    await delay(300); // it waits again, with a commit that is to confirm it
+    await pair.alter(pair.primary, "synchronous_standby_names", undefined);
+    return [await first, await send(engine, "c")];
+  },
+};
+
+for (const [way, refuse] of Object.entries(refusedWays)) {
+  test(`${way}: refused requests are no gap of the standby that takes over without them`, async () => {
+    await using engine = await open("one", unaware);
+    const first = await accepted(engine, "a");
+    await pair.kill(pair.other);
+    const refused = await refuse(engine);
+    assert.deepEqual(
+      refused.map((answer) => "code" in answer && answer.code),
+      Array(2).fill("store-unavailable"),
+    );
+    assert.deepEqual((await stored()).slice(0, 2), ["a", "b"], "the primary has it");
+    await pair.kill(pair.primary);
+    await pair.startStandby();
+    await pair.promote();
+    await pair.rejoin();
+    await pair.setSynchronous(true);
+    const receipts = [first, await accepted(engine, "d"), await accepted(engine, "b")];
+    const { holds, findings } = await engine.audit();
+    assert.deepEqual({ holds, findings }, { holds: true, findings: [] });
+    for (const id of receipts) assert.equal((await engine.prove(id as RequestId)).verdict, "stored");
+    assert.deepEqual(await stored(), ["a", "d", "b"]);
+  });
+
+  test(`${way}: the chain goes on behind refused requests once a standby has them`, async () => {
+    await using engine = await open("one", unaware);
+    const first = await accepted(engine, "a");
+    await pair.kill(pair.other);
+    await refuse(engine);
+    const id = (await ask(pair.primary, "SELECT id FROM sluice.requests WHERE key = 'b'"))[0]?.["id"];
+    await pair.startStandby();
+    await pair.setSynchronous(true);
+    const receipts = [first, await accepted(engine, "d"), await accepted(engine, "b"), await accepted(engine, "c")];
+    assert.equal(receipts[2], id, "the same request, once");
+    const { holds, findings } = await engine.audit();
+    assert.deepEqual({ holds, findings }, { holds: true, findings: [] });
+    for (const one of receipts) assert.equal((await engine.prove(one as RequestId)).verdict, "stored");
+    const chains = "SELECT count(DISTINCT chain)::int AS chains FROM sluice.links";
+    assert.deepEqual(await ask(pair.primary, chains), [{ chains: 1 }]);
+  });
+}
 
 test("a primary that became read-only is left for the one that was promoted, though no connection was closed", async () => {
   await using engine = await open("one");
