@@ -147,22 +147,24 @@ export function processOf(client: Client & { readonly processID?: number | null 
 }
 
 /**
- * Of those that take writes the one with the newest timeline, and of several ways to one server the one in use; the others are
- * closed.
+ * Of those that take writes the one with the newest timeline. Of several that have it the one in use, or else the first that the URL
+ * names, in all processes alike. The others are closed.
  */
 async function newestOf(opening: readonly Promise<Reached>[], preferred: string | undefined): Promise<Reached> {
-  const reached: Reached[] = [];
-  const all = opening.map(async (one) => reached.push(await one));
+  const reached = opening.map((): Reached | undefined => undefined);
+  const all = opening.map(async (one, place) => (reached[place] = await one));
   try {
     await Promise.any(all);
   } catch (error) {
     if (error instanceof AggregateError) throw new Error(error.errors.map(messageOf).join("; "), { cause: error });
     throw error;
   }
-  if (reached.length < opening.length)
+  if (reached.includes(undefined))
     await Promise.race([Promise.allSettled(all), delay(graceMs, undefined, { ref: false })]);
   const worthOf = ({ timeline, url }: Reached): number => 2 * timeline + Number(url === preferred);
-  const newest = reached.reduce((one, other) => (worthOf(other) > worthOf(one) ? other : one));
+  const newest = reached
+    .filter((one) => one !== undefined)
+    .reduce((one, other) => (worthOf(other) > worthOf(one) ? other : one));
   for (const one of opening)
     one.then(
       ({ client }) => client !== newest.client && void client.end().catch(() => undefined),
