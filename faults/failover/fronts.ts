@@ -38,7 +38,10 @@ export function openFront(name: FrontName, pair: PostgresPair): Promise<Front> {
   return opens[name](pair);
 }
 
-/** As before Patroni: HAProxy asks at each server whether it leads, and ends the connections to one that does not. */
+/**
+ * As before Patroni: HAProxy asks at each server whether it leads, and ends the connections to one that does not. Unless told
+ * otherwise it also tries a server that refuses a connection three times more, a second apart, before it says so.
+ */
 async function openHaproxy(pair: PostgresPair): Promise<Front> {
   await using resources = new AsyncDisposableStack();
   const servers: string[] = [];
@@ -50,6 +53,7 @@ async function openHaproxy(pair: PostgresPair): Promise<Front> {
   resources.use(
     await startHaproxy(`defaults
   mode tcp
+  retries 0
   timeout connect 2s
   timeout client 1h
   timeout server 1h
