@@ -31,7 +31,7 @@ const layers: Readonly<Record<string, Layer>> = {
   autoscaler: { ours: ["engine", "core", "telemetry"] },
   planner: { ours: ["core"] },
   rehearsal: { ours: ["core", "planner"], isClient: true },
-  config: { ours: ["core", "files", "outbound"], oursTypes: ["engine", "worker"] },
+  config: { ours: ["core", "files", "outbound"], oursTypes: ["engine", "gateway", "worker"] },
   cli: { ours: "*" },
   "index.ts": { ours: "*" },
 };

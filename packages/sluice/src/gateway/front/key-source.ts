@@ -1,0 +1,159 @@
+// Where the key of a front request comes from. Two ids never become one key: of a number the digits count that were sent, and
+// what could be read in two ways is refused.
+import { hash } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { SluiceError } from "../../core/errors.ts";
+import { isIdempotencyKey, keyLengthMax, parseIdempotencyKey } from "../../core/idempotency-key.ts";
+import { elementsOf, membersOf } from "../json-member.ts";
+import { headerOf, queryValues } from "./verify/signed-call.ts";
+
+export type KeySource =
+  | { readonly kind: "header"; readonly name: string }
+  | { readonly kind: "query"; readonly name: string }
+  | { readonly kind: "bodyHash" }
+  | JsonSource;
+
+interface JsonSource {
+  readonly kind: "json";
+  /** As it was written, for errors. */
+  readonly pointer: string;
+  /** Its reference tokens, without escapes. */
+  readonly tokens: readonly string[];
+  readonly isOptional: boolean;
+}
+
+export interface KeyedCall {
+  readonly headers: IncomingHttpHeaders;
+  /** With its query, as it was sent. */
+  readonly path: string;
+  readonly body: Uint8Array;
+}
+
+/**
+ * Reads the key of a call. Undefined where the header, the parameter or an optional member is missing. Errors: `bad-key` for what
+ * cannot be a key, `bad-request` for a body without the member.
+ */
+export function sourceOf(source: KeySource): (call: KeyedCall) => string | undefined {
+  switch (source.kind) {
+    case "header":
+      return (call) => keyInHeader(source.name, call);
+    case "query":
+      return (call) => keyInQuery(source.name, call);
+    case "json":
+      return (call) => keyInJson(source, call);
+    case "bodyHash":
+      return ({ body }) => hash("sha256", body, "hex");
+    default:
+      return source satisfies never;
+  }
+}
+
+function keyInHeader(name: string, call: KeyedCall): string | undefined {
+  const text = headerOf(call, name);
+  if (text === undefined) return undefined;
+  const key = parseIdempotencyKey(text);
+  if (key === undefined) throw badKey(`the header ${name}`);
+  return key;
+}
+
+function keyInQuery(name: string, { path }: KeyedCall): string | undefined {
+  const values = queryValues(path, name);
+  const place = `the query parameter ${JSON.stringify(name)}`;
+  if (values.length > 1) throw new SluiceError("bad-request", `${place} is there more than once`);
+  return values[0] === undefined ? undefined : checked(place, values[0]);
+}
+
+function keyInJson(source: JsonSource, { body }: KeyedCall): string | undefined {
+  const place = `the JSON pointer ${JSON.stringify(source.pointer)}`;
+  const found = findScalar(source.tokens, Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+  switch (found.kind) {
+    case "found":
+      return checked(place, found.text);
+    case "repeated":
+      throw new SluiceError("bad-request", `the body has a member on the way of ${place} more than once`);
+    case "too-wide":
+      throw new SluiceError("bad-request", `the body has over ${membersMax} members on the way of ${place}`);
+    case "missing":
+      if (source.isOptional) return undefined;
+      throw new SluiceError("bad-request", `the body has no text, number or boolean at ${place}`);
+    default:
+      return found satisfies never;
+  }
+}
+
+function checked(place: string, key: string): string {
+  if (!isIdempotencyKey(key)) throw badKey(place);
+  return key;
+}
+
+function badKey(place: string): SluiceError {
+  return new SluiceError("bad-key", `${place} is no key: a key is 1 to ${keyLengthMax} visible ASCII characters`);
+}
+
+type Found =
+  | { readonly kind: "found"; readonly text: string }
+  | { readonly kind: "repeated" | "too-wide" }
+  | { readonly kind: "missing" };
+
+/** Looks only at what is on the way: the rest of the body need not be JSON, and costs no memory. */
+function findScalar(tokens: readonly string[], json: Buffer): Found {
+  try {
+    let value = json;
+    for (const token of tokens) {
+      const next = isArray(value) ? elementAt(token, value) : memberOf(token, value);
+      if (next === undefined) return { kind: "missing" };
+      if (next === "repeated" || next === "too-wide") return { kind: next };
+      value = next;
+    }
+    return readScalar(value);
+  } catch (error) {
+    if (error instanceof SyntaxError) return { kind: "missing" }; // it is not JSON, or has no members there
+    throw error;
+  }
+}
+
+function isArray(json: Buffer): boolean {
+  return /^[ \t\r\n]*\[/.test(json.toString("latin1", 0, 1_000));
+}
+
+/** What an object on the way may have, and an array up to its index: more would keep other callers waiting. */
+const membersMax = 100_000;
+
+const indexRule = /^(?:0|[1-9]\d{0,4})$/;
+
+function elementAt(token: string, array: Buffer): Buffer | undefined {
+  if (!indexRule.test(token)) return undefined;
+  let index = 0;
+  for (const element of elementsOf(array)) {
+    if (index === Number(token)) return element;
+    index += 1;
+  }
+  return undefined;
+}
+
+/** Parsers differ in which of two members with one name they take: with another one than B's, two requests would share a key. */
+function memberOf(token: string, object: Buffer): Buffer | "repeated" | "too-wide" | undefined {
+  const plain = Buffer.from(JSON.stringify(token));
+  let found: Buffer | undefined;
+  let members = 0;
+  for (const { name, value } of membersOf(object)) {
+    if (++members > membersMax) return "too-wide";
+    const isIt = name.equals(plain) || (name.includes(backslash) && JSON.parse(name.toString()) === token);
+    if (!isIt) continue;
+    if (found !== undefined) return "repeated";
+    found = value;
+  }
+  return found;
+}
+
+const backslash = 0x5c;
+
+/** The value of a text; a number or a boolean as it was written. Throws for what is not JSON. */
+function readScalar(raw: Buffer): Found {
+  const text = raw.toString();
+  if (/^[ \t\r\n]*[{[]/.test(text)) return { kind: "missing" };
+  const value: unknown = JSON.parse(text);
+  if (typeof value === "string") return { kind: "found", text: value };
+  if (typeof value === "number" || typeof value === "boolean") return { kind: "found", text: text.trim() };
+  return { kind: "missing" };
+}
