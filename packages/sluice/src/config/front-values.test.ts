@@ -6,6 +6,7 @@ import { temporaryFolder } from "@sluice/testing";
 import fc from "fast-check";
 import { SluiceError } from "../core/errors.ts";
 import * as front from "./front-values.ts";
+import { readHandshake } from "./read-handshake.ts";
 import { readSource } from "./read-source.ts";
 import { readVerify } from "./read-verify.ts";
 import type { Environment } from "./secret.ts";
@@ -225,4 +226,13 @@ describe("key", () => {
     refused(() => source({ kind: "json", pointer: "/id", optional: "yes" }), /optional must be true or false/);
     refused(() => source({ kind: "bodyHash", name: 1 }), /fields/);
   });
+});
+
+test("a handshake of another shape is refused", () => {
+  const handshake = (value: unknown): unknown => readHandshake(place, value, { env: {}, verify: undefined });
+  assert.equal(handshake(undefined), undefined);
+  for (const value of [null, "meta", {}, front.slack({ secret: planted })])
+    refused(() => handshake(value), /must be "slack", "microsoft-graph" or meta/);
+  refused(() => handshake({ kind: "meta" }), /verifyToken is missing/);
+  refused(() => handshake({ kind: "meta", verifyToken: planted, x: 1 }), /fields/);
 });

@@ -1,5 +1,5 @@
-// What a front route says of its sender and of its keys: plain, frozen descriptors. They check nothing; read-verify.ts
-// and read-source.ts do, and name the route that is wrong.
+// What a front route says of its sender and of its keys: plain, frozen descriptors. They check nothing; read-verify.ts,
+// read-source.ts and read-handshake.ts do, and name the route that is wrong.
 
 /** The text itself, or where it is. */
 export type SecretText = string | SecretReference;
@@ -79,7 +79,7 @@ export function shopify(options: SecretOptions): ShopifyVerify {
 }
 
 export type SlackVerify = Descriptor<"slack", TimedSecretOptions>;
-/** `X-Slack-Signature`. */
+/** `X-Slack-Signature`. Slack's `url_verification` is answered. */
 export function slack(options: TimedSecretOptions): SlackVerify {
   return frozen("slack", options);
 }
@@ -167,6 +167,15 @@ export function bodyHash(): BodyHashSource {
 
 /** Where a key comes from. */
 export type SourceConfig = BodyHashSource | HeaderSource | JsonSource | QuerySource;
+
+export type MetaHandshake = Descriptor<"meta", { readonly verifyToken: Secrets }>;
+/** Meta's `hub.challenge`, with the verify token that its dashboard was given. */
+export function meta(options: { readonly verifyToken: Secrets }): MetaHandshake {
+  return frozen("meta", options);
+}
+
+/** What a provider sends once to learn whether the URL is meant; it is answered and not stored. */
+export type HandshakeConfig = "slack" | "microsoft-graph" | MetaHandshake;
 
 type Descriptor<Kind extends string, Options> = Readonly<Options & { kind: Kind }>;
 
