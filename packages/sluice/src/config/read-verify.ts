@@ -1,7 +1,6 @@
 // How a route recognises its sender, from whatever a user wrote. Errors name the place and the rule, and no value: any could
 // be a secret.
 import { createSecretKey, hash, type KeyObject } from "node:crypto";
-import { readSetting, type Setting } from "../core/setting.ts";
 import { parseWebhookSecret } from "../core/webhook-signature.ts";
 import type { BasicSettings, HmacSettings, SignedPart, VerifySettings } from "../gateway/front/verify/settings.ts";
 import { sluiceKeys } from "./front-values.ts";
@@ -10,8 +9,8 @@ import { readSecrets } from "./read-secrets.ts";
 import { assertObject } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
 
-const toleranceSeconds = { kind: "integer", min: "1", max: "86400", default: "300" } as const satisfies Setting;
-const optionalTolerance = { kind: "integer", min: "1", max: "86400" } as const satisfies Setting;
+const toleranceSecondsMax = 86_400;
+const toleranceSecondsDefault = 300;
 const usersMax = 100;
 const templateCharsMax = 1_000;
 const prefixCharsMax = 100;
@@ -105,8 +104,17 @@ function readTimed(reading: Reading, toKey: ToKey = keyOf): TimedSecrets {
   assertObject(place, fields, ["secret", "toleranceSeconds"]);
   return {
     secrets: secretTexts(reading).map((text) => toKey(text, `${place}.secret`)),
-    toleranceSeconds: readSetting(`${place}.toleranceSeconds`, toleranceSeconds, fields["toleranceSeconds"]),
+    toleranceSeconds: readTolerance(reading) ?? toleranceSecondsDefault,
   };
+}
+
+function readTolerance({ place, fields }: Reading): number | undefined {
+  const { toleranceSeconds: seconds } = fields;
+  if (seconds === undefined) return undefined;
+  const isValid =
+    typeof seconds === "number" && Number.isInteger(seconds) && seconds >= 1 && seconds <= toleranceSecondsMax;
+  if (!isValid) throw bad(`${place}.toleranceSeconds must be an integer from 1 to ${toleranceSecondsMax}`);
+  return seconds;
 }
 
 function readStandardWebhooks(reading: Reading): VerifySettings {
@@ -121,8 +129,7 @@ function readGitlab(reading: Reading): VerifySettings {
   const isSigning = (text: string): boolean => text.startsWith(webhookPrefix);
   const secrets = texts.filter(isSigning).map((text) => webhookKeyOf(text, `${place}.secret`));
   const tokens = texts.filter((text) => !isSigning(text)).map(digestOf);
-  const tolerance = Number(toleranceSeconds.default);
-  const signing = { kind: "standardWebhooks", secrets, toleranceSeconds: tolerance } as const;
+  const signing = { kind: "standardWebhooks", secrets, toleranceSeconds: toleranceSecondsDefault } as const;
   return { kind: "gitlab", tokens, signing: secrets.length > 0 ? signing : undefined };
 }
 
@@ -133,8 +140,8 @@ function readHmac(reading: Reading): VerifySettings {
   if (typeof prefix !== "string" || !/^[\x20-\x7e]*$/.test(prefix) || prefix.length > prefixCharsMax)
     throw bad(`${place}.prefix must be a text of up to ${prefixCharsMax} visible ASCII characters`);
   const parts = readTemplate(`${place}.signed`, signed);
-  const tolerance = readSetting(`${place}.toleranceSeconds`, optionalTolerance, fields["toleranceSeconds"]);
-  if (tolerance !== undefined && parts.filter(({ kind }) => kind === "header").length !== 1)
+  const toleranceSeconds = readTolerance(reading);
+  if (toleranceSeconds !== undefined && parts.filter(({ kind }) => kind === "header").length !== 1)
     throw bad(`${place}.toleranceSeconds needs one {header:NAME} in signed: the header with the time`);
   return {
     kind: "hmac",
@@ -143,7 +150,7 @@ function readHmac(reading: Reading): VerifySettings {
     algorithm: oneOf(`${place}.algorithm`, algorithms, algorithm),
     encoding: oneOf(`${place}.encoding`, encodings, encoding),
     signed: parts,
-    toleranceSeconds: tolerance,
+    toleranceSeconds,
     secrets: secretTexts(reading).map(keyOf),
   };
 }

@@ -59,7 +59,7 @@ function keyInHeader(name: string, call: KeyedCall): string | undefined {
 function keyInQuery(name: string, { path }: KeyedCall): string | undefined {
   const values = queryValues(path, name);
   const place = `the query parameter ${JSON.stringify(name)}`;
-  if (values.length > 1) throw new SluiceError("bad-request", `${place} is there more than once`);
+  if (values.length > 1) throw new SluiceError("bad-request", `${place} appears more than once`);
   return values[0] === undefined ? undefined : checked(place, values[0]);
 }
 
@@ -70,9 +70,9 @@ function keyInJson(source: JsonSource, { body }: KeyedCall): string | undefined 
     case "found":
       return checked(place, found.text);
     case "repeated":
-      throw new SluiceError("bad-request", `the body has a member on the way of ${place} more than once`);
+      throw new SluiceError("bad-request", `${place} is ambiguous: the body has a member on its path more than once`);
     case "too-wide":
-      throw new SluiceError("bad-request", `the body has over ${membersMax} members on the way of ${place}`);
+      throw new SluiceError("bad-request", `${place} leads through an object with over ${membersMax} members`);
     case "missing":
       if (source.isOptional) return undefined;
       throw new SluiceError("bad-request", `the body has no text, number or boolean at ${place}`);
@@ -87,7 +87,10 @@ function checked(place: string, key: string): string {
 }
 
 function badKey(place: string): SluiceError {
-  return new SluiceError("bad-key", `${place} is no key: a key is 1 to ${keyLengthMax} visible ASCII characters`);
+  return new SluiceError(
+    "bad-key",
+    `the value of ${place} is not a valid key: a key is 1 to ${keyLengthMax} printable ASCII characters`,
+  );
 }
 
 type Found =

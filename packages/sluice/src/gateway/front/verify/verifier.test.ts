@@ -406,6 +406,26 @@ describe("Twilio", () => {
     assert.equal(formVerdict(""), "missing");
     assert.equal(formVerdict("WRONG_SIGNATURE"), "malformed");
   });
+
+  // It cannot be "no byte": the protocol signs the parameters, without marks between them.
+  test("no form is accepted whose parameters, in order, are another text", () => {
+    const textOf = (bytes: string): string =>
+      [...new Set([...new URLSearchParams(bytes)].map(([name, value]) => JSON.stringify([name, value])))]
+        .map((pair) => JSON.parse(pair) as [string, string])
+        .toSorted(([a, b], [c, d]) => (a < c || (a === c && b < d) ? -1 : 1))
+        .flat()
+        .join("");
+    const pairs = fc.array(fc.tuple(fc.string({ minLength: 1 }), fc.string()), { minLength: 1, maxLength: 5 });
+    const property = fc.property(pairs, fc.nat(), fc.integer({ min: 1, max: 255 }), (parameters, at, bits) => {
+      const sentForm = new URLSearchParams(parameters).toString();
+      const signature = hmacOf("sha1", "12345", origin + path + textOf(sentForm)).toString("base64");
+      assert.equal(formVerdict(signature, { body: sentForm }), "verified");
+      const forged = flipped(Buffer.from(sentForm), at % sentForm.length, bits);
+      const isAccepted = verdict(signature, { body: forged, headers: form }) === "verified";
+      assert.ok(!isAccepted || textOf(forged.toString("latin1")) === textOf(sentForm), forged.toString("latin1"));
+    });
+    fc.assert(property, { numRuns: 200 });
+  });
 });
 
 describe("hmac", () => {
