@@ -25,7 +25,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "engines/embedded": { ours: ["engine", "core", "telemetry", "files"] },
   "engines/cluster": { ours: ["engine", "core", "telemetry"] },
   callbacks: { ours: ["engine", "core", "telemetry"] },
-  gateway: { ours: ["engine", "core", "telemetry", "files"] },
+  gateway: { ours: ["engine", "core", "telemetry", "files", "outbound"] },
   outbound: { ours: ["core"] },
   worker: { ours: ["engine", "core", "telemetry", "outbound"] },
   autoscaler: { ours: ["engine", "core", "telemetry"] },
