@@ -1,0 +1,134 @@
+// A route's pathname: WHATWG URLPattern syntax, read into plain texts. Custom regular expressions are refused, as are several
+// groups in one segment: with at most one asterisk a path is matched in time that grows with its length, whoever sends it.
+import { SluiceError } from "../../core/errors.ts";
+import { decodedPath, normalPath } from "./request-target.ts";
+
+/** Stand for groups in a pattern's text; no path has them. */
+export const nameMark = "\uE000";
+export const starMark = "\uE001";
+
+const optionalMax = 4;
+const nameStart = /^:[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*/u;
+
+/**
+ * The texts of a pattern, with marks for its groups: two for each optional part, which may be there or not. `route` names the
+ * route in errors. Errors: `bad-config`.
+ */
+export function patternTexts(pathname: string, route: string): readonly string[] {
+  if (hasDots(pathname)) throw wrong(route, noDots); // URLPattern would resolve them
+  const texts = [...new Set(expanded(checkedSyntax(pathname, route), route))].map(normalPath);
+  for (const text of texts) {
+    if (text.split(starMark).length > 2) throw wrong(route, "may have one asterisk");
+    const crowded = text.split("/").find((segment) => marksIn(segment) > 1);
+    if (crowded !== undefined) throw wrong(route, "may have one name or asterisk between two slashes");
+    if (hasDots(text)) throw wrong(route, noDots);
+    if (text.includes("//") || !text.startsWith("/"))
+      throw wrong(route, "starts with a slash, and has no two in a row");
+  }
+  return texts;
+}
+
+const noDots = "may have no segments . and .., in any encoding";
+
+function hasDots(text: string): boolean {
+  const decoded = decodedPath(text);
+  return decoded === undefined || /(?:^|\/)\.{1,2}(?=\/|$)/.test(decoded);
+}
+
+/** Of a path that the text stands for. */
+export function textMatcher(text: string): (path: string) => boolean {
+  const [prefix = ""] = text.split(/[\uE000\uE001]/, 1);
+  if (prefix === text) return (path) => path === text;
+  const source = text
+    .replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+    .replaceAll(nameMark, "[^/]+")
+    .replaceAll(starMark, ".*");
+  const whole = new RegExp(`^${source}$`, "s");
+  return (path) => path.startsWith(prefix) && whole.test(path);
+}
+
+/**
+ * The loosest reading of a path, or of a pattern's text: two paths that some server takes for the same have the same one. Servers
+ * differ in case, percent-encoding, backslashes, repeated slashes, a slash at the end, `;parameters`, spaces and controls.
+ */
+export function loosePath(path: string): string {
+  return (
+    (decodedPath(path) ?? path)
+      .replace(/[?#][^]*$/, "")
+      .toLowerCase()
+      // oxlint-disable-next-line no-control-regex
+      .replaceAll(/[\x00-\x20\x7f]/g, "")
+      .replaceAll("\\", "/")
+      .replaceAll(/;[^/]*/g, "")
+      .replaceAll(/\/{2,}/g, "/")
+  );
+}
+
+/** URLPattern is the judge of the syntax. It encodes what has to be. */
+function checkedSyntax(pathname: string, route: string): string {
+  try {
+    const pattern = new URLPattern({ pathname });
+    if (!pattern.hasRegExpGroups) return pattern.pathname;
+  } catch (cause) {
+    throw new SluiceError("bad-config", `the route ${shown(route)} has no valid URLPattern pathname`, { cause });
+  }
+  throw wrong(route, "may have no regular expression");
+}
+
+function expanded(pattern: string, route: string): readonly string[] {
+  let texts: readonly string[] = [""];
+  let optional = 0;
+  let rest = pattern;
+  while (rest !== "") {
+    const token = nextToken(rest);
+    rest = rest.slice(token.chars);
+    const modifier = token.isGroup ? (/^[?+*]/.exec(rest)?.[0] ?? "") : "";
+    rest = rest.slice(modifier.length);
+    if (modifier === "+" || modifier === "*") throw wrong(route, "may not repeat a group: use an asterisk");
+    const [part = ""] = token.isNested ? expanded(token.text, route) : [token.text];
+    const withPart = texts.map((text) => text + part);
+    if (modifier === "?" && (optional += 1) > optionalMax) throw wrong(route, `may have ${optionalMax} optional parts`);
+    // The slash before a name that may be missing is missing with it.
+    const without = token.isNested ? texts : texts.map((text) => text.replace(/\/$/, ""));
+    texts = modifier === "?" ? [...withPart, ...without] : withPart;
+  }
+  return texts;
+}
+
+interface Token {
+  readonly chars: number;
+  readonly text: string;
+  readonly isGroup: boolean;
+  /** In braces, where no token has a modifier. */
+  readonly isNested: boolean;
+}
+
+function nextToken(rest: string): Token {
+  const name = nameStart.exec(rest)?.[0];
+  if (name !== undefined) return { chars: name.length, text: nameMark, isGroup: true, isNested: false };
+  if (rest.startsWith("*")) return { chars: 1, text: starMark, isGroup: true, isNested: false };
+  if (rest.startsWith("\\")) return { chars: 2, text: rest.slice(1, 2), isGroup: false, isNested: false };
+  if (!rest.startsWith("{")) return { chars: 1, text: rest.slice(0, 1), isGroup: false, isNested: false };
+  const chars = endOfBraces(rest);
+  return { chars, text: rest.slice(1, chars - 1), isGroup: true, isNested: true };
+}
+
+function endOfBraces(text: string): number {
+  for (let at = 1; at < text.length; at += 1) {
+    if (text[at] === "\\") at += 1;
+    else if (text[at] === "}") return at + 1;
+  }
+  return text.length;
+}
+
+function marksIn(segment: string): number {
+  return segment.split(/[\uE000\uE001]/).length - 1;
+}
+
+function wrong(route: string, rule: string): SluiceError {
+  return new SluiceError("bad-config", `the route ${shown(route)} ${rule}`);
+}
+
+function shown(route: string): string {
+  return JSON.stringify(route.slice(0, 200));
+}
