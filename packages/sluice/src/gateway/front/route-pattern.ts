@@ -47,21 +47,43 @@ export function textMatcher(text: string): (path: string) => boolean {
   return (path) => path.startsWith(prefix) && whole.test(path);
 }
 
+type Step = (text: string) => string;
+
+/** An encoded slash, where it is taken for a character like others. */
+const slashMark = "\uE002";
+const withoutHost: Step = (text) => text.replace(/^\/[/\\][^/\\]*/, "") || "/";
+const withoutParameters: Step = (text) => text.replaceAll(/;[^/]*/g, "");
+const withSlashes: Step = (text) => text.replaceAll(/[\uE002\\]/g, "/");
+const withoutQuery: Step = (text) => text.replace(/[?#][^]*$/, "");
+// oxlint-disable-next-line no-control-regex
+const withoutBlanks: Step = (text) => text.replaceAll(/[\x00-\x20\x7f]/g, "");
+/** Some servers take these steps, each of them or none; parameters go before or after what is encoded is decoded. */
+const steps = [withoutHost, withoutParameters, withSlashes, withoutParameters, withoutQuery, withoutBlanks];
+const readingsMax = 8;
+
 /**
- * The loosest reading of a path, or of a pattern's text: two paths that some server takes for the same have the same one. Servers
- * differ in case, percent-encoding, backslashes, repeated slashes, a slash at the end, `;parameters`, spaces and controls.
+ * How servers may read a path, as far as it matters for routes: without regard to case, to repeated slashes and to how often
+ * something is encoded. Undefined when there are too many ways: nobody who means well sends such a path.
  */
-export function loosePath(path: string): string {
-  return (
-    (decodedPath(path) ?? path)
-      .replace(/[?#][^]*$/, "")
-      .toLowerCase()
-      // oxlint-disable-next-line no-control-regex
-      .replaceAll(/[\x00-\x20\x7f]/g, "")
-      .replaceAll("\\", "/")
-      .replaceAll(/;[^/]*/g, "")
-      .replaceAll(/\/{2,}/g, "/")
-  );
+export function loosePaths(path: string): readonly string[] | undefined {
+  if (/^(?:\/[\w.~-]+)*\/?$/.test(path)) return [path.toLowerCase()];
+  const start = decodedPath(path.replaceAll(/%(?:25)*(?:2f|5c)/gi, slashMark));
+  if (start === undefined) return undefined;
+  let texts: readonly string[] = [start];
+  for (const step of steps) {
+    texts = [...new Set([...texts, ...texts.map(step)])];
+    if (texts.length > readingsMax) return undefined;
+  }
+  return [...new Set(texts.map(folded))];
+}
+
+/** A route's text, with all of these steps. */
+export function loosePath(text: string): string {
+  return folded(steps.slice(1).reduce((loose, step) => step(loose), decodedPath(text) ?? text));
+}
+
+function folded(text: string): string {
+  return text.toLowerCase().replaceAll(/\/{2,}/g, "/");
 }
 
 /** URLPattern is the judge of the syntax. It encodes what has to be. */

@@ -10,7 +10,7 @@
 // nothing is ever undecided.
 import { METHODS } from "node:http";
 import { SluiceError } from "../../core/errors.ts";
-import { loosePath, nameMark, patternTexts, starMark, textMatcher } from "./route-pattern.ts";
+import { loosePath, loosePaths, nameMark, patternTexts, starMark, textMatcher } from "./route-pattern.ts";
 import { normalPath } from "./request-target.ts";
 
 export type RouteMatch =
@@ -76,8 +76,9 @@ export function routeTable(names: readonly string[], options: RouteTableOptions 
       if (found === undefined) return noRoute([...(exactly.get(normal) ?? []), ...patterns], normal);
       const { index } = found;
       if (isAlike) return { kind: "route", index };
-      if (path.split("/").some(mayVanish)) return { kind: "undecided", index, other: index };
-      for (const { reading, isStretched } of readingsOf(path)) {
+      const readings = readingsOf(path);
+      if (readings === undefined) return { kind: "undecided", index, other: index };
+      for (const { reading, isStretched } of readings) {
         const isRead = (entry: Entry): boolean => isFor(entry) && entry.matchesLoosely(reading);
         const other = loosely.get(reading)?.find(isFor) ?? patterns.find(isRead);
         if (other === undefined || mayTake(index, other.index)) continue;
@@ -90,26 +91,21 @@ export function routeTable(names: readonly string[], options: RouteTableOptions 
   };
 }
 
-/** `%2F`, `;x` and `%20` are a segment to some servers, and nothing to others: what is left would have too many readings. */
-function mayVanish(segment: string): boolean {
-  return segment !== "" && /^\/*$/.test(loosePath(segment));
-}
-
 interface Reading {
   readonly reading: string;
   readonly isStretched: boolean;
 }
 
-/** The loosest reading, also without a slash at its end, or with one; of `//host/path` as well that without the host. */
-function readingsOf(path: string): readonly Reading[] {
-  const loose = loosePath(path);
-  const other = loose.endsWith("/") && loose !== "/" ? loose.slice(0, -1) : `${loose}/`;
-  const readings = [
-    { reading: loose, isStretched: false },
-    { reading: other, isStretched: other.length > loose.length },
-  ];
-  if (!/^\/[/\\]/.test(path)) return readings;
-  return [...readings, ...readingsOf(`/${loose.split("/").slice(2).join("/")}`)];
+/** Each also without a slash at its end, or with one. */
+function readingsOf(path: string): readonly Reading[] | undefined {
+  return loosePaths(path)?.flatMap((reading) => {
+    const hasSlash = reading.endsWith("/") && reading !== "/";
+    const other = hasSlash ? reading.slice(0, -1) : `${reading}/`;
+    return [
+      { reading, isStretched: false },
+      { reading: other, isStretched: !hasSlash },
+    ];
+  });
 }
 
 function noRoute(entries: readonly Entry[], path: string): RouteMatch {
