@@ -9,6 +9,8 @@ import { parseSync, type TSInterfaceDeclaration, type TSPropertySignature } from
 import {
   callbacksSettings,
   fileSettings,
+  frontRouteSettings,
+  frontSettings,
   queueSettings,
   retrySettings,
   scalingSettings,
@@ -120,6 +122,10 @@ const configSections: Readonly<Record<string, string>> = {
   CallbackConfig: "Its `callback`",
   ScalingConfig: "Its `scaling`",
   CallbacksConfig: "`callbacks`",
+  TargetConfig: "Its `target`, as an object",
+  TargetTlsConfig: "`tls` of a target",
+  FrontConfig: "`front`",
+  FrontRouteConfig: "A route of the front",
   TargetsConfig: "`targets`",
   TlsConfig: "`tls`",
   ClusterConfig: "`cluster`",
@@ -131,6 +137,8 @@ const declared: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   RetryConfig: retrySettings,
   ScalingConfig: scalingSettings,
   CallbacksConfig: callbacksSettings,
+  FrontConfig: frontSettings,
+  FrontRouteConfig: frontRouteSettings,
 };
 
 function configurationPage(): string {

@@ -3,7 +3,7 @@ import { Reject } from "sluice";
 import type { HandlerRequest } from "sluice";
 
 export interface Summary {
-  /** GitHub's name of what happened, such as `pull_request`; absent if the request came without a `ce-type`. */
+  /** GitHub's name of what happened, such as `pull_request`; absent if the request says nothing of it. */
   readonly event?: string;
   readonly action?: string;
   readonly repository?: string;
@@ -67,7 +67,7 @@ export function summarise(request: Pick<HandlerRequest, "headers" | "json">): Su
     throw new Reject("a GitHub webhook is a JSON object"); // trying again cannot help
   }
   return withoutAbsent({
-    event: eventType.exec(request.headers["ce-type"] ?? "")?.[1],
+    event: request.headers["x-github-event"] ?? eventType.exec(request.headers["ce-type"] ?? "")?.[1],
     action: textAt(webhook, "action"),
     repository: textAt(webhook, "repository.full_name"),
     sender: textAt(webhook, "sender.login"),

@@ -18,7 +18,9 @@ import {
   type RawTarget,
 } from "@sluice/testing";
 import fc from "fast-check";
+import { systemClock } from "../../packages/sluice/src/core/clock.ts";
 import { addressRule } from "../../packages/sluice/src/outbound/address-rule.ts";
+import { plainTarget } from "../../packages/sluice/src/outbound/target.ts";
 import type { RequestId } from "../../packages/sluice/src/core/request-id.ts";
 import { messageBytesMax } from "../../packages/sluice/src/core/stored-text.ts";
 import type { AttemptEnd, Runner } from "../../packages/sluice/src/worker/runner.ts";
@@ -83,8 +85,8 @@ describe("one attempt", () => {
 
 async function attempted(stage: Stage, script: Script, isSecond: boolean): Promise<void> {
   const runner = targetRunner({
-    url: stage.target.url,
-    rule: addressRule({ allow: ["127.0.0.1"] }),
+    target: plainTarget(stage.target.url, addressRule({ allow: ["127.0.0.1"] })),
+    clock: systemClock,
     connectionsMax: 1,
     resultBytesMax,
     timeoutMs: 4_000,

@@ -104,6 +104,7 @@ export const noOutcome: Omit<OutcomeRow, "id" | "queue" | "state" | "attempts" |
   request_bytes: null,
   content_type: null,
   result: null,
+  response: null,
   error_code: null,
   error_message: null,
 };

@@ -76,19 +76,21 @@ interface Settled {
   readonly state: string;
   readonly content_type: string | null;
   readonly result: Buffer | null;
+  readonly response: string | null;
   readonly error_code: string | null;
   readonly error_message: string | null;
 }
 
-type SettleInput = Pick<Settled, "id" | "token" | "state" | "content_type" | "result" | "error_code" | "error_message">;
+type SettleInput = Omit<Settled, "queue" | "attempts" | "started_at" | "bytes">;
 
 function settleInput({ values }: Scope): SettleInput[] {
-  const [ids, tokens, states, types, ats, sizes, results, codes, messages] = values;
-  type Columns = [string, number, string, string | null, number | null, number | null, string | null, string | null];
-  const rows = unnest<Columns>(ids, tokens, states, types, ats, sizes, codes, messages);
-  return rows.map(([id, token, state, content_type, at, bytes, error_code, error_message]) => {
+  const [ids, tokens, states, types, ats, sizes, results, codes, messages, , , responses] = values;
+  type Text = string | null;
+  type Columns = [string, number, string, Text, number | null, number | null, Text, Text, Text];
+  const rows = unnest<Columns>(ids, tokens, states, types, ats, sizes, responses, codes, messages);
+  return rows.map(([id, token, state, content_type, at, bytes, response, error_code, error_message]) => {
     const result = at === null ? null : cut(results as Buffer, at, bytes ?? 0);
-    return { id, token, state, content_type, result, error_code, error_message };
+    return { id, token, state, content_type, result, response, error_code, error_message };
   });
 }
 

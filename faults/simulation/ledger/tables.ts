@@ -41,6 +41,7 @@ export interface OutcomeRow {
   readonly request_bytes: number | null;
   readonly content_type: string | null;
   readonly result: Buffer | null;
+  readonly response: string | null;
   readonly error_code: string | null;
   readonly error_message: string | null;
 }

@@ -28,10 +28,17 @@ export interface WireBatchAnswer {
   readonly receipts: readonly WireBatchReceipt[];
 }
 
-/** One line of a batch: a JSON body, or bytes of any type in base64. `callback` is the URL that is told of its outcome. */
-export type WireBatchLine =
-  | { readonly key?: string; readonly callback?: string; readonly body: unknown }
-  | { readonly key?: string; readonly callback?: string; readonly bodyBase64: string; readonly contentType: string };
+/** One line of a batch: a JSON body, or bytes of any type in base64. */
+export type WireBatchLine = WireLineFields &
+  ({ readonly body: unknown } | { readonly bodyBase64: string; readonly contentType: string });
+
+interface WireLineFields {
+  readonly key?: string;
+  /** Kept with the request, for its handler or target. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The URL that is told of its outcome. */
+  readonly callback?: string;
+}
 
 /** Why an attempt failed. `code` groups failures; `message` is for people. */
 export interface WireFailure {
@@ -57,6 +64,12 @@ export interface WireRequest {
   readonly lastError: WireFailure | null;
   readonly contentType: string;
   readonly bytes: number;
+  /** With the next two: what else was kept of the request, null where nothing was. Absent in lists. */
+  readonly method?: string | null;
+  /** With the query. */
+  readonly path?: string | null;
+  /** By their names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | null;
   /** Null once the request is final, and while no rate is known. */
   readonly expectedBy: string | null;
   /** What the running handler reported last; null when it reported nothing. */

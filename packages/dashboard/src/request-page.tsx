@@ -35,6 +35,7 @@ export function RequestPage({ live, id }: { readonly live: Live; readonly id: st
       <div class="columns">
         <Timeline request={request} failures={attempts.answer?.failures ?? []} now={now} />
         <div>
+          <KeptHeaders headers={request.headers ?? {}} />
           <ContentView title="Body" path={`${path}/body`} name="body" id={id} mark="" />
           {request.state === "done" && (
             <ContentView title="Result" path={`${path}/result`} name="result" id={id} mark={request.finishedAt ?? ""} />
@@ -42,6 +43,17 @@ export function RequestPage({ live, id }: { readonly live: Live; readonly id: st
         </div>
       </div>
     </>
+  );
+}
+
+function KeptHeaders({ headers }: { readonly headers: Readonly<Record<string, string>> }) {
+  const entries = Object.entries(headers);
+  if (entries.length === 0) return null;
+  return (
+    <details class="panel kept-headers">
+      <summary>{entries.length === 1 ? "1 header" : `${countWords(entries.length)} headers`}</summary>
+      <pre>{entries.map(([name, value]) => `${name}: ${value}`).join("\n")}</pre>
+    </details>
   );
 }
 
@@ -107,9 +119,10 @@ function Head({ request: { id, queue, state, progress }, path, onMoved }: HeadPr
 }
 
 function Facts({ request, now }: { readonly request: WireRequest; readonly now: number }) {
-  const { key, sender, attempts, contentType, bytes, expectedBy } = request;
+  const { key, sender, attempts, contentType, bytes, method, path, expectedBy } = request;
   return (
     <dl class="facts panel">
+      {method != null && <Fact name="Sent as" value={`${method} ${path ?? ""}`} />}
       <Fact name="Key" value={key ?? "none"} />
       {sender !== null && <Fact name="Sender" value={sender} />}
       <Fact name="Attempts" value={countWords(attempts)} />

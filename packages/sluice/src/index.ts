@@ -3,11 +3,15 @@ export {
   type CallbacksConfig,
   type ClusterConfig,
   defineConfig,
+  type FrontConfig,
+  type FrontRouteConfig,
   type QueueConfig,
   type RetryConfig,
   type ScalingConfig,
   type SluiceConfig,
+  type TargetConfig,
   type TargetsConfig,
+  type TargetTlsConfig,
   type TlsConfig,
 } from "./config/config.ts";
 export {

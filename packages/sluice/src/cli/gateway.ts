@@ -6,6 +6,8 @@ import { overrideOption } from "./flag-settings.ts";
 import { runMember } from "./member.ts";
 import {
   addConfigFlag,
+  addFrontFlags,
+  addTargetFlags,
   addIntakeFlags,
   addLogFlags,
   addReplicasFlag,
@@ -32,11 +34,13 @@ export function registerGateway(program: Command): void {
   const command = program.command("gateway").description("take requests into a cluster: one process of many");
   addConfigFlag(command);
   addIntakeFlags(command);
+  addFrontFlags(command);
   command
     .option("--queue <name>", "a queue to take requests for, without a file or beside those of the file")
     .addOption(
       overrideOption("--rate <rate>", "with --queue: the rate of its workers, for the forecast", queueSettings.rate),
     );
+  addTargetFlags(command, "with --front: the target of its queue, which GET, HEAD and OPTIONS go to");
   addServersFlags(command);
   addReplicasFlag(command);
   addWaitForServersFlag(command);

@@ -1,8 +1,8 @@
 // Whether a gateway may start, by the API keys that were read: not by a file that was there a moment ago.
-import { isIPv4 } from "node:net";
 import type { IntakeSettings, KeySource } from "../config/settings.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import { wrong } from "../core/setting.ts";
+import { isLoopback } from "../core/loopback.ts";
 import type { Engine } from "../engine/engine.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -49,10 +49,6 @@ function assertMayBeOpen({ keys, host, admin }: KeySettings): void {
 
 function placeOf(keys: KeySource): string {
   return keys.kind === "file" ? keys.file : "SLUICE_KEYS";
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
 function keysMissing(file: string): SluiceError {

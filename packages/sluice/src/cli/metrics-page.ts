@@ -3,13 +3,13 @@ import type { KeySource } from "../config/settings.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import { pageRefusal, type PageHeaders } from "../core/foreign-page.ts";
+import { isLoopback } from "../core/loopback.ts";
 import { wrong } from "../core/setting.ts";
 import { keyRefusal } from "../gateway/access/key-refusal.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import { openMetricsListener, type MetricsAddress, type MetricsListener } from "../telemetry/metrics-listener.ts";
-import { isLoopback } from "./key-access.ts";
 import { orPortTaken } from "./port-taken.ts";
 
 export interface MetricsPlace {

@@ -102,9 +102,8 @@ function keysOption(): Option {
 }
 
 export function addWorkFlags(command: Command): Command {
-  return command
-    .option("--queue <name>", "a queue to serve, without a file or changing what the file says")
-    .option("--target <url>", "with --queue: post each request to this URL")
+  command.option("--queue <name>", "a queue to serve, without a file or changing what the file says");
+  return addTargetFlags(command, "with --queue: post each request to this URL")
     .addOption(
       overrideOption(
         "--rate <rate>",
@@ -116,12 +115,6 @@ export function addWorkFlags(command: Command): Command {
       overrideOption("--concurrency <n>", "with --queue: attempts that run at once", queueSettings.concurrency),
     )
     .addOption(
-      new Option(
-        "--target-allow <list>",
-        "private hosts or networks that may be called, as b,10.0.0.0/8 (or private)",
-      ).env("SLUICE_TARGET_ALLOW"),
-    )
-    .addOption(
       overrideOption("--timeout <duration>", "with --queue: how long an attempt may take", queueSettings.timeout),
     )
     .addOption(
@@ -129,6 +122,46 @@ export function addWorkFlags(command: Command): Command {
         "SLUICE_GRACE",
       ),
     );
+}
+
+/** Service B, and how it is called. */
+export function addTargetFlags(command: Command, what: string): Command {
+  return command
+    .option("--target <url>", what)
+    .addOption(
+      new Option(
+        "--target-header <header>",
+        "with --queue: a header of each call to the target, as 'Authorization: Bearer …'; several may be given. A secret is better in SLUICE_TARGET_HEADERS_FILE, a line for each",
+      ).argParser(collected),
+    )
+    .addOption(
+      new Option(
+        "--target-path <how>",
+        "with --queue: append makes the call that the front's sender made, below the target's path; fixed posts to the target itself (default append for a target without a path)",
+      ).choices(["append", "fixed"]),
+    )
+    .addOption(
+      new Option(
+        "--target-allow <list>",
+        "private hosts or networks that may be called, as b,10.0.0.0/8 (or private)",
+      ).env("SLUICE_TARGET_ALLOW"),
+    );
+}
+
+function collected(header: string, before: readonly string[] = []): readonly string[] {
+  return [...before, header];
+}
+
+/** Where any HTTP request is taken for one of a queue. */
+export function addFrontFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--front <address>",
+        "take any HTTP request on this port, or on host:port, for a queue: front unless --queue or the file names one (default none)",
+      ).env("SLUICE_FRONT"),
+    )
+    .option("--no-pass-through", "with --front: GET, HEAD and OPTIONS are 405 instead of going straight to the target");
 }
 
 export function addRetentionFlag(command: Command): Command {

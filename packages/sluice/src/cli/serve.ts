@@ -99,12 +99,14 @@ export async function serve(parts: Parts): Promise<Server> {
     }
     page = metrics && (await openMetricsPage(metrics, { meter, log, clock: engine.clock }));
     const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
+    const frontUrl = intake?.front && (await gateway?.listenForFront(intake.front))?.url;
     const url = intake && (await gateway?.listen(intake))?.url;
     log.info(
       {
         role,
         url,
         adminUrl,
+        frontUrl,
         metricsUrl: page?.url,
         data,
         queues,
@@ -114,7 +116,10 @@ export async function serve(parts: Parts): Promise<Server> {
     );
     return {
       url,
-      ready: url === undefined ? `Sluice works on ${queues.join(", ")}` : `Sluice listens on ${url}`,
+      ready:
+        url === undefined
+          ? `Sluice works on ${queues.join(", ")}`
+          : `Sluice listens on ${url}${frontUrl === undefined ? "" : ` with its front on ${frontUrl}`}`,
       async linger(hurry) {
         if (gateway !== undefined && intake !== undefined) await gateway.linger(intake.lingerMs, hurry);
       },

@@ -12,6 +12,7 @@ import { overrideOption } from "./flag-settings.ts";
 import type { ProcessRange } from "./processes.ts";
 import {
   addConfigFlag,
+  addFrontFlags,
   addIntakeFlags,
   addLogFlags,
   addRetentionFlag,
@@ -28,6 +29,10 @@ import { isWorkerProcess } from "./worker-process-mark.ts";
 const afterHelp = `
 Without a file, one queue and the URL it posts to:
   sluice up --port 8080 --data ./data --queue orders --target http://127.0.0.1:9000/process --rate 100000/h
+
+In front of a service that you cannot change, with the same calls and one other address (POST, PUT, PATCH and DELETE are stored;
+GET, HEAD and OPTIONS go straight to it):
+  sluice up --front 8081 --target http://127.0.0.1:9000 --rate 100000/h
 
 With a file, queues and handlers in TypeScript (sluice init writes one):
   sluice up --config sluice.config.ts
@@ -60,6 +65,7 @@ export function registerUp(program: Command): void {
     .description("start gateway and worker in one process, with the store in a folder");
   addConfigFlag(command);
   addIntakeFlags(command);
+  addFrontFlags(command);
   command.addOption(new Option("--data <folder>", "the data folder (default ./data)").env("SLUICE_DATA"));
   addWorkFlags(command);
   command.addOption(

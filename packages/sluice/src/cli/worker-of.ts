@@ -50,7 +50,7 @@ interface Traceable {
 
 function tracedWhere(tracing: Tracing | undefined, runner: Runner, { queue: { run }, clock }: Traceable): Runner {
   if (tracing === undefined) return runner;
-  const target = run.kind === "target" ? run.url : undefined;
+  const target = run.kind === "target" ? run.target.url : undefined;
   return tracing.tracedRunner(runner, { tracer: tracing.tracer, clock, target });
 }
 
@@ -67,7 +67,7 @@ function runnerOf({ run, resultBytesMax, ...queue }: WorkedQueue, { clock, log }
     case "handler":
       return handlerRunner({ handle: run.handle, resultBytesMax, log });
     case "target":
-      return targetRunner({ url: run.url, rule: run.rule, connectionsMax: concurrency, resultBytesMax, ...calls });
+      return targetRunner({ target: run.target, connectionsMax: concurrency, resultBytesMax, clock, ...calls });
     case "callbacks": {
       const { secretsOf, rule } = run;
       const own = { answerBytesMax: resultBytesMax, concurrency, clock, random: Math.random, log };

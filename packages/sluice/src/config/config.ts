@@ -1,5 +1,6 @@
 // What a user may write in sluice.config.ts.
 import type { Handler } from "../worker/handler.ts";
+import type { HandshakeConfig, Secrets, SecretText, SourceConfig, VerifyConfig } from "./front-values.ts";
 
 /** The configuration file. Everything has a default but the queues. */
 export interface SluiceConfig {
@@ -46,6 +47,8 @@ export interface SluiceConfig {
    * the receipt says what there was: `postgres` or `postgres+standby`. The cluster's alone.
    */
   readonly durability?: "standby";
+  /** A second listener, for senders that do not speak Sluice's API: its routes turn any HTTP request into a request of a queue. */
+  readonly front?: FrontConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
 }
@@ -69,6 +72,46 @@ export interface TargetsConfig {
   readonly allow?: readonly string[];
 }
 
+/** Service B, and how it is called. */
+export interface TargetConfig {
+  readonly url: string;
+  /** Of each call: that of the request where `path` is `"append"`, and `"POST"` otherwise, unless set. */
+  readonly method?: string;
+  /** Set on each call. Secrets: a value never appears in a log, an error or a page. `secret("B_TOKEN")` reads the environment. */
+  readonly headers?: Readonly<Record<string, SecretText>>;
+  /**
+   * `"append"` makes the call that the sender made to the front: its method, and its path and query below the path of `url`.
+   * `"fixed"` posts to `url`. Unless set: `"append"` for a URL without a path, `"fixed"` for one with a path.
+   */
+  readonly path?: "append" | "fixed";
+  /** Which of the headers kept with a request go along, as `["x-github-*"]`; all unless set. */
+  readonly forward?: readonly string[];
+  /** `"whsec_…"`: signs each attempt by Standard Webhooks, so that B knows who calls. Several sign each attempt once. */
+  readonly sign?: Secrets;
+  readonly tls?: TargetTlsConfig;
+  /** What a status makes of an attempt: lists of statuses from 200 to 599. Unless listed, 2xx is done, 408, 425, 429 and 5xx retry. */
+  readonly statuses?: {
+    readonly done?: readonly number[];
+    readonly retry?: readonly number[];
+    readonly dead?: readonly number[];
+  };
+  /**
+   * Which headers of a response are kept with the result, as `["etag", "x-*"]`. Unless set: all, for requests that came over the
+   * front, and none for others.
+   */
+  readonly keepResultHeaders?: readonly string[];
+}
+
+/** Files, as PEM. */
+export interface TargetTlsConfig {
+  /** Whom to trust instead of the system's authorities. */
+  readonly ca?: string;
+  /** The certificate that Sluice shows to B, with the chain after it. */
+  readonly cert?: string;
+  /** Its private key. */
+  readonly key?: string;
+}
+
 export interface ClusterConfig {
   /** PostgreSQL: `"postgres://user:password@host:5432/database"`. */
   readonly databaseUrl?: string;
@@ -78,6 +121,53 @@ export interface ClusterConfig {
   readonly redisUrl?: string;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. A database belongs to one prefix. */
   readonly prefix?: string;
+}
+
+export interface FrontConfig {
+  readonly port?: number;
+  /** `"127.0.0.1"`; on any other address each route needs `verify`. */
+  readonly host?: string;
+  /** Files of a certificate and its key, as PEM: with them the front speaks TLS. */
+  readonly tls?: TlsConfig;
+  /**
+   * By an optional method and a path: `"POST /hooks/github"`, `"/api/*"`, `"/tenants/:tenant/orders"`. The most specific route
+   * wins. Without routes every path goes to the one queue.
+   */
+  readonly routes?: Readonly<Record<string, FrontRouteConfig>>;
+  /** Whether GET, HEAD and OPTIONS go straight to B, where a route's queue has a target that takes its paths; `true`. */
+  readonly passThrough?: boolean;
+  /** Proxies in front, as addresses or networks such as `"10.0.0.0/8"`: their word on where a request came from is believed. */
+  readonly trustedProxies?: readonly string[];
+}
+
+export interface FrontRouteConfig {
+  /** Or a list: one request for each queue, all of them or none. */
+  readonly queue: string | readonly string[];
+  /** Who may send: a preset such as `github({ secret })`, or `"public"`. */
+  readonly verify?: VerifyConfig;
+  /** What a provider sends once to learn whether the URL is meant; `"slack"` with `verify: slack(…)`. */
+  readonly handshake?: HandshakeConfig;
+  /** What makes a repeated delivery the same request; the sender's Idempotency-Key unless set. */
+  readonly key?: SourceConfig;
+  /** Which headers are kept, as `["x-github-*"]`. Unless set: all but Authorization, Cookie and those of the connection. */
+  readonly headers?: readonly string[];
+  /** How long the sender waits for B's own response; `"0s"`. `Prefer: wait=N` goes before it. */
+  readonly wait?: string;
+  /** Instead of the receipt. */
+  readonly answer?: {
+    /** 200. */
+    readonly status?: number;
+    /** `"text/plain; charset=utf-8"`. */
+    readonly contentType?: string;
+    /** Empty. */
+    readonly body?: string;
+  };
+  /** The largest body; `bodyMax` of the gateway unless set. */
+  readonly bodyMax?: string;
+  /** Requests that are accepted in an hour, minute or second; further ones are 429. */
+  readonly rate?: string;
+  /** Senders that wait at once; the others get the receipt. */
+  readonly concurrency?: number;
 }
 
 export interface CallbacksConfig {
@@ -134,8 +224,8 @@ export interface QueueConfig {
   readonly schema?: object;
   /** The handler: this or `target`. */
   readonly handle?: Handler;
-  /** The URL that each request is posted to: this or `handle`. */
-  readonly target?: string;
+  /** The URL that each request is posted to, or more about service B: this or `handle`. */
+  readonly target?: string | TargetConfig;
   /** Effect and outcome in one transaction: with `handle`, and the cluster engine's alone. */
   readonly transactional?: boolean;
   /** Posts the outcome to a URL. */

@@ -1,7 +1,15 @@
 // Every setting of the configuration that is a number, a duration, a size or a rate: from where to where, and its default. A
 // timer takes a little under 25 days at most, and fires at once beyond: what is waited for by one stays below.
 import type { Setting } from "../core/setting.ts";
-import type { CallbacksConfig, QueueConfig, RetryConfig, ScalingConfig, SluiceConfig } from "./config.ts";
+import type {
+  CallbacksConfig,
+  FrontConfig,
+  FrontRouteConfig,
+  QueueConfig,
+  RetryConfig,
+  ScalingConfig,
+  SluiceConfig,
+} from "./config.ts";
 
 type Declared<Config> = { readonly [field in keyof Config]?: Setting };
 
@@ -27,6 +35,18 @@ export const queueSettings = {
   backlogMax: { kind: "integer", min: "1", max: "1000000000", default: "10000000" },
   backlogBytesMax: { kind: "size", min: "1B", max: "1024TiB", default: "100GiB" },
 } as const satisfies Declared<QueueConfig>;
+
+export const frontSettings = {
+  port: { kind: "integer", min: "0", max: "65535" },
+} as const satisfies Declared<FrontConfig>;
+
+export const frontRouteSettings = {
+  wait: { kind: "duration", min: "0s", max: "60s", default: "0s" },
+  /** That of the API unless set. */
+  bodyMax: { kind: "size", min: "1B", max: "64MiB" },
+  rate: { kind: "rate", min: "1/d", max: "1000000/s" },
+  concurrency: { kind: "integer", min: "1", max: "5000" },
+} as const satisfies Declared<FrontRouteConfig>;
 
 export const retrySettings = {
   attempts: { kind: "integer", min: "1", max: "1000", default: "20" },

@@ -26,8 +26,16 @@ export interface Overrides {
   readonly rate?: string | undefined;
   readonly concurrency?: string | undefined;
   readonly timeout?: string | undefined;
+  /** `Name: value`, each. */
+  readonly targetHeader?: readonly string[] | undefined;
+  /** `append` or `fixed`. */
+  readonly targetPath?: string | undefined;
   /** With commas between. */
   readonly targetAllow?: string | undefined;
+  /** A port, or host:port. */
+  readonly front?: string | undefined;
+  /** False where the flag says so. */
+  readonly passThrough?: boolean | undefined;
   /** Of every queue. */
   readonly min?: string | undefined;
   readonly max?: string | undefined;

@@ -50,8 +50,8 @@ export function readCallbackAddresses({ file = {}, env }: CallbackSources, targe
 export function readCallbackSecrets({ file = {}, env }: CallbackSources): readonly WebhookSecret[] {
   assertObject("callbacks", file, callbacksFields);
   const given = readSecret(secretVariable, env);
-  if (given !== undefined) return secretsOf(secretVariable, given.split(/\s+/));
-  return file.secret === undefined ? [] : secretsOf("callbacks.secret", file.secret);
+  if (given !== undefined) return readWebhookSecrets(secretVariable, given.split(/\s+/));
+  return file.secret === undefined ? [] : readWebhookSecrets("callbacks.secret", file.secret);
 }
 
 /** The callbacks of one queue; undefined where nothing could sign them. Errors: `bad-config`. */
@@ -62,7 +62,7 @@ export function readCallback(
 ): CallbackSettings | undefined {
   if (callback !== undefined) assertObject(place, callback, callbackFields);
   const { url: text, secret } = callback ?? {};
-  const secrets = secret === undefined ? secretsForAll : secretsOf(`${place}.secret`, secret);
+  const secrets = secret === undefined ? secretsForAll : readWebhookSecrets(`${place}.secret`, secret);
   const rule = addressRule(addresses);
   const refusalOf = (url: URL): SluiceError | undefined => refusalOfUrl(url, rule);
   const url = text === undefined ? undefined : urlOf(`${place}.url`, text, refusalOf);
@@ -94,7 +94,8 @@ export function readCallbackQueue(
   };
 }
 
-function secretsOf(place: string, given: string | readonly string[]): readonly WebhookSecret[] {
+/** Errors: `bad-config`, without the secret. */
+export function readWebhookSecrets(place: string, given: string | readonly string[]): readonly WebhookSecret[] {
   const texts = typeof given === "string" ? [given] : given;
   const isList =
     Array.isArray(texts) && texts.length > 0 && Array.from(texts).every((text) => typeof text === "string");

@@ -10,6 +10,7 @@ import { readCallback } from "./read-callbacks.ts";
 import { readQueueFields } from "./read-queue-fields.ts";
 import { readTarget } from "./read-target.ts";
 import { assertObject } from "./read-value.ts";
+import type { Environment } from "./secret.ts";
 
 const queueFields = [
   "rate",
@@ -33,6 +34,7 @@ export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
   readonly targets: AddressOptions;
+  readonly env: Environment;
   readonly callbackAddresses: AddressOptions;
   /** For every queue that has none of its own. */
   readonly callbackSecrets: readonly WebhookSecret[];
@@ -68,11 +70,14 @@ export function workedQueue(queue: QueueSettings): WorkedQueue {
   return { ...queue, run };
 }
 
-function runSettings({ name, targets }: QueuePlace, { handle, target }: QueueConfig): RunSettings | undefined {
+function runSettings(
+  { name, targets: addresses, env }: QueuePlace,
+  { handle, target }: QueueConfig,
+): RunSettings | undefined {
   if (handle === undefined && target === undefined) return undefined;
   if (typeof handle === "function" && target === undefined) return { kind: "handler", handle };
-  if (typeof target === "string" && handle === undefined) return readTarget(`queues.${name}.target`, target, targets);
-  throw needsRun(name);
+  if (target === undefined || handle !== undefined) throw needsRun(name);
+  return { kind: "target", target: readTarget(`queues.${name}.target`, target, { addresses, env }) };
 }
 
 function needsRun(name: string): SluiceError {

@@ -180,7 +180,7 @@ describe("the queues", () => {
       refused(() => read(sources({ overrides })), /^queues\.orders needs one of handle/);
       const { queues } = read(sources({ overrides: { ...overrides, target: "http://b" } }));
       const run = queues[0]?.run;
-      assert.equal(run?.kind === "target" && run.url.href, "http://b/");
+      assert.equal(run?.kind === "target" && run.target.url.href, "http://b/");
     });
   }
 
@@ -315,7 +315,7 @@ describe("the addresses that may be called", () => {
   const ruleOf = (target: string, given: Given = {}) => {
     const run = targetOf(target, given);
     assert.ok(run?.kind === "target");
-    return run.rule;
+    return run.target.rule;
   };
 
   test("are those that a target itself is written with, and no other private ones", () => {

@@ -4,7 +4,7 @@ import { SluiceError } from "../core/errors.ts";
 import { hostName } from "../core/foreign-page.ts";
 import { readSetting, wrong } from "../core/setting.ts";
 import { servedQueues } from "./settings.ts";
-import type { QueueConfig, SluiceConfig } from "./config.ts";
+import type { QueueConfig, SluiceConfig, TargetConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import type {
   AutoscalerSettings,
@@ -20,11 +20,12 @@ import type {
 } from "./settings.ts";
 import { readCallbackAddresses, readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
+import { readFront } from "./read-front.ts";
 import { readServers } from "./read-servers.ts";
-import { readTargets } from "./read-target.ts";
+import { readHeaderLines, readTargets } from "./read-target.ts";
 import { fileSettings, queueSettings, scalingSettings } from "./declared-settings.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
-import type { Environment } from "./secret.ts";
+import { readSecret, type Environment } from "./secret.ts";
 
 const fileFields = [
   "queues",
@@ -46,6 +47,7 @@ const fileFields = [
   "callbacks",
   "targets",
   "durability",
+  "front",
   "cluster",
 ];
 
@@ -63,7 +65,7 @@ export function readUp(sources: Sources): UpSettings {
   if (readDurability(sources) !== undefined)
     throw wrong("durability", "needs the cluster engine; the embedded engine has no standby", "standby");
   return {
-    ...intakeOf(sources),
+    ...intakeOf(sources, queues),
     data: dataFolder(sources),
     isWithoutKeys: sources.overrides.withoutKeys === true,
     retentionMs: readField("retention", sources),
@@ -76,7 +78,7 @@ export function readUp(sources: Sources): UpSettings {
 
 export function readGateway(sources: Sources): GatewaySettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...intakeOf(sources), ...memberOf(sources), queues, callbacks };
+  return { ...intakeOf(sources, queues), ...memberOf(sources), queues, callbacks };
 }
 
 export function readWorker(sources: Sources): WorkerSettings {
@@ -120,8 +122,9 @@ function readKeySource({ file, overrides, env }: Sources): KeySource {
   return { kind: "file", file: named ?? join(dataFolder({ file, overrides }), "keys.json"), isNamed };
 }
 
-function intakeOf(sources: Sources): IntakeSettings {
-  const { file, overrides } = sources;
+function intakeOf(sources: Sources, queues: readonly QueueSettings[]): IntakeSettings {
+  const { file, overrides, env } = sources;
+  const bodyBytesMax = readField("bodyMax", sources);
   const host = readText("host", overrides.host ?? file?.host) ?? "127.0.0.1";
   return {
     host,
@@ -132,7 +135,8 @@ function intakeOf(sources: Sources): IntakeSettings {
     activityLog: readText("activityLog", overrides.activityLog ?? file?.activityLog),
     cors: readCors(sources),
     port: readField("port", sources),
-    bodyBytesMax: readField("bodyMax", sources),
+    bodyBytesMax,
+    front: readFront({ file: file?.front, overrides, env }, { queues, bodyBytesMax }),
     lingerMs: readField("linger", sources),
   };
 }
@@ -181,11 +185,11 @@ function queuesOf({ file, overrides, env }: Sources, engine: QueuePlace["engine"
   if (file !== undefined) assertObject("the configuration", file, fileFields);
   const targets = readTargets(file?.targets, overrides);
   if (file?.queues !== undefined) assertQueues(file.queues);
-  const given = withScalingFlags(withFlags(file?.queues ?? {}, overrides), overrides);
+  const given = withScalingFlags(withFlags(file?.queues ?? {}, { overrides, env }), overrides);
   const sources = { file: file?.callbacks, env };
   const callbackSecrets = readCallbackSecrets(sources);
   const callbackAddresses = readCallbackAddresses(sources, targets);
-  const place = { engine, targets, callbackAddresses, callbackSecrets };
+  const place = { engine, targets, env, callbackAddresses, callbackSecrets };
   const queues = Object.entries(given).map(([name, queue]) => readQueue({ name, ...place }, queue));
   const callbackDefaults = { secretsForAll: callbackSecrets, addresses: callbackAddresses };
   return { queues, callbacks: readCallbackQueue(sources, queues, callbackDefaults) };
@@ -201,15 +205,24 @@ function assertQueues(queues: unknown): void {
 /** The file's queues, and the one that the flags add or change. */
 function withFlags(
   queues: Readonly<Record<string, QueueConfig>>,
-  { queue, target, rate, concurrency, timeout }: Overrides,
+  { overrides, env }: Pick<Sources, "overrides" | "env">,
 ): Readonly<Record<string, QueueConfig>> {
+  const { target, rate, concurrency, timeout, targetHeader, targetPath } = overrides;
+  const queue = overrides.queue ?? (overrides.front !== undefined && target !== undefined ? frontQueue : undefined);
   if (queue === undefined) {
-    const lone = Object.entries({ target, rate, concurrency, timeout }).find(([, value]) => value !== undefined);
+    const lone = Object.entries({
+      target,
+      rate,
+      concurrency,
+      timeout,
+      "target-header": targetHeader,
+      "target-path": targetPath,
+    }).find(([, value]) => value !== undefined);
     if (lone !== undefined) throw wrong(`--${lone[0]}`, "goes with --queue NAME", lone[1]);
     return queues;
   }
   const changes = {
-    ...(target !== undefined && { target }),
+    ...targetFlags(queues[queue]?.target, { overrides, env }),
     ...(rate !== undefined && { rate }),
     ...(timeout !== undefined && { timeout }),
     ...(concurrency !== undefined && {
@@ -217,6 +230,33 @@ function withFlags(
     }),
   };
   return { ...queues, [queue]: { ...queues[queue], ...changes } };
+}
+
+/** Where none is named: `--front 8081 --target URL`. */
+const frontQueue = "front";
+const targetHeadersVariable = "SLUICE_TARGET_HEADERS";
+
+/** The target of the flags' queue: a header is a secret, and goes to no other queue's. */
+function targetFlags(
+  given: QueueConfig["target"],
+  { overrides, env }: Pick<Sources, "overrides" | "env">,
+): Pick<QueueConfig, "target"> {
+  const { target: url, targetHeader = [], targetPath, front } = overrides;
+  const own = typeof given === "string" ? { url: given } : given;
+  const target = { ...own, ...(url !== undefined && { url }) };
+  if (target.url === undefined) return {};
+  const file =
+    readSecret(targetHeadersVariable, env)
+      ?.split(/\r?\n/)
+      .filter((line) => line.trim() !== "") ?? [];
+  const headers = {
+    ...target.headers,
+    ...readHeaderLines(targetHeadersVariable, file),
+    ...readHeaderLines("--target-header", targetHeader),
+  };
+  // With a front and no word on it, B gets the calls that the senders made.
+  const path = (targetPath as TargetConfig["path"]) ?? target.path ?? (front === undefined ? undefined : "append");
+  return { target: { ...target, url: target.url, headers, ...(path !== undefined && { path }) } };
 }
 
 /** The flags of the autoscaler go for every queue. */

@@ -3,6 +3,8 @@ import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { SecretsOf, WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
+import type { Target } from "../outbound/target.ts";
+import type { FrontSettings } from "../gateway/front/settings.ts";
 import type { Handler } from "../worker/handler.ts";
 import type { TlsConfig } from "./config.ts";
 
@@ -18,6 +20,8 @@ export interface IntakeSettings {
   readonly activityLog: string | undefined;
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
+  /** A second listener. */
+  readonly front: FrontSettings | undefined;
   /** How long a stop goes on serving everything, so that proxies notice. */
   readonly lingerMs: number;
 }
@@ -138,5 +142,5 @@ export interface WorkedQueue extends QueueSettings {
 
 export type RunSettings =
   | { readonly kind: "handler"; readonly handle: Handler }
-  | { readonly kind: "target"; readonly url: URL; readonly rule: AddressRule }
+  | { readonly kind: "target"; readonly target: Target }
   | { readonly kind: "callbacks"; readonly secretsOf: SecretsOf; readonly rule: AddressRule };

@@ -1,6 +1,7 @@
 // Whether a call comes from a page of another origin. A browser tells by Host, which a name that was pointed at this machine cannot
 // hide, and by Origin and Sec-Fetch-Site, which no page can set. Programs send neither of the two, and are not judged by them. Pure.
 import { SluiceError } from "./errors.ts";
+import { isLoopback } from "./loopback.ts";
 
 export interface PageRule {
   /** Whether calls need no key. A page under a name that somebody pointed at this machine could then read and change all. */
@@ -38,11 +39,6 @@ function isOwnHost(host: string, { isOpen, hosts }: PageRule): boolean {
   if (name === undefined) return false;
   if (isLoopback(name) || hosts.includes(name)) return true;
   return !isOpen && isAddress(name); // health checks name the address; no name can be pointed there
-}
-
-/** Names as a URL has them: an IPv4 address in four decimal parts, an IPv6 address in its shortest form. */
-function isLoopback(name: string): boolean {
-  return name === "localhost" || name === "[::1]" || /^127(\.\d+){3}$/.test(name);
 }
 
 function isAddress(name: string): boolean {

@@ -65,3 +65,36 @@ export function connectionNames(rawHeaders: readonly string[]): ReadonlySet<stri
   }
   return names;
 }
+
+/** Of names and values together: more is not kept with a request. */
+export const keptHeadersBytesMax = 16 * 1024;
+
+/** Fields of the message as it came, which are kept apart or not at all; what each call sets; what the sender says to Sluice. */
+const neverKept: ReadonlySet<string> = new Set([
+  ...hopByHopNames,
+  "content-length",
+  "content-type",
+  "expect",
+  "host",
+  "idempotency-key",
+  "prefer",
+]);
+
+export function isNeverKept(name: string): boolean {
+  return neverKept.has(name) || name.startsWith("sluice-");
+}
+
+export const notKeptRule = "Sluice sets it itself, or it belongs to one connection";
+
+const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/;
+/** What can be sent without harm: no control characters, and nothing beyond Latin-1. */
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** In lower case. */
+export function isHeaderName(name: string): boolean {
+  return headerName.test(name) && name !== "__proto__";
+}
+
+export function isHeaderValue(value: string): boolean {
+  return headerValue.test(value);
+}

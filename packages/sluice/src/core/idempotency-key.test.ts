@@ -108,7 +108,11 @@ test("a quote that is not closed is malformed", () => {
   for (const header of ['"abc', '"', '"abc\\"', '"a"b"']) assert.equal(parseIdempotencyKey(header), undefined, header);
 });
 
-test("the fingerprint is the SHA-256 of the body and nothing else", () => {
+test("the fingerprint is the SHA-256 of the body and nothing else, unless it is kept where the request was sent", () => {
   const body = Buffer.from('{"total":12}');
-  assert.deepEqual(fingerprintOf(bodyHashOf(body)), createHash("sha256").update(body).digest());
+  const hash = bodyHashOf(body);
+  assert.deepEqual(fingerprintOf(hash, {}), createHash("sha256").update(body).digest());
+  const sent = [{}, { method: "PUT", path: "/a" }, { method: "POST", path: "/a" }, { method: "PUT", path: "/a?b" }];
+  const prints = new Set(sent.map((head) => Buffer.from(fingerprintOf(hash, head)).toString("hex")));
+  assert.equal(prints.size, sent.length);
 });

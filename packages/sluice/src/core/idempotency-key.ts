@@ -1,4 +1,6 @@
+import { hash } from "node:crypto";
 import type { BodyHash } from "./body-hash.ts";
+import type { RequestHead } from "./stored-head.ts";
 
 export const keyLengthMax = 255;
 
@@ -52,7 +54,9 @@ export interface KeyOfSender {
   readonly sender?: string | undefined;
 }
 
-/** What tells one body from another under the same key. */
-export function fingerprintOf(hash: BodyHash): Uint8Array {
-  return Buffer.from(hash, "binary");
+/** What tells one request from another under the same key: its body, and where it was sent if that is kept. */
+export function fingerprintOf(bodyHash: BodyHash, { method, path }: Omit<RequestHead, "headers">): Uint8Array {
+  if (method === undefined && path === undefined) return Buffer.from(bodyHash, "binary");
+  const sentTo = Buffer.from(`${method ?? ""} ${path ?? ""}\n`);
+  return hash("sha256", Buffer.concat([sentTo, Buffer.from(bodyHash, "binary")]), "buffer");
 }

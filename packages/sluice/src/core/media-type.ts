@@ -1,6 +1,9 @@
 // Media types (RFC 9110, 8.3.1) as a Content-Type names one. A range such as `*/*` or `application/*` belongs into Accept: a
 // strict receiver refuses it as the type of a body.
 
+/** What a body without a Content-Type is stored as. */
+export const anyBytes = "application/octet-stream";
+
 /** Of a whole Content-Type with its parameters. */
 export const mediaTypeLengthMax = 1_024;
 

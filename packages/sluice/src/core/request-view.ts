@@ -1,6 +1,7 @@
 // A request as it is shown to the outside, by the API and in callbacks.
 import type { Failure, RequestStatus, State } from "./request.ts";
 import type { RequestId } from "./request-id.ts";
+import type { RequestHead } from "./stored-head.ts";
 
 /** Times are RFC 3339 in UTC; what is absent is null. */
 export interface RequestView {
@@ -17,6 +18,10 @@ export interface RequestView {
   readonly lastError: Failure | null;
   readonly contentType: string;
   readonly bytes: number;
+  /** With the next two: what else was kept of what was sent. Absent in lists. */
+  readonly method?: string | null;
+  readonly path?: string | null;
+  readonly headers?: Readonly<Record<string, string>> | null;
   readonly expectedBy: string | null;
   readonly progress: unknown;
 }
@@ -36,9 +41,14 @@ export function requestView(status: RequestStatus, expectedBy: number | undefine
     lastError: status.lastError ? { code: status.lastError.code, message: status.lastError.message } : null,
     contentType: status.contentType,
     bytes: status.bytes,
+    ...(status.head && headView(status.head)),
     expectedBy: timeOrNull(expectedBy),
     progress: status.progress ?? null,
   };
+}
+
+function headView({ method, path, headers }: RequestHead): Pick<RequestView, "method" | "path" | "headers"> {
+  return { method: method ?? null, path: path ?? null, headers: headers ?? null };
 }
 
 function timeOrNull(ms: number | undefined): string | null {

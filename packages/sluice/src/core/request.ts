@@ -1,5 +1,6 @@
 // The words of Sluice and the moves a request may make. Pure: nothing here does I/O.
 import type { RequestId } from "./request-id.ts";
+import type { RequestHead, ResponseHead } from "./stored-head.ts";
 
 /** Every state a request can be in; the last three are final. */
 export const states = ["waiting", "scheduled", "running", "done", "dead", "cancelled"] as const;
@@ -25,15 +26,13 @@ export function isFinal(state: State): state is FinalState {
 }
 
 /** What a client sent, before it is stored. */
-export interface NewRequest {
+export interface NewRequest extends RequestHead {
   readonly queue: string;
   /** The client's Idempotency-Key, unique per queue and sender. */
   readonly key: string | undefined;
   /** The owner of the API key it came with; undefined where there are no API keys. */
   readonly sender?: string | undefined;
   readonly contentType: string;
-  /** The few headers that travel on to the handler: `ce-*`, `traceparent`, `tracestate`. */
-  readonly headers: Readonly<Record<string, string>> | undefined;
   readonly body: Uint8Array;
   /** The URL that is to be told of the outcome. */
   readonly callback?: string | undefined;
@@ -45,10 +44,10 @@ export interface StoredRequest extends Omit<NewRequest, "sender" | "callback"> {
   readonly acceptedAt: number;
 }
 
-/** What the client gets back once the request is durable. */
 /** What was done before a receipt was given: a standby has it as well, or not. */
 export type Durability = "fsync" | "postgres" | "postgres+standby";
 
+/** What the client gets back once the request is durable. */
 export interface Receipt {
   readonly id: RequestId;
   readonly queue: string;
@@ -59,11 +58,14 @@ export interface Receipt {
   readonly durability: Durability;
 }
 
-/** Bytes with their type: a body, or the result of a handler. */
+/** Bytes with their type. */
 export interface Content {
   readonly contentType: string;
   readonly bytes: Uint8Array;
 }
+
+/** What a handler returned, or a target responded with. */
+export interface Result extends Content, ResponseHead {}
 
 /** Why an attempt failed or a request is dead. `code` groups failures; `message` is for people. */
 export interface Failure {
@@ -90,8 +92,14 @@ export interface Delivery {
 
 /** The final word on a request that ran. */
 export type Outcome =
-  | { readonly kind: "done"; readonly result: Content }
-  | { readonly kind: "dead"; readonly failure: Failure };
+  | { readonly kind: "done"; readonly result: Result }
+  /** With the response of a target that refused it for good. */
+  | { readonly kind: "dead"; readonly failure: Failure; readonly response?: Result | undefined };
+
+/** What came back, if anything did. */
+export function resultOf(outcome: Outcome): Result | undefined {
+  return outcome.kind === "done" ? outcome.result : outcome.response;
+}
 
 /** What is known of one request, without its bytes. */
 export interface RequestStatus {
@@ -110,7 +118,9 @@ export interface RequestStatus {
   readonly lastError: Failure | undefined;
   readonly contentType: string;
   readonly bytes: number;
-  /** Of the result; undefined unless it is done. */
+  /** Absent in lists. */
+  readonly head?: RequestHead | undefined;
+  /** Of the result, or of the response of a target that refused the request; undefined where there is none. */
   readonly resultBytes: number | undefined;
   /** What the running handler reported last; kept in memory only. */
   readonly progress: unknown;

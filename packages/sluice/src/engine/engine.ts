@@ -12,6 +12,7 @@ import type {
   Outcome,
   Receipt,
   RequestStatus,
+  Result,
   State,
   StateCounts,
 } from "../core/request.ts";
@@ -62,8 +63,8 @@ export interface Engine extends AsyncDisposable {
 
   read(id: RequestId): Promise<RequestStatus | undefined>;
   readBody(id: RequestId): Promise<Content | undefined>;
-  /** The result of a request that is done. */
-  readResult(id: RequestId): Promise<Content | undefined>;
+  /** The result of a request that is done, or the response of the target that refused one which is dead. */
+  readResult(id: RequestId): Promise<Result | undefined>;
 
   /** What failed and was tried again, the first attempt first; at most the last thousand. What ended it is its last error. */
   readFailures(id: RequestId): Promise<readonly FailedAttempt[]>;

@@ -50,6 +50,8 @@ export interface MovedOutcome {
   readonly state: FinalState;
   readonly finishedAt: number;
   readonly result: Content | undefined;
+  /** What came back beside the result, as JSON. */
+  readonly response: string | undefined;
   readonly failure: Failure | undefined;
 }
 

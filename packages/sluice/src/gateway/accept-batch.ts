@@ -133,12 +133,12 @@ async function acceptLines(
   { queue, sender, headers }: Batch,
   lines: readonly BatchLine[],
 ): Promise<readonly Receipt[]> {
-  const requests = lines.map(({ key, contentType, body, callback }): NewRequest => ({
+  const requests = lines.map(({ key, contentType, body, headers: own, callback }): NewRequest => ({
     queue: queue.name,
     key,
     sender,
     contentType,
-    headers,
+    headers: own === undefined ? headers : { ...headers, ...own },
     body,
     callback,
   }));

@@ -13,7 +13,7 @@ import { callbackHeader, callbackOf } from "./callback.ts";
 import { bodyEventKey } from "./cloud-event.ts";
 import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
-import { contentTypeOf, keyOf, travellingHeaders } from "./intake-headers.ts";
+import { contentTypeOf, forwardPrefix, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
@@ -23,7 +23,7 @@ import { waitForOutcome } from "./wait.ts";
 export function addAcceptRoute(app: App, context: GatewayContext): void {
   app.post<OfQueue>(
     "/v1/queues/:queue/requests",
-    { config: { has: { headers: [callbackHeader] } } },
+    { config: { has: { headers: [callbackHeader], headersPrefix: forwardPrefix } } },
     (request, reply) => acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
@@ -42,6 +42,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
   takeQuota(context, request, reply);
   const key = keyOf(headers);
+  const kept = travellingHeaders(headers);
   const reading = context.views.freshen(queue.name);
   const body = await readIn(context.bodyRoom, raw, {
     bytesMax: context.limits.bodyBytesMax,
@@ -55,7 +56,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
       key: key ?? bodyEventKey(contentType, body),
       sender: request.grant?.sender,
       contentType,
-      headers: travellingHeaders(headers),
+      headers: kept,
       body,
       callback,
     },

@@ -1,14 +1,17 @@
 // Answers with bytes that users chose.
 import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
-import type { Content } from "../core/request.ts";
+import type { Result } from "../core/request.ts";
+import type { ResponseHead } from "../core/stored-head.ts";
+import { isAboutContent } from "../outbound/target.ts";
+import { isHeaderValue } from "../core/header-names.ts";
 import type { GatewayContext } from "./context.ts";
 import { sendPieces } from "./outgoing-answer.ts";
 import type { OutgoingPlace } from "./outgoing.ts";
 
 export interface StoredContent {
   readonly byteCount: number;
-  readonly read: () => Promise<Content | undefined>;
+  readonly read: () => Promise<Result | undefined>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -32,9 +35,10 @@ export async function sendStored(
  * Sends the bytes under the type they came with, past Fastify, which would replace a malformed one. No browser
  * may guess another type for them, or run them with the rights of this origin.
  */
-function sendContent(reply: FastifyReply, { contentType, bytes }: Content, place: OutgoingPlace): void {
+function sendContent(reply: FastifyReply, { contentType, bytes, ...head }: Result, place: OutgoingPlace): void {
   reply.hijack();
   reply.raw.writeHead(200, {
+    ...headersOf(head),
     ...(reply.getHeaders() as OutgoingHttpHeaders),
     "content-type": headerSafe(contentType),
     "content-length": bytes.byteLength,
@@ -44,7 +48,23 @@ function sendContent(reply: FastifyReply, { contentType, bytes }: Content, place
   sendPieces(reply.raw, bytes, place);
 }
 
+/** What was kept of a target's response, without what would speak for this origin instead of the target's. */
+function headersOf({ status, headers = {} }: ResponseHead): OutgoingHttpHeaders {
+  const kept: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(headers))
+    if (isAboutContent(name) && !ofTheOrigin.test(name) && isSendable(value)) kept[name] = value as string | string[];
+  if (status !== undefined) kept["sluice-target-status"] = status;
+  return kept;
+}
+
+const ofTheOrigin =
+  /^(?:set-cookie|cache-control|refresh|clear-site-data|service-worker-allowed|strict-transport-security|x-content-type-options|x-frame-options|www-authenticate|content-security-policy.*|access-control-.*|cross-origin-.*|sluice-.*)$/;
+
+export function isSendable(value: string | readonly string[]): boolean {
+  return [value].flat().every((text) => isHeaderValue(text));
+}
+
 /** A handler may have named a type that cannot stand in a header. */
-function headerSafe(contentType: string): string {
-  return /^[\t\x20-\x7e\x80-\xff]+$/.test(contentType) ? contentType : "application/octet-stream";
+export function headerSafe(contentType: string): string {
+  return contentType !== "" && isHeaderValue(contentType) ? contentType : "application/octet-stream";
 }

@@ -16,6 +16,8 @@ import { createContext, type GatewayOptions, type GatewayQueue } from "./create-
 import { addPageCheck } from "./cors.ts";
 import { addDashboardRoutes } from "./dashboard.ts";
 import { addEventsRoute } from "./events.ts";
+import { openFront, type Front } from "./front/front.ts";
+import type { FrontSettings } from "./front/settings.ts";
 import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { nameRoutes, timedResponses } from "./measure.ts";
@@ -52,6 +54,8 @@ export interface Gateway extends AsyncDisposable {
   listen(options: ListenOptions): Promise<{ readonly url: string }>;
   /** Takes every call on a port of its own; from then on the other one knows no admin routes. */
   listenForAdmin(options: ListenOptions): Promise<{ readonly url: string }>;
+  /** Opens the front, with the routes that these settings have. */
+  listenForFront(settings: FrontSettings): Promise<{ readonly url: string }>;
   /**
    * The first step of shutdown: /readyz reports it, connections close after their answer, everything is still served. Resolves
    * after this time, or once `hurry` aborts.
@@ -114,6 +118,7 @@ class HttpGateway implements Gateway {
   readonly #tls: TlsFiles | undefined;
   /** Beside the app's own server. */
   readonly #listeners: Listener[] = [];
+  readonly #fronts: Front[] = [];
   readonly #renewal: Disposable | undefined;
   readonly #gauges: DisposableStack;
   #isLingering = false;
@@ -143,39 +148,54 @@ class HttpGateway implements Gateway {
     await this.#app.listen({ host: first, port }); // an address: given a name, Fastify would open servers of its own
     const bound = (this.#app.server.address() as AddressInfo).port;
     await this.#listenBeside(others, bound, (listener, at) => listener.listen(this.#app.routing, at));
-    return { url: this.#urlOf(host, bound) };
+    return { url: urlOf(this.#tls, host, bound) };
   }
 
   async listenForAdmin({ host, port }: ListenOptions): Promise<{ readonly url: string }> {
     const { adminListener } = this.#context;
     const [first, ...others] = addressesOf(host);
     const open: Opening = (listener, at) => adminListener.listen(this.#app, listener, at);
-    const bound = await open(await this.#newListener(), { host: first, port });
+    const bound = await open(await this.#newListener(this.#tls), { host: first, port });
     await this.#listenBeside(others, bound, open);
-    return { url: this.#urlOf(host, bound) };
+    return { url: urlOf(this.#tls, host, bound) };
+  }
+
+  async listenForFront(settings: FrontSettings): Promise<{ readonly url: string }> {
+    const { tls, host, port } = settings;
+    const front = await openFront(settings, this.#context);
+    this.#fronts.push(front);
+    const servers: Server[] = [];
+    if (tls !== undefined)
+      this.#gauges.use(
+        followCertificate(tls, () => servers as readonly Server[] as readonly SecureServer[], this.#context.log),
+      );
+    const open: Opening = (listener, at) => {
+      servers.push(listener.server);
+      return listener.listen(front.app.routing, at);
+    };
+    const [first, ...others] = addressesOf(host);
+    const bound = await open(await this.#newListener(tls), { host: first, port });
+    await this.#listenBeside(others, bound, open, tls);
+    return { url: urlOf(tls, host, bound) };
   }
 
   /** On the other addresses of the same name. */
-  async #listenBeside(hosts: readonly string[], port: number, open: Opening): Promise<void> {
+  async #listenBeside(hosts: readonly string[], port: number, open: Opening, tls = this.#tls): Promise<void> {
     for (const host of hosts)
-      await open(await this.#newListener(), { host, port }).catch((error: unknown) => {
+      await open(await this.#newListener(tls), { host, port }).catch((error: unknown) => {
         if (!isNoAddress(error)) throw error;
         this.#listeners.pop();
       });
   }
 
-  async #newListener(): Promise<Listener> {
+  async #newListener(tls: TlsFiles | undefined): Promise<Listener> {
     const { limits, meter, log } = this.#context;
-    const certificate = this.#tls && (await readCertificate(this.#tls));
+    const certificate = tls && (await readCertificate(tls));
     const server = createListener({ limits, certificate, ServerResponse: timedResponses(meter), log });
     server.on("clientError", answerSocketError);
     const listener = new Listener(server);
     this.#listeners.push(listener);
     return listener;
-  }
-
-  #urlOf(host: string, port: number): string {
-    return `${this.#tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   }
 
   async linger(ms: number, hurry: AbortSignal): Promise<void> {
@@ -223,6 +243,7 @@ class HttpGateway implements Gateway {
     clearTimeout(refuse);
     clearTimeout(force);
     await othersClosed;
+    await Promise.all(this.#fronts.map((front) => front.close()));
     admission.close();
     auditRenewal.close();
     await overview.close();
@@ -234,6 +255,10 @@ class HttpGateway implements Gateway {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function urlOf(tls: TlsFiles | undefined, host: string, port: number): string {
+  return `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 type Opening = (listener: Listener, at: ListenOptions) => Promise<number>;

@@ -3,8 +3,11 @@ import type { Grant, KeyRing } from "./access/key-ring.ts";
 
 const retryAfterSeconds = 5;
 
+/** What the caller was let in with. */
+type Admitted = Grant | undefined | "keyless";
+
 interface Held {
-  readonly grant: Grant | undefined;
+  readonly grant: Admitted;
   readonly end: () => void;
 }
 
@@ -35,7 +38,7 @@ export class HeldAnswers {
    * Registers what ends a held answer; after `endAll` it is called at once. Dispose when the answer is given. Errors: `overloaded`
    * when there is no room.
    */
-  hold(grant: Grant | undefined, end: () => void): Disposable {
+  hold(grant: Admitted, end: () => void): Disposable {
     this.#assertRoom(grant);
     const held = { grant, end };
     this.#held.add(held);
@@ -48,23 +51,23 @@ export class HeldAnswers {
     };
   }
 
-  #assertRoom(grant: Grant | undefined): void {
-    const own = grant === undefined ? 0 : (this.#countOf.get(grant.id) ?? 0);
+  #assertRoom(grant: Admitted): void {
+    const own = grant === undefined || grant === "keyless" ? 0 : (this.#countOf.get(grant.id) ?? 0);
     if (this.#held.size < this.#max && own < this.#max / 2) return;
     const message = `up to ${this.#max} answers are held open at once, ${this.#max / 2} of them for one key`;
     throw new SluiceError("overloaded", message, { retryAfterSeconds });
   }
 
-  #count(grant: Grant | undefined, by: number): void {
-    if (grant === undefined) return;
+  #count(grant: Admitted, by: number): void {
+    if (grant === undefined || grant === "keyless") return;
     const count = (this.#countOf.get(grant.id) ?? 0) + by;
     if (count === 0) this.#countOf.delete(grant.id);
     else this.#countOf.set(grant.id, count);
   }
 
   /** Whether what the caller was let in with still holds. */
-  allows(grant: Grant | undefined): boolean {
-    return this.#keys === undefined || this.#keys.stillHolds(grant);
+  allows(grant: Admitted): boolean {
+    return this.#keys === undefined || grant === "keyless" || this.#keys.stillHolds(grant);
   }
 
   #review(): void {

@@ -1,9 +1,11 @@
 // What is read off the headers of a request: its key, its type, and what travels on to the handler.
 import type { IncomingHttpHeaders } from "node:http";
 import { SluiceError } from "../core/errors.ts";
+import { isHeaderName, isHeaderValue, isNeverKept, keptHeadersBytesMax, notKeptRule } from "../core/header-names.ts";
 import { keyLengthMax, parseIdempotencyKey } from "../core/idempotency-key.ts";
-import { isMediaType } from "../core/media-type.ts";
+import { anyBytes, isMediaType } from "../core/media-type.ts";
 import { binaryEventKey } from "./cloud-event.ts";
+import { parameterError } from "./problem.ts";
 
 /** The Idempotency-Key; for a CloudEvent in binary mode without one, its source and id. */
 export function keyOf(headers: IncomingHttpHeaders): string | undefined {
@@ -18,9 +20,6 @@ export function keyOf(headers: IncomingHttpHeaders): string | undefined {
   }
   return key;
 }
-
-/** What a request without a Content-Type is stored as. */
-const anyBytes = "application/octet-stream";
 
 /** The media type of the body. A target would refuse what is none, and the request would end dead. */
 export function contentTypeOf({ "content-type": contentType }: IncomingHttpHeaders): string {
@@ -40,13 +39,50 @@ export function traceHeaders({ traceparent, tracestate }: IncomingHttpHeaders): 
   return typeof tracestate === "string" ? { traceparent, tracestate } : { traceparent };
 }
 
-/** The headers that travel with a request; the bound on all headers bounds them too. */
+/** Begins the names of headers that are kept without it. */
+export const forwardPrefix = "sluice-forward-";
+
+/** The headers that travel with a request; the bound on all headers bounds them too. Errors: `bad-parameter`. */
 export function travellingHeaders(headers: IncomingHttpHeaders): Record<string, string> | undefined {
   let kept: Record<string, string> | undefined;
   for (const name in headers) {
-    if (!name.startsWith("ce-") && name !== "traceparent" && name !== "tracestate") continue;
+    const isForwarded = name.startsWith(forwardPrefix);
+    if (!isForwarded && !name.startsWith("ce-") && name !== "traceparent" && name !== "tracestate") continue;
     kept ??= {};
-    kept[name] = String(headers[name]);
+    if (isForwarded) keepNamed(kept, name.slice(forwardPrefix.length), String(headers[name]));
+    else kept[name] = String(headers[name]);
   }
   return kept;
+}
+
+function keepNamed(kept: Record<string, string>, name: string, value: string): void {
+  const fault = keptFault(name, value);
+  if (fault !== undefined) throw parameterError(`${forwardPrefix}${name}`, fault);
+  kept[name] = value;
+}
+
+/** Why a header that a sender names cannot be kept. */
+function keptFault(name: string, value: string): string | undefined {
+  const shown = JSON.stringify(name.slice(0, 80));
+  if (!isHeaderName(name)) return `${shown} is not the name of a header`;
+  if (isNeverKept(name)) return `the header ${shown} is not kept: ${notKeptRule}`;
+  return isHeaderValue(value) ? undefined : `the value of the header ${shown} has characters that HTTP cannot carry`;
+}
+
+/** The member `headers` of a batch line: an object of texts. Undefined where it is none; a text that says what is wrong. */
+export function parseHeadersMember(value: unknown): Readonly<Record<string, string>> | string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "headers is an object of texts";
+  const kept: Record<string, string> = {};
+  let bytes = 0;
+  for (const [written, text] of Object.entries(value)) {
+    const name = written.toLowerCase();
+    if (typeof text !== "string") return `the value of the header ${JSON.stringify(name.slice(0, 80))} is a text`;
+    const fault = keptFault(name, text);
+    if (fault !== undefined) return fault;
+    bytes += name.length + text.length;
+    kept[name] = text;
+  }
+  return bytes <= keptHeadersBytesMax
+    ? kept
+    : `headers may have up to ${keptHeadersBytesMax} bytes, they have ${bytes}`;
 }

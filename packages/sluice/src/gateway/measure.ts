@@ -41,10 +41,23 @@ interface Timed {
   times: AnswerTimes | undefined;
 }
 
+/** Under which times the answers to a method are told. */
+export type RouteTimes = (method: string) => AnswerTimes;
+
+/** For a route that is none of Fastify's. */
+export function routeTimes(meter: Meter, route: string): RouteTimes {
+  const byMethod = new Map(methods.map((method) => [method, new AnswerTimes(meter, method, route)]));
+  const other = new AnswerTimes(meter, "_OTHER", route);
+  return (method) => byMethod.get(method) ?? other;
+}
+
+export function timeUnder(answer: ServerResponse, times: AnswerTimes): void {
+  (answer as unknown as Timed).times = times;
+}
+
 /** What the gateway's servers make their answers of: timed from the head of their request until all is handed to the connection. */
 export function timedResponses(meter: Meter): typeof ServerResponse {
-  const unrouted = new Map(methods.map((method) => [method, new AnswerTimes(meter, method, "")]));
-  const other = new AnswerTimes(meter, "_OTHER", "");
+  const unrouted = routeTimes(meter, "");
 
   return class<Request extends IncomingMessage> extends ServerResponse<Request> implements Timed {
     readonly startedAt = performance.now();
@@ -52,7 +65,7 @@ export function timedResponses(meter: Meter): typeof ServerResponse {
 
     constructor(request: Request) {
       super(request);
-      this.times = unrouted.get(request.method ?? "") ?? other;
+      this.times = unrouted(request.method ?? "");
     }
 
     override end(chunk?: unknown, encoding?: unknown, onEnd?: unknown): this {
@@ -68,7 +81,7 @@ export function nameRoutes(app: App, meter: Meter): void {
   app.addHook("onRoute", (route) => {
     const times = new AnswerTimes(meter, String(route.method), route.url);
     const name: onRequestHookHandler = (_request, { raw }, proceed) => {
-      (raw as unknown as Timed).times = times;
+      timeUnder(raw, times);
       proceed();
     };
     route.onRequest = [name]; // in place of those of its GET, which a HEAD route comes with

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import { isMediaType } from "../core/media-type.ts";
 import { bodyEventKey, eventKey, structuredType } from "./cloud-event.ts";
-import { typeNotAccepted } from "./intake-headers.ts";
+import { parseHeadersMember, typeNotAccepted } from "./intake-headers.ts";
 import { elementsOf, membersOf } from "./json-member.ts";
 import { parseJson } from "./json.ts";
 
@@ -19,13 +19,15 @@ export interface BatchLine {
   readonly key: string | undefined;
   readonly contentType: string;
   readonly body: Uint8Array;
+  /** Those that it names. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
   /** The URL as it was given. */
   readonly callback: string | undefined;
 }
 
 const newline = 0x0a;
 const quote = 0x22;
-const fields = ["key", "body", "bodyBase64", "contentType", "callback"] as const;
+const fields = ["key", "body", "bodyBase64", "contentType", "headers", "callback"] as const;
 type Field = (typeof fields)[number];
 
 /** The lines that are not blank. */
@@ -60,7 +62,7 @@ export function* splitEvents(bytes: Buffer): Generator<RawLine> {
   }
 }
 
-/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`. The line is parsed member by member: one too large is not. */
+/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`, with `"headers"?`. The line is parsed member by member: one too large is not. */
 export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
   const members = membersOfLine(bytes, line);
   const key = parseKey(members.key, line);
@@ -72,6 +74,7 @@ export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): 
     key: key ?? keyOfBody(contentType, body, line),
     contentType,
     body,
+    headers: parseHeaders(members.headers, line),
     callback: parseCallback(members.callback, line),
   };
 }
@@ -82,7 +85,14 @@ export function parseBatchEvent({ line, bytes }: RawLine, bodyBytesMax: number):
   const event = parseValue(bytes, line, "it");
   if (typeof event !== "object" || event === null || Array.isArray(event))
     throw lineError("bad-batch-line", line, "it must be a JSON object");
-  return { line, key: eventKey(event), contentType: structuredType, body: bytes, callback: undefined };
+  return {
+    line,
+    key: eventKey(event),
+    contentType: structuredType,
+    body: bytes,
+    headers: undefined,
+    callback: undefined,
+  };
 }
 
 interface Bound {
@@ -143,6 +153,13 @@ function parseKey(json: Buffer | undefined, line: number): string | undefined {
   const key = parseText(json, line, "its key");
   if (key !== undefined && isIdempotencyKey(key)) return key;
   throw lineError("bad-key", line, "a key is 1 to 255 printable ASCII characters");
+}
+
+function parseHeaders(json: Buffer | undefined, line: number): BatchLine["headers"] {
+  if (json === undefined) return undefined;
+  const headers = parseHeadersMember(parseValue(json, line, "its headers"));
+  if (typeof headers === "string") throw lineError("bad-batch-line", line, headers);
+  return headers;
 }
 
 function parseCallback(json: Buffer | undefined, line: number): string | undefined {

@@ -40,7 +40,7 @@ export function batchReceiptsText(context: GatewayContext, receipts: readonly Re
   return `{"receipts":[${texts.join(",")}]}`;
 }
 
-function receiptText({ views }: GatewayContext, receipt: Receipt, more: string): string {
+export function receiptText({ views }: GatewayContext, receipt: Receipt, more: string): string {
   const expectedAt = isFinal(receipt.state) ? undefined : views.promise(receipt);
   const expectedBy = expectedAt === undefined ? "null" : `"${expectedByText.of(expectedAt)}"`;
   const acceptedAt = acceptedAtText.of(receipt.acceptedAt);

@@ -42,7 +42,13 @@ export const Receipt = Type.Object(receiptFields);
 const BatchReceipt = Type.Object({ ...receiptFields, replayed: Type.Boolean() });
 export const BatchAnswer = Type.Object({ receipts: Type.Array(BatchReceipt) });
 
-const lineFields = { key: Type.Optional(Type.String()), callback: Type.Optional(Type.String({ format: "uri" })) };
+const lineFields = {
+  key: Type.Optional(Type.String()),
+  headers: Type.Optional(
+    Type.Record(Type.String(), Type.String(), { description: "Kept with the request, for its handler or target" }),
+  ),
+  callback: Type.Optional(Type.String({ format: "uri" })),
+};
 export const BatchLine = Type.Union([
   closed({ ...lineFields, body: Type.Unknown() }),
   closed({ ...lineFields, bodyBase64: Type.String({ contentEncoding: "base64" }), contentType: Type.String() }),
@@ -62,6 +68,9 @@ export const RequestView = Type.Object({
   lastError: nullable(Failure),
   contentType: Type.String(),
   bytes: Count,
+  method: Type.Optional(nullable(Type.String({ description: "What else was kept of the request; absent in lists" }))),
+  path: Type.Optional(nullable(Type.String({ description: "With the query" }))),
+  headers: Type.Optional(nullable(Type.Record(Type.String(), Type.String()))),
   expectedBy,
   progress: Type.Unknown(),
 });

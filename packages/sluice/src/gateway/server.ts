@@ -16,7 +16,12 @@ import {
 } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
-export function createApp({ limits, certificate, ServerResponse, log }: TransportOptions): App {
+export interface AppOptions {
+  /** What Fastify routes by instead of the URL of a request. */
+  readonly rewriteUrl?: () => string;
+}
+
+export function createApp({ limits, certificate, ServerResponse, log }: TransportOptions, own: AppOptions = {}): App {
   const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, silenceTimeoutMs } = limits;
   const bounds = { ...boundsOf(limits), ServerResponse };
   const transport = certificate
@@ -24,6 +29,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: Transpor
     : { http: bounds };
   const app = fastify({
     ...(transport as { http: TransportBounds }), // a server with TLS is one more kind of the same
+    ...own,
     logger: false,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,

@@ -7,7 +7,12 @@ import { parameterError } from "./problem.ts";
 declare module "fastify" {
   interface FastifyContextConfig {
     /** The query parameters and `Sluice-*` headers, in small letters, that the route has. */
-    has?: { readonly query?: readonly string[]; readonly headers?: readonly string[] };
+    has?: {
+      readonly query?: readonly string[];
+      readonly headers?: readonly string[];
+      /** Of headers whose names go on as the sender likes. */
+      readonly headersPrefix?: string;
+    };
   }
 }
 
@@ -21,11 +26,11 @@ const ofAttempts = ["sluice-request-id", "sluice-attempt"];
 export function addParameterCheck(app: App): void {
   app.addHook("onRoute", (route) => {
     if (route.config?.access?.kind === "public") return;
-    const { query = [], headers = [] } = route.config?.has ?? {};
+    const { query = [], headers = [], headersPrefix } = route.config?.has ?? {};
     const [parameters, ours] = [new Set(query), new Set([...headers, ...ofAttempts])];
     const check: onRequestHookHandler = (request, _reply, proceed) => {
       checkQuery(request.query as object, parameters);
-      checkHeaders(request.raw.headers, ours);
+      checkHeaders(request.raw.headers, ours, headersPrefix);
       proceed();
     };
     route.onRequest = [route.onRequest ?? [], check].flat();
@@ -38,9 +43,9 @@ function checkQuery(query: object, known: ReadonlySet<string>): void {
   }
 }
 
-function checkHeaders(headers: IncomingHttpHeaders, known: ReadonlySet<string>): void {
+function checkHeaders(headers: IncomingHttpHeaders, known: ReadonlySet<string>, prefix?: string): void {
   for (const name in headers) {
-    if (!name.startsWith("sluice-") || known.has(name)) continue;
+    if (!name.startsWith("sluice-") || known.has(name) || (prefix !== undefined && name.startsWith(prefix))) continue;
     throw parameterError(name, `${shown(name)} is not a header of this route`);
   }
 }

@@ -5,17 +5,26 @@ import { expectWrite, type Connection, type Starting } from "./connection.ts";
 
 export interface Call {
   readonly url: URL;
+  /** POST unless given. */
+  readonly method?: string | undefined;
+  /** Instead of the URL's own, with the query. */
+  readonly path?: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
 }
 
 export interface ResponseBounds {
-  /** Of a body that is a result; one that is coded may have a little more, as codings add to what they cannot make smaller. */
+  /** Whether the body of a response with this status is wanted, and until when. */
+  readonly wants: (status: number) => Wanted;
+  /** Of a body that is a result or a refusal; one that is coded may have a little more, as codings add to what they cannot make smaller. */
   readonly bytesMax: number;
-  /** How long the body of any other response is waited for, once its status is there. */
+  /** How long the body of a response that is no result is waited for, once its status is there. */
   readonly excerptWaitMs: number;
 }
+
+/** A result is waited for, a refusal only a moment, and of anything else the beginning does. */
+export type Wanted = "result" | "refusal" | "excerpt";
 
 export type Exchanged = Response | NoResponse;
 
@@ -23,7 +32,7 @@ export interface Response {
   readonly kind: "response";
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The body as it came over the wire; of a status that is not 2xx the beginning. */
+  /** The body as it came over the wire; the beginning of it where no more is wanted. */
   readonly bytes: Uint8Array;
   /** Whether there may have been more: over the bound, or in a body that is no result. */
   readonly isCut: boolean;
@@ -45,10 +54,9 @@ const noContent = 204;
 
 /** Rejects, with the signal's reason, only when that aborts. */
 export function exchange(agent: Agent, call: Call, bounds: ResponseBounds): Promise<Exchanged> {
-  const { url, headers, body, signal } = call;
+  const { url, method = "POST", path = `${url.pathname}${url.search}`, headers, body, signal } = call;
   const running = new Exchange(bounds, signal);
-  const path = `${url.pathname}${url.search}`;
-  agent.dispatch({ origin: url.origin, path, method: "POST", headers, body }, running);
+  agent.dispatch({ origin: url.origin, path, method, headers, body }, running);
   return running.ended;
 }
 
@@ -62,6 +70,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   #controller: Dispatcher.DispatchController | undefined;
   #hasEnded = false;
   #status = 0;
+  #wanted: Wanted = "excerpt";
   #headers: IncomingHttpHeaders = {};
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -97,14 +106,16 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     // It ends with its header (RFC 9110, 15.3.5). What a body is promised for would be taken for the next response.
     if (status === noContent)
       return headers["transfer-encoding"] === undefined ? this.#respond(false) : this.#stop(false);
-    const { bytesMax, excerptWaitMs } = this.#bounds;
-    if (isSuccess(status)) this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
-    else this.#excerptTimer = setTimeout(() => this.#stop(true), excerptWaitMs);
+    const { wants, bytesMax, excerptWaitMs } = this.#bounds;
+    this.#wanted = wants(status);
+    if (this.#wanted !== "excerpt")
+      this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
+    if (this.#wanted !== "result") this.#excerptTimer = setTimeout(() => this.#stop(true), excerptWaitMs);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) return;
-    if (isSuccess(this.#status) || this.#bytes < excerptBytes) this.#chunks.push(chunk);
+    if (this.#wanted !== "excerpt" || this.#bytes < excerptBytes) this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
     if (this.#bytes > this.#bytesMax) this.#stop(true);
   }
@@ -116,7 +127,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
     if (this.#hasEnded) return;
     // The status of an error is known, whatever becomes of its body; a result is whole or none.
-    if (this.#status !== 0 && !isSuccess(this.#status)) return this.#respond(true);
+    if (this.#status !== 0 && this.#wanted !== "result") return this.#respond(true);
     const isSent = this.#controller !== undefined;
     this.#end({ kind: "no-response", error, isSent, isStale: this.connection?.isStale ?? false });
   }

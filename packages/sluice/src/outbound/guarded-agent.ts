@@ -10,6 +10,7 @@ export interface GuardedAgentOptions {
   readonly rule: AddressRule;
   /** To one host. */
   readonly connectionsMax: number;
+  readonly tls?: TlsOptions | undefined;
   /** How long a connection may take to come about, with the name's look-up and TLS; 10 s. */
   readonly connectTimeoutMs?: number;
   /** A connection for each request, closed after it. */
@@ -18,10 +19,17 @@ export interface GuardedAgentOptions {
   readonly lookup?: typeof lookUp;
 }
 
+/** As PEM: whom to trust instead of the system's authorities, and the client's own certificate. */
+export interface TlsOptions {
+  readonly ca?: Buffer | undefined;
+  readonly cert?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
 /** A request over it throws the SluiceError `address-refused` when the rule does not let it go there. */
 export function guardedAgent(options: GuardedAgentOptions): Agent {
-  const { rule, connectionsMax, connectTimeoutMs = 10_000, isFresh = false, lookup = lookUp } = options;
-  const connect = buildConnector({ timeout: connectTimeoutMs, lookup: guardedLookup(rule, lookup) });
+  const { rule, tls, connectionsMax, connectTimeoutMs = 10_000, isFresh = false, lookup = lookUp } = options;
+  const connect = buildConnector({ ...tls, timeout: connectTimeoutMs, lookup: guardedLookup(rule, lookup) });
   return new Agent({
     connections: connectionsMax,
     pipelining: isFresh ? 0 : 1,

@@ -1,15 +1,18 @@
 // Posts requests to targets and callback receivers. Owns the connections to them.
 import type { AddressRule } from "./address-rule.ts";
-import { exchange, type Call, type NoResponse, type Response } from "./exchange.ts";
-import { guardedAgent } from "./guarded-agent.ts";
+import { exchange, isSuccess, type Call, type NoResponse, type Response, type Wanted } from "./exchange.ts";
+import { guardedAgent, type TlsOptions } from "./guarded-agent.ts";
 
 export interface OutboundOptions {
   /** Where calls may go. */
   readonly rule: AddressRule;
   /** To one host. */
   readonly connectionsMax: number;
-  /** Of a body that is a result; what is beyond is not read. */
+  /** Of a body that is a result or a refusal; what is beyond is not read. */
   readonly bytesMax: number;
+  /** Any 2xx is a result, and of the others an excerpt does, unless given. */
+  readonly wants?: (status: number) => Wanted;
+  readonly tls?: TlsOptions | undefined;
   /** What the caller gives one call: a connection, and the body of an error, get a part of it. */
   readonly timeoutMs: number;
 }
@@ -34,12 +37,18 @@ export interface Outbound {
 const connectTimeoutMs = 10_000;
 const excerptWaitMs = 500;
 
-export function openOutbound({ rule, connectionsMax, bytesMax, timeoutMs }: OutboundOptions): Outbound {
+export function openOutbound(options: OutboundOptions): Outbound {
+  const { rule, connectionsMax, bytesMax, timeoutMs, wants = resultsAlone, tls } = options;
   // A connection that does not come about ends before the call's time does: the caller can tell it from a slow target (I4).
-  const connecting = { rule, connectionsMax, connectTimeoutMs: Math.min(connectTimeoutMs, Math.ceil(timeoutMs / 2)) };
+  const connecting = {
+    rule,
+    tls,
+    connectionsMax,
+    connectTimeoutMs: Math.min(connectTimeoutMs, Math.ceil(timeoutMs / 2)),
+  };
   const kept = guardedAgent(connecting);
   const fresh = guardedAgent({ ...connecting, isFresh: true });
-  const bounds = { bytesMax, excerptWaitMs: Math.min(excerptWaitMs, Math.ceil(timeoutMs / 10)) };
+  const bounds = { wants, bytesMax, excerptWaitMs: Math.min(excerptWaitMs, Math.ceil(timeoutMs / 10)) };
   return {
     async post(call): Promise<Posted> {
       const first = await exchange(kept, call, bounds);
@@ -53,4 +62,8 @@ export function openOutbound({ rule, connectionsMax, bytesMax, timeoutMs }: Outb
       await Promise.all([kept.destroy(), fresh.destroy()]);
     },
   };
+}
+
+function resultsAlone(status: number): Wanted {
+  return isSuccess(status) ? "result" : "excerpt";
 }

@@ -164,6 +164,14 @@ export const metrics = {
       "What came twice. repeat: an accepted key with the same body, answered with its receipt; key-reused: with another " +
       "body, refused; outcome: a second outcome, or one of a claim that had moved on, refused.",
   },
+  "sluice.front.refused": {
+    kind: "counter",
+    unit: "{request}",
+    labels: ["route", "reason"],
+    meaning:
+      "Requests to the front whose sender was not verified, by route: missing, malformed, mismatch, or expired. The log has a " +
+      "line for each.",
+  },
   "sluice.audit.missing": {
     kind: "gauge",
     unit: "{request}",

@@ -111,7 +111,10 @@ export function decideVerdict(
     policy,
     random: random(),
   });
-  if (decision.kind === "dead") return { kind: "settle", outcome: { kind: "dead", failure: { code, message } } };
+  if (decision.kind === "dead") {
+    const outcome = { kind: "dead", failure: { code, message }, response: end.response } as const;
+    return { kind: "settle", outcome };
+  }
   return { kind: "retry", options: { dueAt: decision.dueAt, failure: { code, message }, isCounted } };
 }
 

@@ -12,7 +12,11 @@ export interface HandlerRequest {
   /** The client's Idempotency-Key, if it sent one. */
   readonly key: string | undefined;
   readonly contentType: string;
-  /** The headers that travelled along: `ce-*`, `traceparent`, `tracestate`. */
+  /** As the sender's request had it; undefined unless it came over the front. */
+  readonly method: string | undefined;
+  /** With the query, as the sender's request had it; undefined unless it came over the front. */
+  readonly path: string | undefined;
+  /** The headers that were kept, by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly acceptedAt: Date;
   /** The body, byte for byte as it was sent; a copy that the handler may change or give away. */
@@ -81,7 +85,7 @@ export class RetryLater extends Error {
 }
 
 export function handlerRequestOf(request: StoredRequest): HandlerRequest {
-  const { id, queue, key, contentType, headers, acceptedAt, body } = request;
+  const { id, queue, key, contentType, method, path, headers, acceptedAt, body } = request;
   let bytes: Uint8Array | undefined;
   const text = (): string => decoder.decode(body);
   return {
@@ -89,6 +93,8 @@ export function handlerRequestOf(request: StoredRequest): HandlerRequest {
     queue,
     key,
     contentType,
+    method,
+    path,
     headers: headers ?? {},
     acceptedAt: new Date(acceptedAt),
     // The body's memory is shared with the requests that were delivered with it: a handler never gets hold of it.

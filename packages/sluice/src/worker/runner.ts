@@ -1,14 +1,16 @@
 import type { AttemptFailure } from "../core/retry.ts";
-import type { Content, Delivery } from "../core/request.ts";
+import type { Delivery, Result } from "../core/request.ts";
 import type { Sql } from "../engine/engine.ts";
 
 /** How one attempt ended. Expected failures are values; what a runner throws is a defect of Sluice. */
 export type AttemptEnd =
-  | { readonly kind: "done"; readonly result: Content }
+  | { readonly kind: "done"; readonly result: Result }
   | {
       readonly kind: "failed";
       readonly failure: AttemptFailure;
       readonly blame: Blame;
+      /** Of a target that refused the request: kept where that is final. */
+      readonly response?: Result | undefined;
     };
 
 /**

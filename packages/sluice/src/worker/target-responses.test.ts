@@ -8,7 +8,9 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompress
 import { freePort, startRawTarget, type RawRequest, type RawTarget } from "@sluice/testing";
 import type { RequestId } from "../core/request-id.ts";
 import type { Delivery } from "../core/request.ts";
+import { systemClock } from "../core/clock.ts";
 import { addressRule } from "../outbound/address-rule.ts";
+import { plainTarget } from "../outbound/target.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
 import { targetRunner, type TargetRunnerOptions } from "./target-runner.ts";
 
@@ -25,8 +27,8 @@ type Open = Runner & AsyncDisposable;
 
 function open(url: URL, over: Partial<TargetRunnerOptions> = {}): Open {
   const runner = targetRunner({
-    url,
-    rule: addressRule({ allow: ["127.0.0.1"] }),
+    target: plainTarget(url, addressRule({ allow: ["127.0.0.1"] })),
+    clock: systemClock,
     connectionsMax: 4,
     resultBytesMax: 1_000,
     timeoutMs: 5_000,
@@ -401,7 +403,8 @@ describe("a failure before a byte of the request was sent is no attempt (I4)", (
   });
 
   test("the name leads nowhere", async () => {
-    await unsent("http://nowhere.invalid", { rule: addressRule({ allow: ["nowhere.invalid"] }) });
+    const url = new URL("http://nowhere.invalid");
+    await unsent(url.href, { target: plainTarget(url, addressRule({ allow: ["nowhere.invalid"] })) });
   });
 });
 

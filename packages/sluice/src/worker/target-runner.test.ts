@@ -12,6 +12,7 @@ import type { RequestId } from "../core/request-id.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
 import { addressRule } from "../outbound/address-rule.ts";
+import { plainTarget } from "../outbound/target.ts";
 import { openLog } from "../telemetry/log.ts";
 import { targetRunner } from "./target-runner.ts";
 import { openWorker, type Worker } from "./worker.ts";
@@ -53,8 +54,8 @@ function work(attemptsMax = 10, allow = ["127.0.0.1"]): Worker {
     engine,
     queue,
     runner: targetRunner({
-      url,
-      rule: addressRule({ allow }),
+      target: plainTarget(url, addressRule({ allow })),
+      clock: systemClock,
       connectionsMax: 4,
       resultBytesMax: 100,
       timeoutMs: 2_000,

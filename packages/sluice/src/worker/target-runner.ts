@@ -1,28 +1,30 @@
 // Attempts run by service B: the stored body is posted to its URL.
 import type { IncomingHttpHeaders } from "undici/types/header.js";
-import { messageOf } from "../core/errors.ts";
-import type { Delivery } from "../core/request.ts";
+import type { Clock } from "../core/clock.ts";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import type { HeaderRule } from "../core/header-names.ts";
+import { anyBytes, isMediaType } from "../core/media-type.ts";
+import type { Delivery, Result, StoredRequest } from "../core/request.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
-import { isMediaType } from "../core/media-type.ts";
-import type { AddressRule } from "../outbound/address-rule.ts";
+import type { ResponseHead } from "../core/stored-head.ts";
+import { webhookHeaders } from "../core/webhook-signature.ts";
 import { codingsOf, decodeContent } from "../outbound/content-coding.ts";
-import { isSuccess, type Response } from "../outbound/exchange.ts";
+import type { Response, Wanted } from "../outbound/exchange.ts";
 import { openOutbound, type Posted } from "../outbound/outbound.ts";
+import { isAboutContent, placeOf, usualEndOf, type Target, type TargetEnd } from "../outbound/target.ts";
 import type { AttemptEnd, Runner } from "./runner.ts";
 
 export interface TargetRunnerOptions {
-  readonly url: URL;
-  readonly rule: AddressRule;
+  readonly target: Target;
   readonly connectionsMax: number;
   readonly resultBytesMax: number;
   /** What an attempt may take. */
   readonly timeoutMs: number;
   /** The longest wait that Retry-After gets. */
   readonly retryAfterMaxMs: number;
+  readonly clock: Clock;
 }
 
-/** Below 500 only with these may another attempt go well. */
-const retryableStatuses: ReadonlySet<number> = new Set([408, 425, 429]);
 /** The target, or what stands before it, takes nothing at all now. */
 const outageStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** What this process or host has run out of. */
@@ -31,47 +33,78 @@ const ownResourceCodes: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADD
 const unsendableCodes: ReadonlySet<string> = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED"]);
 
 export function targetRunner(options: TargetRunnerOptions): Runner {
-  const { url, rule, connectionsMax, resultBytesMax, timeoutMs, retryAfterMaxMs } = options;
-  const outbound = openOutbound({ rule, connectionsMax, bytesMax: resultBytesMax, timeoutMs });
+  const { target, connectionsMax, resultBytesMax, timeoutMs, retryAfterMaxMs, clock } = options;
+  const { url, rule, tls, endOf } = target;
+  const wants = (status: number): Wanted => wantedBy[endOf(status)];
+  const outbound = openOutbound({ rule, tls, connectionsMax, bytesMax: resultBytesMax, timeoutMs, wants });
   return {
     async run(delivery, { signal }): Promise<AttemptEnd> {
-      const { body } = delivery.request;
-      const posted = await outbound.post({ url, headers: headersOf(delivery), body, signal });
+      const { request } = delivery;
+      const place = placeOrRefusal(target, request);
+      if (place instanceof SluiceError) return unsendable(place.message);
+      const headers = headersOf(delivery, target, clock);
+      const posted = await outbound.post({ url, ...place, headers, body: request.body, signal });
       if (posted.kind === "no-response") return unanswered(posted, url);
-      if (!isSuccess(posted.status)) return refused(posted, retryAfterMaxMs);
-      return posted.isCut ? tooLarge(resultBytesMax) : doneWith(posted, resultBytesMax);
+      const end = endOf(posted.status);
+      if (end !== "done") return refusedBy(posted, { end, delivery, target, resultBytesMax, retryAfterMaxMs });
+      if (posted.isCut) return tooLarge(resultBytesMax);
+      const result = await resultOf(posted, keepsOf(target, delivery), resultBytesMax);
+      return "contentType" in result ? { kind: "done", result } : result;
     },
     close: () => outbound.close(),
   };
 }
 
-function headersOf({ request, attempt }: Delivery): Record<string, string> {
-  return {
-    ...request.headers,
-    "content-type": request.contentType,
+const wantedBy = { done: "result", dead: "refusal", retry: "excerpt" } as const satisfies Record<TargetEnd, Wanted>;
+
+function placeOrRefusal(target: Target, request: StoredRequest): ReturnType<typeof placeOf> | SluiceError {
+  try {
+    return placeOf(target, request);
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+}
+
+function headersOf({ request, attempt }: Delivery, target: Target, clock: Clock): Record<string, string> {
+  const { id, body, contentType, method } = request;
+  const headers: Record<string, string> = {};
+  for (const name in request.headers) if (target.forwards(name)) headers[name] = request.headers[name] as string;
+  // A sender who named no type sent no body either, and its target may mind one.
+  if (method === undefined || body.byteLength > 0 || contentType !== anyBytes) headers["content-type"] = contentType;
+  if (target.secrets.length > 0)
+    Object.assign(headers, webhookHeaders({ id, timestamp: Math.floor(clock.now() / 1_000), body }, target.secrets));
+  return Object.assign(headers, target.headers, {
     "accept-encoding": "identity",
-    "idempotency-key": request.id,
-    "sluice-request-id": request.id,
+    "idempotency-key": id,
+    "sluice-request-id": id,
     "sluice-attempt": String(attempt),
-  };
+  });
 }
 
-/** The result as the target meant it: without the codings that it was told not to use. */
-function doneWith(response: Response, bytesMax: number): AttemptEnd | Promise<AttemptEnd> {
-  const { headers, bytes } = response;
+function keepsOf({ keepsHeader }: Target, { request }: Delivery): HeaderRule | undefined {
+  return keepsHeader ?? (request.method === undefined ? undefined : everyHeader);
+}
+
+const everyHeader: HeaderRule = () => true;
+
+/** The response as the target meant it: without the codings that it was told not to use. */
+async function resultOf(
+  { status, headers, bytes }: Response,
+  keeps: HeaderRule | undefined,
+  bytesMax: number,
+): Promise<Result | Failed> {
+  const head = headOf(status, headers, keeps);
   const contentType = contentTypeOf(headers);
-  const header = headers["content-encoding"];
-  return header === undefined ? { kind: "done", result: { contentType, bytes } } : decodedResult(response, bytesMax);
-}
-
-async function decodedResult({ status, headers, bytes }: Response, bytesMax: number): Promise<AttemptEnd> {
-  const decoded = await decodeContent(bytes, codingsOf(headers["content-encoding"] ?? ""), { bytesMax });
+  const coding = headers["content-encoding"];
+  if (coding === undefined) return { contentType, bytes, ...head };
+  const decoded = await decodeContent(bytes, codingsOf(coding), { bytesMax });
   switch (decoded.kind) {
     case "decoded":
-      return { kind: "done", result: { contentType: contentTypeOf(headers), bytes: decoded.bytes } };
+      return { contentType, bytes: decoded.bytes, ...head };
     case "unknown":
       // The target has done its part. What it sent is kept, and is not of the type that it would have without its coding.
-      return { kind: "done", result: { contentType: "application/octet-stream", bytes } };
+      return { contentType: "application/octet-stream", bytes, ...head };
     case "too-large":
       return tooLarge(bytesMax);
     case "damaged": {
@@ -83,6 +116,36 @@ async function decodedResult({ status, headers, bytes }: Response, bytesMax: num
   }
 }
 
+/** Nothing is kept of a plain 200. */
+function headOf(status: number, headers: IncomingHttpHeaders, keeps: HeaderRule | undefined): ResponseHead {
+  let kept: Record<string, string | string[]> | undefined;
+  if (keeps !== undefined)
+    for (const name in headers) {
+      const value = headers[name];
+      if (value !== undefined && isAboutContent(name) && keeps(name)) (kept ??= {})[name] = value;
+    }
+  return status === 200 && kept === undefined ? {} : { status, headers: kept };
+}
+
+interface Refused {
+  readonly end: "retry" | "dead";
+  readonly delivery: Delivery;
+  readonly target: Target;
+  readonly resultBytesMax: number;
+  readonly retryAfterMaxMs: number;
+}
+
+/** A refusal for good is kept, if all of it came. */
+async function refusedBy(
+  response: Response,
+  { end, delivery, target, resultBytesMax, retryAfterMaxMs }: Refused,
+): Promise<Failed> {
+  const refusal = await refused(response, retryAfterMaxMs, end);
+  if (end === "retry" || response.isCut) return refusal;
+  const kept = await resultOf(response, keepsOf(target, delivery), resultBytesMax);
+  return "contentType" in kept ? { ...refusal, response: { ...kept, status: response.status } } : refusal;
+}
+
 function contentTypeOf(headers: IncomingHttpHeaders): string {
   const contentType = headers["content-type"];
   return typeof contentType === "string" && isMediaType(contentType) ? contentType : "application/octet-stream";
@@ -90,18 +153,23 @@ function contentTypeOf(headers: IncomingHttpHeaders): string {
 
 type Failed = Extract<AttemptEnd, { kind: "failed" }>;
 
-export async function refused(response: Response, retryAfterMaxMs: number): Promise<Failed> {
+export async function refused(
+  response: Response,
+  retryAfterMaxMs: number,
+  end: TargetEnd = usualEndOf(response.status),
+): Promise<Failed> {
   const { status, headers } = response;
+  const isRetryable = end === "retry";
   const excerpt = await excerptOf(response);
   const askedMs = parseRetryAfter(headers["retry-after"], Date.now());
   return failed(
     {
       code: "target-status",
       message: `the target answered ${status}${excerpt === "" ? "" : `: ${excerpt}`}`,
-      isRetryable: status >= 500 || retryableStatuses.has(status),
+      isRetryable,
       retryAfterMs: askedMs === undefined ? undefined : Math.min(askedMs, retryAfterMaxMs),
     },
-    outageStatuses.has(status) ? "outage" : status >= 500 ? "target" : "request",
+    !isRetryable ? "request" : outageStatuses.has(status) ? "outage" : status >= 500 ? "target" : "request",
   );
 }
 
@@ -129,8 +197,7 @@ export function unanswered(posted: Extract<Posted, { kind: "no-response" }>, url
   const code = "code" in error ? String(error.code) : "";
   const why = messageOf(error) || code;
   if (!isSent && unsendableCodes.has(code)) {
-    const message = `the request cannot be sent to ${url.origin}: ${why}`;
-    return failed({ code: "unsendable", message, isRetryable: false, isCounted: false }, "request");
+    return unsendable(`the request cannot be sent to ${url.origin}: ${why}`);
   }
   if (!isConnected && ownResourceCodes.has(code)) {
     const message = `this worker cannot connect to ${url.origin}, for want of its own resources: ${why}`;
@@ -145,6 +212,10 @@ export function unanswered(posted: Extract<Posted, { kind: "no-response" }>, url
     },
     isConnected ? "target" : "outage",
   );
+}
+
+function unsendable(message: string): Failed {
+  return failed({ code: "unsendable", message, isRetryable: false, isCounted: false }, "request");
 }
 
 type Failing = Partial<Failed["failure"]> & Pick<Failed["failure"], "code" | "message" | "isRetryable">;

@@ -1,9 +1,14 @@
 import { deepEqual, equal, notEqual } from "node:assert/strict";
+import type { RequestHead } from "../../core/stored-head.ts";
 import { orders, request, textOf, unknownId } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
 /** The store's clock decides, and it may be another one than the case's. */
 const clocksApartMs = 20;
+
+function kept({ method, path, headers }: Partial<RequestHead> = {}): RequestHead {
+  return { method, path, headers: headers && { ...headers } };
+}
 
 export function acceptingCases(check: Check): void {
   check("a receipt tells the id, queue, state and time of what was stored", async (rig) => {
@@ -30,6 +35,28 @@ export function acceptingCases(check: Check): void {
     equal(delivered.key, "k");
     equal(delivered.contentType, "image/x");
     equal(delivered.acceptedAt, receipt?.acceptedAt);
+  });
+
+  check("what is kept of a request beside its body is there after a crash", async (rig) => {
+    const headers = { "x-github-event": "push", "x-latin": "caf\u00e9", "x-quoted": '"a", b' };
+    const head = { method: "PUT", path: "/a/b?c=%20d&e", headers };
+    const [receipt] = await rig.accept({ ...request(), ...head });
+    const [plain] = await rig.accept(request());
+    await rig.crash();
+    deepEqual(kept((await rig.engine.read(receipt?.id ?? unknownId))?.head), head);
+    deepEqual(kept((await rig.engine.read(plain?.id ?? unknownId))?.head), kept({ headers: undefined }));
+    deepEqual(kept((await rig.takeOne()).request), head);
+    deepEqual(kept((await rig.takeOne()).request), kept({ headers: undefined }));
+    equal((await rig.engine.list({ limit: 1 }))[0]?.head, undefined);
+  });
+
+  check("a key that comes back to another place is another request's", async (rig) => {
+    const sent = { ...request({ key: "k" }), method: "PUT", path: "/a" };
+    const [first] = await rig.accept(sent);
+    const [again] = await rig.accept(sent);
+    deepEqual(again, { ...first, isReplayed: true });
+    for (const other of [{ path: "/b" }, { method: "POST" }, { method: undefined, path: undefined }])
+      equal((await rig.engine.accept([{ ...sent, ...other }])).kind, "key-reused");
   });
 
   check("an empty body is a body", async (rig) => {

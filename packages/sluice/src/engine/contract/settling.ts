@@ -16,6 +16,32 @@ export function settlingCases(check: Check): void {
     await rig.assertNothingToDeliver();
   });
 
+  check("the status and headers of a response are kept with it, over a crash", async (rig) => {
+    const id = await rig.acceptOne();
+    const head = { status: 201, headers: { etag: '"1"', "set-cookie": ["a=1", "b=2"] } };
+    const result = { contentType: "text/plain", bytes: Buffer.from("made"), ...head };
+    equal(await rig.engine.settle((await rig.takeOne()).claim, { kind: "done", result }), "settled");
+    await rig.crash();
+    const found = await rig.engine.readResult(id);
+    equal(textOf(found), "made");
+    deepEqual({ status: found?.status, headers: { ...found?.headers } }, head);
+  });
+
+  check("a dead request keeps the response that refused it, until it is replayed", async (rig) => {
+    const id = await rig.acceptOne();
+    const response = { status: 404, headers: {}, contentType: "text/plain", bytes: Buffer.from("no such sku") };
+    equal(await rig.engine.settle((await rig.takeOne()).claim, { kind: "dead", failure: boom, response }), "settled");
+    await rig.crash();
+    const status = await rig.engine.read(id);
+    equal(status?.state, "dead");
+    equal(status.resultBytes, 11);
+    const found = await rig.engine.readResult(id);
+    equal(found?.status, 404);
+    equal(textOf(found), "no such sku");
+    await rig.engine.replay(id);
+    equal(await rig.engine.readResult(id), undefined);
+  });
+
   check("an empty result is a result", async (rig) => {
     const id = await rig.acceptOne();
     await rig.engine.settle((await rig.takeOne()).claim, done(""));

@@ -3,6 +3,7 @@
 import { SluiceError } from "../../core/errors.ts";
 import type { Durability } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
+import { requestHeadText } from "../../core/stored-head.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
 import { int2Array, int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
@@ -304,7 +305,7 @@ function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly n
     int2Array(fresh.map(({ queue }) => queue)),
     textArray(fresh.map(({ storedKey }) => storedKey)),
     textArray(fresh.map(({ request }) => request.contentType)),
-    textArray(fresh.map(({ request }) => request.headers && JSON.stringify(request.headers))),
+    textArray(fresh.map(({ request }) => requestHeadText(request))),
     int4Array(at),
     int4Array(fresh.map(({ request }) => request.body.byteLength)),
     Buffer.concat(fresh.map(({ request }) => request.body)),

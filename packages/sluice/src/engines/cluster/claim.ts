@@ -2,6 +2,7 @@
 import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Delivery } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import { readRequestHead } from "../../core/stored-head.ts";
 import { uuidArray } from "./binary-array.ts";
 import type { Connected, Statement } from "./database.ts";
 
@@ -59,7 +60,7 @@ export function deliveryOf(row: ClaimRow, isAgain: boolean): Delivery {
     queue,
     key: readStoredKey(row.key).key,
     contentType: row.content_type,
-    headers: row.headers === null ? undefined : (JSON.parse(row.headers) as Record<string, string>),
+    ...readRequestHead(row.headers),
     body: row.body,
     acceptedAt: timeOfId(id),
   };

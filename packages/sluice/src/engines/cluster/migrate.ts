@@ -14,13 +14,25 @@ import { senders } from "./migrations/0006-senders.ts";
 import { activity } from "./migrations/0007-activity.ts";
 import { leaders } from "./migrations/0008-leaders.ts";
 import { chains } from "./migrations/0009-chains.ts";
+import { responses } from "./migrations/0010-responses.ts";
 import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "./retention.ts";
 import { StoreClock } from "./store-clock.ts";
 
 /** In order; what is released is never edited, only added to. The row `schema_version` of sluice.meta counts those applied. */
-const migrations: readonly string[] = [ledger, callbacks, clocks, pauses, scaling, senders, activity, leaders, chains];
+const migrations: readonly string[] = [
+  ledger,
+  callbacks,
+  clocks,
+  pauses,
+  scaling,
+  senders,
+  activity,
+  leaders,
+  chains,
+  responses,
+];
 export const versionKnown = migrations.length;
 
 const HAS_META: Statement = {

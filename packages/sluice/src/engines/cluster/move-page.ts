@@ -33,12 +33,12 @@ const STORE_KEYS: Statement = {
 const STORE_OUTCOMES: Statement = {
   name: "move-store-outcomes",
   text: `INSERT INTO sluice.outcomes (id, queue, state, attempts, started_at, finished_at, error_code, error_message,
-      content_type, result)
-    SELECT id, queue, state, attempts, started_at, finished_at, error_code, error_message, content_type,
-      CASE WHEN at IS NOT NULL THEN substring($12::bytea FROM at FOR bytes) END
+      content_type, response, result)
+    SELECT id, queue, state, attempts, started_at, finished_at, error_code, error_message, content_type, response,
+      CASE WHEN at IS NOT NULL THEN substring($13::bytea FROM at FOR bytes) END
     FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
-      $9::text[], $10::int[], $11::int[])
-      AS i (id, queue, state, attempts, started_at, finished_at, error_code, error_message, content_type, at, bytes)`,
+      $9::text[], $10::text[], $11::int[], $12::int[])
+      AS i (id, queue, state, attempts, started_at, finished_at, error_code, error_message, content_type, response, at, bytes)`,
 };
 const STORE_FAILURES: Statement = {
   name: "move-store-failures",
@@ -197,6 +197,7 @@ function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {
     ({ failure }) => storable(failure?.code),
     ({ failure }) => storable(failure?.message),
     ({ result }) => storable(result?.contentType),
+    ({ response }) => response,
   );
   return [...columns, at, sizes, bytes];
 }

@@ -1,5 +1,5 @@
 // Everything a cluster engine is made of, wired up: which connection serves what, and what is closed when.
-import type { NewRequest } from "../../core/request.ts";
+import { resultOf, type NewRequest } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import { systemClock } from "../../core/clock.ts";
@@ -244,5 +244,5 @@ async function oneByOne(entries: readonly Entry<() => Promise<unknown>>[]): Prom
 }
 
 function resultBytesOf(call: SettleCall | RetryCall): number {
-  return call.kind === "settle" && call.outcome.kind === "done" ? call.outcome.result.bytes.byteLength : 0;
+  return call.kind === "settle" ? (resultOf(call.outcome)?.bytes.byteLength ?? 0) : 0;
 }

@@ -1,6 +1,7 @@
 import { readStoredKey } from "../../core/idempotency-key.ts";
-import type { Content, RequestStatus, State } from "../../core/request.ts";
+import type { Content, RequestStatus, Result, State } from "../../core/request.ts";
 import { timeOfId, type RequestId } from "../../core/request-id.ts";
+import { readRequestHead, readResponseHead } from "../../core/stored-head.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import type { Connected, Statement } from "./database.ts";
@@ -14,7 +15,7 @@ export function statusColumns(now: `$${number}`): string {
   return `r.id, (SELECT name FROM sluice.queues WHERE no = r.queue) AS queue, r.key, r.content_type, r.bytes,
     ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
     coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
-    s.due_at::float8 AS due_at, CASE WHEN o.state = 'done' THEN octet_length(o.result) END AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
+    s.due_at::float8 AS due_at, octet_length(o.result) AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
     left(CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END, ${shownChars}) AS error_message`;
 }
 export const STATUS_ROWS = `${ROWS_OF_ID}
@@ -22,7 +23,7 @@ export const STATUS_ROWS = `${ROWS_OF_ID}
 
 const SELECT_STATUS: Statement = {
   name: "read-status",
-  text: `SELECT ${statusColumns("$2")} FROM (SELECT $1::uuid AS id) i ${STATUS_ROWS}`,
+  text: `SELECT ${statusColumns("$2")}, r.headers FROM (SELECT $1::uuid AS id) i ${STATUS_ROWS}`,
 };
 const SELECT_STATES: Statement = {
   name: "read-states",
@@ -34,7 +35,7 @@ const SELECT_BODY: Statement = {
 };
 const SELECT_RESULT: Statement = {
   name: "read-result",
-  text: "SELECT content_type, result AS bytes FROM sluice.outcomes WHERE id = $1 AND state = 'done'",
+  text: "SELECT content_type, result AS bytes, response FROM sluice.outcomes WHERE id = $1 AND result IS NOT NULL",
 };
 const SELECT_FAILURES: Statement = {
   name: "read-failures",
@@ -47,6 +48,8 @@ export interface StatusRow {
   readonly queue: string;
   readonly key: string | null;
   readonly content_type: string;
+  /** Absent in lists. */
+  readonly headers?: string | null;
   readonly bytes: number;
   readonly result_bytes: number | null;
   readonly state: State;
@@ -89,9 +92,11 @@ export async function readBody(db: Connected, id: RequestId): Promise<Content | 
   return contentOf(await db.rows<ContentRow>(SELECT_BODY, [id]));
 }
 
-/** The result of a request that is done. */
-export async function readResult(db: Connected, id: RequestId): Promise<Content | undefined> {
-  return contentOf(await db.rows<ContentRow>(SELECT_RESULT, [id]));
+/** The result of a request that is done, or the response of the target that refused one which is dead. */
+export async function readResult(db: Connected, id: RequestId): Promise<Result | undefined> {
+  const rows = await db.rows<ContentRow & { readonly response: string | null }>(SELECT_RESULT, [id]);
+  const content = contentOf(rows);
+  return content && { ...content, ...readResponseHead(rows[0]?.response ?? null) };
 }
 
 export async function readFailures(db: Connected, id: RequestId): Promise<readonly FailedAttempt[]> {
@@ -117,6 +122,7 @@ export function statusOf(row: StatusRow): RequestStatus {
     lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
     contentType: row.content_type,
     bytes: row.bytes,
+    head: row.headers === undefined ? undefined : readRequestHead(row.headers),
     resultBytes: row.result_bytes ?? undefined,
     progress: undefined,
   };

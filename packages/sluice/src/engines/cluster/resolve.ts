@@ -174,7 +174,7 @@ export class Resolver {
     for (const [index, request] of call.entries()) {
       const queue = this.#options.queues.noOf(request.queue);
       const bodyHash = bodyHashOf(request.body);
-      const fingerprint = request.key === undefined ? undefined : fingerprintOf(bodyHash);
+      const fingerprint = request.key === undefined ? undefined : fingerprintOf(bodyHash, request);
       const storedKey = storedKeyOf(request);
       const name = `${queue} ${storedKey}`;
       let before = fingerprint && (ownKeys.get(name) ?? known.get(name));

@@ -1,6 +1,7 @@
 // Commits outcomes, a group with each statement. A claim is good while its row in running stands. PostgreSQL loses those
 // rows when it crashes: then a claim that nothing has made void since is good as well, and the first outcome wins (I3).
-import type { Claim, Outcome } from "../../core/request.ts";
+import { resultOf, type Claim, type Outcome } from "../../core/request.ts";
+import { responseHeadText } from "../../core/stored-head.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { SettleResult } from "../../engine/engine.ts";
 import { int4Array, int8Array, textArray, uuidArray } from "./binary-array.ts";
@@ -9,20 +10,20 @@ import { committedWithoutRefused, type Entry } from "./lane.ts";
 import type { StoreClock } from "./store-clock.ts";
 
 /** Inputs of a settle: $1 ids, $2 tokens, $3 states, $4 content types, $5 where the result begins, $6 its bytes, $7 all
- * results, $8 error codes, $9 error messages, $10 now, $11 member. */
+ * results, $8 error codes, $9 error messages, $10 now, $11 member, $12 what a target responded beside the result. */
 const INPUT = `
   SELECT id, token, state, content_type, CASE WHEN at IS NOT NULL THEN substring($7::bytea FROM at FOR bytes) END AS result,
-    error_code, error_message
-  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $8::text[], $9::text[])
-    AS i (id, token, state, content_type, at, bytes, error_code, error_message)`;
+    response, error_code, error_message
+  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $12::text[], $8::text[], $9::text[])
+    AS i (id, token, state, content_type, at, bytes, response, error_code, error_message)`;
 
 /** What is left to do once `released` has what the good claims held, and their outcomes. No joins among these: a plan that
  * is made once cannot know how long they are. */
 const CONCLUDE = `
   settled AS (
     INSERT INTO sluice.outcomes AS o (id, queue, state, attempts, started_at, finished_at, token, request_bytes,
-      content_type, result, error_code, error_message)
-    SELECT id, queue, state, attempts + 1, started_at, $10::bigint, token, bytes, content_type, result, error_code,
+      content_type, result, response, error_code, error_message)
+    SELECT id, queue, state, attempts + 1, started_at, $10::bigint, token, bytes, content_type, result, response, error_code,
       error_message
     FROM released
     ON CONFLICT (id) DO NOTHING
@@ -43,15 +44,15 @@ const SETTLE: Statement = {
   name: "settle",
   text: `WITH released AS (
     DELETE FROM sluice.running n USING (${INPUT}) i WHERE n.id = i.id AND n.token = i.token
-    RETURNING n.id, n.token, n.queue, n.attempts, n.started_at, n.bytes, i.state, i.content_type, i.result, i.error_code,
-      i.error_message
+    RETURNING n.id, n.token, n.queue, n.attempts, n.started_at, n.bytes, i.state, i.content_type, i.result, i.response,
+      i.error_code, i.error_message
   ), ${CONCLUDE}`,
 };
 const SETTLE_FORGOTTEN: Statement = {
   name: "settle-forgotten",
   text: `WITH released AS (
     SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, s.started_at, r.bytes, i.state, i.content_type,
-      i.result, i.error_code, i.error_message
+      i.result, i.response, i.error_code, i.error_message
     FROM (${INPUT}) i JOIN sluice.requests r ON r.id = i.id
     LEFT JOIN sluice.schedule s ON s.id = i.id
     WHERE coalesce(s.token < i.token, true)
@@ -152,7 +153,7 @@ export function nameOf({ id, token }: { readonly id: string; readonly token: num
 }
 
 function valuesOf(calls: readonly SettleCall[], now: number, member: number): unknown[] {
-  const results = calls.map(({ outcome }) => (outcome.kind === "done" ? outcome.result : undefined));
+  const results = calls.map(({ outcome }) => resultOf(outcome));
   const failures = calls.map(({ outcome }) => (outcome.kind === "dead" ? outcome.failure : undefined));
   let bytes = 0;
   const at = results.map((result) => {
@@ -173,5 +174,6 @@ function valuesOf(calls: readonly SettleCall[], now: number, member: number): un
     textArray(failures.map((failure) => failure?.message)),
     now,
     member,
+    textArray(results.map((result) => result && responseHeadText(result))),
   ];
 }

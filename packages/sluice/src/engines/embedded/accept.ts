@@ -4,6 +4,7 @@ import { invariant } from "../../core/errors.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
+import { requestHeadText } from "../../core/stored-head.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
 import { INSERT_CALLBACK } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
@@ -63,7 +64,7 @@ export function prepareAccept({
     const bodyHash = bodyHashOf(request.body);
     if (key === undefined)
       return { request, queue, bodyHash, fingerprint: undefined, repeats: undefined, receipt: undefined };
-    const fingerprint = fingerprintOf(bodyHash);
+    const fingerprint = fingerprintOf(bodyHash, request);
     const storedKey = storedKeyOf(request) as string;
     const seenKey = `${queue.no} ${storedKey}`;
     const earlier = seen.get(seenKey);
@@ -116,10 +117,10 @@ export function prepareAccept({
     const seq = seqs.next(now());
     invariant(seq > queue.cursor, "a request is accepted after its queue's cursor, or nobody would deliver it");
     const random = randomBytes();
-    const { contentType, headers, body, callback } = request;
+    const { contentType, body, callback } = request;
     const storedKey = storedKeyOf(request) ?? null;
-    const headersJson = headers === undefined ? null : JSON.stringify(headers);
-    insertRequest.run(seq, random, queue.no, storedKey, contentType, headersJson, body.byteLength, body);
+    const head = requestHeadText(request) ?? null;
+    insertRequest.run(seq, random, queue.no, storedKey, contentType, head, body.byteLength, body);
     if (fingerprint !== undefined) insertKey.run(queue.no, storedKey, seq, fingerprint);
     if (callback !== undefined) insertCallback.run(seq, queue.no, callback);
     queues.change(queue).accepted += 1;

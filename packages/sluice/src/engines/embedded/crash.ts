@@ -29,7 +29,7 @@ export function prepareCrash(
       return "waiting";
     }
     const { code, message } = poison(crashes);
-    bury.run(seq, queue, "dead", attempts, started_at, now(), null, null, code, message);
+    bury.run(seq, queue, "dead", attempts, started_at, now(), null, null, null, code, message);
     row.dead += 1;
     row.backlog_bytes -= bytes;
     return "dead";

@@ -3,9 +3,10 @@
 import type { StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import { readStoredKey } from "../../core/idempotency-key.ts";
-import type { Delivery, NewRequest } from "../../core/request.ts";
+import type { Delivery } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
+import { readRequestHead, type RequestHead } from "../../core/stored-head.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 
@@ -175,7 +176,7 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       queue: queue.name,
       key: readStoredKey(row.key).key,
       contentType: row.content_type,
-      headers: row.headers === null ? undefined : headersOf(id, row.headers),
+      ...headOf(id, row.headers),
       body: row.body,
       acceptedAt: timeOfSeq(seq),
     };
@@ -188,9 +189,9 @@ function isAgain({ due_at }: Row): boolean {
   return due_at !== undefined && due_at > 0;
 }
 
-function headersOf(id: RequestId, text: string): NewRequest["headers"] {
+function headOf(id: RequestId, text: string | null): RequestHead {
   try {
-    return JSON.parse(text) as NewRequest["headers"];
+    return readRequestHead(text);
   } catch (cause) {
     throw new SluiceError("store-unavailable", `the stored headers of ${id} are damaged: restore a backup`, { cause });
   }

@@ -30,7 +30,7 @@ const COUNT = "SELECT count(*) AS n FROM requests WHERE seq <= ?";
 const SELECT_PAGE = `
   SELECT r.seq, r.random, r.queue, r.key, k.fingerprint, r.content_type, r.headers, r.body, o.state,
     coalesce(o.attempts, s.attempts, 0) AS attempts, coalesce(o.started_at, s.started_at) AS started_at,
-    o.finished_at, o.content_type AS result_type, o.result, o.error_code, o.error_message, s.due_at, s.crashes,
+    o.finished_at, o.content_type AS result_type, o.result, o.response, o.error_code, o.error_message, s.due_at, s.crashes,
     c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
   FROM requests r
   LEFT JOIN keys k ON k.queue = r.queue AND k.key = r.key
@@ -70,6 +70,7 @@ interface PageRow {
   readonly finished_at: number | null;
   readonly result_type: string | null;
   readonly result: Uint8Array | null;
+  readonly response: string | null;
   readonly error_code: string | null;
   readonly error_message: string | null;
   readonly due_at: number | null;
@@ -239,13 +240,14 @@ function queueOf(row: QueueRow): MovedQueue {
 }
 
 function standingOf(row: PageRow): MovedBacklog | MovedOutcome {
-  const { state, finished_at, result, result_type, error_code, error_message } = row;
+  const { state, finished_at, result, result_type, response, error_code, error_message } = row;
   if (state === null) return { kind: "backlog", dueAt: row.due_at ?? 0, crashes: row.crashes ?? 0 };
   return {
     kind: "outcome",
     state,
     finishedAt: finished_at ?? 0,
     result: result === null ? undefined : { contentType: result_type ?? "", bytes: result },
+    response: response ?? undefined,
     failure: error_code === null ? undefined : { code: error_code, message: error_message ?? "" },
   };
 }

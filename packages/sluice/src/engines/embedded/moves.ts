@@ -85,7 +85,7 @@ export function prepareMoves({ db, queues, now }: Store): Moves {
     if (scheduled !== undefined) queue.scheduled -= 1;
     const attempts = (scheduled?.["attempts"] as number | undefined) ?? 0;
     const startedAt = (scheduled?.["started_at"] as number | null | undefined) ?? null;
-    insertOutcome.run(seq, queue.no, "cancelled", attempts, startedAt, now(), null, null, null, null);
+    insertOutcome.run(seq, queue.no, "cancelled", attempts, startedAt, now(), null, null, null, null, null);
     queue.cancelled += 1;
     queue.backlog_bytes -= bytesOf.get(seq)?.["bytes"] as number;
     return { kind: "moved" };

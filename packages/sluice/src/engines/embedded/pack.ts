@@ -1,6 +1,6 @@
 // Bytes cross between threads in one buffer for each message, which changes hands without a copy. Bodies in
 // buffers of their own would cost an allocation each on both sides, and views would drag whole pools along.
-import type { Delivery } from "../../core/request.ts";
+import { resultOf, type Delivery, type Outcome } from "../../core/request.ts";
 import type { WriterCall } from "./calls.ts";
 
 export interface Packed<Value> {
@@ -28,7 +28,7 @@ export function packDeliveries(deliveries: readonly Delivery[]): Packed<readonly
 }
 
 function bytesIn(call: WriterCall): number {
-  if (call.verb === "settle") return call.outcome.kind === "done" ? call.outcome.result.bytes.byteLength : 0;
+  if (call.verb === "settle") return resultOf(call.outcome)?.bytes.byteLength ?? 0;
   if (call.verb !== "accept") return 0;
   return call.requests.reduce((sum, { body }) => sum + body.byteLength, 0);
 }
@@ -37,11 +37,14 @@ function packCall(call: WriterCall, pack: Pack): WriterCall {
   if (call.verb === "accept") {
     return { ...call, requests: call.requests.map((request) => ({ ...request, body: pack.add(request.body) })) };
   }
-  if (call.verb === "settle" && call.outcome.kind === "done") {
-    const { contentType, bytes } = call.outcome.result;
-    return { ...call, outcome: { kind: "done", result: { contentType, bytes: pack.add(bytes) } } };
-  }
-  return call;
+  return call.verb === "settle" ? { ...call, outcome: packOutcome(call.outcome, pack) } : call;
+}
+
+function packOutcome(outcome: Outcome, pack: Pack): Outcome {
+  const result = resultOf(outcome);
+  if (result === undefined) return outcome;
+  const packed = { ...result, bytes: pack.add(result.bytes) };
+  return outcome.kind === "done" ? { ...outcome, result: packed } : { ...outcome, response: packed };
 }
 
 class Pack {

@@ -1,7 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { readStoredKey } from "../../core/idempotency-key.ts";
-import type { Content, RequestStatus, State } from "../../core/request.ts";
+import type { Content, RequestStatus, Result, State } from "../../core/request.ts";
 import { requestIdOf, seqOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
+import { readRequestHead, readResponseHead } from "../../core/stored-head.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
 import { FROM_REQUESTS, STATE } from "./state.ts";
@@ -18,16 +19,16 @@ export const STATUS_COLUMNS = `
   r.seq, r.random, q.name AS queue, r.key, r.content_type, r.bytes, ${STATE} AS state,
   coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
   coalesce(o.started_at, n.started_at, s.started_at) AS started_at, o.finished_at, s.due_at,
-  CASE WHEN o.state = 'done' THEN octet_length(o.result) END AS result_bytes,
+  octet_length(o.result) AS result_bytes,
   coalesce(o.error_code, f.code) AS error_code,
   ${shownMessage("coalesce(o.error_message, f.message)")} AS error_message`;
 export const FROM_STATUS = `${FROM_REQUESTS}
   LEFT JOIN failures f ON f.seq = r.seq AND f.attempt = (SELECT max(attempt) FROM failures WHERE seq = r.seq)`;
-const SELECT_STATUS = `SELECT ${STATUS_COLUMNS} ${FROM_STATUS} WHERE r.seq = :seq`;
+const SELECT_STATUS = `SELECT ${STATUS_COLUMNS}, r.headers ${FROM_STATUS} WHERE r.seq = :seq`;
 const SELECT_BODY = "SELECT random, content_type, body AS bytes FROM requests WHERE seq = ?";
 const SELECT_RESULT = `
-  SELECT r.random, o.content_type, o.result AS bytes FROM requests r JOIN outcomes o ON o.seq = r.seq
-  WHERE r.seq = ? AND o.state = 'done'`;
+  SELECT r.random, o.content_type, o.result AS bytes, o.response FROM requests r JOIN outcomes o ON o.seq = r.seq
+  WHERE r.seq = ? AND o.result IS NOT NULL`;
 /** The request is joined for its random bits alone: see isRowOf. */
 const SELECT_FAILURES = `
   SELECT r.random, f.attempt, f.failed_at, f.code, ${shownMessage("f.message")} AS message
@@ -40,6 +41,8 @@ export interface StatusRow {
   readonly queue: string;
   readonly key: string | null;
   readonly content_type: string;
+  /** Absent in lists. */
+  readonly headers?: string | null;
   readonly bytes: number;
   readonly result_bytes: number | null;
   readonly state: State;
@@ -62,7 +65,7 @@ interface FailureRow {
 export interface Reads {
   read(id: RequestId, now: number): RequestStatus | undefined;
   readBody(id: RequestId): Content | undefined;
-  readResult(id: RequestId): Content | undefined;
+  readResult(id: RequestId): Result | undefined;
   readFailures(id: RequestId): readonly FailedAttempt[];
 }
 
@@ -77,7 +80,7 @@ export function prepareReads(db: DatabaseSync): Reads {
       return isRowOf(id, row) ? statusOf(row) : undefined;
     },
     readBody: (id) => contentOf(id, selectBody.get(seqOf(id))),
-    readResult: (id) => contentOf(id, selectResult.get(seqOf(id))),
+    readResult: (id) => resultOf(id, selectResult.get(seqOf(id))),
     readFailures: (id) =>
       (selectFailures.all(seqOf(id)) as unknown as FailureRow[])
         .filter((row) => isRowOf(id, row))
@@ -102,6 +105,7 @@ export function statusOf(row: StatusRow): RequestStatus {
     lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
     contentType: row.content_type,
     bytes: row.bytes,
+    head: row.headers === undefined ? undefined : readRequestHead(row.headers),
     resultBytes: row.result_bytes ?? undefined,
     progress: undefined,
   };
@@ -112,7 +116,19 @@ function isRowOf<Row extends { readonly random: Uint8Array }>(id: RequestId, row
   return row !== undefined && requestIdOf(seqOf(id), row.random) === id;
 }
 
+interface ContentRow {
+  readonly random: Uint8Array;
+  readonly content_type: string;
+  readonly bytes: Uint8Array;
+}
+
 function contentOf(id: RequestId, found: unknown): Content | undefined {
-  const row = found as { random: Uint8Array; content_type: string; bytes: Uint8Array } | undefined;
+  const row = found as ContentRow | undefined;
   return isRowOf(id, row) ? { contentType: row.content_type, bytes: row.bytes } : undefined;
+}
+
+function resultOf(id: RequestId, found: unknown): Result | undefined {
+  const row = found as (ContentRow & { readonly response: string | null }) | undefined;
+  const content = contentOf(id, row);
+  return content && { ...content, ...readResponseHead(row?.response ?? null) };
 }

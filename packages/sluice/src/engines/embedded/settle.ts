@@ -1,5 +1,6 @@
-import type { Claim, Outcome } from "../../core/request.ts";
+import { resultOf, type Claim, type Outcome } from "../../core/request.ts";
 import { seqOf } from "../../core/request-id.ts";
+import { responseHeadText } from "../../core/stored-head.ts";
 import type { SettleResult } from "../../engine/engine.ts";
 import type { Store } from "./store.ts";
 
@@ -7,8 +8,8 @@ export const RELEASE_CLAIM = `
   DELETE FROM running WHERE seq = ? AND token = ? RETURNING queue, attempts, crashes, started_at, bytes`;
 export const INSERT_OUTCOME = `
   INSERT INTO outcomes
-    (seq, queue, state, attempts, started_at, finished_at, content_type, result, error_code, error_message)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING`; // I3
+    (seq, queue, state, attempts, started_at, finished_at, content_type, result, response, error_code, error_message)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq) DO NOTHING`; // I3
 
 /** What a claim held. */
 export interface Held {
@@ -31,7 +32,7 @@ export function prepareSettle({ db, queues, now }: Store): (claim: Claim, outcom
     const attempts = held.attempts + 1;
     const row = queues.change(queues.numbered(queue));
     row.running -= 1;
-    const content = outcome.kind === "done" ? outcome.result : undefined;
+    const result = resultOf(outcome);
     const failure = outcome.kind === "dead" ? outcome.failure : undefined;
     const { changes } = insertOutcome.run(
       seq,
@@ -40,8 +41,9 @@ export function prepareSettle({ db, queues, now }: Store): (claim: Claim, outcom
       attempts,
       started_at,
       now(),
-      content?.contentType ?? null,
-      content?.bytes ?? null,
+      result?.contentType ?? null,
+      result?.bytes ?? null,
+      (result && responseHeadText(result)) ?? null,
       failure?.code ?? null,
       failure?.message ?? null,
     );

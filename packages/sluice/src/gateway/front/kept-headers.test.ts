@@ -6,7 +6,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { startRawTarget } from "@sluice/testing";
 import { request } from "undici";
-import { keptBytesMax, keptHeaderRule, keptHeaders } from "./kept-headers.ts";
+import { keptHeadersBytesMax } from "../../core/header-names.ts";
+import { keptHeaderRule, keptHeaders } from "./kept-headers.ts";
 
 const all = keptHeaderRule(undefined);
 
@@ -67,10 +68,10 @@ test("fields of one name are joined, and no name is taken for a property of obje
 });
 
 test("kept names and values have a bound together, whatever is not kept has none", () => {
-  const value = "v".repeat(keptBytesMax - 1);
+  const value = "v".repeat(keptHeadersBytesMax - 1);
   assert.equal(kept(["a", value, "cookie", value])["a"], value);
   assert.throws(() => kept(["a", `${value}v`]), { code: "headers-too-large" });
-  const many = Array.from({ length: keptBytesMax / 4 }, () => ["a", "v"]).flat();
+  const many = Array.from({ length: keptHeadersBytesMax / 4 }, () => ["a", "v"]).flat();
   assert.throws(() => kept([...many, "a", value]), { code: "headers-too-large" });
   assert.throws(() => kept(Array.from({ length: 9_000 }, (_, at) => [`n${at}`, ""]).flat()), {
     code: "headers-too-large",

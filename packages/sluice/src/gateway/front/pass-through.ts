@@ -10,7 +10,7 @@ import { SluiceError } from "../../core/errors.ts";
 import { connectionNames, hopByHopNames } from "../../core/header-names.ts";
 import type { AddressRule } from "../../outbound/address-rule.ts";
 import { expectWrite, type Connection, type Starting } from "../../outbound/connection.ts";
-import { guardedAgent } from "../../outbound/guarded-agent.ts";
+import { guardedAgent, type TlsOptions } from "../../outbound/guarded-agent.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { discardBody } from "../body.ts";
 
@@ -18,6 +18,7 @@ export interface PassThroughOptions {
   /** B. The path of a request is appended to its path. */
   readonly url: URL;
   readonly rule: AddressRule;
+  readonly tls?: TlsOptions | undefined;
   /** How many requests run at once. One more is 503. */
   readonly connectionsMax: number;
   /** Until B's response headers are here. */
@@ -55,10 +56,15 @@ const notModified = 304;
 
 /** Errors: `bad-config` when the URL has a query. */
 export function openPassThrough(options: PassThroughOptions): PassThrough {
-  const { url, rule, connectionsMax, timeoutMs, idleTimeoutMs, targetHeaders = {}, log } = options;
+  const { url, rule, tls, connectionsMax, timeoutMs, idleTimeoutMs, targetHeaders = {}, log } = options;
   if (url.search !== "")
     throw new SluiceError("bad-config", "the URL of a target that paths are appended to has no query");
-  const connecting = { rule, connectionsMax, connectTimeoutMs: Math.min(connectTimeoutMs, Math.ceil(timeoutMs / 2)) };
+  const connecting = {
+    rule,
+    tls,
+    connectionsMax,
+    connectTimeoutMs: Math.min(connectTimeoutMs, Math.ceil(timeoutMs / 2)),
+  };
   const kept = guardedAgent(connecting);
   const fresh = guardedAgent({ ...connecting, isFresh: true });
   const base = url.pathname.replace(/\/$/, "");

@@ -41,8 +41,15 @@ const isCount = integerUpTo(countMax);
 const isTime = integerUpTo(timeMax);
 const isClaim = shaped({ id: isId, queue: isString, token: isNumber });
 const isFailure = shaped({ code: isString, message: isString });
-const isDone = shaped({ result: shaped({ contentType: isString, bytes: isBytes }) });
-const isDead = shaped({ failure: isFailure });
+const isStatus: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 100 && (value as number) <= 999;
+const isResult = shaped({
+  contentType: isString,
+  bytes: isBytes,
+  status: optional(isStatus),
+  headers: optional(isHeaders),
+});
+const isDone = shaped({ result: isResult });
+const isDead = shaped({ failure: isFailure, response: optional(isResult) });
 
 const call = { call: isNumber };
 const queue = { queue: isString };
@@ -85,6 +92,11 @@ function isMessage(candidate: unknown): candidate is FromWorker {
 function isOutcome(value: unknown): boolean {
   if (typeof value !== "object" || value === null || !("kind" in value)) return false;
   return (value.kind === "done" && isDone(value)) || (value.kind === "dead" && isDead(value));
+}
+
+function isHeaders(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).every((one) => isString(one) || (Array.isArray(one) && one.every(isString)));
 }
 
 function integerUpTo(max: number): Check {

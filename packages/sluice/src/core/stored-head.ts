@@ -1,0 +1,55 @@
+// What a store keeps of an HTTP message beside its body, as one JSON text: the header fields, and what the start line said under
+// the names that HTTP/2 gives it. A field name has no colon, so that no sender can write one of those.
+
+/** What was sent beside the body: how much of it is kept depends on the way that the request came. */
+export interface RequestHead {
+  /** Undefined unless the request came over the front, or was moved here from there. */
+  readonly method?: string | undefined;
+  /** With the query, as it was sent. */
+  readonly path?: string | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+}
+
+/** What came back beside the body, from a target. */
+export interface ResponseHead {
+  readonly status?: number | undefined;
+  /** A field that may come several times, such as Set-Cookie, has a list. */
+  readonly headers?: ResponseHeaders | undefined;
+}
+
+export type ResponseHeaders = Readonly<Record<string, string | readonly string[]>>;
+
+const method = ":method";
+const path = ":path";
+const status = ":status";
+
+const noHead: RequestHead = { headers: undefined };
+
+/** Undefined where there is nothing to keep: most requests cost no more than before. */
+export function requestHeadText(head: RequestHead): string | undefined {
+  if (head.method === undefined && head.path === undefined)
+    return head.headers === undefined ? undefined : JSON.stringify(head.headers);
+  return JSON.stringify({ [method]: head.method, [path]: head.path, ...head.headers });
+}
+
+/** Throws a SyntaxError for a text that is damaged. */
+export function readRequestHead(text: string | null): RequestHead {
+  if (text === null) return noHead;
+  const fields = JSON.parse(text) as Readonly<Record<string, string>>;
+  if (fields[method] === undefined && fields[path] === undefined) return { headers: fields };
+  const { [method]: sentMethod, [path]: sentPath, ...headers } = fields;
+  return { method: sentMethod, path: sentPath, headers };
+}
+
+/** Undefined where there is nothing to keep. */
+export function responseHeadText(head: ResponseHead): string | undefined {
+  if (head.status === undefined && head.headers === undefined) return undefined;
+  return JSON.stringify({ [status]: head.status, ...head.headers });
+}
+
+/** Throws a SyntaxError for a text that is damaged. */
+export function readResponseHead(text: string | null): ResponseHead {
+  if (text === null) return {};
+  const { [status]: sentStatus, ...headers } = JSON.parse(text) as Record<string, unknown>;
+  return { status: sentStatus as number | undefined, headers: headers as ResponseHeaders };
+}
