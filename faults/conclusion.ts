@@ -8,6 +8,8 @@ import type { Sender } from "./sender.ts";
 export interface ConcludeOptions {
   /** Of every gateway. */
   readonly urls: readonly [string, ...string[]];
+  /** Where the senders send; `urls` unless given. */
+  readonly intakeUrls?: readonly string[];
   readonly senders: readonly Sender[];
   /** Results that are read; all unless given. */
   readonly resultsMax?: number | undefined;
@@ -27,6 +29,7 @@ const receiptMsMax = 60_000;
 /** Sends again what has no receipt, waits for every outcome and reads them back. Nothing may be killed now. */
 export async function conclude({
   urls,
+  intakeUrls = urls,
   senders,
   resultsMax,
   isLossMeant = false,
@@ -34,7 +37,7 @@ export async function conclude({
   const violations: string[] = [];
   for (const sender of senders) {
     const signal = AbortSignal.timeout(receiptMsMax);
-    await sender.send({ url: urls, concurrency: 8, signal, newMax: 0 });
+    await sender.send({ url: intakeUrls, concurrency: 8, signal, newMax: 0 });
     if (sender.withoutReceipt > 0) violations.push(`${sender.withoutReceipt} sent again got no receipt`);
   }
   const readings = await readOutcomes(urls[0], resultsMax);

@@ -17,6 +17,8 @@ export interface StageOptions extends Omit<TargetOptions, "folder"> {
   readonly dataFolder?: string;
   /** More arguments of `sluice up`. */
   readonly args?: readonly string[];
+  /** Whether the client sends to the front, and B gets the calls that it makes. */
+  readonly isFront?: boolean;
 }
 
 export interface LifeOptions {
@@ -47,6 +49,7 @@ export class Stage implements AsyncDisposable {
   readonly #options: StageOptions;
   readonly #target: Target;
   readonly #port: number;
+  readonly #frontPort: number | undefined;
   readonly #resources: AsyncDisposableStack;
 
   static async open(options: StageOptions = {}): Promise<Stage> {
@@ -57,7 +60,8 @@ export class Stage implements AsyncDisposable {
     const dataFolder = options.dataFolder ?? join(path, "data");
     await mkdir(dataFolder, { recursive: true });
     const port = await freePort();
-    return new Stage({ path, options, target, ledger, dataFolder, port, resources: resources.move() });
+    const frontPort = options.isFront === true ? await freePort() : undefined;
+    return new Stage({ path, options, target, ledger, dataFolder, port, frontPort, resources: resources.move() });
   }
 
   private constructor(parts: {
@@ -67,6 +71,7 @@ export class Stage implements AsyncDisposable {
     readonly ledger: Ledger;
     readonly dataFolder: string;
     readonly port: number;
+    readonly frontPort: number | undefined;
     readonly resources: AsyncDisposableStack;
   }) {
     this.ledger = parts.ledger;
@@ -75,6 +80,7 @@ export class Stage implements AsyncDisposable {
     this.#options = parts.options;
     this.#target = parts.target;
     this.#port = parts.port;
+    this.#frontPort = parts.frontPort;
     this.#resources = parts.resources;
   }
 
@@ -87,6 +93,11 @@ export class Stage implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  /** Where the client sends: to the front any path will do. */
+  get intakeUrl(): string {
+    return `http://127.0.0.1:${this.#frontPort ?? this.#port}`;
+  }
+
   /** Starts Sluice on the stage's folder; undefined when it was killed before it listened. */
   async start({ crashAt, args = [], env }: LifeOptions = {}): Promise<Sluice | undefined> {
     try {
@@ -94,13 +105,27 @@ export class Stage implements AsyncDisposable {
         dataFolder: this.dataFolder,
         port: this.#port,
         configFile: this.#options.configFile ?? ordersConfig,
-        args: ["--grace", `${graceSeconds}s`, "--log-level", "error", ...(this.#options.args ?? []), ...args],
+        args: [
+          "--grace",
+          `${graceSeconds}s`,
+          "--log-level",
+          "error",
+          ...this.#frontArgs(),
+          ...(this.#options.args ?? []),
+          ...args,
+        ],
         env: { ...env, SLUICE_CRASH_AT: crashAt, FAULTS_TARGET: this.#target.url, FAULTS_FOLDER: this.#folder },
       });
     } catch (error) {
       if (error instanceof Error && error.message.startsWith("the process ended (SIGKILL)")) return undefined;
       throw error;
     }
+  }
+
+  #frontArgs(): readonly string[] {
+    return this.#frontPort === undefined
+      ? []
+      : ["--front", String(this.#frontPort), "--queue", "orders", "--target-path", "append"];
   }
 
   /** As `start`, where a death before it listens is none of the fault's. */
@@ -127,7 +152,12 @@ export class Stage implements AsyncDisposable {
     { resultsMax }: Pick<FinishOptions, "resultsMax"> = {},
   ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await using sluice = await this.startAlive();
-    const { readings, violations } = await conclude({ urls: [this.url], senders, resultsMax });
+    const { readings, violations } = await conclude({
+      urls: [this.url],
+      intakeUrls: [this.intakeUrl],
+      senders,
+      resultsMax,
+    });
     const exit = await stopGracefully(sluice);
     if (exit.code !== 0) violations.push(`SIGTERM ended it with ${exit.signal ?? exit.code}`);
     return { figures: figuresOf(this.#folder, this.ledger, readings), violations };

@@ -68,7 +68,17 @@ const plans: readonly KillPlan[] = [
   },
 ];
 
-export const kills: readonly Scenario[] = plans.map((plan) => ({
+/** Some of them with the front before the queue, and B behind the paths that the client sends to. */
+const frontPlans: readonly KillPlan[] = plans
+  .filter(({ name }) => ["kill-accept-committed", "kill-effect-made", "kill-outside"].includes(name))
+  .map((plan) => ({
+    ...plan,
+    name: plan.name.replace("kill-", "front-"),
+    fault: `${plan.fault}; the client sends to the front`,
+    stage: { isFront: true },
+  }));
+
+export const kills: readonly Scenario[] = [...plans, ...frontPlans].map((plan) => ({
   ...plan,
   isKill: true,
   play: (options) => play(plan, options),
@@ -106,7 +116,7 @@ interface Life {
 async function liveUntilKilled(stage: Stage, { sluice, sender, random, isOutside }: Life): Promise<boolean> {
   await using _sluice = sluice;
   const gone = new AbortController();
-  const sending = sender.send({ url: stage.url, concurrency, signal: gone.signal, newMax: newPerLifeMax });
+  const sending = sender.send({ url: stage.intakeUrl, concurrency, signal: gone.signal, newMax: newPerLifeMax });
   await stage.sampleResults(sender.ids);
   if (isOutside) {
     await Promise.race([sender.acceptedMore(random.between(20, 300)), sending, sluice.exited]); // it may die by itself
