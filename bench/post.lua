@@ -1,8 +1,11 @@
--- Posts the body that lies in a file again and again, and prints what became of it as one line of JSON.
+-- Sends the body that lies in a file again and again, and prints what became of it as one line of JSON.
 local file = assert(io.open(os.getenv("BENCH_BODY_FILE"), "rb"))
-wrk.method = "POST"
+wrk.method = os.getenv("BENCH_METHOD")
 wrk.body = file:read("*a")
 wrk.headers["content-type"] = "application/json"
+for name, value in os.getenv("BENCH_HEADERS"):gmatch("([^:\n]+): ([^\n]*)\n") do
+  wrk.headers[name] = value
+end
 file:close()
 
 function done(summary, latency)

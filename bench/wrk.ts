@@ -10,6 +10,9 @@ export interface WrkOptions {
   readonly connections: number;
   /** JSON; the order of 512 bytes unless given. */
   readonly body?: string;
+  /** POST unless given. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface WrkReport {
@@ -28,7 +31,8 @@ interface WrkLine {
 }
 
 /** Posts as fast as it is answered, over connections that stay open. Any refused or failed request fails the run. */
-export async function runWrk({ url, seconds, connections, body = order }: WrkOptions): Promise<WrkReport> {
+export async function runWrk(options: WrkOptions): Promise<WrkReport> {
+  const { url, seconds, connections, body = order, method = "POST", headers = {} } = options;
   const command = findProgram({ program: "wrk", debianPackage: "wrk" });
   const script = fileURLToPath(new URL("./post.lua", import.meta.url));
   await using folder = await temporaryFolder();
@@ -38,7 +42,13 @@ export async function runWrk({ url, seconds, connections, body = order }: WrkOpt
   await using wrk = await startChild({
     command,
     args: [...args, "--timeout", "30s", "--script", script, url],
-    env: { BENCH_BODY_FILE: bodyFile },
+    env: {
+      BENCH_BODY_FILE: method === "GET" ? "/dev/null" : bodyFile,
+      BENCH_METHOD: method,
+      BENCH_HEADERS: Object.entries(headers)
+        .map(([name, value]) => `${name}: ${value}\n`)
+        .join(""),
+    },
   });
   const [, json = ""] = await wrk.line(/^RESULT (.*)$/);
   const line = JSON.parse(json) as WrkLine;
