@@ -193,6 +193,32 @@ describe("the request that B sees", () => {
     b.close();
   });
 
+  test("has a body that B reads in its own time: the client is held up, and no memory fills", async () => {
+    const sockets = new Set<Socket>();
+    const b = createTcpServer({ pauseOnConnect: true }, (socket) => void sockets.add(socket.on("error", () => {})));
+    await once(b.listen(0, "127.0.0.1"), "listening");
+    await using front = await openFront(new URL(`http://127.0.0.1:${(b.address() as AddressInfo).port}`));
+    const client = connect(front.port, "127.0.0.1").on("error", () => {});
+    client.write(get("/", "content-length: 1000000000000\r\n"));
+    const chunk = Buffer.alloc(256 * 1024);
+    let sent = 0;
+    const more = (): void => {
+      while (!client.destroyed && client.write(chunk, () => (sent += chunk.length)));
+    };
+    client.on("drain", more);
+    more();
+    let before = -1;
+    while (sent !== before || sent === 0) {
+      before = sent;
+      await setTimeout(100);
+    }
+    assert.ok(sent < 64 * 1024 * 1024, `${sent} bytes fit the kernel's buffers`);
+    client.destroy();
+    for (const socket of sockets) socket.destroy();
+    b.close();
+    await until(() => front.passing.running === 0);
+  });
+
   test("cannot smuggle a second one", async () => {
     await using sut = await setUp(says(ok));
     const shapes = [
@@ -253,6 +279,22 @@ describe("the response that the client sees", () => {
     const old = await answerTo(says(chunked), "GET / HTTP/1.0\r\nhost: f\r\n\r\n");
     assert.equal(old.body.toString(), "hello");
     assert.doesNotMatch(old.head, /transfer-encoding/i);
+  });
+
+  test("any bytes arrive as they are, in one piece or in several", async () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+    const head = "HTTP/1.1 200 OK\r\ncontent-length: 512\r\n\r\n";
+    const whole = await answerTo(says(Buffer.concat([Buffer.from(head), bytes, bytes])));
+    assert.deepEqual(whole.body, Buffer.concat([bytes, bytes]));
+    const pieces = await answerTo((socket) => {
+      socket.write(Buffer.concat([Buffer.from(head), bytes]));
+      void setTimeout(20).then(() => socket.write(bytes));
+    });
+    assert.deepEqual(pieces.body, Buffer.concat([bytes, bytes]));
+    const coded = Buffer.concat([Buffer.from("80\r\n"), bytes.subarray(128), Buffer.from("\r\n")]);
+    const headOfChunks = Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    const chunks = await answerTo(says(Buffer.concat([headOfChunks, coded, coded, Buffer.from("0\r\n\r\n")])));
+    assert.deepEqual(chunks.body, Buffer.concat([coded, coded, Buffer.from("0\r\n\r\n")]));
   });
 
   test("interim responses are passed over", async () => {

@@ -50,6 +50,7 @@ export interface PassThrough {
 
 const connectTimeoutMs = 10_000;
 const retryAfterSeconds = 1;
+const heldBytesMax = 16 * 1024;
 const loggedEveryMs = 10_000;
 const noContent = 204;
 const notModified = 304;
@@ -137,7 +138,9 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
   #isOver = false;
   #waitsForClient = false;
   #hasPaused = false;
-  #hasBody = false;
+  /** The first bytes of the body, until it is clear whether they are all of it: then they go out with the headers. */
+  #held: Buffer | undefined;
+  #mayHold = true;
 
   constructor(call: Call, options: PassingOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -177,20 +180,16 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
       if (coding !== undefined) controller.abort(new Error("what follows would be taken for the next response"));
       return;
     }
-    queueMicrotask(() => this.#flushHead());
+    queueMicrotask(() => this.#flush());
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#isOver) return;
     if (this.#isGone) return this.#leave();
-    this.#hasBody = true;
-    if (this.#response.write(chunk)) return;
-    controller.pause();
-    this.#waitsForClient = true;
-    if (this.#hasPaused) return;
-    this.#hasPaused = true;
-    this.#response.on("drain", () => this.#readOn());
-    this.#response.setTimeout(this.#options.idleTimeoutMs, () => this.#response.req.socket.destroy());
+    const held = this.#takeHeld();
+    if (held !== undefined) this.#write(held);
+    if (held === undefined && this.#mayHold && chunk.byteLength <= heldBytesMax) this.#held = chunk;
+    else this.#write(chunk);
   }
 
   onResponseEnd(): void {
@@ -210,9 +209,32 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
     return this.#response.destroyed || this.#response.req.socket.destroyed;
   }
 
-  /** The client gets them at once, where B takes its time for the body. */
-  #flushHead(): void {
-    if (!this.#hasBody && !this.#isOver) this.#response.flushHeaders();
+  /** The client gets what is here, where B takes its time for the rest. */
+  #flush(): void {
+    this.#mayHold = false;
+    if (this.#isOver) return;
+    const held = this.#takeHeld();
+    if (held === undefined) this.#response.flushHeaders();
+    else this.#write(held);
+  }
+
+  #takeHeld(): Buffer | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    return held;
+  }
+
+  #write(chunk: Buffer): void {
+    if (!this.#response.write(chunk)) this.#pause();
+  }
+
+  #pause(): void {
+    this.#controller?.pause();
+    this.#waitsForClient = true;
+    if (this.#hasPaused) return;
+    this.#hasPaused = true;
+    this.#response.on("drain", () => this.#readOn());
+    this.#response.setTimeout(this.#options.idleTimeoutMs, () => this.#response.req.socket.destroy());
   }
 
   #readOn(): void {
@@ -222,8 +244,11 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
   }
 
   #end(): void {
+    const held = this.#takeHeld();
     this.#finish();
-    this.#response.end();
+    // As text, which Node sends in one piece with the headers; latin1 is each byte as it is.
+    if (held === undefined) this.#response.end();
+    else this.#response.end(held.toString("latin1"), "latin1");
     this.#resolve();
   }
 
@@ -250,6 +275,7 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
     clearTimeout(this.#headTimer);
     this.#controller = undefined;
     this.connection = undefined;
+    this.#held = undefined;
   }
 }
 
