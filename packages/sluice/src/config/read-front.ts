@@ -64,6 +64,7 @@ export function readFront({ file, overrides, env }: FrontSources, intake: Intake
   if (settings.port === undefined)
     throw new SluiceError("bad-config", "front.port is missing: set it, or --front PORT");
   assertVerified(settings.host, settings.routes);
+  assertLeadsAway({ host: settings.host, port: settings.port }, intake.queues);
   return { ...settings, port: settings.port };
 }
 
@@ -168,6 +169,19 @@ function readAnswer(place: string, answer: NonNullable<FrontRouteConfig["answer"
   if (typeof body !== "string" || body.length > answerCharsMax)
     throw wrong(`${place}.body`, `must be a text of up to ${answerCharsMax} characters`, typeof body);
   return { status, contentType, body };
+}
+
+/** A call that came back would be stored again, without end. */
+function assertLeadsAway(front: Pick<FrontSettings, "host" | "port">, queues: readonly QueueSettings[]): void {
+  const own = [front.host, "localhost", "127.0.0.1", "[::1]"];
+  for (const { name, run } of queues) {
+    if (run?.kind !== "target" || Number(run.target.url.port) !== front.port || front.port === 0) continue;
+    if (own.includes(run.target.url.hostname))
+      throw new SluiceError(
+        "bad-config",
+        `queues.${name}.target is the front itself: a call would come back without end`,
+      );
+  }
 }
 
 /** Who can reach a port that others reach, and needs no proof, could fill the store. */

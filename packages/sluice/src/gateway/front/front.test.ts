@@ -332,6 +332,26 @@ describe("who may send", () => {
   });
 });
 
+describe("a path that B may read as another", () => {
+  test("does not get past a route that verifies", async () => {
+    await using rig = await open({
+      "POST /hooks/github": { queue: "orders", verify: github({ secret: "s" }) },
+      "/*": { queue: "orders", verify: "public" },
+    });
+    for (const path of [
+      "/hooks/github/",
+      "//hooks/github",
+      "/hooks/%67ithub",
+      "/Hooks/GitHub",
+      "/hooks/github;x",
+      "/x/../hooks/github",
+    ])
+      assert.ok([400, 401].includes((await rig.send(path)).status), path);
+    assert.equal((await rig.send("/hooks/gitlab")).status, 202);
+    assert.equal(await rig.accepted(), 1);
+  });
+});
+
 describe("bad input", () => {
   test("is answered, and stores nothing", async () => {
     await using rig = await open({
@@ -389,6 +409,13 @@ describe("a front does not start", () => {
     );
     await refused(open({ "/a": { queue: "orders", verfy: "public" } as never }), /did you mean verify/);
     await refused(open({ "GET /a": { queue: "mails" } }), /never stored/);
+  });
+
+  test("before itself", async () => {
+    await refused(
+      open(every, { orders: { target: "http://localhost:8081" }, front: { port: 8081 } }),
+      /is the front itself/,
+    );
   });
 
   test("where others reach it and a route needs no proof", async () => {

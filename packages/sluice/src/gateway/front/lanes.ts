@@ -1,4 +1,5 @@
 // The routes of the front, ready for requests. Owns their rates, their waits, and the connections of what passes through.
+import { isDeepStrictEqual } from "node:util";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
 import type { HeaderRule } from "../../core/header-names.ts";
@@ -63,11 +64,9 @@ export class Lanes {
     const lanes = routes.map((route) => this.#laneOf(route, { passesThrough, context }));
     // Meta asks with a GET where it will post.
     const asked = lanes.filter(({ handshake, method }) => handshake?.kind === "meta" && method === "POST");
-    this.#table = routeTable([
-      ...lanes.map(({ name }) => name),
-      ...asked.map(({ name }) => name.replace("POST", "GET")),
-    ]);
     this.#lanes = [...lanes, ...asked];
+    const names = [...lanes.map(({ name }) => name), ...asked.map(({ name }) => name.replace("POST", "GET"))];
+    this.#table = routeTable(names, { mayTake: equalProofs(this.#lanes) });
   }
 
   #laneOf(route: FrontRoute, { passesThrough, context }: Opening): Lane {
@@ -155,6 +154,17 @@ export class Lanes {
 interface Opening {
   readonly passesThrough: boolean;
   readonly context: GatewayContext;
+}
+
+/** Whether a route may take what another would: that one asks for no proof, or both for the same. */
+function equalProofs(lanes: readonly Lane[]): (index: number, other: number) => boolean {
+  const distinct: FrontRoute["verify"][] = [];
+  const proofs = lanes.map(({ verify }) => {
+    const proof = verify?.kind === "public" ? undefined : verify;
+    const known = distinct.findIndex((one) => isDeepStrictEqual(one, proof));
+    return known === -1 ? distinct.push(proof) - 1 : known;
+  });
+  return (index, other) => proofs[index] === proofs[other] || distinct[proofs[other] as number] === undefined;
 }
 
 /** What a sender shows to be let in is neither stored nor passed on. */
