@@ -49,13 +49,29 @@ test("without a configuration file, requests are posted to the target", async ()
   await using folder = await temporaryFolder();
   await using target = await startTarget();
   const port = await freePort();
-  const command = onPort(blockWith("sluice up"), port)
+  const command = onPort(blockWith("sluice up --port"), port)
     .replace("./data", folder.path)
     .replace("127.0.0.1:9000", `127.0.0.1:${target.port}`);
   await using _server = await startServer(command);
 
   const answer = await submitAndWait(`http://127.0.0.1:${port}`, { sku: 7 });
   assert.equal(await answer.text(), 'POST /process {"sku":7}');
+});
+
+test("the one command puts Sluice in front of a service, whose calls and reads go on as before", async () => {
+  await using folder = await temporaryFolder();
+  await using target = await startTarget();
+  const frontPort = await freePort();
+  const command = blockWith("--front 8081")
+    .replace("--front 8081", `--front ${frontPort} --port 0 --data ${folder.path}`)
+    .replace("127.0.0.1:9000", `127.0.0.1:${target.port}`);
+  await using _server = await startServer(command);
+
+  const front = `http://127.0.0.1:${frontPort}`;
+  const call = { method: "PUT", body: '{"sku":7}', headers: { prefer: "wait=20", "content-type": "application/json" } };
+  const answer = await fetch(`${front}/orders/7?x=1`, call);
+  assert.equal(await answer.text(), 'PUT /orders/7?x=1 {"sku":7}');
+  assert.equal(await (await fetch(`${front}/orders/7`)).text(), "GET /orders/7 ");
 });
 
 test("the handler shown runs, and the client shown reads its result", async () => {
