@@ -107,12 +107,16 @@ export function addWorkFlags(command: Command): Command {
     .addOption(
       overrideOption(
         "--rate <rate>",
-        "with --queue: attempts started at most, as 100000/h; unlimited unless given",
+        "with --queue: attempts started at most, as 100000/h; auto finds what the target can do; unlimited unless given",
         queueSettings.rate,
       ),
     )
     .addOption(
-      overrideOption("--concurrency <n>", "with --queue: attempts that run at once", queueSettings.concurrency),
+      overrideOption(
+        "--concurrency <n>",
+        "with --queue: attempts that run at once; auto finds how many the target can work on",
+        queueSettings.concurrency,
+      ),
     )
     .addOption(
       overrideOption("--timeout <duration>", "with --queue: how long an attempt may take", queueSettings.timeout),

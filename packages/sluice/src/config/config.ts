@@ -200,12 +200,18 @@ export interface CallbackConfig {
 }
 
 export interface QueueConfig {
-  /** Attempts started in an hour, minute or second: `"100000/h"`; unlimited unless set. */
+  /**
+   * Attempts started in an hour, minute or second: `"100000/h"`; unlimited unless set. `"auto"`: as fast as the target can go,
+   * which is found out: the same as `concurrency: "auto"`, with the number that `concurrency` may have as the most at once.
+   */
   readonly rate?: string;
   /** Attempts that may start at once after a lull; a quarter of a second's worth of the rate. */
   readonly burst?: number;
-  /** Attempts that run at once; 16. */
-  readonly concurrency?: number;
+  /**
+   * Attempts that run at once in each worker; 16. `"auto"`, for a target: as many as it can work on at once, which each worker finds
+   * out from its latency, 429 and 503; from 1 to 1,000. A `rate` beside it holds too.
+   */
+  readonly concurrency?: number | "auto";
   /** How long one attempt may take; `"30s"`. */
   readonly timeout?: string;
   /** The most bytes a result may have; `"10MiB"`. */

@@ -84,6 +84,7 @@ export function readCallbackQueue(
   return {
     ...readQueueFields(callbackQueue, config, { at: (field) => `callbacks.${field}`, retry: callbacksRetrySettings }),
     schema: undefined,
+    isAuto: false,
     isTransactional: false,
     callback: undefined,
     run: {

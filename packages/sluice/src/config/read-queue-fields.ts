@@ -9,7 +9,7 @@ import { assertObject } from "./read-value.ts";
 
 const retryFields = Object.keys(retrySettings);
 
-type QueueFields = Omit<QueueSettings, "schema" | "isTransactional" | "callback" | "run">;
+type QueueFields = Omit<QueueSettings, "schema" | "isAuto" | "isTransactional" | "callback" | "run">;
 
 export interface QueueFieldOptions {
   /** A field's place in the configuration, for the errors. */

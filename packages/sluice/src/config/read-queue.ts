@@ -30,6 +30,10 @@ const queueFields = [
 ];
 const queueName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
+const auto = "auto";
+/** As many connections to one target are enough, and few targets want more. */
+const autoConcurrencyMax = 1_000;
+
 export interface QueuePlace {
   readonly name: string;
   readonly engine: "embedded" | "cluster";
@@ -47,12 +51,25 @@ export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings 
     throw wrong("a queue's name", "is 1 to 63 letters, digits, dots, dashes or underscores", name);
   if (name === callbackQueue) throw wrong("a queue's name", "is not that of the callbacks' own queue", name);
   assertObject(`queues.${name}`, queue, queueFields);
+  const isAuto = queue.rate === auto || queue.concurrency === auto;
+  if (isAuto && queue.handle !== undefined)
+    throw new SluiceError("bad-config", `queues.${name}: "${auto}" measures a target, and this queue has a handler`);
   return {
-    ...readQueueFields(name, queue, { at }),
+    ...readQueueFields(name, isAuto ? bounded(queue) : queue, { at }),
+    isAuto,
     schema: readSchema(at("schema"), queue.schema),
     isTransactional: readTransactional(place, queue),
     callback: readCallback(at("callback"), queue.callback, { secretsForAll: callbackSecrets, addresses }),
     run: runSettings(place, queue),
+  };
+}
+
+/** What remains fixed beside "auto": a rate stays one, and a number is the most that run at once. */
+function bounded({ rate, concurrency, ...queue }: QueueConfig): QueueConfig {
+  return {
+    ...queue,
+    ...(rate !== auto && { rate }),
+    concurrency: concurrency === undefined || concurrency === auto ? autoConcurrencyMax : concurrency,
   };
 }
 

@@ -46,6 +46,38 @@ function refused(read: () => unknown, message: RegExp): void {
   });
 }
 
+test("auto lets the workers of a target find the concurrency, and a number beside it is the most", () => {
+  const target = "http://127.0.0.1:9000";
+  const read = (queue: QueueConfig, overrides: Overrides = {}) => {
+    const [found] = readUp(sources({ file: withQueue({ target, ...queue }), overrides })).queues;
+    return [found?.isAuto, found?.ratePerHour, found?.concurrency];
+  };
+  assert.deepEqual(read({}), [false, undefined, 16]);
+  assert.deepEqual(read({ rate: "auto" }), [true, undefined, 1_000]);
+  assert.deepEqual(read({ concurrency: "auto" }), [true, undefined, 1_000]);
+  assert.deepEqual(read({ rate: "auto", concurrency: "auto" }), [true, undefined, 1_000]);
+  assert.deepEqual(read({ rate: "auto", concurrency: 50 }), [true, undefined, 50]);
+  assert.deepEqual(read({ rate: "2/s", concurrency: "auto" }), [true, 7_200, 1_000]);
+  assert.deepEqual(read({ rate: "2/s" }, { queue: "orders", rate: "auto" }), [true, undefined, 1_000]);
+  assert.deepEqual(read({}, { queue: "orders", concurrency: "auto" }), [true, undefined, 1_000]);
+  assert.deepEqual(read({ concurrency: "auto" }, { queue: "orders", concurrency: "7" }), [false, undefined, 7]);
+  refused(
+    () => readUp(sources({ file: withQueue({ handle, rate: "auto" }) })),
+    /^queues\.orders: "auto" measures a target/,
+  );
+  refused(
+    () => readUp(sources({ file: withQueue({ handle, concurrency: "auto" }) })),
+    /^queues\.orders: "auto" measures/,
+  );
+  refused(
+    () => read({ rate: "auto", concurrency: 0 }),
+    /^queues\.orders\.concurrency must be an integer from 1 to 10000/,
+  );
+  refused(() => read({ concurrency: "fast" as never }), /^queues\.orders\.concurrency must be an integer/);
+  const callbacks = { rate: "auto", secret: `whsec_${Buffer.alloc(32).toString("base64")}` };
+  refused(() => readUp(sources({ file: withQueue({ handle }, { callbacks }) })), /^callbacks\.rate must be a rate/);
+});
+
 test("the origins that may call the API are origins, from the flag before the file", () => {
   const file = withQueue({ handle }, { cors: ["https://filed.example"] });
   const corsOf = (given: Given): readonly string[] => readUp(sources(given)).cors;

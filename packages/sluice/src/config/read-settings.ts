@@ -226,7 +226,10 @@ function withFlags(
     ...(rate !== undefined && { rate }),
     ...(timeout !== undefined && { timeout }),
     ...(concurrency !== undefined && {
-      concurrency: readSetting("--concurrency", queueSettings.concurrency, concurrency),
+      concurrency:
+        concurrency === "auto"
+          ? ("auto" as const)
+          : readSetting("--concurrency", queueSettings.concurrency, concurrency),
     }),
   };
   return { ...queues, [queue]: { ...queues[queue], ...changes } };

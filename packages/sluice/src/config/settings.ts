@@ -107,6 +107,8 @@ export interface QueueSettings {
   readonly ratePerHour: number | undefined;
   readonly burst: number | undefined;
   readonly concurrency: number;
+  /** Whether workers find out how many attempts at once the target takes; `concurrency` is then the most. */
+  readonly isAuto: boolean;
   readonly timeoutMs: number;
   readonly resultBytesMax: number;
   readonly retryPolicy: RetryPolicy;

@@ -24,16 +24,21 @@ const startsSavedMax = 8;
 export class RetryShare {
   readonly #clock: Clock;
   /** Places that they may hold at all, and while others wait. */
-  readonly #placesMax: number;
-  readonly #placesFirst: number;
+  #placesMax = 0;
+  #placesFirst = 1;
   /** How long a place rests after each millisecond that one of them held it, while others wait. */
-  readonly #restPerMs: number;
+  #restPerMs = 0;
   #held = 0;
   #starts = 1;
   #restUntil = 0;
 
   constructor({ concurrency, clock }: RetryShareOptions) {
     this.#clock = clock;
+    this.resize(concurrency);
+  }
+
+  /** Other attempts run at once from now on. */
+  resize(concurrency: number): void {
     const share = concurrency / (othersPart + 1);
     this.#placesMax = concurrency - (concurrency > 1 ? Math.ceil(concurrency / 4) : 0);
     this.#placesFirst = Math.max(1, Math.floor(share));

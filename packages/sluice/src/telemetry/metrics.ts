@@ -83,6 +83,14 @@ export const metrics = {
       "What is running of a backlog, as the workers see it: claimed ahead and not begun; running, with a handler under way, at " +
       "most the concurrency of each worker; committing, with an attempt that has ended and is being stored.",
   },
+  "sluice.concurrency.limit": {
+    kind: "gauge",
+    unit: "{attempt}",
+    labels: ["queue"],
+    meaning:
+      "Attempts at once that the worker of this process found its target able to work on; only for queues with auto. The " +
+      "probes around it, a few percent more or less, are not shown.",
+  },
   "sluice.backlog.size": {
     kind: "gauge",
     unit: "By",

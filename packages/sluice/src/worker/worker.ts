@@ -13,6 +13,7 @@ import type { Meter } from "../telemetry/meter.ts";
 import { attempt, decideVerdict, handBack, type End } from "./attempt.ts";
 import { logAttempt } from "./attempt-log.ts";
 import { AttemptTimes } from "./attempt-times.ts";
+import { AutoConcurrency } from "./auto-concurrency.ts";
 import {
   commitRetryMaxMs,
   commitRetryMinMs,
@@ -34,8 +35,10 @@ export interface WorkerOptions {
   readonly engine: WorkerEngine;
   readonly queue: string;
   readonly runner: Runner;
-  /** Attempts that run at once. */
+  /** Attempts that run at once; at most, where `isAuto`. */
   readonly concurrency: number;
+  /** Whether to find out how many the target can work on at once; false unless set. */
+  readonly isAuto?: boolean | undefined;
   readonly ratePerHour: number | undefined;
   readonly burst?: number | undefined;
   /** Whether attempts run inside the transaction that commits their outcome; false unless set. */
@@ -74,6 +77,7 @@ class QueueWorker implements Worker {
   readonly #breaker: Breaker;
   readonly #share: RetryShare;
   readonly #pace: Pace;
+  readonly #auto: AutoConcurrency | undefined;
   readonly #times: AttemptTimes | undefined;
   readonly #committing: CommitVerdictOptions;
   /** Claimed, not begun. */
@@ -97,24 +101,30 @@ class QueueWorker implements Worker {
   #draining: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
-    const { clock, queue, meter, concurrency, retryPolicy } = options;
+    const { clock, queue, meter, retryPolicy } = options;
     this.#options = options;
     this.#gate = this.#openGate();
     const onOpen = (): void => this.#asking?.abort(); // a probe is claimed within other bounds
     this.#watch = new TargetWatch({ ...options, retryAfterMaxMs: retryPolicy.retryAfterMaxMs, onOpen });
     this.#breaker = this.#watch.breaker;
-    this.#share = new RetryShare({ concurrency, clock });
+    this.#auto = options.isAuto === true ? new AutoConcurrency(options) : undefined;
+    this.#share = new RetryShare({ concurrency: this.#concurrency, clock });
     this.#pace = new Pace(clock);
     this.#times = meter && new AttemptTimes(meter, queue);
     this.#committing = { ...options, isCutOff: () => this.#isCutOff };
   }
 
+  /** Attempts that may run at once now. */
+  get #concurrency(): number {
+    return this.#auto === undefined ? this.#options.concurrency : this.#auto.limit;
+  }
+
   #openGate(): Gate {
-    const { engine, queue, ratePerHour, burst, clock, concurrency } = this.#options;
+    const { engine, queue, ratePerHour, burst, clock } = this.#options;
     const starts = engine.starts?.bind(engine);
     if (starts === undefined || ratePerHour === undefined) return new RateGate({ ratePerHour, burst, clock });
     const startable = (): number =>
-      Math.min(this.#ready.length, concurrency - this.#running + this.#pace.within(aheadMs));
+      Math.min(this.#ready.length, this.#concurrency - this.#running + this.#pace.within(aheadMs));
     const onAnswer = (): void => {
       this.#startReady();
       this.#moved.fire();
@@ -141,6 +151,7 @@ class QueueWorker implements Worker {
     const graceOver = setTimeout(() => this.#cutOff(), graceMs);
     while (this.#inFlight > 0) await this.#moved.wait(Number.POSITIVE_INFINITY);
     clearTimeout(graceOver);
+    this.#auto?.close();
     await this.#gate.close();
     await this.#options.runner.close();
   }
@@ -181,6 +192,7 @@ class QueueWorker implements Worker {
 
   async #take(max: number): Promise<void> {
     const { engine, queue } = this.#options;
+    if (this.#auto !== undefined) this.#share.resize(this.#auto.limit);
     const retries = this.#share.bounds({ isProbe: this.#breaker.state !== "closed" });
     const asking = new AbortController();
     this.#asking = asking;
@@ -200,7 +212,7 @@ class QueueWorker implements Worker {
   /** Places for deliveries: one for each attempt at a time, and some for those under way to or from the store. */
   #free(): number {
     const ahead = Math.min(aheadMax, this.#pace.within(aheadMs));
-    return this.#options.concurrency + ahead - this.#inFlight - this.#ready.length;
+    return this.#concurrency + ahead - this.#inFlight - this.#ready.length;
   }
 
   #claimableInMs(): number {
@@ -226,8 +238,8 @@ class QueueWorker implements Worker {
   }
 
   #startOne(): boolean {
-    const { engine, concurrency } = this.#options;
-    if (this.#ready.length === 0 || this.#running >= concurrency) return false;
+    const { engine } = this.#options;
+    if (this.#ready.length === 0 || this.#running >= this.#concurrency) return false;
     if (this.#breaker.room() === 0) {
       this.#handBackReady();
       return false;
@@ -254,8 +266,10 @@ class QueueWorker implements Worker {
     const { retryPolicy: policy, clock, random, log } = this.#options;
     this.#running += 1;
     const startedAt = clock.monotonic();
+    const autoStart = this.#auto?.started();
     const end = await this.#attempt(delivery);
     this.#running -= 1;
+    if (autoStart !== undefined) this.#auto?.ended(autoStart, end);
     this.#pace.finished();
     const judgement = this.#watch.ended(delivery, end, this.#running);
     const durationMs = clock.monotonic() - startedAt;
