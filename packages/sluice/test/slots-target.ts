@@ -8,6 +8,7 @@ import { systemClock } from "../src/core/clock.ts";
 import { defaultRetryPolicy } from "../src/core/retry.ts";
 import { openEmbedded } from "../src/engines/embedded/open.ts";
 import { addressRule } from "../src/outbound/address-rule.ts";
+import { plainTarget } from "../src/outbound/target.ts";
 import { openLog } from "../src/telemetry/log.ts";
 import type { Meter } from "../src/telemetry/meter.ts";
 import { targetRunner } from "../src/worker/target-runner.ts";
@@ -15,6 +16,7 @@ import { openWorker } from "../src/worker/worker.ts";
 
 export interface SlotsOptions {
   readonly slots: number;
+  /** The mean; each takes up to 30 % less or more. */
   readonly serviceMs: number;
   readonly requests: number;
   /** Beyond so many in flight it responds 503. */
@@ -62,11 +64,14 @@ export async function workOnSlots(options: SlotsOptions, look?: () => Promise<vo
     const arrival = { at: performance.now(), inFlight };
     if (inFlight > refusesBeyond) return respond(response, 503, arrival);
     waiting.push(() =>
-      setTimeout(() => {
-        busy -= 1;
-        respond(response, 200, arrival);
-        serve();
-      }, serviceMs),
+      setTimeout(
+        () => {
+          busy -= 1;
+          respond(response, 200, arrival);
+          serve();
+        },
+        serviceMs * (0.7 + 0.6 * Math.random()),
+      ),
     );
     serve();
   });
@@ -91,8 +96,8 @@ export async function workOnSlots(options: SlotsOptions, look?: () => Promise<vo
     engine,
     queue,
     runner: targetRunner({
-      url: new URL(`http://127.0.0.1:${port}/`),
-      rule: addressRule({ allow: ["127.0.0.1"] }),
+      target: plainTarget(new URL(`http://127.0.0.1:${port}/`), addressRule({ allow: ["127.0.0.1"] })),
+      clock: systemClock,
       connectionsMax: most,
       resultBytesMax: 100,
       timeoutMs: 10_000,

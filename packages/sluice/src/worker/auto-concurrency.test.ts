@@ -18,7 +18,7 @@ describe("a worker that discovers the concurrency", () => {
   it("gives a target about as many at once as it can work on, and shows how many", async () => {
     const meter = new Meter();
     let shown: number | undefined;
-    const served = await workOnSlots({ slots: 4, serviceMs: 25, requests: 500, meter }, async () => {
+    const served = await workOnSlots({ slots: 4, serviceMs: 25, requests: 300, meter }, async () => {
       shown = await shownLimit(meter);
     });
     const mean = meanInFlight(served);
@@ -28,7 +28,7 @@ describe("a worker that discovers the concurrency", () => {
   });
 
   it("gives a target that refuses what is too many no more than it takes", async () => {
-    const slots = { slots: 64, serviceMs: 25, requests: 500, refusesBeyond: 6 };
+    const slots = { slots: 64, serviceMs: 25, requests: 300, refusesBeyond: 6 };
     const served = await workOnSlots({ ...slots, meter: new Meter() });
     const refused = served.filter(({ isRefused }) => isRefused).length;
     assert.ok(refused > 0 && refused <= 50, `${refused} refused`);
