@@ -334,9 +334,10 @@ class Slope {
     const { pairs } = this;
     const full = (this.high - this.low) * waitMs;
     const mean = this.#sum / pairs;
-    // Waits last longer than a request: the latencies of one visit are too much alike to tell the error.
+    // Waits last longer than a request: the latencies of one visit are too much alike to tell the error. The pairs differ by as
+    // much as they are wrong; while there are too few of them, twice the error that the latencies tell is taken.
     const within = this.#variance / pairs ** 2;
-    const between = pairs < 3 ? 2 * within : (this.#squares / pairs - mean ** 2) / (pairs - 1);
+    const between = pairs < 3 ? 4 * within : (this.#squares / pairs - mean ** 2) / (pairs - 1);
     return { value: mean / full, error: Math.sqrt(Math.max(within, between, 1e-9)) / full };
   }
 }
