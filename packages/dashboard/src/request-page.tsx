@@ -122,7 +122,7 @@ function Facts({ request, now }: { readonly request: WireRequest; readonly now: 
   const { key, sender, attempts, contentType, bytes, method, path, expectedBy } = request;
   return (
     <dl class="facts panel">
-      {method != null && <Fact name="Sent as" value={`${method} ${path ?? ""}`} />}
+      {typeof method === "string" && <Fact name="Sent as" value={`${method} ${path ?? ""}`} />}
       <Fact name="Key" value={key ?? "none"} />
       {sender !== null && <Fact name="Sender" value={sender} />}
       <Fact name="Attempts" value={countWords(attempts)} />
