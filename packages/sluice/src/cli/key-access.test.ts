@@ -4,6 +4,8 @@ import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
+import { sluiceKeys, type VerifyConfig } from "../config/front-values.ts";
+import { readUp } from "../config/read-settings.ts";
 import { formatApiKeys, makeApiKey } from "../core/api-key.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openEmbedded } from "../engines/embedded/open.ts";
@@ -51,7 +53,7 @@ class Store implements AsyncDisposable {
 
   ring({ isWithoutKeys = false, ...given }: Given = {}): Promise<KeyRing> {
     const keys = { kind: "file", file: this.file, isNamed: false } as const;
-    const settings = { keys, host: "127.0.0.1", admin: undefined, ...given };
+    const settings = { keys, host: "127.0.0.1", admin: undefined, front: undefined, ...given };
     return openKeys({ engine: this.engine, settings, isWithoutKeys, log });
   }
 
@@ -74,6 +76,25 @@ test("without keys it listens on loopback addresses only, with keys on any", asy
   await assert.rejects(store.start({ keys: named }), /keys must be a file that exists/);
   await changeKeyFile(store.file, () => [key]);
   assert.equal(await store.start({ host: "0.0.0.0", admin: { host: "::", port: 1 } }), true);
+});
+
+test("a front that other machines reach has no route for API keys while there are none", async () => {
+  await using store = await Store.open();
+  const opening = (host: string, verify: VerifyConfig) => {
+    const file = {
+      queues: { orders: { handle: () => 0 } },
+      front: { host, port: 0, routes: { "/a": { queue: "orders", verify } } },
+    };
+    return store.start({ front: readUp({ file, overrides: {}, env: {} }).front });
+  };
+  await assert.rejects(
+    opening("0.0.0.0", sluiceKeys),
+    /^SluiceError: front\.routes\["\/a"\]\.verify is sluiceKeys, and there/,
+  );
+  assert.equal(await opening("127.0.0.1", sluiceKeys), false);
+  assert.equal(await opening("0.0.0.0", "public"), false);
+  await changeKeyFile(store.file, () => [key]);
+  assert.equal(await opening("0.0.0.0", sluiceKeys), true);
 });
 
 describe("a store that was served with keys", () => {

@@ -7,7 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { KeyRing } from "../gateway/access/key-ring.ts";
 import type { Logger } from "../telemetry/log.ts";
 
-type KeySettings = Pick<IntakeSettings, "keys" | "host" | "admin">;
+type KeySettings = Pick<IntakeSettings, "keys" | "host" | "admin" | "front">;
 
 export interface KeyAccess {
   readonly engine: Engine;
@@ -36,7 +36,7 @@ export async function openKeys({ engine, settings, isWithoutKeys, log }: KeyAcce
 }
 
 /** Without API keys nobody but this machine may reach the gateway. */
-function assertMayBeOpen({ keys, host, admin }: KeySettings): void {
+function assertMayBeOpen({ keys, host, admin, front }: KeySettings): void {
   const place = placeOf(keys);
   if (keys.kind === "file" && keys.isNamed)
     throw wrong("keys", "must be a file that exists; make a key with sluice keys create", place);
@@ -45,6 +45,16 @@ function assertMayBeOpen({ keys, host, admin }: KeySettings): void {
     const rule = `must be a loopback address while there are no API keys; make one with sluice keys create, in ${place}`;
     throw wrong("host", rule, listened);
   }
+  assertFrontIsKeyless(front, place);
+}
+
+/** Without keys a route that takes them would let everybody in. */
+function assertFrontIsKeyless(front: KeySettings["front"], place: string): void {
+  if (front === undefined || isLoopback(front.host)) return;
+  const keyed = front.routes.find(({ verify }) => verify?.kind === "sluiceKeys");
+  if (keyed === undefined) return;
+  const found = `front.routes[${JSON.stringify(keyed.name)}].verify is sluiceKeys, and there are no API keys`;
+  throw new SluiceError("bad-config", `${found}: make one with sluice keys create, in ${place}`);
 }
 
 function placeOf(keys: KeySource): string {
