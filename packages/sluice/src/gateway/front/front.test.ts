@@ -283,6 +283,36 @@ describe("who may send", () => {
     assert.equal(waited.status, 201);
   });
 
+  test("is who knows a password or a key, which B and the store do not get in a header either", async () => {
+    const named = { queue: "orders", headers: ["authorization", "x-*"] };
+    await using rig = await open(
+      {
+        "/basic": { ...named, verify: basic({ username: "me", password: "hunter2" }) },
+        "/header": { ...named, verify: apiKey({ header: "X-Key", secret: "hunter2" }) },
+        "/bearer": { ...named, verify: apiKey({ header: "authorization", secret: "hunter2" }) },
+        "/keyed": { ...named, verify: sluiceKeys },
+      },
+      { keys: [{}], works: true },
+    );
+    const proofs = {
+      "/basic": { authorization: `Basic ${Buffer.from("me:hunter2").toString("base64")}` },
+      "/header": { "x-key": "hunter2" },
+      "/bearer": { authorization: "Bearer hunter2" },
+      "/keyed": { authorization: `Bearer ${rig.under.secrets[0]}` },
+    };
+    for (const [path, proof] of Object.entries(proofs)) {
+      seen = [];
+      const headers = { ...proof, prefer: "wait=10", "x-other": "1" } as Record<string, string>;
+      const written = await rig.send(path, { headers });
+      const read = await rig.send(path, { method: "GET", body: null, headers });
+      assert.deepEqual([written.status, read.status], [201, 201], path);
+      const status = await rig.under.engine.read(written.headers.get("sluice-request-id") as never);
+      assert.equal(status?.head?.headers?.["x-other"], "1");
+      for (const headersThere of [status.head.headers, ...seen.map((call) => call.headers)])
+        assert.deepEqual([headersThere?.["authorization"], headersThere?.["x-key"]], [undefined, undefined], path);
+    }
+  });
+
   test("is who knows a key, which is neither stored nor passed on", async () => {
     await using rig = await open(
       {

@@ -184,7 +184,9 @@ async function read(context: GatewayContext, call: Call): Promise<unknown> {
   admit(context, call);
   if (request.grant === undefined) verify(context, call, nothing);
   try {
-    await lane.passing.pass(request.raw, reply.raw, { target: withoutSecretIn(path, lane), headers: origin.headers });
+    const target = withoutSecretIn(path, lane);
+    const passed = { target, headers: origin.headers, withheld: lane.proofHeader };
+    await lane.passing.pass(request.raw, reply.raw, passed);
   } catch (error) {
     if (!reply.raw.headersSent) throw error;
   }

@@ -22,6 +22,8 @@ export interface Lane extends FrontRoute {
   readonly intake: readonly IntakeQueue[];
   readonly queueSet: ReadonlySet<string>;
   readonly keeps: HeaderRule;
+  /** The header with what a sender shows to be let in: neither stored nor passed on. In lower case. */
+  readonly proofHeader: string | undefined;
   /** Undefined where anybody may send, or the API's own keys say who. */
   readonly verifier: Verifier | undefined;
   /** Of what it accepts: what two routes take for keys need not be different. */
@@ -86,11 +88,14 @@ export class Lanes {
       reason,
       meter.counter("sluice.front.refused", { route: name, reason }),
     ]);
+    const proofHeader = proofHeaderOf(verify);
+    const keeps = keptHeaderRule(route.headers, `${place}.headers`);
     return {
       ...route,
       intake: route.queues.map((queue) => intakeQueueNamed(context, queue)),
       queueSet: new Set(route.queues),
-      keeps: withoutSecret(keptHeaderRule(route.headers, `${place}.headers`), verify),
+      keeps: proofHeader === undefined ? keeps : (header) => header !== proofHeader && keeps(header),
+      proofHeader,
       verifier:
         verify === undefined || verify.kind === "public" || verify.kind === "sluiceKeys"
           ? undefined
@@ -167,15 +172,18 @@ function equalProofs(lanes: readonly Lane[]): (index: number, other: number) => 
   return (index, other) => proofs[index] === proofs[other] || distinct[proofs[other] as number] === undefined;
 }
 
-/** What a sender shows to be let in is neither stored nor passed on. */
-function withoutSecret(keeps: HeaderRule, verify: FrontRoute["verify"]): HeaderRule {
-  const secret =
-    verify?.kind === "gitlab"
-      ? "x-gitlab-token"
-      : verify?.kind === "apiKey" && verify.in === "header"
-        ? verify.name
-        : undefined;
-  return secret === undefined ? keeps : (name) => name !== secret && keeps(name);
+function proofHeaderOf(verify: FrontRoute["verify"]): string | undefined {
+  switch (verify?.kind) {
+    case "gitlab":
+      return "x-gitlab-token";
+    case "basic":
+    case "sluiceKeys":
+      return "authorization";
+    case "apiKey":
+      return verify.in === "header" ? verify.name : undefined;
+    default:
+      return undefined; // a signature lets nobody in with another request
+  }
 }
 
 /** A path as it is stored and passed on: without the parameter that let its sender in. */

@@ -35,6 +35,8 @@ export interface Passed {
   readonly target: string;
   /** For B, in place of what the client sends under these names, which are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
+  /** A header of the client that is not for B, in lower case. */
+  readonly withheld?: string | undefined;
 }
 
 export interface PassThrough {
@@ -76,7 +78,7 @@ export function openPassThrough(options: PassThroughOptions): PassThrough {
     get running() {
       return running;
     },
-    async pass(incoming, response, { target, headers }): Promise<void> {
+    async pass(incoming, response, { target, headers, withheld }): Promise<void> {
       if (running >= connectionsMax) {
         const message = `up to ${connectionsMax} requests are passed through at once`;
         throw new SluiceError("overloaded", message, { retryAfterSeconds });
@@ -86,7 +88,7 @@ export function openPassThrough(options: PassThroughOptions): PassThrough {
         origin: url.origin,
         path: base + target,
         method: incoming.method as Dispatcher.HttpMethod,
-        headers: headersFor(incoming.rawHeaders, { dropped, replaced: { ...targetHeaders, ...headers } }),
+        headers: headersFor(incoming.rawHeaders, { dropped, withheld, replaced: { ...targetHeaders, ...headers } }),
         body,
         bodyTimeout: idleTimeoutMs,
       };
@@ -281,16 +283,20 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
 
 class HeadTimeout extends Error {}
 
-function headersFor(
-  rawHeaders: readonly string[],
-  { dropped, replaced }: { readonly dropped: ReadonlySet<string>; readonly replaced: Readonly<Record<string, string>> },
-): string[] {
+interface HeaderChanges {
+  readonly dropped: ReadonlySet<string>;
+  readonly withheld: string | undefined;
+  readonly replaced: Readonly<Record<string, string>>;
+}
+
+function headersFor(rawHeaders: readonly string[], { dropped, withheld, replaced }: HeaderChanges): string[] {
   const ofConnection = connectionNames(rawHeaders);
   const headers: string[] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] as string;
     const lower = name.toLowerCase();
-    if (dropped.has(lower) || ofConnection?.has(lower) || Object.hasOwn(replaced, lower)) continue;
+    if (dropped.has(lower) || lower === withheld || ofConnection?.has(lower)) continue;
+    if (Object.hasOwn(replaced, lower)) continue;
     headers.push(name, rawHeaders[at + 1] as string);
   }
   for (const name in replaced) headers.push(name, replaced[name] as string);
