@@ -6,6 +6,10 @@ const retryAfterSeconds = 5;
 /** What the caller was let in with. */
 type Admitted = Grant | undefined | "keyless";
 
+function ownerOf(grant: Grant | "keyless"): string {
+  return grant === "keyless" ? grant : grant.id;
+}
+
 interface Held {
   readonly grant: Admitted;
   readonly end: () => void;
@@ -14,13 +18,14 @@ interface Held {
 /**
  * The answers held open: waits for an outcome and event streams. Each ends when the key that it was asked with no longer holds, and
  * all of them when the gateway closes. There is room for so many, which leaves connections for everybody else, and one key has half
- * of it at most.
+ * of it at most, as has the front with all who need no key there.
  */
 export class HeldAnswers {
   readonly #keys: KeyRing | undefined;
   readonly #watch: Disposable | undefined;
   readonly #max: number;
   readonly #held = new Set<Held>();
+  /** By the id of the key. */
   readonly #countOf = new Map<string, number>();
   #isEnded = false;
 
@@ -52,17 +57,18 @@ export class HeldAnswers {
   }
 
   #assertRoom(grant: Admitted): void {
-    const own = grant === undefined || grant === "keyless" ? 0 : (this.#countOf.get(grant.id) ?? 0);
+    const own = grant === undefined ? 0 : (this.#countOf.get(ownerOf(grant)) ?? 0);
     if (this.#held.size < this.#max && own < this.#max / 2) return;
     const message = `up to ${this.#max} answers are held open at once, ${this.#max / 2} of them for one key`;
     throw new SluiceError("overloaded", message, { retryAfterSeconds });
   }
 
   #count(grant: Admitted, by: number): void {
-    if (grant === undefined || grant === "keyless") return;
-    const count = (this.#countOf.get(grant.id) ?? 0) + by;
-    if (count === 0) this.#countOf.delete(grant.id);
-    else this.#countOf.set(grant.id, count);
+    if (grant === undefined) return;
+    const owner = ownerOf(grant);
+    const count = (this.#countOf.get(owner) ?? 0) + by;
+    if (count === 0) this.#countOf.delete(owner);
+    else this.#countOf.set(owner, count);
   }
 
   /** Whether what the caller was let in with still holds. */
