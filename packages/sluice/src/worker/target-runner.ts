@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from "undici/types/header.js";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
-import type { HeaderRule } from "../core/header-names.ts";
+import { connectionNames, type HeaderRule } from "../core/header-names.ts";
 import { anyBytes, isMediaType } from "../core/media-type.ts";
 import type { Delivery, Result, StoredRequest } from "../core/request.ts";
 import { parseRetryAfter } from "../core/retry-after.ts";
@@ -119,11 +119,14 @@ async function resultOf(
 /** Nothing is kept of a plain 200. */
 function headOf(status: number, headers: IncomingHttpHeaders, keeps: HeaderRule | undefined): ResponseHead {
   let kept: Record<string, string | string[]> | undefined;
-  if (keeps !== undefined)
+  if (keeps !== undefined) {
+    const ofConnection = connectionNames(["connection", [headers.connection ?? ""].flat().join()]);
     for (const name in headers) {
       const value = headers[name];
-      if (value !== undefined && isAboutContent(name) && keeps(name)) (kept ??= {})[name] = value;
+      if (value === undefined || ofConnection?.has(name) || !isAboutContent(name) || !keeps(name)) continue;
+      (kept ??= {})[name] = value;
     }
+  }
   return status === 200 && kept === undefined ? {} : { status, headers: kept };
 }
 
