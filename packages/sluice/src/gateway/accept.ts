@@ -83,7 +83,7 @@ export function receiptsOf(context: GatewayContext, result: AcceptResult, queue:
     case "accepted":
       return result.receipts;
     case "key-reused":
-      throw new SluiceError("key-reused", "this key came with another body before; a new request needs a new key");
+      throw new SluiceError("key-reused", "this key came with another request before; a new one needs a new key");
     case "backlog-full":
       throw new SluiceError("backlog-full", `the backlog of queue "${queue.name}" is at its bound`, {
         retryAfterSeconds: Number(context.views.expectation(queue.name).retryAfter),
