@@ -50,7 +50,8 @@ export interface NoResponse {
 /** Of the body of an error: kept, and read so that the connection can be used again. */
 const excerptBytes = 4 * 1024;
 const drainBytes = 64 * 1024;
-const noContent = 204;
+/** They end with their header, whatever it promises (RFC 9110, 15.3.5 and 15.4.5). */
+export const bodilessStatuses: ReadonlySet<number> = new Set([204, 304]);
 
 /** Rejects, with the signal's reason, only when that aborts. */
 export function exchange(agent: Agent, call: Call, bounds: ResponseBounds): Promise<Exchanged> {
@@ -103,8 +104,8 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     if (status < 200) return; // interim
     this.#status = status;
     this.#headers = headers;
-    // It ends with its header (RFC 9110, 15.3.5). What a body is promised for would be taken for the next response.
-    if (status === noContent)
+    // What a body is promised for would be taken for the next response.
+    if (bodilessStatuses.has(status))
       return headers["transfer-encoding"] === undefined ? this.#respond(false) : this.#stop(false);
     const { wants, bytesMax, excerptWaitMs } = this.#bounds;
     this.#wanted = wants(status);

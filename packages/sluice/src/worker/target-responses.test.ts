@@ -92,6 +92,12 @@ describe("204 No Content", () => {
     });
 });
 
+test("a 304 is whole with its header, whatever length that names", async () => {
+  const end = await oneAttempt(says("HTTP/1.1 304 X\r\netag: a\r\ncontent-length: 100\r\n\r\n"));
+  assert.ok(end.kind === "failed");
+  assert.equal(end.response?.status, 304);
+});
+
 test("bytes after a 204 are no response to the next request", async () => {
   const late = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
   let asked = 0;

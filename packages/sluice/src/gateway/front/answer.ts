@@ -2,11 +2,14 @@
 // the route says instead.
 import type { FastifyReply } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
-import { isFinal, type Receipt, type RequestStatus } from "../../core/request.ts";
+import { isFinal, type Receipt, type RequestStatus, type Result } from "../../core/request.ts";
+import { anyBytes } from "../../core/media-type.ts";
+import { bodilessStatuses } from "../../outbound/exchange.ts";
 import { isAboutContent } from "../../outbound/target.ts";
 import { headerSafe, isSendable } from "../content-answer.ts";
 import type { GatewayContext } from "../context.ts";
 import { outcomeError } from "../outcome-answer.ts";
+import type { OutgoingPlace } from "../outgoing.ts";
 import { sendPieces } from "../outgoing-answer.ts";
 import { parsePreferWait } from "../prefer.ts";
 import { sendProblem } from "../problem.ts";
@@ -32,11 +35,21 @@ export async function answer(context: GatewayContext, accepted: Accepted): Promi
   const isFull = lane.waits >= (lane.waitsMax ?? Number.POSITIVE_INFINITY);
   if (seconds === 0 || isFull || receipts.length > 1) return answerReceipts(context, accepted);
   const status = await outcomeOf(context, accepted, { receipt: first, seconds });
-  if (status === undefined || !isFinal(status.state))
-    return answerReceipts(context, { ...accepted, receipts: [{ ...first, state: status?.state ?? first.state }] });
-  if (await sendOwnResponse(context, reply, status)) return undefined;
-  const error = outcomeError(context, status);
-  return sendProblem(reply, error, error.code === "dead" ? 502 : undefined);
+  const { state } = status ?? first;
+  if (status !== undefined && isFinal(state)) {
+    const sent = await sendOwnResponse(context, reply, status);
+    if (sent === "sent") return undefined;
+    if (sent === "none") return sendEnd(context, reply, status);
+  }
+  return answerReceipts(context, { ...accepted, receipts: [{ ...first, state }] });
+}
+
+/** Where B is, and what was wrong with it or with a handler, is for those who may read requests: the sender may be a stranger. */
+function sendEnd(context: GatewayContext, reply: FastifyReply, status: RequestStatus): FastifyReply {
+  const { id, state, lastError } = status;
+  if (state !== "dead") return sendProblem(reply, outcomeError(context, status));
+  const error = new SluiceError("dead", `request ${id} is dead: ${lastError?.code ?? "no error was recorded"}`);
+  return sendProblem(reply, error, 502);
 }
 
 interface Waiting {
@@ -54,12 +67,15 @@ async function outcomeOf(
   try {
     return await waitForOutcome(context, receipt.id, { seconds, reply, isKeyless: reply.request.grant === undefined });
   } catch (error) {
-    const isOfTheWait = error instanceof SluiceError && (error.isRetryable || error.code === "unauthorized");
-    if (!isOfTheWait) throw error;
+    if (!isOfTheWait(error)) throw error;
     return undefined;
   } finally {
     lane.waits -= 1;
   }
+}
+
+function isOfTheWait(error: unknown): boolean {
+  return error instanceof SluiceError && (error.isRetryable || error.code === "unauthorized");
 }
 
 async function answerReceipts(context: GatewayContext, { lane, receipts, reply }: Accepted): Promise<FastifyReply> {
@@ -77,27 +93,37 @@ async function answerReceipts(context: GatewayContext, { lane, receipts, reply }
     .send(Buffer.from(text ?? ""));
 }
 
-/** The target's response as it came, the one of a refusal too. False where none is kept. */
+/** The target's response as it came, the one of a refusal too. */
 async function sendOwnResponse(
   { engine, outgoing }: GatewayContext,
   reply: FastifyReply,
   status: RequestStatus,
-): Promise<boolean> {
-  if (status.resultBytes === undefined) return false;
+): Promise<"sent" | "none" | "not-now"> {
+  if (status.resultBytes === undefined) return "none";
   using place = new DisposableStack();
-  const taken = place.use(await outgoing.enter(reply.raw, status.resultBytes));
-  const result = await engine.readResult(status.id);
-  if (result === undefined) return false;
+  try {
+    const taken = place.use(await outgoing.enter(reply.raw, status.resultBytes));
+    const result = await engine.readResult(status.id);
+    if (result === undefined) return "none";
+    sendResponse(reply, result, taken);
+  } catch (error) {
+    if (!isOfTheWait(error)) throw error;
+    return "not-now";
+  }
+  place.move(); // it ends with the answer
+  return "sent";
+}
+
+function sendResponse(reply: FastifyReply, { bytes, contentType, ...head }: Result, place: OutgoingPlace): void {
   const { raw } = reply;
-  for (const [name, value] of Object.entries(result.headers ?? {}))
+  for (const [name, value] of Object.entries(head.headers ?? {}))
     if (isAboutContent(name) && isSendable(value)) raw.setHeader(name, value);
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  const { status = 200 } = head;
+  // A target that named no type sent no body either, and RFC 9110, 8.6 has no length for a status without one.
+  if (bytes.byteLength > 0 || contentType !== anyBytes) raw.setHeader("content-type", headerSafe(contentType));
+  if (!bodilessStatuses.has(status)) raw.setHeader("content-length", bytes.byteLength);
   reply.hijack();
-  raw.writeHead(result.status ?? 200, {
-    "content-type": headerSafe(result.contentType),
-    "content-length": result.bytes.byteLength,
-  });
-  sendPieces(raw, result.bytes, taken);
-  place.move(); // it ends with the answer
-  return true;
+  raw.writeHead(status);
+  sendPieces(raw, bytes, place);
 }

@@ -6,6 +6,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { startRawTarget } from "@sluice/testing";
 import { GatewayUnderTest, type TestOptions } from "../../../test/gateway-under-test.ts";
 import { workerOf } from "../../cli/worker-of.ts";
 import type { FrontConfig, FrontRouteConfig, QueueConfig } from "../../config/config.ts";
@@ -142,6 +143,45 @@ describe("a request of the front", () => {
       const shown = await rig.under.fetch(`/v1/requests/${id}`);
       assert.equal(shown.json.state, status === 404 ? "dead" : "done");
     });
+
+  for (const status of [204, 304])
+    test(`that waits gets B's ${status} without a type and a length that B did not name`, async () => {
+      await using bare = await startRawTarget((socket) => socket.write(`HTTP/1.1 ${status} X\r\netag: "a"\r\n\r\n`));
+      await using rig = await open(every, { works: true, orders: { target: bare.url.href } });
+      const answer = await rig.send("/x", { headers: { prefer: "wait=10" } });
+      const { headers } = answer;
+      assert.deepEqual([answer.status, headers.get("etag"), answer.body], [status, '"a"', ""]);
+      assert.deepEqual([headers.get("content-type"), headers.get("content-length")], [null, null]);
+    });
+
+  test("that waits learns of a failure for good that it is one, and not what it says of the inside", async () => {
+    const orders = { retry: { attempts: 1 }, handle: () => Promise.reject(new Error("no database at db.internal")) };
+    await using rig = await open(every, { works: true, orders });
+    const answer = await rig.send("/x", { headers: { prefer: "wait=10" } });
+    const { code, detail } = JSON.parse(answer.body) as { code: string; detail: string };
+    assert.deepEqual([answer.status, code], [502, "dead"]);
+    assert.match(detail, /is dead: handler/);
+    assert.doesNotMatch(answer.body, /db\.internal/);
+    const shown = await rig.under.fetch(`/v1/requests/${answer.headers.get("sluice-request-id")}`);
+    assert.match(shown.json.lastError.message, /db\.internal/);
+  });
+
+  test("that waits gets the receipt where there is no room for B's response", async () => {
+    const bytes = 8 * 1024 * 1024;
+    await using large = await startRawTarget((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes}\r\n\r\n`);
+      socket.write(Buffer.alloc(bytes, "a"));
+    });
+    const limits = { outgoingBytesMax: 1, outgoingWaitMs: 20 };
+    await using rig = await open(every, { works: true, limits, orders: { target: large.url.href } });
+    const reading = new AbortController();
+    const init = { method: "POST", body: "{}", headers: { prefer: "wait=10" } };
+    const first = await fetch(`${rig.url}/x`, { ...init, signal: reading.signal }); // its body is not read
+    const second = await rig.send("/x", { headers: init.headers });
+    reading.abort();
+    assert.deepEqual([first.status, second.status], [200, 202]);
+    assert.equal(JSON.parse(second.body).state, "done");
+  });
 
   test("that waits in vain gets the receipt", async () => {
     await using rig = await open({ "/*": { queue: "orders", wait: "1s" } });

@@ -10,6 +10,7 @@ import { SluiceError } from "../../core/errors.ts";
 import { connectionNames, hopByHopNames } from "../../core/header-names.ts";
 import type { AddressRule } from "../../outbound/address-rule.ts";
 import { expectWrite, type Connection, type Starting } from "../../outbound/connection.ts";
+import { bodilessStatuses } from "../../outbound/exchange.ts";
 import { guardedAgent, type TlsOptions } from "../../outbound/guarded-agent.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { discardBody } from "../body.ts";
@@ -55,7 +56,6 @@ const retryAfterSeconds = 1;
 const heldBytesMax = 16 * 1024;
 const loggedEveryMs = 10_000;
 const noContent = 204;
-const notModified = 304;
 
 /** Errors: `bad-config` when the URL has a query. */
 export function openPassThrough(options: PassThroughOptions): PassThrough {
@@ -176,8 +176,8 @@ class Passing implements Dispatcher.DispatchHandler, Starting {
     const response = this.#response;
     response.writeHead(status, reasonOf(statusMessage), headersFrom(controller.rawHeaders as Buffer[], status));
     clearTimeout(this.#headTimer);
-    // They end with their headers (RFC 9110, 15.3.5 and 15.4.5), whatever length these name: undici would wait for that much.
-    if (status === noContent || status === notModified) {
+    // Whatever length their headers name: undici would wait for that much.
+    if (bodilessStatuses.has(status)) {
       this.#end();
       if (coding !== undefined) controller.abort(new Error("what follows would be taken for the next response"));
       return;
