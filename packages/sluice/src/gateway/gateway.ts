@@ -165,10 +165,6 @@ class HttpGateway implements Gateway {
     const front = await openFront(settings, this.#context);
     this.#fronts.push(front);
     const servers: Server[] = [];
-    if (tls !== undefined)
-      this.#gauges.use(
-        followCertificate(tls, () => servers as readonly Server[] as readonly SecureServer[], this.#context.log),
-      );
     const open: Opening = (listener, at) => {
       servers.push(listener.server);
       return listener.listen(front.app.routing, at);
@@ -176,6 +172,10 @@ class HttpGateway implements Gateway {
     const [first, ...others] = addressesOf(host);
     const bound = await open(await this.#newListener(tls), { host: first, port });
     await this.#listenBeside(others, bound, open, tls);
+    if (tls !== undefined)
+      this.#gauges.use(
+        followCertificate(tls, () => servers as readonly Server[] as readonly SecureServer[], this.#context.log),
+      );
     return { url: urlOf(tls, host, bound) };
   }
 
