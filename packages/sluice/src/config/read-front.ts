@@ -7,6 +7,7 @@ import type { FrontAnswer, FrontRoute, FrontSettings } from "../gateway/front/se
 import type { FrontConfig, FrontRouteConfig } from "./config.ts";
 import { frontRouteSettings, frontSettings } from "./declared-settings.ts";
 import type { Overrides } from "./overrides.ts";
+import { guarded } from "./read-descriptor.ts";
 import { readHandshake } from "./read-handshake.ts";
 import { readSource } from "./read-source.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
@@ -48,8 +49,12 @@ interface Intake {
 }
 
 /** Undefined where there is none. Errors: `bad-config`, naming the route. */
-export function readFront({ file, overrides, env }: FrontSources, intake: Intake): FrontSettings | undefined {
-  if (file === undefined && overrides.front === undefined) return undefined;
+export function readFront(sources: FrontSources, intake: Intake): FrontSettings | undefined {
+  if (sources.file === undefined && sources.overrides.front === undefined) return undefined;
+  return guarded("front", () => readFields(sources, intake));
+}
+
+function readFields({ file, overrides, env }: FrontSources, intake: Intake): FrontSettings {
   assertObject("front", file ?? {}, frontFields);
   const { routes, tls, trustedProxies, passThrough } = file ?? {};
   const { host, port } = addressOf(overrides.front);
@@ -104,7 +109,7 @@ function readRoutes(routes: unknown, reading: Reading): readonly FrontRoute[] {
   const entries = Object.entries(routes as Readonly<Record<string, FrontRouteConfig>>);
   if (entries.length === 0 || entries.length > routesMax)
     throw wrong("front.routes", `must have 1 to ${routesMax} routes`, entries.length);
-  return entries.map(([name, route]) => readRoute(name, route, reading));
+  return entries.map(([name, route]) => guarded(placeOf(name), () => readRoute(name, route, reading)));
 }
 
 /** Where no routes are given: the queue of the flags, or the only one. */
@@ -118,8 +123,12 @@ function loneQueue({ queues, overrides }: Reading): string {
   );
 }
 
+function placeOf(route: string): string {
+  return `front.routes[${JSON.stringify(route.slice(0, 200))}]`;
+}
+
 function readRoute(name: string, route: FrontRouteConfig, reading: Reading): FrontRoute {
-  const place = `front.routes[${JSON.stringify(name.slice(0, 200))}]`;
+  const place = placeOf(name);
   assertObject(place, route, routeFields);
   const { env } = reading;
   const at = (field: string): string => `${place}.${field}`;
@@ -190,7 +199,7 @@ function assertVerified(host: string, routes: readonly FrontRoute[]): void {
   if (open === undefined || isLoopback(host)) return;
   throw new SluiceError(
     "bad-config",
-    `front.routes[${JSON.stringify(open.name)}] needs verify: the front on ${host} can be reached from other machines. ` +
+    `${placeOf(open.name)} needs verify: the front on ${host} can be reached from other machines. ` +
       'Set a preset such as github({ secret }), or "public" if anybody may send',
   );
 }

@@ -11,6 +11,7 @@ import { plainTarget, usualEndOf, type Target, type TargetEnd } from "../outboun
 import type { TargetConfig, TargetsConfig, TargetTlsConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import { readWebhookSecrets } from "./read-callbacks.ts";
+import { guarded } from "./read-descriptor.ts";
 import { readSecrets } from "./read-secrets.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
 import type { Environment } from "./secret.ts";
@@ -54,7 +55,11 @@ export interface TargetPlace {
 }
 
 /** Errors: `bad-config`, without any secret. */
-export function readTarget(place: string, given: string | TargetConfig, { addresses, env }: TargetPlace): Target {
+export function readTarget(place: string, given: string | TargetConfig, around: TargetPlace): Target {
+  return guarded(place, () => readFields(place, given, around));
+}
+
+function readFields(place: string, given: string | TargetConfig, { addresses, env }: TargetPlace): Target {
   if (typeof given !== "string") assertObject(place, given, targetFields);
   const target = typeof given === "string" ? { url: given } : given;
   const at = (field: string): string => (typeof given === "string" ? place : `${place}.${field}`);
@@ -75,11 +80,16 @@ export function readTarget(place: string, given: string | TargetConfig, { addres
 
 function readAddress(place: string, text: unknown, options: AddressOptions): [url: URL, rule: AddressRule] {
   const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) throw wrong(place, "must be an http or https URL", text);
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw wrong(place, "must be an http or https URL", withoutCredentials(text));
   const rule = addressRule({ ...options, allow: [...(options.allow ?? []), ...impliedBy(url)] });
   const refusal = refusalOfUrl(url, rule);
   if (refusal !== undefined) throw new SluiceError("bad-config", `${place}: ${refusal.message}`);
   return [url, rule];
+}
+
+function withoutCredentials(text: unknown): unknown {
+  return typeof text === "string" ? text.replace(/^.*@/s, "…@") : text;
 }
 
 /** A user and password in the URL, as any client sends them. */

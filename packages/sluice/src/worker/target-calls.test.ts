@@ -128,6 +128,13 @@ test("of a response the status and the named headers are kept; for the front all
   assert.deepEqual(await resultOf({ keepResultHeaders: [] }, fromFront, 404), { status: 404, headers: undefined });
 });
 
+function throwing(fields: object, name: string): object {
+  const get = (): never => {
+    throw new Error(planted);
+  };
+  return Object.defineProperty(fields, name, { enumerable: true, get });
+}
+
 test("what is wrong is refused with its place and its rule, and never with a secret", () => {
   const url = "http://127.0.0.1:9";
   for (const [target, message] of [
@@ -146,6 +153,10 @@ test("what is wrong is refused with its place and its rule, and never with a sec
     [{ url, statuses: { done: [100] } }, /from 200 to 599/],
     [{ url, tls: { cert: "/nowhere" } }, /target\.tls\.cert/],
     [{ url, hedaers: {} }, /did you mean headers/],
+    [{ url: `http://me:${planted}@127.0.0.1:99999/` }, /target\.url must be an http or https URL, got "…@127/],
+    [{ url: `ftp://me:a/${planted}@127.0.0.1/` }, /target\.url must be an http or https URL/],
+    [throwing({ url }, "headers"), /target cannot be read: one of its properties throws/],
+    [{ url, headers: throwing({}, "x-a") }, /target cannot be read: one of its properties throws/],
   ] as const) {
     assert.throws(
       () => readTarget("target", target as never, { addresses: {}, env }),

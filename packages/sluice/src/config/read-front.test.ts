@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SluiceError } from "../core/errors.ts";
+import { readUp } from "./read-settings.ts";
+
+const planted = "pl4nted-s3cret";
+
+function throwing(fields: object, name: string): object {
+  const get = (): never => {
+    throw new Error(planted);
+  };
+  return Object.defineProperty({ ...fields }, name, { enumerable: true, get });
+}
+
+test("a property that throws is refused with its place, and without what it throws", () => {
+  const route = { queue: "orders" };
+  for (const [front, place] of [
+    [throwing({}, "port"), "front"],
+    [{ port: 1, routes: throwing({}, "/a") }, "front"],
+    [{ port: 1, routes: { "/a": throwing(route, "wait") } }, 'front.routes["/a"]'],
+    [{ port: 1, routes: { "/a": { ...route, answer: throwing({}, "body") } } }, 'front.routes["/a"]'],
+    [{ port: 1, routes: { "/a": { ...route, verify: throwing({}, "kind") } } }, 'front.routes["/a"].verify'],
+  ] as const) {
+    const file = { queues: { orders: { handle: () => 0 } }, front };
+    assert.throws(
+      () => readUp({ file, overrides: {}, env: {} }),
+      (error) => {
+        assert.ok(error instanceof SluiceError, String(error));
+        const { code, message } = error;
+        assert.deepEqual([code, message], ["bad-config", `${place} cannot be read: one of its properties throws`]);
+        return true;
+      },
+    );
+  }
+});
