@@ -47,10 +47,15 @@ export class ActivityLog {
   }
 
   /** A call that its key, its rate, or the page it came from does not allow. */
-  refused(request: FastifyRequest, { code, message }: SluiceError): void {
+  refused(request: FastifyRequest, { code, message, cause }: SluiceError): void {
     this.#refusals[request.grant === undefined ? "anonymous" : "keyed"].tell(() => {
-      const call = { method: request.method, path: pathOf(request.raw).slice(0, pathLengthMax) };
-      return { code, ...call, ...callerOf(request), why: message };
+      const call = { method: request.method, path: pathOf({ url: request.originalUrl }).slice(0, pathLengthMax) };
+      return {
+        code,
+        ...call,
+        ...callerOf(request),
+        why: cause instanceof Error ? `${message}: ${cause.message}` : message,
+      };
     });
   }
 

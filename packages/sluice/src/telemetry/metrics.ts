@@ -177,8 +177,8 @@ export const metrics = {
     unit: "{request}",
     labels: ["route", "reason"],
     meaning:
-      "Requests to the front whose sender was not verified, by route: missing, malformed, mismatch, or expired. The log has a " +
-      "line for each.",
+      "Requests to the front whose sender was not verified, by route: missing, malformed, mismatch, or expired. The activity " +
+      "log has lines about them.",
   },
   "sluice.audit.missing": {
     kind: "gauge",

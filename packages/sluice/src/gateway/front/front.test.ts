@@ -302,6 +302,14 @@ describe("who may send", () => {
     );
     assert.equal(new Set(refusals.map((refusal) => refusal.body)).size, 1);
     assert.equal(await rig.accepted(), 2);
+    const lines = rig.under.activityLines.filter(({ code }) => code === "unauthorized");
+    assert.deepEqual(
+      lines.map(({ path, why }) => [path, why]),
+      ["missing", "mismatch", "mismatch"].map((reason) => [
+        "/hooks",
+        `the request is not verified: route POST /hooks, ${reason}`,
+      ]),
+    );
     const { text: metrics } = await rig.under.fetch("/metrics");
     assert.match(metrics, /sluice_front_refused_total\{route="POST \/hooks",reason="missing"\} 1/);
     assert.match(metrics, /sluice_front_refused_total\{route="POST \/hooks",reason="mismatch"\} 2/);
@@ -380,6 +388,14 @@ describe("who may send", () => {
     const list = await rig.under.engine.list({ limit: 10 });
     const stored = await Promise.all(list.map(({ id }) => rig.under.engine.read(id)));
     assert.ok(!JSON.stringify(stored).includes("hunter2"));
+  });
+
+  test("is bound by the rate of its API key", async () => {
+    const quota = { text: "1/h", count: 1, windowSeconds: 3_600 };
+    await using rig = await open({ "/*": { queue: "orders", verify: sluiceKeys } }, { keys: [{ quota }] });
+    const headers = { authorization: `Bearer ${rig.under.secrets[0]}` };
+    assert.equal((await rig.send("/x", { headers })).status, 202);
+    assert.equal((await rig.send("/x", { headers })).status, 429);
   });
 
   test("Slack's and Meta's handshakes are answered and not stored", async () => {

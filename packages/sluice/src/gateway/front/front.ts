@@ -7,8 +7,10 @@ import { SluiceError } from "../../core/errors.ts";
 import type { NewRequest } from "../../core/request.ts";
 import { logAccepted } from "../accept-log.ts";
 import { receiptsOf } from "../accept.ts";
+import { addActivityHook } from "../activity.ts";
 import { keyRefusal } from "../access/key-refusal.ts";
 import { assertStillAllowed } from "../access/still-allowed.ts";
+import { takeQuota } from "../access/quota.ts";
 import { seesEverything } from "../access/viewer.ts";
 import { checkCoding, readIn } from "../body.ts";
 import type { App, GatewayContext, IntakeQueue } from "../context.ts";
@@ -22,6 +24,7 @@ import { handshakeOf, isSignedHandshake } from "./handshake.ts";
 import { keptHeaders } from "./kept-headers.ts";
 import { Lanes, notAllowed, safeMethods, withoutSecretIn, type Lane } from "./lanes.ts";
 import type { FrontSettings } from "./settings.ts";
+import type { RefusalReason } from "./verify/signed-call.ts";
 
 export interface Front {
   readonly app: App;
@@ -51,6 +54,7 @@ export async function openFront(settings: FrontSettings, context: GatewayContext
   // One path for Fastify: what a path means here is for the routes of the front to say.
   const app = createApp({ limits, certificate: undefined, log, ServerResponse }, { rewriteUrl: () => "/" });
   for (const name of ["viewer", "grant", "address"]) app.decorateRequest(name);
+  addActivityHook(app, context);
   boundAnswers(app, context.outgoing);
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
   app.route({ method: methods, url: "/", handler: take });
@@ -66,6 +70,7 @@ export async function openFront(settings: FrontSettings, context: GatewayContext
     const { rawHeaders, httpVersion } = raw;
     const peerAddress = raw.socket.remoteAddress ?? "";
     const origin = originOf({ peerAddress, isSecure, rawHeaders, httpVersion, authority }, trusted);
+    request.address = origin.clientAddress;
     const call: Call = { lane, method, path, origin, request, reply };
     if (safeMethods.includes(method)) return read(context, call);
     if (method !== lane.method && !lane.allow.includes(method))
@@ -83,6 +88,7 @@ async function accept(context: GatewayContext, call: Call): Promise<unknown> {
   const contentType = contentTypeOf(raw.headers);
   const headers = headersOf(call);
   admit(context, call);
+  takeQuota(context, request, reply);
   const body = await readIn(context.bodyRoom, raw, { bytesMax: lane.bodyBytesMax, code: "body-too-large" });
   if (!raw.complete) throw new SluiceError("bad-request", "the connection broke before the body was complete");
   const isUnsigned = lane.handshake !== undefined && !isSignedHandshake(lane.handshake);
@@ -139,7 +145,7 @@ function senderOf(context: GatewayContext, call: Call, body: Uint8Array): string
 }
 
 /** The user that the call proves, if its proof names one. */
-function verify({ log, engine }: GatewayContext, call: Call, body: Uint8Array): string | undefined {
+function verify({ engine }: GatewayContext, call: Call, body: Uint8Array): string | undefined {
   const { lane, method, path, origin, request, reply } = call;
   if (lane.verifier === undefined) return undefined;
   const url = `${origin.clientOrigin}${path}`;
@@ -152,24 +158,22 @@ function verify({ log, engine }: GatewayContext, call: Call, body: Uint8Array): 
     nowMs: engine.clock.now(),
   });
   if (verified.kind === "verified") return verified.sender;
-  const { reason } = verified;
-  lane.refusals[reason].value += 1;
-  log.warn(
-    { route: lane.name, reason, from: origin.clientAddress },
-    "a request of the front was refused: it is not verified",
-  );
   if (lane.verify?.kind === "basic") reply.header("www-authenticate", 'Basic realm="sluice", charset="UTF-8"');
-  throw new SluiceError("unauthorized", "the request is not verified");
+  throw notVerified(lane, verified.reason);
+}
+
+/** The sender learns nothing from it: the activity log has the reason. */
+function notVerified(lane: Lane, reason: RefusalReason): SluiceError {
+  lane.refusals[reason].value += 1;
+  const cause = new Error(`route ${lane.name}, ${reason}`);
+  return new SluiceError("unauthorized", "the request is not verified", { cause });
 }
 
 /** What a provider sends once is answered, and not stored. */
 function answersHandshake({ lane, method, path, reply }: Call, body: Uint8Array): boolean {
   const handshake = lane.handshake && handshakeOf(lane.handshake, { method, path, body });
   if (handshake === undefined) return false;
-  if (handshake.kind === "refused") {
-    lane.refusals[handshake.reason].value += 1;
-    throw new SluiceError("unauthorized", "the request is not verified");
-  }
+  if (handshake.kind === "refused") throw notVerified(lane, handshake.reason);
   reply.code(handshake.status).headers(handshake.headers).send(Buffer.from(handshake.body));
   return true;
 }
