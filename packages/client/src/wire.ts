@@ -128,6 +128,8 @@ export interface WireDeliveries {
   readonly running: number;
   /** Their attempt has ended: what came of it is being stored. */
   readonly committing: number;
+  /** How many the workers found that the target can work on at once; absent unless the concurrency or rate is `"auto"`. */
+  readonly limit?: number;
 }
 
 /** Per hour, over the last minute, five minutes and hour; never scaled up from a part of one. */

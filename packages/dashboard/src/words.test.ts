@@ -71,4 +71,5 @@ test("a rate is told once a minute was observed, and a count with the time that 
 test("what workers claimed and commit is told beside what runs", () => {
   equal(besideWords({ claimed: 2, running: 4, committing: 5 }), " + 2 claimed + 5 committing");
   equal(besideWords({ claimed: 0, running: 4, committing: 0 }), "");
+  equal(besideWords({ claimed: 2, running: 4, committing: 0, limit: 12 }), " of 12 found + 2 claimed");
 });

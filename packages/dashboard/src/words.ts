@@ -82,13 +82,13 @@ export function forecastWords({ forecast, now }: ForecastInput): string {
   }
 }
 
-/** What workers hold beside the requests that run: " + 2 claimed + 5 committing". */
-export function besideWords({ claimed, committing }: WireDeliveries): string {
-  const beside = { claimed, committing };
-  return Object.entries(beside)
+/** What workers hold beside the requests that run, and the limit that they found: " of 12 found + 2 claimed + 5 committing". */
+export function besideWords({ claimed, committing, limit }: WireDeliveries): string {
+  const beside = Object.entries({ claimed, committing })
     .filter(([, count]) => count > 0)
     .map(([phase, count]) => ` + ${countWords(count)} ${phase}`)
     .join("");
+  return limit === undefined ? beside : ` of ${countWords(limit)} found${beside}`;
 }
 
 export function rateWords(perHour: number): string {

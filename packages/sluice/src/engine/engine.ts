@@ -158,6 +158,8 @@ export interface Deliveries {
   readonly running: number;
   /** Their attempt has ended: what came of it is being stored. */
   readonly committing: number;
+  /** What was found of how many its target can work on at once, where nobody said. */
+  readonly limit?: number;
 }
 
 export interface Presence extends Disposable {

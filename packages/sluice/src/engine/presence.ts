@@ -14,11 +14,12 @@ export interface Attendance {
 export const noDeliveries: Deliveries = { claimed: 0, running: 0, committing: 0 };
 
 export function sumOfDeliveries(all: Iterable<Deliveries>): Deliveries {
-  const sum = { ...noDeliveries };
-  for (const { claimed, running, committing } of all) {
+  const sum: { -readonly [Field in keyof Deliveries]: Deliveries[Field] } = { ...noDeliveries };
+  for (const { claimed, running, committing, limit } of all) {
     sum.claimed += claimed;
     sum.running += running;
     sum.committing += committing;
+    if (limit !== undefined) sum.limit = (sum.limit ?? 0) + limit;
   }
   return sum;
 }

@@ -127,7 +127,14 @@ export const QueueView = Type.Object({
   ratePerHour: nullable(Type.Number()),
   counts: Counts,
   deliveries: Type.Object(
-    { claimed: Count, running: Count, committing: Count },
+    {
+      claimed: Count,
+      running: Count,
+      committing: Count,
+      limit: Type.Optional(
+        Type.Integer({ description: "How many the workers found that the target can work on at once: for `auto`" }),
+      ),
+    },
     {
       description:
         "What is running by the counts, as the workers see it: claimed ahead and not begun; with a handler that runs, at " +

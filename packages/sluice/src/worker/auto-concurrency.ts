@@ -34,6 +34,11 @@ export class AutoConcurrency {
     this.#shown = meter?.addObserver(() => [observe("sluice.concurrency.limit", { queue }, this.#limit.base)]);
   }
 
+  /** Without what it tries at the moment. */
+  get base(): number {
+    return this.#limit.base;
+  }
+
   get limit(): number {
     return this.#limit.limit;
   }

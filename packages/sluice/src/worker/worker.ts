@@ -187,7 +187,8 @@ class QueueWorker implements Worker {
 
   #deliveries(): Deliveries {
     const [claimed, running] = [this.#ready.length, this.#running];
-    return { claimed, running, committing: this.#inFlight - running };
+    const limit = this.#auto === undefined ? {} : { limit: this.#auto.base };
+    return { claimed, running, committing: this.#inFlight - running, ...limit };
   }
 
   async #take(max: number): Promise<void> {

@@ -252,12 +252,12 @@ export function readingCases(check: Check): void {
     deepEqual(await deliveries(), { claimed: 0, running: 0, committing: 0 });
     let running = 4;
     const first = rig.engine.attend(orders, () => ({ claimed: 2, running, committing: 5 }));
-    using _second = rig.engine.attend(orders, () => ({ claimed: 1, running: 1, committing: 0 }));
-    deepEqual(await deliveries(), { claimed: 3, running: 5, committing: 5 });
+    using _second = rig.engine.attend(orders, () => ({ claimed: 1, running: 1, committing: 0, limit: 12 }));
+    deepEqual(await deliveries(), { claimed: 3, running: 5, committing: 5, limit: 12 });
     running = 3;
-    deepEqual(await deliveries(), { claimed: 3, running: 4, committing: 5 });
+    deepEqual(await deliveries(), { claimed: 3, running: 4, committing: 5, limit: 12 });
     first[Symbol.dispose]();
-    deepEqual(await deliveries(), { claimed: 1, running: 1, committing: 0 });
+    deepEqual(await deliveries(), { claimed: 1, running: 1, committing: 0, limit: 12 });
   });
 
   check("a queue tells since when none of its workers delivers", async (rig) => {
