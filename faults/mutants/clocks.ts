@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const embedded = "packages/sluice/src/engines/embedded";
-const suite = "faults/outsiders/clocks-embedded.test.ts";
+const suite = "faults/outsiders/clocks-embedded.long.test.ts";
 
 export const embeddedClockMutants: readonly Mutant[] = [
   {
