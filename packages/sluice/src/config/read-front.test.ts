@@ -33,3 +33,10 @@ test("a property that throws is refused with its place, and without what it thro
     );
   }
 });
+
+test("--no-pass-through is refused where there is no front", () => {
+  const overrides = { queue: "orders", target: "http://127.0.0.1:9", passThrough: false };
+  assert.throws(() => readUp({ file: undefined, overrides, env: {} }), /--no-pass-through goes with --front/);
+  const front = readUp({ file: undefined, overrides: { ...overrides, front: "8081" }, env: {} }).front;
+  assert.equal(front?.passesThrough, false);
+});

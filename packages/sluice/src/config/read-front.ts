@@ -50,7 +50,11 @@ interface Intake {
 
 /** Undefined where there is none. Errors: `bad-config`, naming the route. */
 export function readFront(sources: FrontSources, intake: Intake): FrontSettings | undefined {
-  if (sources.file === undefined && sources.overrides.front === undefined) return undefined;
+  const { file, overrides } = sources;
+  if (file === undefined && overrides.front === undefined) {
+    if (overrides.passThrough === false) throw new SluiceError("bad-config", "--no-pass-through goes with --front");
+    return undefined;
+  }
   return guarded("front", () => readFields(sources, intake));
 }
 
