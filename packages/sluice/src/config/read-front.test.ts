@@ -34,6 +34,18 @@ test("a property that throws is refused with its place, and without what it thro
   }
 });
 
+test("a flag of the target is refused where the queue has none, without its value", () => {
+  const file = { queues: { orders: { handle: () => 0 } } };
+  for (const [flag, overrides] of [
+    ["--target-header", { targetHeader: [`Authorization: ${planted}`] }],
+    ["--target-path", { targetPath: "append" }],
+  ] as const)
+    assert.throws(
+      () => readUp({ file, overrides: { queue: "orders", ...overrides }, env: {} }),
+      new SluiceError("bad-config", `${flag} goes with a target, and queue orders has none`),
+    );
+});
+
 test("--no-pass-through is refused where there is no front", () => {
   const overrides = { queue: "orders", target: "http://127.0.0.1:9", passThrough: false };
   assert.throws(() => readUp({ file: undefined, overrides, env: {} }), /--no-pass-through goes with --front/);

@@ -247,7 +247,14 @@ function targetFlags(
   const { target: url, targetHeader = [], targetPath, front } = overrides;
   const own = typeof given === "string" ? { url: given } : given;
   const target = { ...own, ...(url !== undefined && { url }) };
-  if (target.url === undefined) return {};
+  if (target.url === undefined) {
+    const flag = targetHeader.length > 0 ? "--target-header" : targetPath === undefined ? undefined : "--target-path";
+    if (flag === undefined) return {};
+    throw new SluiceError(
+      "bad-config",
+      `${flag} goes with a target, and queue ${overrides.queue ?? frontQueue} has none`,
+    );
+  }
   const file =
     readSecret(targetHeadersVariable, env)
       ?.split(/\r?\n/)
