@@ -14,6 +14,7 @@ import { apiKey, basic, github, gitlab, header, json, meta, slack, sluiceKeys } 
 import { readUp } from "../../config/read-settings.ts";
 import { workedQueue } from "../../config/read-queue.ts";
 import { SluiceError } from "../../core/errors.ts";
+import { parseQuota } from "../../core/quota.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { Meter } from "../../telemetry/meter.ts";
 
@@ -329,6 +330,22 @@ describe("who may send", () => {
     );
     const waited = await rig.send("/open", { headers: { prefer: "wait=10" } });
     assert.equal(waited.status, 201);
+  });
+
+  test("an API key hands in as much on the front as it may on the API, a request for each queue", async () => {
+    const verify = sluiceKeys;
+    await using rig = await open(
+      { "/one": { queue: "orders", verify }, "/two": { queue: ["orders", "mails"], verify } },
+      { keys: [{ quota: parseQuota("4/h") }] },
+    );
+    const headers = { authorization: `Bearer ${rig.under.secrets[0]}` };
+    const send = async (path: string) => (await rig.send(path, { headers })).status;
+    assert.deepEqual([await send("/one"), await send("/two")], [202, 202]);
+    const last = await rig.under.post("/v1/queues/orders/requests", "{}", headers);
+    assert.deepEqual([last.status, last.headers.get("ratelimit")?.split(";")[1]], [202, "r=0"]);
+    assert.equal((await rig.send("/one", { method: "GET", body: null, headers })).status, 201);
+    assert.equal(await send("/one"), 429);
+    assert.equal(await rig.accepted(), 4);
   });
 
   test("is who knows a password or a key, which B and the store do not get in a header either", async () => {

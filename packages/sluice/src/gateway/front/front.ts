@@ -9,8 +9,8 @@ import { logAccepted } from "../accept-log.ts";
 import { receiptsOf } from "../accept.ts";
 import { addActivityHook } from "../activity.ts";
 import { keyRefusal } from "../access/key-refusal.ts";
-import { assertStillAllowed } from "../access/still-allowed.ts";
 import { takeQuota } from "../access/quota.ts";
+import { assertStillAllowed } from "../access/still-allowed.ts";
 import { seesEverything } from "../access/viewer.ts";
 import { checkCoding, readIn } from "../body.ts";
 import type { App, GatewayContext, IntakeQueue } from "../context.ts";
@@ -88,7 +88,7 @@ async function accept(context: GatewayContext, call: Call): Promise<unknown> {
   const contentType = contentTypeOf(raw.headers);
   const headers = headersOf(call);
   admit(context, call);
-  takeQuota(context, request, reply);
+  for (let taken = 0; taken < lane.queues.length; taken += 1) takeQuota(context, request, reply);
   const body = await readIn(context.bodyRoom, raw, { bytesMax: lane.bodyBytesMax, code: "body-too-large" });
   if (!raw.complete) throw new SluiceError("bad-request", "the connection broke before the body was complete");
   const isUnsigned = lane.handshake !== undefined && !isSignedHandshake(lane.handshake);
