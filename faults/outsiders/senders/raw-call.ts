@@ -40,15 +40,16 @@ export async function send(url: string, call: RawCall): Promise<GivenAnswer | un
   socket.write(body);
   await closed;
   clearTimeout(patience);
-  return chunks.length === 0 ? undefined : parse(Buffer.concat(chunks));
+  return chunks.length === 0 ? undefined : parseAnswer(Buffer.concat(chunks));
 }
 
-function parse(bytes: Buffer): GivenAnswer {
+/** The first answer in these bytes that is none of the interim ones. */
+export function parseAnswer(bytes: Buffer): GivenAnswer {
   const headEnd = bytes.indexOf("\r\n\r\n");
   const [statusLine = "", ...lines] = bytes.toString("latin1", 0, headEnd).split("\r\n");
   const status = Number(statusLine.split(" ", 2)[1]);
   const rest = bytes.subarray(headEnd + "\r\n\r\n".length);
-  if (status < 200) return parse(rest);
+  if (status < 200) return parseAnswer(rest);
   const headers = new Headers(
     lines.map((line): [string, string] => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]),
   );
