@@ -53,7 +53,8 @@ async function main(): Promise<number> {
   });
   for (const queue of ["orders", "passed"]) await fetch(`${sluice.url}/v1/queues/${queue}/pause`, { method: "POST" });
   const front = `http://127.0.0.1:${frontPort}`;
-  const api: Way = { name: "API", url: `${sluice.url}/v1/queues/orders/requests` };
+  const named = Object.fromEntries(Object.entries(headers).map(([name, value]) => [`sluice-forward-${name}`, value]));
+  const api: Way = { name: "API, ten headers kept", url: `${sluice.url}/v1/queues/orders/requests`, headers: named };
   const plain: Way = { name: "front, ten headers kept", url: `${front}/plain`, headers };
   const signed: Way = {
     name: "front, verified by HMAC",

@@ -141,7 +141,7 @@ export function addTargetFlags(command: Command, what: string): Command {
     .addOption(
       new Option(
         "--target-path <how>",
-        "with --queue: append makes the call that the front's sender made, below the target's path; fixed posts to the target itself (default append for a target without a path)",
+        "with --queue: append makes the call that the front's sender made, below the target's path; fixed posts to the target itself (default append with --front, and for a target without a path)",
       ).choices(["append", "fixed"]),
     )
     .addOption(

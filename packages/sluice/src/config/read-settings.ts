@@ -61,7 +61,8 @@ export interface Sources {
 }
 
 export function readUp(sources: Sources): UpSettings {
-  const { queues, callbacks } = someQueues(sources, { engine: "embedded", example: "--queue NAME --target URL" });
+  const example = sources.overrides.front === undefined ? "--queue NAME --target URL" : "--target URL with --front";
+  const { queues, callbacks } = someQueues(sources, { engine: "embedded", example });
   if (readDurability(sources) !== undefined)
     throw wrong("durability", "needs the cluster engine; the embedded engine has no standby", "standby");
   return {
@@ -266,6 +267,10 @@ function targetFlags(
   };
   // With a front and no word on it, B gets the calls that the senders made.
   const path = (targetPath as TargetConfig["path"]) ?? target.path ?? (front === undefined ? undefined : "append");
+  if (path === "append" && target.url.includes("?")) {
+    const rule = "a target with a query cannot have the paths of the front's senders appended: leave the query out";
+    throw new SluiceError("bad-config", `--target: ${rule}, or say --target-path fixed`);
+  }
   return { target: { ...target, url: target.url, headers, ...(path !== undefined && { path }) } };
 }
 

@@ -15,7 +15,11 @@ export const errorCodes = {
   "not-found": { consequence: "caller", status: 404, title: "There is no such thing here" },
   "unknown-queue": { consequence: "caller", status: 404, title: "There is no queue of this name" },
   "unknown-request": { consequence: "caller", status: 404, title: "There is no request with this id" },
-  unauthorized: { consequence: "caller", status: 401, title: "A valid API key is needed" },
+  unauthorized: {
+    consequence: "caller",
+    status: 401,
+    title: "A valid API key, or the proof that a route asks for, is needed",
+  },
   forbidden: { consequence: "caller", status: 403, title: "The API key does not allow this" },
   "host-refused": { consequence: "caller", status: 421, title: "This is no name of this server" },
   "origin-refused": { consequence: "caller", status: 403, title: "A page of another origin may not call this" },

@@ -1,5 +1,6 @@
 // What the sender of a front request gets: B's own response, if it wants to wait for that and it comes in time; the receipt; or what
 // the route says instead.
+import type { OutgoingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
 import { isFinal, type Receipt, type RequestStatus, type Result } from "../../core/request.ts";
@@ -16,6 +17,7 @@ import { sendProblem } from "../problem.ts";
 import { receiptText } from "../receipt.ts";
 import { waitForOutcome } from "../wait.ts";
 import type { Lane } from "./lanes.ts";
+import type { FrontAnswer } from "./settings.ts";
 
 export interface Accepted {
   readonly lane: Lane;
@@ -78,19 +80,22 @@ function isOfTheWait(error: unknown): boolean {
   return error instanceof SluiceError && (error.isRetryable || error.code === "unauthorized");
 }
 
-async function answerReceipts(context: GatewayContext, { lane, receipts, reply }: Accepted): Promise<FastifyReply> {
-  if (lane.answer !== undefined) {
-    const { status, contentType, body } = lane.answer;
-    return reply.code(status).header("content-type", contentType).send(Buffer.from(body));
-  }
+function answerReceipts(context: GatewayContext, { lane, receipts, reply }: Accepted): void {
+  if (lane.answer !== undefined) return sendText(reply, lane.answer);
   const [first] = receipts as readonly [Receipt];
   const texts = receipts.map((receipt) => receiptText(context, receipt, ""));
-  const text = texts.length === 1 ? texts[0] : `{"receipts":[${texts.join(",")}]}`;
+  const body = texts.length === 1 ? (texts[0] as string) : `{"receipts":[${texts.join(",")}]}`;
   reply.header("retry-after", context.views.expectation(first.queue).retryAfter);
-  return reply
-    .code(202)
-    .type("application/json")
-    .send(Buffer.from(text ?? ""));
+  sendText(reply, { status: 202, contentType: "application/json", body });
+}
+
+/** Past Fastify's own way to answer, as receipts of the API are: a text goes out in one piece with its headers. */
+function sendText(reply: FastifyReply, { status, contentType, body }: FrontAnswer): void {
+  const { raw } = reply;
+  reply.hijack();
+  const own = { "content-type": contentType, "content-length": Buffer.byteLength(body) };
+  raw.writeHead(status, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...own });
+  raw.end(body);
 }
 
 /** The target's response as it came, the one of a refusal too. */
