@@ -44,7 +44,13 @@ async function startEcho(): Promise<{ readonly host: string } & AsyncDisposable>
 const config = (host: string, closedPort: number): string => `
 export default { queues: {
   echo: { target: "http://${host}/process?token=${secret}" },
-  gone: { target: "http://user:${secret}@127.0.0.1:${closedPort}/process?token=${secret}", retry: { attempts: 1 } },
+  gone: {
+    target: {
+      url: "http://user:${secret}@127.0.0.1:${closedPort}/process?token=${secret}",
+      headers: { authorization: "Bearer ${secret}", "x-key": { kind: "secret", name: "B_KEY" } },
+    },
+    retry: { attempts: 1 },
+  },
   parse: { handle: (request) => JSON.parse(request.text()), retry: { attempts: 1 } },
   throws: { handle: (request) => { throw new Error("cannot take " + request.text()); }, retry: { attempts: 1 } },
 } };`;
@@ -60,7 +66,8 @@ describe("the log of a running Sluice", () => {
     const configFile = join(folder.path, "sluice.config.ts");
     await writeFile(configFile, config(echo.host, await freePort()));
     const args = ["--log-level", "debug", "--log-format", "json"];
-    sluice = await startSluice({ dataFolder: join(folder.path, "data"), configFile, args });
+    const env = { B_KEY: secret };
+    sluice = await startSluice({ dataFolder: join(folder.path, "data"), configFile, args, env });
   });
   after(async () => {
     await sluice[Symbol.asyncDispose]();
