@@ -1,6 +1,8 @@
 // Who sent a front request, by which URL, and the headers that tell B: Forwarded (RFC 7239), X-Forwarded-* and Via (RFC 9110,
 // 7.6.3). Anybody can send such headers: they are believed only from a proxy that the configuration lists.
-import { BlockList, isIP } from "node:net";
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { SluiceError } from "../../core/errors.ts";
 
 export interface Arrival {
@@ -23,6 +25,35 @@ export interface Origin {
   readonly clientOrigin: string;
   /** For B, in place of all that the sender gave under these names. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+interface Known {
+  readonly host: string | undefined;
+  readonly httpVersion: string;
+  readonly origin: Origin;
+}
+
+/** Tells where requests come from. What a stranger says of that counts for nothing, so most connections have one origin. */
+export class Origins {
+  readonly #trusted: BlockList;
+  readonly #known = new WeakMap<Socket, Known>();
+
+  constructor(trusted: BlockList) {
+    this.#trusted = trusted;
+  }
+
+  of({ socket, headers, rawHeaders, httpVersion }: IncomingMessage, authority: string | undefined): Origin {
+    const { host, via } = headers;
+    const isOwn = authority === undefined && via === undefined;
+    const known = isOwn ? this.#known.get(socket) : undefined;
+    if (known !== undefined && known.host === host && known.httpVersion === httpVersion) return known.origin;
+    const peerAddress = socket.remoteAddress ?? "";
+    const isSecure = socket instanceof TLSSocket;
+    const origin = originOf({ peerAddress, isSecure, rawHeaders, httpVersion, authority }, this.#trusted);
+    if (isOwn && !isTrusted(plainAddress(peerAddress), this.#trusted))
+      this.#known.set(socket, { host, httpVersion, origin });
+    return origin;
+  }
 }
 
 const pseudonym = "sluice";

@@ -121,6 +121,35 @@ describe("a request of the front", () => {
     assert.equal(call?.headers["idempotency-key"], id);
   });
 
+  test("tells B its sender's own host and way, on one connection and with what the sender claims", async () => {
+    await using rig = await open(every, { works: true });
+    const { port } = new URL(rig.url);
+    const socket = connect(Number(port), "127.0.0.1");
+    const answers = text(socket);
+    const heads = [
+      "host: a",
+      "host: b\r\nx-forwarded-for: 6.6.6.6",
+      "host: b\r\nvia: 1.0 other",
+      "host: b\r\nconnection: close",
+    ];
+    for (const [at, head] of heads.entries())
+      socket.write(`PUT /${at} HTTP/1.1\r\n${head}\r\nprefer: wait=10\r\ncontent-length: 0\r\n\r\n`);
+    await answers;
+    const told = seen.toSorted((one, two) => one.url.localeCompare(two.url)).map(({ headers }) => headers);
+    assert.deepEqual(
+      told.map((headers) => headers["x-forwarded-host"]),
+      ["a", "b", "b", "b"],
+    );
+    assert.deepEqual(
+      told.map((headers) => headers["x-forwarded-for"]),
+      Array(4).fill("127.0.0.1"),
+    );
+    assert.deepEqual(
+      told.map(({ via }) => via),
+      ["1.1 sluice", "1.1 sluice", "1.0 other, 1.1 sluice", "1.1 sluice"],
+    );
+  });
+
   test("without a body and a type has none for B either", async () => {
     await using rig = await open(every, { works: true });
     await rig.send("/x", { method: "DELETE", body: null, headers: { prefer: "wait=10" } });

@@ -1,7 +1,6 @@
 // The front: a second listener, whose routes turn any HTTP request into a request of a queue. Its senders know nothing of Sluice,
 // and the API is not on it. What is stored goes the way of the API from admission on: one commit, and then the answer (I1).
 import { METHODS } from "node:http";
-import { TLSSocket } from "node:tls";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
 import type { NewRequest } from "../../core/request.ts";
@@ -19,7 +18,7 @@ import { timedResponses, timeUnder } from "../measure.ts";
 import { boundAnswers } from "../outgoing-answer.ts";
 import { createApp } from "../server.ts";
 import { answer } from "./answer.ts";
-import { originOf, trustedProxies, type Origin } from "./forwarded.ts";
+import { Origins, trustedProxies, type Origin } from "./forwarded.ts";
 import { handshakeOf, isSignedHandshake } from "./handshake.ts";
 import { keptHeaders } from "./kept-headers.ts";
 import { Lanes, notAllowed, safeMethods, withoutSecretIn, type Lane } from "./lanes.ts";
@@ -48,7 +47,7 @@ const methods = METHODS.filter((method) => method !== "CONNECT");
 /** Errors: `bad-config`, naming the route. */
 export async function openFront(settings: FrontSettings, context: GatewayContext): Promise<Front> {
   const { limits, log, meter } = context;
-  const trusted = trustedProxies(settings.trustedProxies, "front.trustedProxies");
+  const origins = new Origins(trustedProxies(settings.trustedProxies, "front.trustedProxies"));
   const lanes = new Lanes(settings, context);
   const ServerResponse = timedResponses(meter);
   // One path for Fastify: what a path means here is for the routes of the front to say.
@@ -66,10 +65,7 @@ export async function openFront(settings: FrontSettings, context: GatewayContext
     const { lane, path, authority } = lanes.laneFor(request, reply);
     const { method, raw } = request;
     timeUnder(reply.raw, lane.times(method));
-    const isSecure = raw.socket instanceof TLSSocket;
-    const { rawHeaders, httpVersion } = raw;
-    const peerAddress = raw.socket.remoteAddress ?? "";
-    const origin = originOf({ peerAddress, isSecure, rawHeaders, httpVersion, authority }, trusted);
+    const origin = origins.of(raw, authority);
     request.address = origin.clientAddress;
     const call: Call = { lane, method, path, origin, request, reply };
     if (safeMethods.includes(method)) return read(context, call);
