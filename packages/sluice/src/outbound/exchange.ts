@@ -12,11 +12,11 @@ export interface Call {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
   readonly signal: AbortSignal;
+  /** Which bodies are wanted, by the status: of 2xx the result, and of all others an excerpt, unless given. */
+  readonly wants?: ((status: number) => Wanted) | undefined;
 }
 
 export interface ResponseBounds {
-  /** Whether the body of a response with this status is wanted, and until when. */
-  readonly wants: (status: number) => Wanted;
   /** Of a body that is a result or a refusal; one that is coded may have a little more, as codings add to what they cannot make smaller. */
   readonly bytesMax: number;
   /** How long the body of a response that is no result is waited for, once its status is there. */
@@ -55,8 +55,8 @@ export const bodilessStatuses: ReadonlySet<number> = new Set([204, 304]);
 
 /** Rejects, with the signal's reason, only when that aborts. */
 export function exchange(agent: Agent, call: Call, bounds: ResponseBounds): Promise<Exchanged> {
-  const { url, method = "POST", path = `${url.pathname}${url.search}`, headers, body, signal } = call;
-  const running = new Exchange(bounds, signal);
+  const { url, method = "POST", path = `${url.pathname}${url.search}`, headers, body } = call;
+  const running = new Exchange(call, bounds);
   agent.dispatch({ origin: url.origin, path, method, headers, body }, running);
   return running.ended;
 }
@@ -65,6 +65,7 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   connection: Connection | undefined;
   readonly ended: Promise<Exchanged>;
   readonly #bounds: ResponseBounds;
+  readonly #wants: (status: number) => Wanted;
   readonly #signal: AbortSignal;
   readonly #resolve: (end: Exchanged) => void;
   readonly #abort: () => void;
@@ -78,11 +79,12 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
   #bytesMax = drainBytes;
   #excerptTimer: NodeJS.Timeout | undefined;
 
-  constructor(bounds: ResponseBounds, signal: AbortSignal) {
+  constructor({ signal, wants = resultsAlone }: Call, bounds: ResponseBounds) {
     const { promise, resolve, reject } = Promise.withResolvers<Exchanged>();
     this.ended = promise;
     this.#resolve = resolve;
     this.#bounds = bounds;
+    this.#wants = wants;
     this.#signal = signal;
     this.#abort = () => {
       reject(signal.reason as Error);
@@ -107,8 +109,8 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
     // What a body is promised for would be taken for the next response.
     if (bodilessStatuses.has(status))
       return headers["transfer-encoding"] === undefined ? this.#respond(false) : this.#stop(false);
-    const { wants, bytesMax, excerptWaitMs } = this.#bounds;
-    this.#wanted = wants(status);
+    const { bytesMax, excerptWaitMs } = this.#bounds;
+    this.#wanted = this.#wants(status);
     if (this.#wanted !== "excerpt")
       this.#bytesMax = headers["content-encoding"] === undefined ? bytesMax : codedMax(bytesMax);
     if (this.#wanted !== "result") this.#excerptTimer = setTimeout(() => this.#stop(true), excerptWaitMs);
@@ -165,6 +167,10 @@ class Exchange implements Dispatcher.DispatchHandler, Starting {
 
 export function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
+}
+
+function resultsAlone(status: number): Wanted {
+  return isSuccess(status) ? "result" : "excerpt";
 }
 
 function codedMax(bytesMax: number): number {

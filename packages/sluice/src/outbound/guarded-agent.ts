@@ -19,6 +19,32 @@ export interface GuardedAgentOptions {
   readonly lookup?: typeof lookUp;
 }
 
+export interface Agents {
+  readonly kept: Agent;
+  /** For a request that must not go over an idle connection, which the other side may be about to close. */
+  readonly fresh: Agent;
+  close(): Promise<void>;
+}
+
+const connectTimeoutMsMax = 10_000;
+
+/** A connection that does not come about ends before the call's time does: the caller can tell it from a slow target (I4). */
+export function openAgents({
+  timeoutMs,
+  ...options
+}: Pick<GuardedAgentOptions, "rule" | "tls" | "connectionsMax"> & { readonly timeoutMs: number }): Agents {
+  const connecting = { ...options, connectTimeoutMs: Math.min(connectTimeoutMsMax, Math.ceil(timeoutMs / 2)) };
+  const kept = guardedAgent(connecting);
+  const fresh = guardedAgent({ ...connecting, isFresh: true });
+  return {
+    kept,
+    fresh,
+    async close(): Promise<void> {
+      await Promise.all([kept.destroy(), fresh.destroy()]);
+    },
+  };
+}
+
 /** As PEM: whom to trust instead of the system's authorities, and the client's own certificate. */
 export interface TlsOptions {
   readonly ca?: Buffer | undefined;

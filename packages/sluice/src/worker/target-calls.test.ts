@@ -125,6 +125,7 @@ test("of a response the status and the named headers are kept; for the front all
   const all = { etag: "a", "x-b": "b", "set-cookie": ["c", "d"] };
   assert.deepEqual(await resultOf({}, fromFront, 200), { status: 200, headers: all });
   assert.deepEqual(await resultOf({}, fromFront, 404), { status: 404, headers: all });
+  assert.deepEqual(await resultOf({}, {}, 404), { status: undefined, headers: undefined }, "nobody could read it");
   assert.deepEqual(await resultOf({ keepResultHeaders: [] }, fromFront, 404), { status: 404, headers: undefined });
 });
 

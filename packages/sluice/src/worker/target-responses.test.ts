@@ -93,7 +93,9 @@ describe("204 No Content", () => {
 });
 
 test("a 304 is whole with its header, whatever length that names", async () => {
-  const end = await oneAttempt(says("HTTP/1.1 304 X\r\netag: a\r\ncontent-length: 100\r\n\r\n"));
+  await using target = await startRawTarget(says("HTTP/1.1 304 X\r\netag: a\r\ncontent-length: 100\r\n\r\n"));
+  await using runner = open(target.url);
+  const end = await attempt(runner, delivery({ method: "PUT", path: "/process" }));
   assert.ok(end.kind === "failed");
   assert.equal(end.response?.status, 304);
 });

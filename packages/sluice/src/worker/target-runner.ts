@@ -35,15 +35,17 @@ const unsendableCodes: ReadonlySet<string> = new Set(["UND_ERR_INVALID_ARG", "UN
 export function targetRunner(options: TargetRunnerOptions): Runner {
   const { target, connectionsMax, resultBytesMax, timeoutMs, retryAfterMaxMs, clock } = options;
   const { url, rule, tls, endOf } = target;
-  const wants = (status: number): Wanted => wantedBy[endOf(status)];
-  const outbound = openOutbound({ rule, tls, connectionsMax, bytesMax: resultBytesMax, timeoutMs, wants });
+  const wants = (status: number): Wanted => (endOf(status) === "done" ? "result" : "excerpt");
+  const frontWants = (status: number): Wanted => wantedBy[endOf(status)];
+  const outbound = openOutbound({ rule, tls, connectionsMax, bytesMax: resultBytesMax, timeoutMs });
   return {
     async run(delivery, { signal }): Promise<AttemptEnd> {
       const { request } = delivery;
       const place = placeOrRefusal(target, request);
       if (place instanceof SluiceError) return unsendable(place.message);
       const headers = headersOf(delivery, target, clock);
-      const posted = await outbound.post({ url, ...place, headers, body: request.body, signal });
+      const call = { url, ...place, headers, body: request.body, signal };
+      const posted = await outbound.post({ ...call, wants: isOfFront(request) ? frontWants : wants });
       if (posted.kind === "no-response") return unanswered(posted, url);
       const end = endOf(posted.status);
       if (end !== "done") return refusedBy(posted, { end, delivery, target, resultBytesMax, retryAfterMaxMs });
@@ -53,6 +55,10 @@ export function targetRunner(options: TargetRunnerOptions): Runner {
     },
     close: () => outbound.close(),
   };
+}
+
+function isOfFront({ method }: StoredRequest): boolean {
+  return method !== undefined;
 }
 
 const wantedBy = { done: "result", dead: "refusal", retry: "excerpt" } as const satisfies Record<TargetEnd, Wanted>;
@@ -67,11 +73,11 @@ function placeOrRefusal(target: Target, request: StoredRequest): ReturnType<type
 }
 
 function headersOf({ request, attempt }: Delivery, target: Target, clock: Clock): Record<string, string> {
-  const { id, body, contentType, method } = request;
+  const { id, body, contentType } = request;
   const headers: Record<string, string> = {};
   for (const name in request.headers) if (target.forwards(name)) headers[name] = request.headers[name] as string;
   // A sender who named no type sent no body either, and its target may mind one.
-  if (method === undefined || body.byteLength > 0 || contentType !== anyBytes) headers["content-type"] = contentType;
+  if (!isOfFront(request) || body.byteLength > 0 || contentType !== anyBytes) headers["content-type"] = contentType;
   if (target.secrets.length > 0)
     Object.assign(headers, webhookHeaders({ id, timestamp: Math.floor(clock.now() / 1_000), body }, target.secrets));
   return Object.assign(headers, target.headers, {
@@ -83,7 +89,7 @@ function headersOf({ request, attempt }: Delivery, target: Target, clock: Clock)
 }
 
 function keepsOf({ keepsHeader }: Target, { request }: Delivery): HeaderRule | undefined {
-  return keepsHeader ?? (request.method === undefined ? undefined : everyHeader);
+  return keepsHeader ?? (isOfFront(request) ? everyHeader : undefined);
 }
 
 const everyHeader: HeaderRule = () => true;
@@ -138,13 +144,13 @@ interface Refused {
   readonly retryAfterMaxMs: number;
 }
 
-/** A refusal for good is kept, if all of it came. */
+/** A refusal for good is kept for a sender of the front, who may wait for it, if all of it came. */
 async function refusedBy(
   response: Response,
   { end, delivery, target, resultBytesMax, retryAfterMaxMs }: Refused,
 ): Promise<Failed> {
   const refusal = await refused(response, retryAfterMaxMs, end);
-  if (end === "retry" || response.isCut) return refusal;
+  if (end === "retry" || response.isCut || !isOfFront(delivery.request)) return refusal;
   const kept = await resultOf(response, keepsOf(target, delivery), resultBytesMax);
   return "contentType" in kept ? { ...refusal, response: { ...kept, status: response.status } } : refusal;
 }

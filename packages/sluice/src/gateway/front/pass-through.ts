@@ -11,7 +11,7 @@ import { connectionNames, hopByHopNames } from "../../core/header-names.ts";
 import type { AddressRule } from "../../outbound/address-rule.ts";
 import { expectWrite, type Connection, type Starting } from "../../outbound/connection.ts";
 import { bodilessStatuses } from "../../outbound/exchange.ts";
-import { guardedAgent, type TlsOptions } from "../../outbound/guarded-agent.ts";
+import { openAgents, type TlsOptions } from "../../outbound/guarded-agent.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { discardBody } from "../body.ts";
 
@@ -51,7 +51,6 @@ export interface PassThrough {
   close(): Promise<void>;
 }
 
-const connectTimeoutMs = 10_000;
 const retryAfterSeconds = 1;
 const heldBytesMax = 16 * 1024;
 const loggedEveryMs = 10_000;
@@ -62,14 +61,7 @@ export function openPassThrough(options: PassThroughOptions): PassThrough {
   const { url, rule, tls, connectionsMax, timeoutMs, idleTimeoutMs, targetHeaders = {}, log } = options;
   if (url.search !== "")
     throw new SluiceError("bad-config", "the URL of a target that paths are appended to has no query");
-  const connecting = {
-    rule,
-    tls,
-    connectionsMax,
-    connectTimeoutMs: Math.min(connectTimeoutMs, Math.ceil(timeoutMs / 2)),
-  };
-  const kept = guardedAgent(connecting);
-  const fresh = guardedAgent({ ...connecting, isFresh: true });
+  const agents = openAgents({ rule, tls, connectionsMax, timeoutMs });
   const base = url.pathname.replace(/\/$/, "");
   const dropped = new Set([...hopByHopNames, ...Object.keys(targetHeaders), "host", "expect"]);
   const logFailure = limitedLog(log, url);
@@ -94,8 +86,8 @@ export function openPassThrough(options: PassThroughOptions): PassThrough {
       };
       running += 1;
       try {
-        const passing = new Passing(call, { response, timeoutMs, idleTimeoutMs, retryOver: fresh });
-        kept.dispatch(call, passing);
+        const passing = new Passing(call, { response, timeoutMs, idleTimeoutMs, retryOver: agents.fresh });
+        agents.kept.dispatch(call, passing);
         await passing.ended;
       } catch (error) {
         const told = problemFor(error as Error, timeoutMs);
@@ -106,9 +98,7 @@ export function openPassThrough(options: PassThroughOptions): PassThrough {
         if (body !== null) giveUpBody(incoming, body);
       }
     },
-    async close(): Promise<void> {
-      await Promise.all([kept.destroy(), fresh.destroy()]);
-    },
+    close: () => agents.close(),
   };
 }
 

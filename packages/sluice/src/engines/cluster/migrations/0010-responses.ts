@@ -1,3 +1,3 @@
-// The status and the headers of a target's response, beside its body: see core/stored-head.ts. A target that refused a request for
-// good leaves its response with the error.
+// The status and the headers of a target's response, beside its body: see core/stored-head.ts. If a target refused a
+// request of the front for good, its response is here too.
 export const responses = "ALTER TABLE sluice.outcomes ADD COLUMN response text";
