@@ -52,3 +52,41 @@ test("--no-pass-through is refused where there is no front", () => {
   const front = readUp({ file: undefined, overrides: { ...overrides, front: "8081" }, env: {} }).front;
   assert.equal(front?.passesThrough, false);
 });
+
+test("a target that flags are added to is refused as it is without them, whatever it is", () => {
+  for (const target of [
+    { url: "http://b.example", headers: planted },
+    { url: "http://b.example", headers: [planted] },
+    { url: 9_000 },
+    { url: "http://b.example", headers: throwing({}, "x") },
+  ]) {
+    const file = { queues: { orders: { target } } } as never;
+    for (const overrides of [
+      { queue: "orders", targetHeader: ["x-a: b"] },
+      { queue: "orders", targetPath: "append" },
+    ])
+      assert.throws(
+        () => readUp({ file, overrides, env: {} }),
+        (error) => {
+          assert.ok(error instanceof SluiceError && error.code === "bad-config", String(error));
+          assert.ok(
+            error.message.startsWith("queues.orders.target") && !error.message.includes(planted),
+            error.message,
+          );
+          return true;
+        },
+      );
+  }
+});
+
+test("a front does not stand before itself, on the port of the scheme either", () => {
+  const read = (target: string, port: number): unknown =>
+    readUp({ file: { queues: { orders: { target } }, front: { port } }, overrides: {}, env: {} });
+  for (const [target, port] of [
+    ["http://localhost", 80],
+    ["https://127.0.0.1/x", 443],
+    ["http://[::1]:8081", 8081],
+  ] as const)
+    assert.throws(() => read(target, port), /is the front itself/);
+  assert.ok(read("https://localhost", 80));
+});

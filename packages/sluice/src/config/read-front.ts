@@ -188,13 +188,17 @@ function readAnswer(place: string, answer: NonNullable<FrontRouteConfig["answer"
 function assertLeadsAway(front: Pick<FrontSettings, "host" | "port">, queues: readonly QueueSettings[]): void {
   const own = [front.host, "localhost", "127.0.0.1", "[::1]"];
   for (const { name, run } of queues) {
-    if (run?.kind !== "target" || Number(run.target.url.port) !== front.port || front.port === 0) continue;
+    if (run?.kind !== "target" || portOf(run.target.url) !== front.port || front.port === 0) continue;
     if (own.includes(run.target.url.hostname))
       throw new SluiceError(
         "bad-config",
         `queues.${name}.target is the front itself: a call would come back without end`,
       );
   }
+}
+
+function portOf({ port, protocol }: URL): number {
+  return port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
 }
 
 /** Who can reach a port that others reach, and needs no proof, could fill the store. */

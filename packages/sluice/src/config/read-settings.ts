@@ -20,6 +20,7 @@ import type {
 } from "./settings.ts";
 import { readCallbackAddresses, readCallbackQueue, readCallbackSecrets } from "./read-callbacks.ts";
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
+import { guarded } from "./read-descriptor.ts";
 import { readFront } from "./read-front.ts";
 import { readServers } from "./read-servers.ts";
 import { readHeaderLines, readTargets } from "./read-target.ts";
@@ -223,7 +224,7 @@ function withFlags(
     return queues;
   }
   const changes = {
-    ...targetFlags(queues[queue]?.target, { overrides, env }),
+    ...guarded(`queues.${queue}.target`, () => targetFlags(queues[queue]?.target, { overrides, env })),
     ...(rate !== undefined && { rate }),
     ...(timeout !== undefined && { timeout }),
     ...(concurrency !== undefined && {
@@ -248,6 +249,7 @@ function targetFlags(
   const { target: url, targetHeader = [], targetPath, front } = overrides;
   const own = typeof given === "string" ? { url: given } : given;
   const target = { ...own, ...(url !== undefined && { url }) };
+  if (!isShapedTarget(target)) return {}; // it is refused where targets are read
   if (target.url === undefined) {
     const flag = targetHeader.length > 0 ? "--target-header" : targetPath === undefined ? undefined : "--target-path";
     if (flag === undefined) return {};
@@ -272,6 +274,12 @@ function targetFlags(
     throw new SluiceError("bad-config", `--target: ${rule}, or say --target-path fixed`);
   }
   return { target: { ...target, url: target.url, headers, ...(path !== undefined && { path }) } };
+}
+
+/** Whether flags can be added to what a file says: anything may stand there. */
+function isShapedTarget({ url, headers }: Partial<Record<keyof TargetConfig, unknown>>): boolean {
+  const isText = url === undefined || typeof url === "string";
+  return isText && (headers === undefined || (typeof headers === "object" && !Array.isArray(headers)));
 }
 
 /** The flags of the autoscaler go for every queue. */
