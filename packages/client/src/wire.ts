@@ -36,7 +36,7 @@ interface WireLineFields {
   readonly key?: string;
   /** Kept with the request, for its handler or target. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The URL that is told of its outcome. */
+  /** The URL that the outcome is posted to. */
   readonly callback?: string;
 }
 

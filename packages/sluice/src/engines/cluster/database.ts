@@ -324,8 +324,8 @@ export class Inside implements Connected {
   }
 
   /**
-   * What the handler set, listens to or keeps in temporary tables, its role and its cursors end with its work: not even the
-   * commit goes by it. Rejects when it has ended the transaction itself: its effect and the outcome would not be one.
+   * What the handler set, listens to or keeps in temporary tables, its role and its cursors end with its work: the
+   * commit uses none of it. Rejects when it has ended the transaction itself: its effect and the outcome would not be one.
    */
   async endHandlersWork(): Promise<void> {
     // With the session's authorization its role is reset as well.

@@ -318,7 +318,7 @@ describe("the cluster engine", () => {
     );
   });
 
-  it("a key whose request is gone refuses whoever sends it, and nobody beside it (I10)", async () => {
+  it("a key whose request is gone refuses its own call and no other (I10)", async () => {
     const servers = await newCluster();
     await using life = await join(servers);
     const { engine } = life;

@@ -59,7 +59,7 @@ interface Waiting {
   readonly seconds: number;
 }
 
-/** Undefined where it cannot be read now. The request is stored all the same: an error would deny it. */
+/** Undefined if the outcome cannot be read now. The request is stored: an error response would deny that. */
 async function outcomeOf(
   context: GatewayContext,
   { lane, reply }: Accepted,

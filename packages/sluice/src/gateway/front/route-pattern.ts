@@ -1,5 +1,5 @@
 // A route's pathname: WHATWG URLPattern syntax, read into plain texts. Custom regular expressions are refused, as are several
-// groups in one segment: with at most one asterisk a path is matched in time that grows with its length, whoever sends it.
+// groups in one segment: with at most one asterisk the time to match a path grows with its length only.
 import { SluiceError } from "../../core/errors.ts";
 import { decodedPath, normalPath } from "./request-target.ts";
 
