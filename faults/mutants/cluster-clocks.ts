@@ -15,12 +15,12 @@ export const clusterClocksMutants: readonly Mutant[] = [
     bug: "silence is measured by the database's clock: a step ahead makes all members dead",
     patches: [
       {
-        file: `${cluster}/leader.ts`,
+        file: `${cluster}/leader/leader.ts`,
         from: "new Silence(beatMs)",
         to: "new Silence(Number.MAX_VALUE, () => clock.now())",
       },
       {
-        file: `${cluster}/silence.ts`,
+        file: `${cluster}/leader/silence.ts`,
         from: "before.silentMs + passedMs : 0",
         to: "before.silentMs + passedMs : passedMs",
       },
@@ -34,7 +34,7 @@ export const clusterClocksMutants: readonly Mutant[] = [
     bug: "what was accepted before the clock stepped back is never put back: by its id it has not come yet",
     patches: [
       {
-        file: `${cluster}/audit-rows.ts`,
+        file: `${cluster}/audit/audit-rows.ts`,
         from: "if (is_paused) return { fresh: [], due: [] };",
         to: "if (!is_paused) return { fresh: [], due: [] };",
       },

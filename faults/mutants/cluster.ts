@@ -21,7 +21,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "receipts are given before their requests are committed (against I1)",
     patches: [
       {
-        file: `${cluster}/accept.ts`,
+        file: `${cluster}/ledger/accept.ts`,
         from: "const stored = fresh.length > 0",
         to: `for (const { entry, result } of answered) {
           entry.answer(result);
@@ -37,7 +37,7 @@ export const clusterMutants: readonly Mutant[] = [
     name: "lost-commit-answered",
     engine: "cluster",
     bug: "a commit whose answer was lost counts as made, and its receipts are given (against I1)",
-    patches: [{ file: `${cluster}/accept.ts`, from: "stored.length === ids.length", to: "stored.length >= 0" }],
+    patches: [{ file: `${cluster}/ledger/accept.ts`, from: "stored.length === ids.length", to: "stored.length >= 0" }],
     catcher: test("durability", "no receipt for a commit that was lost on its way"),
     sign: /✖ no receipt for a commit/,
   },
@@ -47,7 +47,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a key that is known is answered with what a read has shown, which no standby may have (against I1)",
     patches: [
       {
-        file: `${cluster}/accept.ts`,
+        file: `${cluster}/ledger/accept.ts`,
         from: "const known = repeated.length > 0",
         to: "const known = repeated.length < 0",
       },
@@ -60,7 +60,11 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "a commit of which PostgreSQL warns that it did not wait for the standby counts as made (against I1)",
     patches: [
-      { file: `${cluster}/database.ts`, from: "throw new LostError(new Error(warning));", to: "return value;" },
+      {
+        file: `${cluster}/ledger/connection/database.ts`,
+        from: "throw new LostError(new Error(warning));",
+        to: "return value;",
+      },
     ],
     catcher: { kind: "test", file: simulation, cases: "a hundred histories break no law" },
     sign: /was told as settled by \d+, and a failover has lost it/,
@@ -69,8 +73,8 @@ export const clusterMutants: readonly Mutant[] = [
     name: "term-unchecked",
     engine: "cluster",
     bug: "a process that was the leader acts, though another one leads by now",
-    patches: [{ file: `${cluster}/terms.ts`, from: "if (held?.length !== 1)", to: "if (held === undefined)" }],
-    catcher: test("leadership", "a newer term wins"),
+    patches: [{ file: `${cluster}/leader/terms.ts`, from: "if (held?.length !== 1)", to: "if (held === undefined)" }],
+    catcher: test("members/leadership", "a newer term wins"),
     sign: /✖ a newer term wins/,
   },
   {
@@ -79,7 +83,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a server that takes no writes any more is kept, as its connections are good",
     patches: [
       {
-        file: `${cluster}/database.ts`,
+        file: `${cluster}/ledger/connection/database.ts`,
         from: "if (isReadOnly(failure)) this.#primary.leave();",
         to: "if (isReadOnly(failure)) this.#primary.doubt();",
       },
@@ -106,7 +110,11 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "a server with synchronous_commit=off is taken at the start (against I9)",
     patches: [
-      { file: `${cluster}/settings-check.ts`, from: 'isSafe: row.synchronous_commit !== "off"', to: "isSafe: true" },
+      {
+        file: `${cluster}/ledger/connection/settings-check.ts`,
+        from: 'isSafe: row.synchronous_commit !== "off"',
+        to: "isSafe: true",
+      },
     ],
     catcher: test("ledger.long", "synchronous_commit must not be off"),
     sign: /✖ synchronous_commit must not be off/,
@@ -124,7 +132,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "hints are acknowledged when they are claimed (against I2): a claim that PostgreSQL forgets waits for the auditor",
     patches: [
       {
-        file: `${cluster}/deliver.ts`,
+        file: `${cluster}/ledger/deliver.ts`,
         from: "this.#held.set(row.token,",
         to: "hint.done();\n        this.#held.set(row.token,",
       },
@@ -139,7 +147,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "an outcome counts as settled before its commit, which fails: it runs for ever, as its worker lives (against I2)",
     patches: [
       {
-        file: `${cluster}/settle.ts`,
+        file: `${cluster}/ledger/settle.ts`,
         from: "const settled = new Set<string>();",
         to: `const settled = new Set<string>();
   for (const entry of entries) {
@@ -155,8 +163,8 @@ export const clusterMutants: readonly Mutant[] = [
     name: "acknowledge-undone",
     engine: "cluster",
     bug: "a run of acknowledgements goes on over what is not done (against I2)",
-    patches: [{ file: `${cluster}/acknowledgements.ts`, from: "if (!this.#done.has(tag)) break;", to: "" }],
-    catcher: test("acknowledgements", "are said for all that is done, and for nothing else"),
+    patches: [{ file: `${cluster}/carriers/acknowledgements.ts`, from: "if (!this.#done.has(tag)) break;", to: "" }],
+    catcher: test("carriers/acknowledgements", "are said for all that is done, and for nothing else"),
     sign: /✖ are said for all that is done/,
   },
   {
@@ -165,7 +173,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a retry lets its claim go and acknowledges its hint, and is scheduled a little later",
     patches: [
       {
-        file: `${cluster}/retry.ts`,
+        file: `${cluster}/ledger/retry.ts`,
         from: "const sent = await through(RETRY,",
         to: `const claims = entries.map(({ call }) => call.claim.token);
   const text = "DELETE FROM sluice.running WHERE token = ANY ($1::bigint[])";
@@ -185,16 +193,18 @@ export const clusterMutants: readonly Mutant[] = [
     name: "mandatory-off",
     engine: "cluster",
     bug: "hints are published without `mandatory`: one that no queue takes counts as published",
-    patches: [{ file: `${cluster}/publisher.ts`, from: "mandatory: true", to: "mandatory: false" }],
-    catcher: test("broker.long", "has a hint when it was confirmed, and has none that was returned"),
+    patches: [{ file: `${cluster}/carriers/publisher.ts`, from: "mandatory: true", to: "mandatory: false" }],
+    catcher: test("carriers/broker.long", "has a hint when it was confirmed, and has none that was returned"),
     sign: /✖ has a hint when it was confirmed/,
   },
   {
     name: "confirm-ignored",
     engine: "cluster",
     bug: "a hint counts as published once it is written to the socket",
-    patches: [{ file: `${cluster}/publisher.ts`, from: "return promise;", to: "resolve(true);\n    return promise;" }],
-    catcher: test("broker.long", "sees by its heartbeats that a connection is half open"),
+    patches: [
+      { file: `${cluster}/carriers/publisher.ts`, from: "return promise;", to: "resolve(true);\n    return promise;" },
+    ],
+    catcher: test("carriers/broker.long", "sees by its heartbeats that a connection is half open"),
     sign: /what was on its way is not there for certain/,
   },
   {
@@ -203,7 +213,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "rows of the outbox are cleared before the broker has confirmed; what it never got waits for the auditor then",
     patches: [
       {
-        file: `${cluster}/outbox.ts`,
+        file: `${cluster}/ledger/outbox.ts`,
         from: "const confirmed = await publishHints(",
         to: "this.#clear(no);\n    const confirmed = await publishHints(",
       },
@@ -215,7 +225,7 @@ export const clusterMutants: readonly Mutant[] = [
     name: "relay-idle",
     engine: "cluster",
     bug: "rows of the outbox that a dead process left are never told again; they wait for the auditor",
-    patches: [{ file: `${cluster}/relay.ts`, from: "ORDER BY no LIMIT", to: "AND false ORDER BY no LIMIT" }],
+    patches: [{ file: `${cluster}/carriers/relay.ts`, from: "ORDER BY no LIMIT", to: "AND false ORDER BY no LIMIT" }],
     catcher: test("durability", "what RabbitMQ has not confirmed is told again"),
     sign: /✖ what RabbitMQ has not confirmed/,
   },
@@ -225,7 +235,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "what was confirmed of a long row of the outbox is not noted: it is told from the start each time, and never clears",
     patches: [
       {
-        file: `${cluster}/relay.ts`,
+        file: `${cluster}/carriers/relay.ts`,
         from: "await inside.rows(CUT,",
         to: "if (partly.length < 0) await inside.rows(CUT,",
       },
@@ -238,8 +248,12 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "each pass of the relay begins at the first row: those that cannot be told hold up all behind them",
     patches: [
-      { file: `${cluster}/relay.ts`, from: "(rows.at(-1)?.no ?? 0)", to: "0" },
-      { file: `${cluster}/relay.ts`, from: "this.#rests.set(queue, {", to: "new Map<number, Rest>().set(queue, {" },
+      { file: `${cluster}/carriers/relay.ts`, from: "(rows.at(-1)?.no ?? 0)", to: "0" },
+      {
+        file: `${cluster}/carriers/relay.ts`,
+        from: "this.#rests.set(queue, {",
+        to: "new Map<number, Rest>().set(queue, {",
+      },
     ],
     catcher: test("bounded-units.long", "rows that cannot be told"),
     sign: /✖ rows that cannot be told/,
@@ -250,7 +264,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "the first outcome's constraint is gone (against I3)",
     patches: [
       {
-        file: `${cluster}/settle.ts`,
+        file: `${cluster}/ledger/settle.ts`,
         from: "ON CONFLICT (id) DO NOTHING",
         to: "ON CONFLICT (id) DO UPDATE SET state = excluded.state, result = excluded.result",
       },
@@ -264,7 +278,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a transactional handler's statements are committed though its outcome came too late (against I3)",
     patches: [
       {
-        file: `${cluster}/transact.ts`,
+        file: `${cluster}/ledger/transact.ts`,
         from: 'if (!isSettled) throw new Undone("superseded");',
         to: "void isSettled;",
       },
@@ -278,7 +292,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a transactional handler's statements are committed each by itself, whatever becomes of its outcome (against I2)",
     patches: [
       {
-        file: `${cluster}/transact.ts`,
+        file: `${cluster}/ledger/transact.ts`,
         from: "inside.query(text, values)",
         to: "options.transactions.take().query(text, values)",
       },
@@ -291,8 +305,8 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "whoever settles is taken for the holder of the claim (against I3)",
     patches: [
-      { file: `${cluster}/settle.ts`, from: "n.id = i.id AND n.token = i.token", to: "n.id = i.id" },
-      { file: `${cluster}/settle.ts`, from: "RETURNING n.id, n.token", to: "RETURNING n.id, i.token" },
+      { file: `${cluster}/ledger/settle.ts`, from: "n.id = i.id AND n.token = i.token", to: "n.id = i.id" },
+      { file: `${cluster}/ledger/settle.ts`, from: "RETURNING n.id, n.token", to: "RETURNING n.id, i.token" },
     ],
     catcher: test("contract", "a late settle or retry is refused after the claim moved in a crash"),
     sign: /✖ a late settle or retry is refused/,
@@ -301,7 +315,7 @@ export const clusterMutants: readonly Mutant[] = [
     name: "void-claim-settles",
     engine: "cluster",
     bug: "a claim that was handed back still settles while nobody else holds one (against I3)",
-    patches: [{ file: `${cluster}/settle.ts`, from: "coalesce(s.token < i.token, true)", to: "true" }],
+    patches: [{ file: `${cluster}/ledger/settle.ts`, from: "coalesce(s.token < i.token, true)", to: "true" }],
     catcher: test("contract", "a claim is void once the request was handed back"),
     sign: /✖ a claim is void once/,
   },
@@ -309,8 +323,8 @@ export const clusterMutants: readonly Mutant[] = [
     name: "tokens-given-twice",
     engine: "cluster",
     bug: "fencing tokens go on where a crash of PostgreSQL set them back to (against I3)",
-    patches: [{ file: `${cluster}/token-connection.ts`, from: " + 1048576", to: "" }],
-    catcher: test("token-connection", "a fencing token is not given again"),
+    patches: [{ file: `${cluster}/ledger/connection/token-connection.ts`, from: " + 1048576", to: "" }],
+    catcher: test("ledger/connection/token-connection", "a fencing token is not given again"),
     sign: /✖ a fencing token is not given again/,
   },
   {
@@ -319,7 +333,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "keys are compared, and never stored (against I5)",
     patches: [
       {
-        file: `${cluster}/accept.ts`,
+        file: `${cluster}/ledger/accept.ts`,
         from: "const keyed = fresh.filter(",
         to: "const keyed = fresh.slice(0, 0).filter(",
       },
@@ -333,7 +347,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "a crash counts as a failed attempt (against I4)",
     patches: [
       {
-        file: `${cluster}/give-back.ts`,
+        file: `${cluster}/leader/give-back.ts`,
         from: "$1::bigint, attempts, crashes, started_at, token, true",
         to: "$1::bigint, attempts + $2::int, crashes, started_at, token, true",
       },

@@ -44,7 +44,7 @@ export const handlersMutants: readonly Mutant[] = [
     bug: "a refused value fails every call of its group (against I10)",
     patches: [
       {
-        file: "packages/sluice/src/engines/cluster/lane.ts",
+        file: "packages/sluice/src/engines/cluster/ledger/connection/lane.ts",
         from: "    if (entries.length === 1) {\n      first?.fail(refusal);",
         to: "    if (first !== undefined) {\n      for (const entry of entries) entry.fail(refusal);",
       },

@@ -7,7 +7,7 @@ import path from "node:path";
 import { startPostgres, type Postgres } from "@sluice/testing";
 import { Client } from "pg";
 import { openLog } from "../../packages/sluice/src/telemetry/log.ts";
-import { migrateCluster } from "../../packages/sluice/src/engines/cluster/migrate.ts";
+import { migrateCluster } from "../../packages/sluice/src/engines/cluster/ledger/schema/migrate.ts";
 import type { Recorded } from "./ledger/recording.ts";
 
 /** Between them they ask for all that is looked for at the end of the test. */

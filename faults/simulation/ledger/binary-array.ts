@@ -1,4 +1,4 @@
-// Reads the arrays that the product sends in PostgreSQL's binary form: see engines/cluster/binary-array.ts.
+// Reads the arrays that the product sends in PostgreSQL's binary form: see engines/cluster/ledger/connection/binary-array.ts.
 
 /** By the object id of the element's type. */
 const readers: Readonly<Record<number, (bytes: Buffer) => unknown>> = {

@@ -1,5 +1,5 @@
 // Models of what a process asks for itself: open.ts, session.ts, migrate.ts, settings-check.ts, store-clock.ts, retention.ts.
-import { versionKnown } from "../../../packages/sluice/src/engines/cluster/migrate.ts";
+import { versionKnown } from "../../../packages/sluice/src/engines/cluster/ledger/schema/migrate.ts";
 import { reads, writes, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";
 

@@ -1,9 +1,9 @@
 // A process as a member of a cluster, with nothing else of an engine: for tests of who is there and who leads.
 import { openLog } from "../src/telemetry/log.ts";
-import { migrateCluster } from "../src/engines/cluster/migrate.ts";
+import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts";
 import { Outages } from "../src/engines/cluster/outages.ts";
-import { Session } from "../src/engines/cluster/session.ts";
-import { StoreClock } from "../src/engines/cluster/store-clock.ts";
+import { Session } from "../src/engines/cluster/members/session.ts";
+import { StoreClock } from "../src/engines/cluster/ledger/connection/store-clock.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
 

@@ -18,10 +18,10 @@ import {
 import { pino } from "pino";
 import type { OpenOptions, Store } from "../src/engine/contract/rig.ts";
 import type { Engine } from "../src/engine/engine.ts";
-import { Broker } from "../src/engines/cluster/broker.ts";
-import { Connection, type Statement } from "../src/engines/cluster/database.ts";
+import { Broker } from "../src/engines/cluster/carriers/broker.ts";
+import { Connection, type Statement } from "../src/engines/cluster/ledger/connection/database.ts";
 import { ClusterEngine } from "../src/engines/cluster/engine.ts";
-import { migrateCluster } from "../src/engines/cluster/migrate.ts";
+import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts";
 import { openCluster } from "../src/engines/cluster/open.ts";
 import type { ClusterServers } from "../src/engines/cluster/options.ts";
 import { Outages } from "../src/engines/cluster/outages.ts";

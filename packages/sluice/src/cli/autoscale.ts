@@ -126,7 +126,7 @@ async function startAutoscaler({ settings, scaled, options, workerArgs: args, na
   const [{ openAutoscaler }, { openCluster }, { openLeadership }, { openExport }, { Meter }] = await Promise.all([
     import("../autoscaler/autoscaler.ts"),
     import("../engines/cluster/open.ts"),
-    import("../engines/cluster/leadership.ts"),
+    import("../engines/cluster/members/leadership.ts"),
     import("../telemetry/export.ts"),
     import("../telemetry/meter.ts"),
   ]);

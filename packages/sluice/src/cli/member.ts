@@ -49,7 +49,7 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
 
 /** Each worker posts callbacks; one at a time turns outcomes into them. */
 async function callbackWork(queue: WorkedQueue, { databaseUrl }: ServerSettings): Promise<CallbackWork> {
-  const { openLeadership } = await import("../engines/cluster/leadership.ts");
+  const { openLeadership } = await import("../engines/cluster/members/leadership.ts");
   return { queue, leadership: openLeadership(databaseUrl, { scope: "callbacks", silentMs: leaderSilentMs }) };
 }
 

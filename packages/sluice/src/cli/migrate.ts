@@ -44,7 +44,10 @@ async function migrate(options: MigrateOptions): Promise<void> {
   const { servers, queues } = readCluster(await sourcesOf(options));
   if (queues.length === 0)
     throw new SluiceError("bad-config", "no queue: give --queue NAME, or a sluice.config.ts with queues");
-  const [log, { migrateCluster }] = await Promise.all([openRoleLog(options), import("../engines/cluster/migrate.ts")]);
+  const [log, { migrateCluster }] = await Promise.all([
+    openRoleLog(options),
+    import("../engines/cluster/ledger/schema/migrate.ts"),
+  ]);
   const { from, to, queuesDeclared } = await whenReachable(() => migrateCluster({ servers, queues, log }), {
     waitMs: options.waitForServers,
     log,

@@ -7,7 +7,7 @@ import { states, type State } from "../core/request.ts";
 import { addressOf, nodesOf } from "../core/server-url.ts";
 import type { QueueAudit } from "../engine/audit.ts";
 import type { ComparedRequest } from "../engine/moved.ts";
-import type { MoveIn } from "../engines/cluster/move-in.ts";
+import type { MoveIn } from "../engines/cluster/move/move-in.ts";
 import type { MoveOut } from "../engines/embedded/move-out.ts";
 import { CommandError, exitCodes, failureOf } from "./failure.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
@@ -53,7 +53,7 @@ async function move(options: MoveOptions): Promise<void> {
   const to = placeOf(databaseUrl);
   const [{ MoveOut }, { MoveIn }] = await Promise.all([
     import("../engines/embedded/move-out.ts"),
-    import("../engines/cluster/move-in.ts"),
+    import("../engines/cluster/move/move-in.ts"),
   ]);
   using out = MoveOut.open(from, `sluice move, process ${process.pid}`);
   await using into = await MoveIn.open({ databaseUrl, folder: out.identity, queues: out.queues });

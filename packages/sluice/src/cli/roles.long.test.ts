@@ -12,7 +12,7 @@ import {
 } from "@sluice/testing";
 import type { WireAudit, WireQueue, WireReadiness } from "@sluice/client";
 import { Client } from "pg";
-import { versionKnown } from "../engines/cluster/migrate.ts";
+import { versionKnown } from "../engines/cluster/ledger/schema/migrate.ts";
 import { migrate, openClusterUnderTest, sluiceEntry, type ClusterUnderTest } from "../../test/cluster-under-test.ts";
 import { runSluice, type Ended } from "../../test/run-sluice.ts";
 

@@ -21,9 +21,9 @@ import type { Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { dead, done, orders, queue, request } from "../../engine/contract/rig.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
-import { hintQueues } from "./topology.ts";
+import { hintQueues } from "./carriers/topology.ts";
 
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 /** A handler that is slow; with it each hint holds one request. */

@@ -13,11 +13,11 @@ import {
   startRedisSentinels,
 } from "@sluice/testing";
 import { openLog } from "../../telemetry/log.ts";
-import { Connection } from "./database.ts";
+import { Connection } from "./ledger/connection/database.ts";
 import { examine, type Finding } from "./doctor.ts";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 import type { ClusterServers } from "./options.ts";
-import { connectPrimary } from "./redis-primary.ts";
+import { connectPrimary } from "./carriers/redis-primary.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
 const queues = ["orders"];

@@ -6,16 +6,16 @@ import { type ChannelModel, connect } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import { addressOf, nodesOf } from "../../core/server-url.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { Broker } from "./broker.ts";
-import { drop } from "./broker-link.ts";
-import { tryOut } from "./cache.ts";
-import { Connection, type Statement } from "./database.ts";
-import { checkSchema, readPrefix } from "./migrate.ts";
+import { Broker } from "./carriers/broker.ts";
+import { drop } from "./carriers/broker-link.ts";
+import { tryOut } from "./carriers/cache.ts";
+import { Connection, type Statement } from "./ledger/connection/database.ts";
+import { checkSchema, readPrefix } from "./ledger/schema/migrate.ts";
 import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
-import { connectPrimary, redisUrlOf } from "./redis-primary.ts";
-import { readSettings } from "./settings-check.ts";
-import { hintQueues, queueArguments } from "./topology.ts";
+import { connectPrimary, redisUrlOf } from "./carriers/redis-primary.ts";
+import { readSettings } from "./ledger/connection/settings-check.ts";
+import { hintQueues, queueArguments } from "./carriers/topology.ts";
 
 export type Server = "postgres" | "rabbitmq" | "redis";
 

@@ -22,10 +22,10 @@ import type { Claim, Delivery, Outcome, RequestStatus } from "../../core/request
 import type { RequestId } from "../../core/request-id.ts";
 import { boom, done, hourMs, idsOf, orders, queue, request } from "../../engine/contract/rig.ts";
 import type { Engine, Sql } from "../../engine/engine.ts";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
 import type { ClusterServers } from "./options.ts";
-import { hintQueues } from "./topology.ts";
+import { hintQueues } from "./carriers/topology.ts";
 
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const untilMsMax = 20_000;

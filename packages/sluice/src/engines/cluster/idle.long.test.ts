@@ -4,7 +4,7 @@ import { ok } from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { startPostgres, startRabbitmq, startRedis, startSluiceGateway, startSluiceWorker } from "@sluice/testing";
 import { pino } from "pino";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 
 const log = pino({ level: "silent" });
 const names = Array.from({ length: 30 }, (_, no) => `queue-${no}`);

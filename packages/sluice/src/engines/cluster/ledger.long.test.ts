@@ -7,12 +7,12 @@ import { states, type State } from "../../core/request.ts";
 import { requestIdOf, SeqSource, timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { auditLedger } from "./audit.ts";
-import { prove } from "./audit-chain.ts";
-import { heal } from "./audit-rows.ts";
-import { link, linkValues, storeLinks } from "./chains.ts";
-import { claim } from "./claim.ts";
-import { BacklogReader, freshWaiting } from "./backlog.ts";
+import { auditLedger } from "./audit/audit.ts";
+import { prove } from "./audit/audit-chain.ts";
+import { heal } from "./audit/audit-rows.ts";
+import { link, linkValues, storeLinks } from "./ledger/chains.ts";
+import { claim } from "./ledger/claim.ts";
+import { BacklogReader, freshWaiting } from "./ledger/backlog.ts";
 import {
   ConflictError,
   Connection,
@@ -21,20 +21,20 @@ import {
   type ConnectionOptions,
   type Inside,
   type Statement,
-} from "./database.ts";
-import { Deliverer } from "./deliver.ts";
+} from "./ledger/connection/database.ts";
+import { Deliverer } from "./ledger/deliver.ts";
 import { examine, type Finding } from "./doctor.ts";
-import { listRequests } from "./list.ts";
-import { checkSchema, migrateCluster, versionKnown as latest } from "./migrate.ts";
+import { listRequests } from "./ledger/list.ts";
+import { checkSchema, migrateCluster, versionKnown as latest } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
-import { readBody, readRequest, readResult, readStates } from "./read.ts";
-import { callbacksDue, callbacksTold } from "./callbacks.ts";
-import { dropExpired, keepPartitions } from "./retention.ts";
-import { ledger as firstSchema } from "./migrations/0001-ledger.ts";
-import { hintDue } from "./scheduler.ts";
-import { checkSettings } from "./settings-check.ts";
-import { highestId, lowestId } from "./state.ts";
-import { StoreClock } from "./store-clock.ts";
+import { readBody, readRequest, readResult, readStates } from "./ledger/read.ts";
+import { callbacksDue, callbacksTold } from "./ledger/callbacks.ts";
+import { dropExpired, keepPartitions } from "./leader/retention.ts";
+import { ledger as firstSchema } from "./ledger/schema/migrations/0001-ledger.ts";
+import { hintDue } from "./leader/scheduler.ts";
+import { checkSettings } from "./ledger/connection/settings-check.ts";
+import { highestId, lowestId } from "./ledger/state.ts";
+import { StoreClock } from "./ledger/connection/store-clock.ts";
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { freePort, startPostgres } from "@sluice/testing";
 import type { SluiceError } from "../../core/errors.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
 
 const log = openLog({ level: "silent", isPretty: false });

@@ -1,14 +1,14 @@
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import { seqOf, type RequestId } from "../../core/request-id.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import { Connection, type Statement } from "./database.ts";
+import { Connection, type Statement } from "./ledger/connection/database.ts";
 import { ClusterEngine } from "./engine.ts";
-import { checkSchema, claimPrefix } from "./migrate.ts";
+import { checkSchema, claimPrefix } from "./ledger/schema/migrate.ts";
 import type { ClusterOptions } from "./options.ts";
 import { partsOf, type Parts } from "./parts.ts";
-import { keepPartitions } from "./retention.ts";
-import { checkSettings, locally } from "./settings-check.ts";
-import { StoreClock } from "./store-clock.ts";
+import { keepPartitions } from "./leader/retention.ts";
+import { checkSettings, locally } from "./ledger/connection/settings-check.ts";
+import { StoreClock } from "./ledger/connection/store-clock.ts";
 
 const LAST_ID: Statement = { name: "last-id", text: "SELECT id FROM sluice.requests ORDER BY id DESC LIMIT 1" };
 /** The counts' rows are there from the start: see await-tally in accept.ts. */

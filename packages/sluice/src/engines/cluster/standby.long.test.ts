@@ -8,7 +8,7 @@ import { openLog } from "../../telemetry/log.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { AcceptResult, Engine } from "../../engine/engine.ts";
 import { orders, queue, request } from "../../engine/contract/rig.ts";
-import { migrateCluster } from "./migrate.ts";
+import { migrateCluster } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
 import type { ClusterOptions, ClusterServers } from "./options.ts";
 

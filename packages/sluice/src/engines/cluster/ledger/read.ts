@@ -1,0 +1,133 @@
+import { readStoredKey } from "../../../core/idempotency-key.ts";
+import type { Content, RequestStatus, Result, State } from "../../../core/request.ts";
+import { timeOfId, type RequestId } from "../../../core/request-id.ts";
+import { readRequestHead, readResponseHead } from "../../../core/stored-head.ts";
+import { messageBytesMax } from "../../../core/stored-text.ts";
+import { failuresMax, type FailedAttempt } from "../../../engine/failures.ts";
+import type { Connected, Statement } from "./connection/database.ts";
+import { ROWS_OF_ID, stateAt } from "./state.ts";
+
+/** A ledger may hold messages from before they were bounded: no read takes one whole. */
+export const shownChars = messageBytesMax;
+
+/** For `i` with ids; see STATUS_ROWS. */
+export function statusColumns(now: `$${number}`): string {
+  return `r.id, (SELECT name FROM sluice.queues WHERE no = r.queue) AS queue, r.key, r.content_type, r.bytes,
+    ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
+    coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
+    s.due_at::float8 AS due_at, octet_length(o.result) AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
+    left(CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END, ${shownChars}) AS error_message`;
+}
+export const STATUS_ROWS = `${ROWS_OF_ID}
+  LEFT JOIN LATERAL (SELECT code, message FROM sluice.failures WHERE id = i.id ORDER BY attempt DESC LIMIT 1) f ON true`;
+
+const SELECT_STATUS: Statement = {
+  name: "read-status",
+  text: `SELECT ${statusColumns("$2")}, r.headers FROM (SELECT $1::uuid AS id) i ${STATUS_ROWS}`,
+};
+const SELECT_STATES: Statement = {
+  name: "read-states",
+  text: `SELECT i.id, ${stateAt("$2")} AS state FROM unnest($1::uuid[]) AS i (id) ${ROWS_OF_ID}`,
+};
+const SELECT_BODY: Statement = {
+  name: "read-body",
+  text: "SELECT content_type, body AS bytes FROM sluice.requests WHERE id = $1",
+};
+const SELECT_RESULT: Statement = {
+  name: "read-result",
+  text: "SELECT content_type, result AS bytes, response FROM sluice.outcomes WHERE id = $1 AND result IS NOT NULL",
+};
+const SELECT_FAILURES: Statement = {
+  name: "read-failures",
+  text: `SELECT attempt, failed_at::float8 AS failed_at, code, left(message, ${shownChars}) AS message FROM sluice.failures
+    WHERE id = $1 ORDER BY attempt DESC LIMIT ${failuresMax}`,
+};
+
+export interface StatusRow {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly key: string | null;
+  readonly content_type: string;
+  /** Absent in lists. */
+  readonly headers?: string | null;
+  readonly bytes: number;
+  readonly result_bytes: number | null;
+  readonly state: State;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly finished_at: number | null;
+  readonly due_at: number | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+interface FailureRow {
+  readonly attempt: number;
+  readonly failed_at: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+interface ContentRow {
+  readonly content_type: string;
+  readonly bytes: Uint8Array;
+}
+
+export async function readRequest(db: Connected, id: RequestId, now: number): Promise<RequestStatus | undefined> {
+  const [row] = await db.rows<StatusRow>(SELECT_STATUS, [id, Math.floor(now)]);
+  return row === undefined ? undefined : statusOf(row);
+}
+
+/** Ids that are unknown are absent. */
+export async function readStates(
+  db: Connected,
+  ids: readonly RequestId[],
+  now: number,
+): Promise<ReadonlyMap<RequestId, State>> {
+  const rows = await db.rows<{ id: RequestId; state: State }>(SELECT_STATES, [ids, Math.floor(now)]);
+  return new Map(rows.map(({ id, state }) => [id, state]));
+}
+
+export async function readBody(db: Connected, id: RequestId): Promise<Content | undefined> {
+  return contentOf(await db.rows<ContentRow>(SELECT_BODY, [id]));
+}
+
+/** The result of a request that is done, or the response of the target that refused one which is dead. */
+export async function readResult(db: Connected, id: RequestId): Promise<Result | undefined> {
+  const rows = await db.rows<ContentRow & { readonly response: string | null }>(SELECT_RESULT, [id]);
+  const content = contentOf(rows);
+  return content && { ...content, ...readResponseHead(rows[0]?.response ?? null) };
+}
+
+export async function readFailures(db: Connected, id: RequestId): Promise<readonly FailedAttempt[]> {
+  const rows = await db.rows<FailureRow>(SELECT_FAILURES, [id]);
+  return rows
+    .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
+    .toReversed();
+}
+
+export function statusOf(row: StatusRow): RequestStatus {
+  const { key, sender } = readStoredKey(row.key);
+  return {
+    id: row.id,
+    queue: row.queue,
+    key,
+    sender,
+    state: row.state,
+    attempts: row.attempts,
+    acceptedAt: timeOfId(row.id),
+    startedAt: row.started_at ?? undefined,
+    finishedAt: row.finished_at ?? undefined,
+    nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
+    lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
+    contentType: row.content_type,
+    bytes: row.bytes,
+    head: row.headers === undefined ? undefined : readRequestHead(row.headers),
+    resultBytes: row.result_bytes ?? undefined,
+    progress: undefined,
+  };
+}
+
+function contentOf([row]: readonly ContentRow[]): Content | undefined {
+  return row === undefined ? undefined : { contentType: row.content_type, bytes: row.bytes };
+}
