@@ -39,6 +39,7 @@ export async function conclude({
     const signal = AbortSignal.timeout(receiptMsMax);
     await sender.send({ url: intakeUrls, concurrency: 8, signal, newMax: 0 });
     if (sender.withoutReceipt > 0) violations.push(`${sender.withoutReceipt} sent again got no receipt`);
+    if (sender.door === "front-wait" && sender.responses === 0) violations.push("no sender got B's own response");
   }
   const readings = await readOutcomes(urls[0], resultsMax);
   const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;

@@ -4,7 +4,7 @@ import { defineConfig } from "sluice";
 export default defineConfig({
   queues: {
     orders: {
-      target: process.env["FAULTS_TARGET"] ?? "",
+      target: { url: process.env["FAULTS_TARGET"] ?? "", path: "append" },
       timeout: "10s",
       retry: { attempts: 100, backoff: "10ms", backoffMax: "200ms", retryAfterMax: "1m" },
     },

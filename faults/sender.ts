@@ -1,11 +1,18 @@
 // The client of a fault run: sends parcels over HTTP, writes what it saw into the ledger, and sends again, under the
 // same key, whatever it has no receipt for.
 import { setTimeout as delay } from "node:timers/promises";
-import type { Ledger } from "./ledger.ts";
-import type { Parcel } from "./parcel.ts";
+import { frontCall, type Call, type Door } from "./door.ts";
+import type { Ledger, LedgerLine } from "./ledger.ts";
+import { sha256Of, type Parcel } from "./parcel.ts";
+import { bodyHashIn } from "./readings.ts";
 
 export type Answer =
-  | { readonly kind: "accepted"; readonly id: string }
+  | {
+      readonly kind: "accepted";
+      readonly id: string;
+      /** B's own response, if its sender waited for it. */
+      readonly response?: Buffer;
+    }
   | { readonly kind: "refused"; readonly status: number; readonly retryAfter: string | null }
   | { readonly kind: "unknown" };
 
@@ -24,6 +31,7 @@ export interface SendOptions {
 }
 
 const answerMsMax = 30_000;
+const waitSeconds = 5;
 
 export class Sender {
   readonly #ledger: Ledger;
@@ -32,10 +40,18 @@ export class Sender {
   readonly #watchers = new Set<() => void>();
   /** Ids with a receipt, in the order they came. */
   readonly ids: string[] = [];
+  readonly door: Door;
+  #responses = 0;
 
-  constructor(ledger: Ledger, next: () => Parcel) {
+  constructor(ledger: Ledger, next: () => Parcel, door: Door = "api") {
     this.#ledger = ledger;
     this.#next = next;
+    this.door = door;
+  }
+
+  /** How often it got B's own response. */
+  get responses(): number {
+    return this.#responses;
   }
 
   /** Parcels that were sent and have no receipt. */
@@ -77,8 +93,9 @@ export class Sender {
       const parcel = take();
       if (parcel === undefined) return;
       const url = urls[at % urls.length] as string;
-      const answer = await sendOne({ url, parcel, ledger: this.#ledger });
+      const answer = await sendOne({ url, parcel, ledger: this.#ledger, door: this.door });
       if (answer.kind === "accepted") {
+        if (answer.response !== undefined) this.#responses += 1;
         this.ids.push(answer.id);
         for (const watch of this.#watchers) watch();
         if (restMs > 0) await rest(restMs, signal);
@@ -95,21 +112,23 @@ function rest(ms: number, signal: AbortSignal): Promise<void> {
   return delay(ms, undefined, { signal }).catch(() => undefined); // told by the signal
 }
 
-/** One POST, with its lines in the ledger before and after. */
+/** One call, with its lines in the ledger before and after. */
 export async function sendOne({
   url,
   parcel,
   ledger,
+  door = "api",
 }: {
   url: string;
   parcel: Parcel;
   ledger: Ledger;
+  door?: Door;
 }): Promise<Answer> {
   const { key, sha256 } = parcel;
   await ledger.append({ kind: "sent", key, sha256 });
   try {
-    const answer = await post(url, parcel);
-    if (answer.kind === "accepted") await ledger.append({ kind: "accepted", key, sha256, id: answer.id });
+    const answer = await post(url, parcel, door);
+    if (answer.kind === "accepted") await ledger.append(...linesOf(parcel, answer));
     else await ledger.append({ kind: "refused", key, sha256, status: answer.status });
     return answer;
   } catch (error) {
@@ -119,15 +138,30 @@ export async function sendOne({
   }
 }
 
-async function post(url: string, { key, body }: Parcel): Promise<Exclude<Answer, { kind: "unknown" }>> {
-  const response = await fetch(`${url}/v1/queues/orders/requests`, {
-    method: "POST",
-    headers: { "content-type": "application/octet-stream", "idempotency-key": key },
-    body: new Uint8Array(body),
+function linesOf({ key, sha256 }: Parcel, { id, response }: Extract<Answer, { kind: "accepted" }>): LedgerLine[] {
+  const accepted: LedgerLine = { kind: "accepted", key, sha256, id };
+  if (response === undefined) return [accepted];
+  return [accepted, { kind: "result", id, resultHash: sha256Of(response), resultOf: bodyHashIn(response) }];
+}
+
+async function post(url: string, parcel: Parcel, door: Door): Promise<Exclude<Answer, { kind: "unknown" }>> {
+  const { method, path, headers } = callOf(parcel, door);
+  const answer = await fetch(url + path, {
+    method,
+    headers: { ...headers, "content-type": "application/octet-stream", "idempotency-key": parcel.key },
+    body: new Uint8Array(parcel.body),
     signal: AbortSignal.timeout(answerMsMax),
   });
-  const text = await response.text();
-  const { status, headers } = response;
-  if (status !== 202) return { kind: "refused", status, retryAfter: headers.get("retry-after") };
-  return { kind: "accepted", id: (JSON.parse(text) as { readonly id: string }).id };
+  const bytes = Buffer.from(await answer.arrayBuffer());
+  const id = answer.headers.get("sluice-request-id");
+  if (answer.status === 200 && id !== null) return { kind: "accepted", id, response: bytes };
+  if (answer.status === 202)
+    return { kind: "accepted", id: (JSON.parse(bytes.toString()) as { readonly id: string }).id };
+  return { kind: "refused", status: answer.status, retryAfter: answer.headers.get("retry-after") };
+}
+
+function callOf({ sha256 }: Parcel, door: Door): Call {
+  if (door === "api") return { method: "POST", path: "/v1/queues/orders/requests", headers: {} };
+  const { headers, ...call } = frontCall(sha256);
+  return { ...call, headers: door === "front" ? headers : { ...headers, prefer: `wait=${waitSeconds}` } };
 }

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
+import { frontCall } from "./door.ts";
 import { appendLog, readLog } from "./logs.ts";
 import { sha256Of } from "./parcel.ts";
 
@@ -21,13 +22,14 @@ server.listen(0, "127.0.0.1", () => {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await buffer(request);
-  if (request.method === "PUT") {
+  if (request.url === "/behaviour") {
     behaviour = body.toString();
     return send(response, 204, "");
   }
   const id = String(request.headers["idempotency-key"]);
   const sha256 = sha256Of(body);
   appendLog(folder, "starts", { id, sha256 });
+  if (!isAsSent(request, sha256)) return send(response, 400, "not as it was sent");
   const [verb, amount = "0"] = behaviour.split(":");
   if (verb === "reject") return send(response, 400, "rejected");
   if (verb === "later") return send(response.setHeader("retry-after", amount), 500, "later");
@@ -36,6 +38,13 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const result = mode === "honours-key" ? (results.get(id) ?? work(id, sha256)) : work(id, sha256);
   if (Math.random() < Number(flakiness)) return void response.socket?.destroy(); // the effect is made, nobody is told
   send(response, 200, result);
+}
+
+/** What came through the API has only its body. */
+function isAsSent({ method, url, headers }: IncomingMessage, sha256: string): boolean {
+  if (url === "/work") return method === "POST";
+  const sent = frontCall(sha256);
+  return method === sent.method && url === `/front${sent.path}` && headers["x-parcel"] === sent.headers["x-parcel"];
 }
 
 function work(id: string, sha256: string): string {

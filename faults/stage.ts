@@ -17,8 +17,6 @@ export interface StageOptions extends Omit<TargetOptions, "folder"> {
   readonly dataFolder?: string;
   /** More arguments of `sluice up`. */
   readonly args?: readonly string[];
-  /** Whether the client sends to the front, and B gets the calls that it makes. */
-  readonly isFront?: boolean;
 }
 
 export interface LifeOptions {
@@ -60,7 +58,7 @@ export class Stage implements AsyncDisposable {
     const dataFolder = options.dataFolder ?? join(path, "data");
     await mkdir(dataFolder, { recursive: true });
     const port = await freePort();
-    const frontPort = options.isFront === true ? await freePort() : undefined;
+    const frontPort = isFront(options) ? await freePort() : undefined;
     return new Stage({ path, options, target, ledger, dataFolder, port, frontPort, resources: resources.move() });
   }
 
@@ -110,7 +108,7 @@ export class Stage implements AsyncDisposable {
           `${graceSeconds}s`,
           "--log-level",
           "error",
-          ...this.#frontArgs(),
+          ...frontArgs(this.#frontPort),
           ...(this.#options.args ?? []),
           ...args,
         ],
@@ -120,12 +118,6 @@ export class Stage implements AsyncDisposable {
       if (error instanceof Error && error.message.startsWith("the process ended (SIGKILL)")) return undefined;
       throw error;
     }
-  }
-
-  #frontArgs(): readonly string[] {
-    return this.#frontPort === undefined
-      ? []
-      : ["--front", String(this.#frontPort), "--queue", "orders", "--target-path", "append"];
   }
 
   /** As `start`, where a death before it listens is none of the fault's. */
@@ -166,6 +158,14 @@ export class Stage implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#resources.disposeAsync();
   }
+}
+
+export function isFront({ door = "api" }: Pick<TargetOptions, "door">): boolean {
+  return door !== "api";
+}
+
+export function frontArgs(port: number | undefined): readonly string[] {
+  return port === undefined ? [] : ["--front", String(port), "--queue", "orders"];
 }
 
 /** SIGTERM, and SIGKILL for who outstays the grace by far. */

@@ -56,7 +56,7 @@ export async function underLoad(
   const { servers, logFolder, random } = options;
   const { name, mode, restMs = 60, parcels = parcelSource(name, random), stage: stageOptions } = setting;
   await using stage = await ClusterStage.open({ ...stageOptions, mode, servers, logFolder });
-  const sender = new Sender(stage.ledger, parcels);
+  const sender = new Sender(stage.ledger, parcels, stageOptions?.door);
   const wrong: string[] = [];
   await using load = stage.load(sender, { restMs });
   const { trials, hits } = await fault({ ...options, stage, sender, load, wrong });

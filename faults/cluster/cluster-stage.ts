@@ -11,12 +11,12 @@ import { Ledger } from "../ledger.ts";
 import { readLog, type LogLine, type LogName } from "../logs.ts";
 import { sampleResults } from "../readings.ts";
 import type { Sender, SendOptions } from "../sender.ts";
-import { graceSeconds, ordersConfig, type FinishOptions } from "../stage.ts";
+import { frontArgs, graceSeconds, isFront, ordersConfig, type FinishOptions } from "../stage.ts";
 import { startTarget, type Behaviour, type Target, type TargetOptions } from "../target.ts";
 import { Member, wrongEnds, type Role } from "./member.ts";
 import type { Servers } from "./servers.ts";
 
-export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flakiness"> {
+export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flakiness" | "door"> {
   readonly servers: Servers;
   readonly configFile?: string;
   /** SLUICE_CRASH_AT of each life that begins; undefined for one that is to go on. */
@@ -52,6 +52,8 @@ interface Parts {
   readonly target: Target;
   readonly ledger: Ledger;
   readonly ports: readonly number[];
+  /** Of the gateways' fronts, if they have one. */
+  readonly frontPorts: readonly number[];
 }
 
 /** Its output, and what it ended with; undefined when it began to serve. */
@@ -84,9 +86,12 @@ export class ClusterStage implements AsyncDisposable {
     const proxy = isBrokerProxied ? resources.use(await startProxy({ port: servers.rabbitmq.now.port })) : undefined;
     const target = resources.use(await startTarget({ ...options, folder }));
     const ledger = resources.use(await Ledger.open(join(folder, "ledger.ndjson"), { isKept: options.isLedgerKept }));
-    const ports = await Promise.all(Array.from({ length: gatewayCount }, () => lastingPort()));
+    const portsFor = (count: number): Promise<number[]> =>
+      Promise.all(Array.from({ length: count }, () => lastingPort()));
+    const ports = await portsFor(gatewayCount);
+    const frontPorts = await portsFor(isFront(options) ? gatewayCount : 0);
     const stage = new ClusterStage(
-      { options, name, folder, databaseUrl, proxy, target, ledger, ports },
+      { options, name, folder, databaseUrl, proxy, target, ledger, ports, frontPorts },
       resources.move(),
     );
     try {
@@ -109,8 +114,14 @@ export class ClusterStage implements AsyncDisposable {
 
   /** Of the gateways. */
   get urls(): [string, ...string[]] {
-    const [first, ...others] = this.#parts.ports.map((port) => `http://127.0.0.1:${port}`);
+    const [first, ...others] = this.#parts.ports.map(urlOf);
     return [first as string, ...others];
+  }
+
+  /** Where the client sends. */
+  get intakeUrls(): readonly string[] {
+    const { ports, frontPorts } = this.#parts;
+    return (frontPorts.length > 0 ? frontPorts : ports).map(urlOf);
   }
 
   /** Where B keeps its logs. */
@@ -175,7 +186,7 @@ export class ClusterStage implements AsyncDisposable {
     const stopping = new AbortController();
     const { signal } = stopping;
     const sending = sender.send({
-      url: this.urls,
+      url: this.intakeUrls,
       concurrency: 8,
       signal,
       newMax: Number.POSITIVE_INFINITY,
@@ -214,7 +225,13 @@ export class ClusterStage implements AsyncDisposable {
     { resultsMax, isLossMeant }: Omit<FinishOptions, "senders"> = {},
   ): Promise<{ readonly figures: Figures; readonly violations: string[] }> {
     await Promise.all(this.members.map(disarm));
-    const { readings, violations } = await conclude({ urls: this.urls, senders, resultsMax, isLossMeant });
+    const { readings, violations } = await conclude({
+      urls: this.urls,
+      intakeUrls: this.intakeUrls,
+      senders,
+      resultsMax,
+      isLossMeant,
+    });
     const left = await this.#whenEmpty();
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));
@@ -295,12 +312,13 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   async #startMember(role: Role, number: number): Promise<void> {
-    const { options, name, ports } = this.#parts;
+    const { options, name, ports, frontPorts } = this.#parts;
+    const front = role === "gateway" ? frontArgs(frontPorts[number - 1]) : [];
     const { crashAt, logFolder, workerEnv } = options;
     const member = new Member({
       role,
       number,
-      args: () => [...this.#argsOf(role, String(ports[number - 1])), "--wait-for-servers", "60s"],
+      args: () => [...this.#argsOf(role, String(ports[number - 1])), ...front, "--wait-for-servers", "60s"],
       env: { ...this.#env, ...(role === "worker" && workerEnv?.[number]) },
       crashAt: () => crashAt?.(role),
       logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
@@ -343,6 +361,10 @@ export class ClusterStage implements AsyncDisposable {
       await delay(lookAgainMs);
     }
   }
+}
+
+function urlOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
 }
 
 function numbersTo(count: number): readonly number[] {

@@ -5,6 +5,7 @@ import { browserMutants } from "./browsers.ts";
 import { clusterMutants } from "./cluster.ts";
 import { embeddedDiskMutants } from "./disks.ts";
 import { embeddedMutants } from "./embedded.ts";
+import { frontMutants } from "./front.ts";
 import { greedMutants } from "./greed.ts";
 import { handlersMutants } from "./handlers.ts";
 import { handsMutants } from "./hands.ts";
@@ -23,6 +24,7 @@ export const mutants: readonly Mutant[] = [
   ...clusterClocksMutants,
   ...embeddedClockMutants,
   ...embeddedDiskMutants,
+  ...frontMutants,
   ...greedMutants,
   ...handlersMutants,
   ...handsMutants,

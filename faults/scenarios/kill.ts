@@ -1,9 +1,11 @@
 // Sluice is killed again and again, at a point of its code or from outside, while a client sends.
+import type { Door } from "../door.ts";
 import { parcelSource } from "../parcel.ts";
 import type { Random } from "../../packages/sluice/src/core/seeded-random.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
-import { Stage, type StageOptions } from "../stage.ts";
+import { Stage } from "../stage.ts";
+import { frontPlans } from "./front-plans.ts";
 import type { Sluice } from "@sluice/testing";
 
 interface KillPlan {
@@ -14,7 +16,8 @@ interface KillPlan {
   readonly crashAt: (random: Random) => string | undefined;
   /** Whether the handler must have begun more often than it made effects. */
   readonly isRedeliveryMeant: boolean;
-  readonly stage?: StageOptions;
+  readonly flakiness?: number;
+  readonly door?: Door;
 }
 
 const concurrency = 8;
@@ -64,32 +67,22 @@ const plans: readonly KillPlan[] = [
     fault: "killed from outside while B fails one in five and breaks off one in five",
     crashAt: () => undefined,
     isRedeliveryMeant: true,
-    stage: { flakiness: 0.2 },
+    flakiness: 0.2,
   },
 ];
 
-/** Some of them with the front before the queue, and B behind the paths that the client sends to. */
-const frontPlans: readonly KillPlan[] = plans
-  .filter(({ name }) => ["kill-accept-committed", "kill-effect-made", "kill-outside"].includes(name))
-  .map((plan) => ({
-    ...plan,
-    name: plan.name.replace("kill-", "front-"),
-    fault: `${plan.fault}; the client sends to the front`,
-    stage: { isFront: true },
-  }));
-
-export const kills: readonly Scenario[] = [...plans, ...frontPlans].map((plan) => ({
+export const kills: readonly Scenario[] = [...plans, ...frontPlans(plans)].map((plan) => ({
   ...plan,
   isKill: true,
   play: (options) => play(plan, options),
 }));
 
 async function play(
-  { name, crashAt, isRedeliveryMeant, stage: options }: KillPlan,
+  { name, crashAt, isRedeliveryMeant, flakiness, door }: KillPlan,
   { rounds, random }: PlayOptions,
 ): Promise<Played> {
-  await using stage = await Stage.open(options);
-  const sender = new Sender(stage.ledger, parcelSource(name, random));
+  await using stage = await Stage.open({ flakiness, door });
+  const sender = new Sender(stage.ledger, parcelSource(name, random), door);
   let hits = 0;
   for (let life = 0; life < rounds; life += 1) {
     const point = crashAt(random);

@@ -1,5 +1,7 @@
 // Processes of the cluster are killed again and again, at a point of their code or from outside, while a client sends.
 import { setTimeout as delay } from "node:timers/promises";
+import type { Door } from "../../door.ts";
+import { frontPlans } from "../../scenarios/front-plans.ts";
 import type { Played } from "../../scenario.ts";
 import { seededRandom, type Random } from "../../../packages/sluice/src/core/seeded-random.ts";
 import {
@@ -15,9 +17,12 @@ interface KillPlan {
   readonly name: string;
   readonly numbers: string;
   readonly fault: string;
-  readonly role: Role;
-  /** SLUICE_CRASH_AT of one life. */
-  readonly crashAt: (random: Random) => string;
+  /** Whose processes are killed; of any role unless given. */
+  readonly role?: Role;
+  /** SLUICE_CRASH_AT of one life; killed from outside unless given. */
+  readonly crashAt?: (random: Random) => string;
+  readonly flakiness?: number;
+  readonly door?: Door;
   readonly isRedeliveryMeant?: true;
   /** Some clients get no answer and send again. */
   readonly isUnknownMeant?: true;
@@ -72,35 +77,33 @@ const plans: readonly KillPlan[] = [
     role: "worker",
     crashAt: (random) => `outcome-committed:${random.between(50, 150)}`,
   },
+  {
+    name: "kill-outside",
+    numbers: "3 to 6",
+    fault: "any of the five processes killed from outside, while B fails one in ten and breaks off one in ten",
+    isRedeliveryMeant: true,
+    flakiness: 0.1,
+  },
 ];
 
-const outside: ClusterScenario = {
-  name: "kill-outside",
-  numbers: "3 to 6",
-  fault: "any of the five processes killed from outside, while B fails one in ten and breaks off one in ten",
+export const kills: readonly ClusterScenario[] = [...plans, ...frontPlans(plans)].map((plan) => ({
+  ...plan,
   isKill: true,
-  play: (options) =>
-    underLoad(
-      options,
-      { name: "outside", mode: "honours-key", isRedeliveryMeant: true, restMs, stage: { flakiness: 0.1 } },
-      killAny,
-    ),
-};
-
-export const kills: readonly ClusterScenario[] = [
-  ...plans.map((plan): ClusterScenario => ({ ...plan, isKill: true, play: (options) => play(plan, options) })),
-  outside,
-];
+  play: (options) => play(plan, options),
+}));
 
 async function play(plan: KillPlan, options: ClusterPlayOptions): Promise<Played> {
   const { rounds, random } = options;
   const points = seededRandom(random.between(0, 2 ** 31), "points"); // lives and parcels draw in no set order
   let isEnough = false;
   const crashAt = (role: Role): string | undefined =>
-    role === plan.role && !isEnough ? plan.crashAt(points) : undefined;
-  const { name, isRedeliveryMeant = false } = plan;
-  const setting = { name, mode: "honours-key", isRedeliveryMeant, restMs, stage: { crashAt } } as const;
-  const played = await underLoad(options, setting, async ({ stage, wrong }) => {
+    role === plan.role && !isEnough ? plan.crashAt?.(points) : undefined;
+  const { name, isRedeliveryMeant = false, flakiness, door } = plan;
+  const stageOptions = { crashAt, flakiness, door };
+  const setting = { name, mode: "honours-key", isRedeliveryMeant, restMs, stage: stageOptions } as const;
+  const played = await underLoad(options, setting, async (field) => {
+    const { stage, wrong } = field;
+    if (plan.crashAt === undefined) return killAny(field);
     if (!(await stage.killsReach(rounds, hitMsMax))) wrong.push(`killed ${stage.kills} times in ${hitMsMax} ms`);
     isEnough = true;
     return { trials: rounds, hits: stage.kills };
