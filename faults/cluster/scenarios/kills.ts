@@ -113,9 +113,10 @@ async function play(plan: KillPlan, options: ClusterPlayOptions): Promise<Played
   return { ...played, violations };
 }
 
-async function killAny({ stage, random, rounds }: Field): Promise<Fault> {
+async function killAny({ stage, sender, random, rounds }: Field): Promise<Fault> {
   for (let round = 0; round < rounds; round += 1) {
-    await delay(random.between(0, 1_500));
+    await sender.acceptedMore(random.between(20, 150)); // however slow the machine is
+    await delay(random.between(0, 30));
     const member = stage.members[random.between(0, stage.members.length - 1)];
     await member?.ready();
     const reached = stage.killsReach(round + 1, hitMsMax);
