@@ -43,9 +43,9 @@ export const memberModels: Readonly<Record<string, Model>> = {
   "cancel-backend": reads(() => [{ pg_cancel_backend: true }]), // what it would end is over in a moment
   "rests-on": reads(({ restsOn }) => [{ rests_on: restsOn }]),
   join: writes(({ db, values, clockMs }) => {
-    const [no, name] = values as [number, string];
+    const [no, name, carriers] = values as [number, string, string];
     if (db.members.has(no)) return [];
-    db.members.put(no, { no, name, seen_at: clockMs, workers: "{}", attending: "{}", backend: null });
+    db.members.put(no, { no, name, carriers, seen_at: clockMs, workers: "{}", attending: "{}", backend: null });
     return [{ no }];
   }),
   beat: { run: beat, isWrite: true, isQuick: true },
@@ -67,7 +67,11 @@ export const memberModels: Readonly<Record<string, Model>> = {
     seen.members
       .values()
       .filter(({ no }) => no !== own)
-      .map(({ workers, attending }) => ({ workers: JSON.parse(workers), attending: JSON.parse(attending) })),
+      .map(({ workers, attending, carriers }) => ({
+        workers: JSON.parse(workers),
+        attending: JSON.parse(attending),
+        carriers: JSON.parse(carriers),
+      })),
   ),
   // Histories are shorter than a day: the partitions are there, and nothing is old enough to go.
   "retention-has-day": reads(() => [{ is_there: true }]),

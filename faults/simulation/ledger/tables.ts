@@ -107,6 +107,7 @@ export interface MemberRow {
   readonly seen_at: number;
   readonly workers: string;
   readonly attending: string;
+  readonly carriers: string;
   /** The session that its last beat came by. */
   readonly backend: number | null;
 }

@@ -18,6 +18,7 @@ export async function joinCluster(databaseUrl: string, name: string, beatMs = 50
   const session = new Session({
     databaseUrl,
     name,
+    carriers: { rabbitmq: true, redis: true },
     beatMs,
     clock: new StoreClock(),
     outages: new Outages(log),

@@ -1,5 +1,5 @@
 // Stores of the cluster engine for its contract: on servers that all cases of a file share. With SLUICE_TEST_PGBOUNCER=1 each
-// engine reaches PostgreSQL through PgBouncer in transaction mode.
+// engine reaches PostgreSQL through PgBouncer in transaction mode; with SLUICE_TEST_REDIS=0 there is no Redis.
 import { after, before } from "node:test";
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +16,7 @@ import {
   type Redis,
 } from "@sluice/testing";
 import { pino } from "pino";
-import type { OpenOptions, Store } from "../src/engine/contract/rig.ts";
+import type { NewStore, OpenOptions, Store } from "../src/engine/contract/rig.ts";
 import type { Engine } from "../src/engine/engine.ts";
 import { Broker } from "../src/engines/cluster/carriers/broker.ts";
 import { Connection, type Statement } from "../src/engines/cluster/ledger/connection/database.ts";
@@ -31,14 +31,19 @@ const deadlineMs = 20_000;
 
 let postgres: Postgres;
 let rabbitmq: Rabbitmq;
-let redis: Redis;
+let redis: Redis | undefined;
+let hasRedis = process.env["SLUICE_TEST_REDIS"] !== "0";
 let pgbouncer: Pgbouncer | undefined;
 let stores = 0;
 /** URLs of databases that no store has now. A new one with its schema would take longer than most cases. */
 const free: string[] = [];
 
 before(async () => {
-  [postgres, rabbitmq, redis] = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
+  [postgres, rabbitmq, redis] = await Promise.all([
+    startPostgres(),
+    startRabbitmq(),
+    hasRedis ? startRedis() : undefined,
+  ]);
   if (process.env["SLUICE_TEST_PGBOUNCER"] === "1") pgbouncer = await startPgbouncer({ serverPort: postgres.port });
 });
 after(async () => {
@@ -72,12 +77,18 @@ const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   DELETE FROM sluice.meta WHERE name = 'prefix';
 END $$`;
 
+/** For a file whose cases all do without Redis. */
+export function withoutRedis(): NewStore {
+  hasRedis = false; // read when the first case begins
+  return newStore;
+}
+
 /** Each store is a database, and names of its own on the broker and the cache. Its lives reach them through proxies. */
 export async function newStore(): Promise<Store> {
   stores += 1;
   const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
   const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
-  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis.url, prefix };
+  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis?.url, prefix };
   const inspector = new Connection({ databaseUrl, name: "test" });
   const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
   await broker.connect();
@@ -138,14 +149,15 @@ class Life implements AsyncDisposable {
   readonly #proxies: readonly Proxy[];
 
   static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
-    const proxies = await Promise.all([pgbouncer ?? postgres, rabbitmq, redis].map(({ port }) => startProxy({ port })));
+    const servers = [pgbouncer ?? postgres, rabbitmq, ...(redis === undefined ? [] : [redis])];
+    const proxies = await Promise.all(servers.map(({ port }) => startProxy({ port })));
     const [toPostgres, toRabbitmq, toRedis] = proxies;
     const engine = await openCluster({
       ...options,
       servers: {
         databaseUrl: through(databaseUrl, toPostgres),
         amqpUrl: through(amqpUrl, toRabbitmq),
-        redisUrl: through(redisUrl, toRedis),
+        redisUrl: redisUrl && through(redisUrl, toRedis),
         prefix,
       },
       name: "the engine under test",

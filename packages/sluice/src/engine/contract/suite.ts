@@ -16,6 +16,7 @@ import { restartsCases } from "./restarts.ts";
 import { retryingCases } from "./retrying.ts";
 import { Rig, type NewStore, type RigOptions } from "./rig.ts";
 import { refusingCases } from "./refusing.ts";
+import { startsCases } from "./starts.ts";
 import { settlingCases } from "./settling.ts";
 import { watchingCases } from "./watching.ts";
 
@@ -29,6 +30,8 @@ export interface EngineUnderTest {
   readonly pullsDueTimesIn: boolean;
   /** Whether it has `crashed`: its workers may be processes that die while it goes on. */
   readonly isToldOfCrashes: boolean;
+  /** Whether it has `starts`: several workers of a queue share its rate. */
+  readonly sharesRates: boolean;
   /** Which themes are shown; all unless given. */
   readonly isMeant?: (theme: string) => boolean;
   /** How many random histories are run, and the seed they come from; none where undefined. */
@@ -37,13 +40,15 @@ export interface EngineUnderTest {
 
 /** What no request may get lost or done twice by. The others are of what is told, and of bounds. */
 export function isOfPromise(theme: string): boolean {
-  return !["bounds", "reading", "watching", "clocks", "due times", "calling back", "auditing"].includes(theme);
+  return !["bounds", "reading", "watching", "clocks", "due times", "calling back", "auditing", "starts"].includes(
+    theme,
+  );
 }
 
 const caseMsMax = 30_000;
 
 export function describeEngine(engine: EngineUnderTest): void {
-  const { name, newStore, pullsDueTimesIn, isToldOfCrashes, isMeant = () => true, histories } = engine;
+  const { name, newStore, pullsDueTimesIn, isToldOfCrashes, sharesRates, isMeant = () => true, histories } = engine;
   const check: Check = (behaviour, show, options) => {
     test(behaviour, { timeout: caseMsMax }, async () => {
       await using rig = await Rig.open(newStore, options);
@@ -65,6 +70,7 @@ export function describeEngine(engine: EngineUnderTest): void {
     poison: poisonCases,
     clocks: clocksCases,
     ...(pullsDueTimesIn && { "due times": dueTimesCases }),
+    ...(sharesRates && { starts: startsCases }),
     ...(isToldOfCrashes && { crashing: crashingCases }),
     "calling back": callingBackCases,
     auditing: auditingCases,

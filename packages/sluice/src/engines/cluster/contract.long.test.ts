@@ -7,6 +7,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
+  sharesRates: true,
   isMeant: (theme) => !isOfPromise(theme),
   histories: undefined,
 });

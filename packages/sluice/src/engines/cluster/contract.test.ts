@@ -10,6 +10,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
+  sharesRates: true,
   isMeant: isOfPromise,
   histories: { runs: Number(runs), seed: Number(seed) },
 });

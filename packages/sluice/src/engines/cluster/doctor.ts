@@ -42,7 +42,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
   const parts = await Promise.all([
     examineServer("postgres", databaseUrl, () => examinePostgres(options)),
     examineServer("rabbitmq", amqpUrl, () => examineRabbitmq(options)),
-    examineServer("redis", redisUrl, () => examineRedis(options.servers)),
+    redisUrl === undefined ? [] : examineServer("redis", redisUrl, () => examineRedis(redisUrl, options.servers)),
   ]);
   return parts.flat();
 }
@@ -326,7 +326,7 @@ async function examineQueue(broker: Broker, queue: string): Promise<Seen> {
   return warning(what, "missing", "run sluice migrate; until then nothing of it is delivered");
 }
 
-async function examineRedis({ redisUrl: url, prefix }: ClusterServers): Promise<Seen[]> {
+async function examineRedis(url: string, { prefix }: ClusterServers): Promise<Seen[]> {
   const reached = await connectPrimary(url, () => Promise.resolve(), never);
   try {
     const nodes = nodesOf(url);

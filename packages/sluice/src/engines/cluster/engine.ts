@@ -59,7 +59,6 @@ export class ClusterEngine implements Engine {
   /** Claims whose settle got no answer: the next one may find its own outcome. */
   readonly #unanswered = new Set<number>();
   readonly #waiting = new WaitingBound();
-  #isSubscribed = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: Parts) {
@@ -230,9 +229,9 @@ export class ClusterEngine implements Engine {
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
     const { notices, watchers } = this.#parts;
-    if (!this.#isSubscribed) notices.subscribe((changed, change) => watchers.tell(changed, change));
-    this.#isSubscribed = true;
-    return watchers.add(id, onChange);
+    const watch = watchers.add(id, onChange);
+    notices.listen();
+    return watch;
   }
 
   attend(queue: string, holding?: () => Deliveries): Presence {

@@ -45,7 +45,7 @@ async function join(options: ClusterOptions): Promise<ClusterEngine> {
     const [last] = await parts.reading.rows<{ id: RequestId }>(LAST_ID);
     if (last !== undefined) parts.seqs.skipTo(seqOf(last.id));
     await connectBroker(parts, options);
-    await parts.cache.connect();
+    await parts.cache?.connect();
     parts.leader.open();
     return new ClusterEngine(parts);
   } catch (error) {

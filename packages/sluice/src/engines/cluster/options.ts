@@ -9,8 +9,8 @@ export interface ClusterServers {
   readonly databaseUrl: string;
   /** `amqp://user:password@host:5672/vhost` */
   readonly amqpUrl: string;
-  /** `redis://:password@host:6379/0` */
-  readonly redisUrl: string;
+  /** `redis://:password@host:6379/0`; undefined where the ledger shares the rate and the notices. */
+  readonly redisUrl?: string | undefined;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `sluice` unless set. */
   readonly prefix: string;
 }

@@ -12,7 +12,12 @@ import { Deliverer } from "./ledger/deliver.ts";
 import { Lane, type Entry } from "./ledger/connection/lane.ts";
 import { Leader } from "./leader/leader.ts";
 import type { MovesOptions } from "./ledger/moves.ts";
-import { Notices } from "./carriers/notices.ts";
+import { LedgerNotices } from "./carriers/ledger-notices.ts";
+import { LedgerShare } from "./carriers/ledger-share.ts";
+import { LedgerTokens } from "./carriers/ledger-tokens.ts";
+import type { Notices, NoticesOptions } from "./carriers/notices.ts";
+import { RedisNotices } from "./carriers/redis-notices.ts";
+import { RedisTokens } from "./carriers/redis-tokens.ts";
 import type { ClusterOptions } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { Outbox } from "./ledger/outbox.ts";
@@ -21,7 +26,7 @@ import { QueueNumbers } from "./ledger/queue-numbers.ts";
 import { readStates } from "./ledger/read.ts";
 import { commitRetries, type RetryCall } from "./ledger/retry.ts";
 import { Room } from "./ledger/room.ts";
-import { Session } from "./members/session.ts";
+import { Session, type Carriers } from "./members/session.ts";
 import { commitOutcomes, type SettleCall } from "./ledger/settle.ts";
 import { SharedRate } from "./carriers/shared-rate.ts";
 import { StoreClock } from "./ledger/connection/store-clock.ts";
@@ -36,7 +41,8 @@ export interface Parts {
   readonly outages: Outages;
   readonly session: Session;
   readonly broker: Broker;
-  readonly cache: Cache;
+  /** Undefined without Redis. */
+  readonly cache: Cache | undefined;
   readonly notices: Notices;
   readonly sharedRate: SharedRate;
   readonly outbox: Outbox;
@@ -97,14 +103,17 @@ export function partsOf(options: ClusterOptions): Parts {
     reading: connect("read", { jit: "off" }),
     moving: tokenConnection({ databaseUrl, primary, name: `sluice move, ${name}`, settings: { jit: "off" } }),
     auditing: connect("audit", { jit: "off" }), // for as long as an audit takes: nothing else is to wait for it
+    sharing: connect("share", steady), // never connected with Redis
   };
   const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });
-  const cache = new Cache({ url: redisUrl, prefix, outages, log });
-  const notices = new Notices({ cache, origin: `${name} ${performance.timeOrigin}` });
+  const cache = redisUrl === undefined ? undefined : new Cache({ url: redisUrl, prefix, outages, log });
+  const share = new LedgerShare({ connection: lanes.sharing, log });
+  const carriers: Carriers = { rabbitmq: true, redis: cache !== undefined };
   const session = new Session({
     databaseUrl,
     primary,
     name,
+    carriers,
     beatMs,
     needsStandby,
     clock,
@@ -149,13 +158,26 @@ export function partsOf(options: ClusterOptions): Parts {
     beatMs,
     log,
   });
-  notices.onQueues(() => {
+  const onQueues = (): void => {
     // Should it fail, the beat reads them too.
     queues.read(lanes.reading).then(
       () => deliverer.serve(),
       () => undefined,
     );
+  };
+  const watchers = new Watchers({
+    readStates: (ids) => readStates(lanes.reading, ids, clock.now()),
+    now: () => clock.now(),
+    lookEveryMs,
   });
+  const telling: NoticesOptions = {
+    origin: `${name} ${performance.timeOrigin}`,
+    onChange: (id, change) => watchers.tell(id, change),
+  };
+  const notices: Notices =
+    cache === undefined
+      ? new LedgerNotices({ ...telling, share, isWatched: () => !watchers.isEmpty })
+      : new RedisNotices({ ...telling, cache, onQueues });
   return {
     clock,
     queues,
@@ -165,19 +187,19 @@ export function partsOf(options: ClusterOptions): Parts {
     cache,
     notices,
     sharedRate: new SharedRate({
-      cache,
-      prefix,
-      workersOf: (queue) => session.attendanceOf(queue).workers,
+      tokens:
+        cache === undefined ? new LedgerTokens({ share, noOf: (queue) => queues.find(queue) }) : new RedisTokens(cache),
+      workersOf: (queue) => ({
+        own: session.roster.of(queue)?.workers ?? 0,
+        all: session.attendanceOf(queue).workers,
+      }),
+      isAlike: (queue) => session.carriersOf(queue).every(({ redis }) => redis === carriers.redis),
       clock: systemClock,
     }),
     outbox,
     leader,
     deliverer,
-    watchers: new Watchers({
-      readStates: (ids) => readStates(lanes.reading, ids, clock.now()),
-      now: () => clock.now(),
-      lookEveryMs,
-    }),
+    watchers,
     traffic,
     backlogReader: new BacklogReader(),
     reading: lanes.reading,
@@ -219,7 +241,8 @@ export function partsOf(options: ClusterOptions): Parts {
     heed,
     async dispose() {
       await broker[Symbol.asyncDispose]();
-      await cache[Symbol.asyncDispose]();
+      await notices[Symbol.asyncDispose]();
+      await cache?.[Symbol.asyncDispose]();
       await this.transactions[Symbol.asyncDispose]();
       await Promise.all(Object.values(lanes).map((lane) => lane[Symbol.asyncDispose]()));
     },

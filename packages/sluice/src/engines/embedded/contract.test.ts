@@ -15,6 +15,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: true,
+  sharesRates: false,
   histories: { runs: Number(runs), seed: Number(seed) },
 });
 

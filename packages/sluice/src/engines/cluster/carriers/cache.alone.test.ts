@@ -8,8 +8,10 @@ import { systemClock } from "../../../core/clock.ts";
 import { requestIdOf } from "../../../core/request-id.ts";
 import type { Change, StartsAsk } from "../../../engine/engine.ts";
 import { Cache } from "./cache.ts";
-import { type Notice, Notices } from "./notices.ts";
+import type { Notice } from "./notices.ts";
 import { Outages } from "../outages.ts";
+import { RedisNotices, type RedisNoticesOptions } from "./redis-notices.ts";
+import { RedisTokens } from "./redis-tokens.ts";
 import { type CacheClient, connectPrimary } from "./redis-primary.ts";
 import { SharedRate } from "./shared-rate.ts";
 
@@ -37,9 +39,19 @@ async function openRig(url: string): Promise<Rig> {
     cache,
     outages,
     lines,
-    rate: (workers = 1) => new SharedRate({ cache, prefix, workersOf: () => workers, clock: systemClock }),
+    rate: (workers = 1) =>
+      new SharedRate({
+        tokens: new RedisTokens(cache),
+        workersOf: () => ({ own: 1, all: workers }),
+        isAlike: () => true,
+        clock: systemClock,
+      }),
     [Symbol.asyncDispose]: () => cache[Symbol.asyncDispose](),
   };
+}
+
+function newNotices({ cache }: Rig, origin: string, told: Partial<RedisNoticesOptions> = {}): RedisNotices {
+  return new RedisNotices({ cache, origin, onChange: () => undefined, onQueues: () => undefined, ...told });
 }
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
@@ -143,7 +155,7 @@ describe("the shared rate", { concurrency: false }, () => {
   it("does without a Redis that refuses to write, and says so once", async () => {
     await using readOnly = await startRedis({ settings: { replicaof: "127.0.0.1 1" } });
     await using rig = await openRig(readOnly.url);
-    const notices = new Notices({ cache: rig.cache, origin: "one" });
+    const notices = newNotices(rig, "one");
     await using admin = await startAdmin(readOnly.url);
     const busy = async (): Promise<void> => {
       const from = performance.now();
@@ -243,14 +255,14 @@ describe("without Redis", { concurrency: true }, () => {
     await using rig = await openRig(`redis://127.0.0.1:${proxy.port}`);
     await using other = await openRig(redis.url);
     let heard = 0;
-    new Notices({ cache: rig.cache, origin: "one" }).onQueues(() => (heard += 1));
-    const sender = new Notices({ cache: other.cache, origin: "other" });
+    newNotices(rig, "one", { onQueues: () => (heard += 1) });
+    const sender = newNotices(other, "other");
     await until("it is subscribed", () => (sender.publishQueues(), heard > 0));
     const clients = (): Promise<number> =>
       other.cache
         .call((client) => client.info("clients"))
         .then((text) => Number(/connected_clients:(\d+)/.exec(text ?? "")?.[1]));
-    assert.equal(await clients(), 3);
+    assert.equal(await clients(), 4);
     proxy.freeze();
     const held = proxy.connections;
     await until("both were given up", () => proxy.connections >= held + 2);
@@ -271,17 +283,18 @@ describe("notices", { concurrency: true }, () => {
     await using there = await openRig(redis.url);
     const own: Notice[] = [];
     const heard: Notice[] = [];
-    const sender = new Notices({ cache: here.cache, origin: "here" });
-    const receiver = new Notices({ cache: there.cache, origin: "there" });
-    const progress: Change = { kind: "progress", progress: { text: "two\nlines", percent: 10 } };
     let queues = 0;
-    sender.subscribe((id, change) => own.push({ id, change }));
-    receiver.subscribe((id, change) => heard.push({ id, change }));
-    receiver.onQueues(() => (queues += 1));
+    const sender = newNotices(here, "here", { onChange: (id, change) => own.push({ id, change }) });
+    const receiver = newNotices(there, "there", {
+      onChange: (id, change) => heard.push({ id, change }),
+      onQueues: () => (queues += 1),
+    });
+    const progress: Change = { kind: "progress", progress: { text: "two\nlines", percent: 10 } };
+    for (const notices of [sender, receiver]) notices.listen();
     const subscribed = async (): Promise<boolean> => {
       const names = [`${prefix}:changes`, `${prefix}:queues`];
       const counts = await here.cache.call((client) => client.pubSubNumSub(names));
-      return counts?.[names[0] as string] === 2 && counts[names[1] as string] === 1;
+      return counts?.[names[0] as string] === 2 && counts[names[1] as string] === 2;
     };
     await until("all are subscribed", subscribed);
     const published = async (): Promise<number> => {
@@ -307,9 +320,9 @@ describe("notices", { concurrency: true }, () => {
     await using redis = await startRedis();
     await using here = await openRig(redis.url);
     const heard: Notice[] = [];
-    const sender = new Notices({ cache: here.cache, origin: "here" });
-    const receiver = new Notices({ cache: here.cache, origin: "there" });
-    receiver.subscribe((id, change) => heard.push({ id, change }));
+    await using there = await openRig(redis.url);
+    const sender = newNotices(here, "here");
+    newNotices(there, "there", { onChange: (id, change) => heard.push({ id, change }) }).listen();
     const id = ids[0] as (typeof ids)[0];
     const send = (): true => (sender.publish([{ id, change: { kind: "progress", progress: 1n } }]), true);
     await until("it is there", () => send() && heard.length > 0);
@@ -327,8 +340,8 @@ describe("notices", { concurrency: true }, () => {
     await using here = await openRig(first.url);
     await using there = await openRig(first.url);
     let heard = 0;
-    const sender = new Notices({ cache: here.cache, origin: "here" });
-    new Notices({ cache: there.cache, origin: "there" }).onQueues(() => (heard += 1));
+    const sender = newNotices(here, "here");
+    newNotices(there, "there", { onQueues: () => (heard += 1) });
     await until("it is subscribed", () => (sender.publishQueues(), heard > 0));
     first.kill("SIGKILL");
     await first.exited;

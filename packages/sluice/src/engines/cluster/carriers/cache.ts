@@ -5,10 +5,10 @@ import { ErrorReply } from "redis";
 import { messageOf } from "../../../core/errors.ts";
 import { addressOf } from "../../../core/server-url.ts";
 import type { Logger } from "../../../telemetry/log.ts";
-import { tryNotice } from "./notices.ts";
 import type { Outages } from "../outages.ts";
 import { type CacheClient, connectMsMax, connectPrimary } from "./redis-primary.ts";
-import { tryTake } from "./shared-rate.ts";
+import { tryNotice } from "./redis-notices.ts";
+import { tryTake } from "./redis-tokens.ts";
 
 export interface CacheOptions {
   /** `redis://:password@host:6379/0`, of one host or several, or `redis+sentinel://:password@host:26379/mymaster/0` */

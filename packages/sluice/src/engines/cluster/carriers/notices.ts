@@ -1,101 +1,42 @@
-// Tells the other processes that requests changed, and that queues were paused or resumed. Best effort: the ledger has
-// the truth, and whoever missed a notice finds it there.
+// What processes tell each other: which requests changed, for who watches them, and that queues were paused or resumed. Best
+// effort: the ledger has the truth, and whoever missed a notice finds it there.
 import { parseRequestId, type RequestId } from "../../../core/request-id.ts";
 import { states } from "../../../core/request.ts";
 import type { Change } from "../../../engine/engine.ts";
-import type { Cache } from "./cache.ts";
-import type { CacheClient } from "./redis-primary.ts";
-
-export interface NoticesOptions {
-  readonly cache: Cache;
-  /** Tells this process from the others, so that it does not hear itself. */
-  readonly origin: string;
-}
 
 export interface Notice {
   readonly id: RequestId;
   readonly change: Change;
 }
 
-const noticesMax = 1_000;
-
-/** Tells nothing, and hears nothing: does only what notices do. Rejects as they would. */
-export async function tryNotice(client: CacheClient, prefix: string): Promise<void> {
-  const channel = channelOf(prefix, "changes");
-  const ignore = (): void => undefined;
-  await client.publish(channel, "");
-  await client.subscribe(channel, ignore);
-  await client.unsubscribe(channel, ignore);
+export interface Notices extends AsyncDisposable {
+  /** Returns at once, and never throws. */
+  publish(changes: readonly Notice[]): void;
+  publishQueues(): void;
+  /** Somebody watches from now on: what other processes tell is passed on, for as long as `isWatched` says so. */
+  listen(): void;
 }
 
-export class Notices {
-  readonly #cache: Cache;
-  readonly #origin: string;
-  #lines: string[] = [];
-
-  constructor({ cache, origin }: NoticesOptions) {
-    this.#cache = cache;
-    this.#origin = origin;
-  }
-
-  /** All of one turn of the event loop go together, up to 1,000. */
-  publish(changes: readonly Notice[]): void {
-    if (this.#lines.length === 0 && changes.length > 0) setImmediate(() => this.#flush());
-    for (const { id, change } of changes) this.#lines.push(lineOf(id, change));
-  }
-
-  /** Calls back with each change that another process tells. */
-  subscribe(onChange: (id: RequestId, change: Change) => void): void {
-    void this.#cache.subscribe(this.#channel("changes"), (text) => {
-      const [origin, ...lines] = text.split("\n");
-      if (origin === this.#origin) return;
-      for (const line of lines) {
-        const notice = noticeOf(line);
-        if (notice !== undefined) onChange(notice.id, notice.change);
-      }
-    });
-  }
-
-  publishQueues(): void {
-    this.#send("queues", this.#origin);
-  }
-
-  /** Calls back when another process paused or resumed a queue. */
-  onQueues(callback: () => void): void {
-    void this.#cache.subscribe(this.#channel("queues"), (origin) => {
-      if (origin !== this.#origin) callback();
-    });
-  }
-
-  #flush(): void {
-    const lines = this.#lines;
-    this.#lines = [];
-    for (let from = 0; from < lines.length; from += noticesMax) {
-      this.#send("changes", [this.#origin, ...lines.slice(from, from + noticesMax)].join("\n"));
-    }
-  }
-
-  #send(name: string, text: string): void {
-    void this.#cache.call((client) => client.publish(this.#channel(name), text));
-  }
-
-  #channel(name: string): string {
-    return channelOf(this.#cache.prefix, name);
-  }
+export interface NoticesOptions {
+  /** Tells this process from the others, so that it does not hear itself. */
+  readonly origin: string;
+  /** Called with each change that another process tells. */
+  readonly onChange: (id: RequestId, change: Change) => void;
 }
 
-function channelOf(prefix: string, name: string): string {
-  return `${prefix}:${name}`;
-}
-
-/** `<id> done 1767225600000`, or `<id> {"percent":10}`. */
-function lineOf(id: RequestId, change: Change): string {
+/** `<id> done 1767225600000`, or `<id> {"percent":10}`. It has no line break. */
+export function lineOf({ id, change }: Notice): string {
   return change.kind === "state" ? `${id} ${change.state} ${change.at}` : `${id} ${jsonOf(change.progress)}`;
+}
+
+/** Passes over what is of another version of Sluice. */
+export function noticesIn(lines: readonly string[]): readonly Notice[] {
+  return lines.flatMap((line) => noticeIn(line) ?? []);
 }
 
 const idLength = 36;
 
-function noticeOf(line: string): Notice | undefined {
+function noticeIn(line: string): Notice | undefined {
   const id = parseRequestId(line.slice(0, idLength));
   if (id === undefined) return undefined;
   const rest = line.slice(idLength + 1);
@@ -106,7 +47,7 @@ function noticeOf(line: string): Notice | undefined {
   try {
     return { id, change: { kind: "progress", progress: JSON.parse(rest) } };
   } catch {
-    return undefined; // of another version of Sluice
+    return undefined;
   }
 }
 

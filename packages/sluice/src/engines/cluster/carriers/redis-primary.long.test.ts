@@ -6,9 +6,10 @@ import { freePort, type Redis, startProxy, startRedis, startRedisSentinels } fro
 import { pino } from "pino";
 import { systemClock } from "../../../core/clock.ts";
 import { Cache } from "./cache.ts";
-import { Notices } from "./notices.ts";
 import { Outages } from "../outages.ts";
+import { RedisNotices } from "./redis-notices.ts";
 import { connectPrimary } from "./redis-primary.ts";
+import { RedisTokens } from "./redis-tokens.ts";
 import { SharedRate } from "./shared-rate.ts";
 
 const prefix = "test";
@@ -18,7 +19,7 @@ const failoverMsMax = 15_000;
 interface Member extends AsyncDisposable {
   readonly cache: Cache;
   readonly outages: Outages;
-  readonly notices: Notices;
+  readonly notices: RedisNotices;
   heard: number;
 }
 
@@ -26,7 +27,8 @@ async function join(url: string, origin: string): Promise<Member> {
   const log = pino({ level: "silent" });
   const outages = new Outages(log);
   const cache = new Cache({ url, prefix, outages, log });
-  const notices = new Notices({ cache, origin });
+  const onQueues = (): void => void (member.heard += 1);
+  const notices = new RedisNotices({ cache, origin, onChange: () => undefined, onQueues });
   const member: Member = {
     cache,
     outages,
@@ -34,7 +36,6 @@ async function join(url: string, origin: string): Promise<Member> {
     heard: 0,
     [Symbol.asyncDispose]: () => cache[Symbol.asyncDispose](),
   };
-  notices.onQueues(() => (member.heard += 1));
   await cache.connect();
   return member;
 }
@@ -44,7 +45,12 @@ async function works(what: string, members: readonly [Member, Member], redis: Re
   const from = performance.now();
   const [one, other] = members;
   one.heard = other.heard = 0;
-  const rate = new SharedRate({ cache: one.cache, prefix, workersOf: () => 1, clock: systemClock });
+  const rate = new SharedRate({
+    tokens: new RedisTokens(one.cache),
+    workersOf: () => ({ own: 1, all: 1 }),
+    isAlike: () => true,
+    clock: systemClock,
+  });
   const isWorking = async (): Promise<boolean> => {
     one.notices.publishQueues();
     other.notices.publishQueues();

@@ -35,8 +35,8 @@ export interface LeaderOptions {
   readonly log: Logger;
 }
 
-/** Claims come and go by the thousands: what they leave behind would slow down who counts them. */
-const vacuum = "VACUUM (SKIP_LOCKED) sluice.running";
+/** Claims and notices come and go by the thousands: what they leave behind would slow down who reads them. */
+const vacuum = "VACUUM (SKIP_LOCKED) sluice.running, sluice.notices, sluice.rates";
 const tickMs = 100;
 /** While nothing comes due, what comes into the schedule is looked for this often. */
 const quietLookMs = 300;

@@ -31,9 +31,13 @@ export class QueueNumbers {
   }
 
   noOf(name: string): number {
-    const row = this.#byName.get(name);
-    if (row === undefined) throw new SluiceError("unknown-queue", `there is no queue "${name}"`);
-    return row.no;
+    const no = this.find(name);
+    if (no === undefined) throw new SluiceError("unknown-queue", `there is no queue "${name}"`);
+    return no;
+  }
+
+  find(name: string): number | undefined {
+    return this.#byName.get(name)?.no;
   }
 
   nameOf(no: number): string | undefined {

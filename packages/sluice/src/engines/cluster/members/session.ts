@@ -11,6 +11,7 @@ import {
   durabilityOf,
   locally,
   onlyThePrimary,
+  quickly,
   RESTS_ON,
   type RestsOnRow,
 } from "../ledger/connection/settings-check.ts";
@@ -38,19 +39,18 @@ const lookAroundConfig = {
 const JOIN: Statement = {
   name: "join",
   text: `WITH ${locally}
-    INSERT INTO sluice.members (no, name) OVERRIDING SYSTEM VALUE SELECT $1::int, $2 FROM locally
+    INSERT INTO sluice.members (no, name, carriers) OVERRIDING SYSTEM VALUE SELECT $1::int, $2, $3::jsonb FROM locally
     ON CONFLICT DO NOTHING RETURNING no`,
 };
 const BEAT: Statement = {
   name: "beat",
   // It changes with each beat, and grows whatever the clock does: a beat is what others see to change. The next beat makes up
   // for one that is lost, so none waits for the disk or for a standby.
-  text: `WITH quick AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS is_set
-    ), unattended AS (UPDATE sluice.queues SET left_at = $5::bigint WHERE name = ANY ($4::text[])
+  text: `WITH ${quickly}, unattended AS (UPDATE sluice.queues SET left_at = $5::bigint WHERE name = ANY ($4::text[])
     ), led AS (${takeLead("$6", "$7", "$8")})
     UPDATE sluice.members SET seen_at = greatest(clock_timestamp(), seen_at + interval '1 microsecond'), workers = $2,
       attending = $3, backend = pg_backend_pid()
-    FROM quick WHERE no = $1 RETURNING no, ${termOf("$6", "$7")} AS term`,
+    FROM quickly WHERE no = $1 RETURNING no, ${termOf("$6", "$7")} AS term`,
 };
 const LEAVE: Statement = {
   name: "leave",
@@ -59,12 +59,19 @@ const LEAVE: Statement = {
 };
 const SELECT_WORKERS: Statement = {
   name: "select-workers",
-  text: "SELECT workers, attending FROM sluice.members WHERE no <> $1",
+  text: "SELECT workers, attending, carriers FROM sluice.members WHERE no <> $1",
 };
 /** The entry for the open breakers in a member's `workers`; the one of the workers is the queue's name, which cannot have a `!`. */
 const openEntry = (queue: string): string => `${queue}!`;
 
+/** Which servers besides PostgreSQL a member was given; that they are out does not show here. */
+export interface Carriers {
+  readonly rabbitmq: boolean;
+  readonly redis: boolean;
+}
+
 interface MemberRow {
+  readonly carriers: Carriers;
   readonly workers: Readonly<Record<string, number>>;
   /** Empty for a member of an earlier version. */
   readonly attending: Readonly<Record<string, { readonly stoppedAt: number | null; readonly deliveries?: Deliveries }>>;
@@ -74,6 +81,7 @@ export interface SessionOptions {
   readonly databaseUrl: string;
   readonly primary?: Primary | undefined;
   readonly name: string;
+  readonly carriers: Carriers;
   readonly beatMs: number;
   /** Whether requests are let in only while a standby confirms them. */
   readonly needsStandby?: boolean | undefined;
@@ -94,6 +102,7 @@ export class Session {
   /** This life of the process. */
   readonly #holder = randomUUID();
   #elsewhere: ReadonlyMap<string, readonly Attendance[]> = new Map();
+  #carriersElsewhere: ReadonlyMap<string, readonly Carriers[]> = new Map();
   #no: number | undefined;
   #isOut = false;
   #term: number | undefined;
@@ -154,6 +163,11 @@ export class Session {
     return { workers, breakersOpen, stoppedAt: isStopped ? stoppedAt : undefined, deliveries };
   }
 
+  /** Those of the other members that have workers of a queue, as of the last beat. */
+  carriersOf(queue: string): readonly Carriers[] {
+    return this.#carriersElsewhere.get(queue) ?? [];
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -168,9 +182,11 @@ export class Session {
   }
 
   async #join(): Promise<void> {
+    const { name, carriers } = this.#options;
     await this.#connection.rows(ADD_SCOPE, [scope]);
     for (this.#no = undefined; this.#no === undefined;) {
-      const [row] = await this.#connection.rows<{ no: number }>(JOIN, [randomInt(1, 2 ** 31 - 1), this.#options.name]);
+      const values = [randomInt(1, 2 ** 31 - 1), name, JSON.stringify(carriers)];
+      const [row] = await this.#connection.rows<{ no: number }>(JOIN, values);
       this.#no = row?.no;
     }
   }
@@ -234,7 +250,9 @@ export class Session {
       log.warn({ member: this.#no }, "this process was silent for too long and lost its claims");
       await this.#join();
     }
-    this.#elsewhere = attendancesIn(await this.#connection.rows<MemberRow & object>(SELECT_WORKERS, [this.#no]));
+    const others = await this.#connection.rows<MemberRow & object>(SELECT_WORKERS, [this.#no]);
+    this.#elsewhere = attendancesIn(others);
+    this.#carriersElsewhere = carriersIn(others);
     await onBeat(this.#connection);
   }
 
@@ -278,5 +296,13 @@ function attendancesIn(rows: readonly MemberRow[]): ReadonlyMap<string, readonly
       found.set(queue, [...(found.get(queue) ?? []), attendance]);
     }
   }
+  return found;
+}
+
+function carriersIn(rows: readonly MemberRow[]): ReadonlyMap<string, readonly Carriers[]> {
+  const found = new Map<string, Carriers[]>();
+  for (const { workers, carriers } of rows)
+    for (const [queue, count] of Object.entries(workers))
+      if (count > 0) found.set(queue, [...(found.get(queue) ?? []), carriers]);
   return found;
 }

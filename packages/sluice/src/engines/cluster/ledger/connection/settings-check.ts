@@ -21,6 +21,8 @@ export const restsOn = `concat_ws(',', current_setting('fsync'), current_setting
 export const RESTS_ON: Statement = { name: "rests-on", text: `SELECT ${restsOn}` };
 /** A part of a statement that the rest of it reads from: its commit waits for no standby, as what it says can be said again. */
 export const locally = "locally AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))";
+/** As above; its commit waits for nothing, as what it says may be lost. */
+export const quickly = "quickly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))";
 
 export interface RestsOnRow {
   readonly rests_on: string;

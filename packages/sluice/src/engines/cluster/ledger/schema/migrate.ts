@@ -15,6 +15,7 @@ import { activity } from "./migrations/0007-activity.ts";
 import { leaders } from "./migrations/0008-leaders.ts";
 import { chains } from "./migrations/0009-chains.ts";
 import { responses } from "./migrations/0010-responses.ts";
+import { sharing } from "./migrations/0011-sharing.ts";
 import type { ClusterServers } from "../../options.ts";
 import { Outages } from "../../outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "../../leader/retention.ts";
@@ -32,6 +33,7 @@ const migrations: readonly string[] = [
   leaders,
   chains,
   responses,
+  sharing,
 ];
 export const versionKnown = migrations.length;
 
