@@ -2,7 +2,7 @@
 import { openLog } from "../src/telemetry/log.ts";
 import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts";
 import { Outages } from "../src/engines/cluster/outages.ts";
-import { Session } from "../src/engines/cluster/members/session.ts";
+import { Session, type Carriers } from "../src/engines/cluster/members/session.ts";
 import { StoreClock } from "../src/engines/cluster/ledger/connection/store-clock.ts";
 
 const log = openLog({ level: "silent", isPretty: false });
@@ -14,11 +14,16 @@ export async function migrateLedger(databaseUrl: string): Promise<void> {
 }
 
 /** It has beaten once. Disposing, or closing, leaves the cluster. */
-export async function joinCluster(databaseUrl: string, name: string, beatMs = 50): Promise<Session & AsyncDisposable> {
+export async function joinCluster(
+  databaseUrl: string,
+  name: string,
+  beatMs = 50,
+  carriers: Carriers = { rabbitmq: true, redis: true },
+): Promise<Session & AsyncDisposable> {
   const session = new Session({
     databaseUrl,
     name,
-    carriers: { rabbitmq: true, redis: true },
+    carriers,
     beatMs,
     clock: new StoreClock(),
     outages: new Outages(log),

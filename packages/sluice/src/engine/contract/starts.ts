@@ -14,7 +14,7 @@ export function startsCases(check: Check): void {
     const first = await take(rig, slow);
     equal(first.granted, 1);
     ok(first.retryMs > 0 && first.retryMs <= 100, `${first.retryMs} ms`);
-    await sleep(first.retryMs);
+    await sleep(Math.ceil(first.retryMs));
     ok((await take(rig, slow)).granted >= 1);
   });
 
@@ -38,8 +38,9 @@ export function startsCases(check: Check): void {
       }
     };
     await Promise.all([worker(), worker(), worker(), worker()]);
+    granted += (await take(rig, { ...steady, wanted: perSecond })).granted; // what a busy machine kept them from
     const most = 1 + (perSecond * (performance.now() - from)) / 1_000;
-    ok(granted <= most && granted >= most / 2, `${granted} starts, at most ${most}`);
+    ok(granted <= most && granted >= most * 0.8, `${granted} starts, at most ${most}`);
   });
 
   check("a process that starts again gets no more than a burst", async (rig) => {

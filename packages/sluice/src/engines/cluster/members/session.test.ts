@@ -53,3 +53,22 @@ test("every process tells alike which workers are present, and since when none o
   await one.close();
   await looker.close();
 });
+
+test("every process sees which servers those with workers of a queue were given, a member of an earlier version too", async () => {
+  await using postgres = await startPostgres();
+  await migrateLedger(postgres.url);
+  await using db = new Connection({ databaseUrl: postgres.url, name: "test" });
+  const without = { rabbitmq: true, redis: false };
+  await using looker = await joinCluster(postgres.url, "looker", 20);
+  await using member = await joinCluster(postgres.url, "one", 20, without);
+  assert.deepEqual(looker.carriersOf("orders"), []);
+  using _worker = member.roster.attend("orders");
+  while (looker.carriersOf("orders").length === 0) await sleep(10);
+  assert.deepEqual(looker.carriersOf("orders"), [without]);
+  assert.deepEqual(member.carriersOf("orders"), [], "of the others");
+  await db.query(
+    `INSERT INTO sluice.members (no, name, workers) OVERRIDING SYSTEM VALUE VALUES (1, 'old', '{"orders": 1}')`,
+  );
+  while (looker.carriersOf("orders").length < 2) await sleep(10);
+  assert.ok(looker.carriersOf("orders").some(({ rabbitmq, redis }) => rabbitmq && redis));
+});
