@@ -48,7 +48,7 @@ export class CacheServer {
     return heard;
   }
 
-  /** The script of shared-rate.ts. */
+  /** The script of redis-tokens.ts. */
   takeTokens(key: string, values: readonly number[]): [number, number] {
     const [perToken = 1, burst = 1, wanted = 1] = values;
     const now = Math.floor(this.#world.time.now * 1_000);

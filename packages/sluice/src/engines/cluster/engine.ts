@@ -1,4 +1,4 @@
-// The cluster engine in one process: its lanes to the ledger, its hints from the broker, its notices through the cache.
+// The cluster engine in one process: its lanes to the ledger, its hints from the broker, its notices through Redis or the ledger.
 // It owns the claims it made and the connections; every fact about a request is the ledger's.
 import type { Activity, ActivityAsk, KeptActivity } from "../../core/activity.ts";
 import type { Clock } from "../../core/clock.ts";

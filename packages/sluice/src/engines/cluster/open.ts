@@ -19,8 +19,8 @@ const BEGIN_TALLIES: Statement = {
 };
 
 /**
- * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis to share the
- * rate. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
+ * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis, if there is one, to
+ * share the rate. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
  * `schema-missing`, `schema-older` or `schema-newer` before `sluice migrate`, `wrong-queue` when RabbitMQ has a queue of
  * another kind, `bad-config` when the ledger has another prefix. Without RabbitMQ or Redis it starts all the same: intake goes on.
  */

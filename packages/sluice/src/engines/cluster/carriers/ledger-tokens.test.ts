@@ -64,6 +64,8 @@ test("the first one gets one, a pause saves up a burst and no more, and the answ
   assert.ok(burst.retryMs > 0 && burst.retryMs <= 10, `${burst.retryMs} ms`);
   await emptyBy(-100, ask.queue);
   assert.deepEqual(await first.take({ ...ask, wanted: 2 }), { granted: 2, retryMs: 0 });
+  await emptyBy(-100_000_000, ask.queue);
+  assert.equal((await first.take({ ...ask, burst: 1e13, wanted: 9 }))?.granted, 9, "more than an integer holds");
   await emptyBy(-100, ask.queue);
   assert.equal((await first.take({ ...ask, wanted: 100 }))?.granted, 25, "a quarter of a second's worth unless set");
 });

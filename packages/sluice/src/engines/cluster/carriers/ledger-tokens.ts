@@ -24,7 +24,7 @@ const TAKE: Statement = {
     INSERT INTO sluice.rates AS r (queue, empty_at, taken) SELECT $1::smallint, ${micros}, 1 FROM quickly
     ON CONFLICT (queue) DO UPDATE SET (empty_at, taken) = (
       SELECT f.empty_at + f.taken * $2::float8, f.taken FROM (
-        SELECT e.empty_at, least($4::int, floor((e.now - e.empty_at) / $2::float8 + ${rounding})::int) AS taken FROM (
+        SELECT e.empty_at, least($4::float8, floor((e.now - e.empty_at) / $2::float8 + ${rounding}))::int AS taken FROM (
           SELECT t.now, least(t.now, greatest(r.empty_at, t.now - $2::float8 * $3::float8)) AS empty_at
           FROM (SELECT ${micros} AS now OFFSET 0) t
         ) e
