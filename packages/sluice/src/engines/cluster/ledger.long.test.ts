@@ -565,7 +565,7 @@ test("a migration made twice changes nothing, and from two at once both succeed"
 
 test("a migration that is killed midway leaves nothing, and is made by the next one", async () => {
   const url = await postgres.createDatabase("killed");
-  const code = `import { migrateCluster } from ${JSON.stringify(new URL("migrate.ts", import.meta.url).href)};
+  const code = `import { migrateCluster } from ${JSON.stringify(new URL("ledger/schema/migrate.ts", import.meta.url).href)};
     import { openLog } from ${JSON.stringify(new URL("../../telemetry/log.ts", import.meta.url).href)};
     await migrateCluster({ servers: { databaseUrl: ${JSON.stringify(url)}, amqpUrl: "", redisUrl: "", prefix: "test" },
       queues: ["orders"], log: openLog({ level: "silent", isPretty: false }), declare: async () => "declared" });`;
