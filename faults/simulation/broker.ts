@@ -76,10 +76,10 @@ export class BrokerServer {
     return { ready: line?.ready.length ?? 0, consumers: line?.consumers.length ?? 0 };
   }
 
-  /** Messages that wait or are out, of all queues. */
+  /** What somebody is to take yet: a line without consumers may keep what it has. */
   held(): readonly Message[] {
     const out = [...this.channels].flatMap((channel) => [...channel.out.values()].map(({ message }) => message));
-    return [...this.#lines.values()].flatMap(({ ready }) => ready).concat(out);
+    return [...this.#lines.values()].flatMap(({ ready, consumers }) => (consumers.length > 0 ? ready : [])).concat(out);
   }
 
   /** Gives back whether there is such a queue. */

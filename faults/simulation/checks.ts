@@ -105,6 +105,7 @@ export class Checks {
     if (isRedelivered || ledger.crashes > 0) return;
     for (const id of idsOf(content)) {
       if (this.#hints.get(id) !== 1 || ledger.tables.outcomes.has(id) || ledger.tables.schedule.has(id)) continue;
+      if (ledger.tables.outbox.values().some(({ ids }) => ids.includes(id))) continue; // another hint of it
       const claim = ledger.tables.running.get(id);
       const isOfAnother = claim !== undefined && ledger.tables.members.get(claim.member)?.name !== process.name;
       if (isOfAnother) continue; // a claim from before this process was taken for dead: the reaper has it

@@ -31,8 +31,8 @@ const steps = new Set([
   "COMMIT",
   "release-unknown",
   "settle-forgotten",
-  "clear-relayed",
-  "cut-relayed",
+  "take-hints",
+  "free-hints",
 ]);
 /** May wait for each other in a circle. */
 const deadlocking = new Set(["claim", "settle", "retry", "reap", "store", "hint-due"]);

@@ -37,8 +37,9 @@ export class Member {
   /** Rejects when a server that it needs is out. */
   static async open(world: World, process: Process, handle: Handler): Promise<Member> {
     const log = logOf(world, process);
+    const amqpUrl = world.drawsRabbitmq() ? "amqp://broker" : undefined;
     const engine = await openCluster({
-      servers: { databaseUrl: "postgres://ledger/sim", amqpUrl: "amqp://broker", redisUrl: "redis://cache", prefix },
+      servers: { databaseUrl: "postgres://ledger/sim", amqpUrl, redisUrl: "redis://cache", prefix },
       queues: queues.map((name) => ({ name, backlogMax: 10_000, backlogBytesMax: 10_000_000 })),
       name: process.name,
       log,

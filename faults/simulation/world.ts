@@ -29,6 +29,8 @@ export class World {
   readonly checks: Checks;
   readonly faults: Faults;
   readonly processes = new Set<Process>();
+  readonly #carriers: Random;
+  readonly #rabbitmqShare: number;
   /** Told of each statement, in a history that is to be held against PostgreSQL. */
   readonly record: Recorder | undefined;
   readonly #trace: ((line: string) => void) | undefined;
@@ -39,6 +41,8 @@ export class World {
     this.#trace = trace;
     this.time = new Time((error) => this.checks.threw(error));
     this.random = seededRandom(seed, "world");
+    this.#carriers = seededRandom(seed, "carriers");
+    this.#rabbitmqShare = this.#carriers.pick([1, 1, 0, 0.5]);
     this.network = new Network(this.time, seededRandom(seed, "network"));
     this.checks = new Checks(this);
     this.faults = new Faults(this);
@@ -46,6 +50,11 @@ export class World {
     const lines = queues.flatMap((queue) => [`${prefix}.${queue}.v1`, `${prefix}.${queue}.v1.again`]);
     this.broker = new BrokerServer(this, lines);
     this.cache = new CacheServer(this);
+  }
+
+  /** Whether the process that starts now has RabbitMQ: in a history all have it, none, or each by chance. */
+  drawsRabbitmq(): boolean {
+    return this.#carriers.next() < this.#rabbitmqShare;
   }
 
   get isTraced(): boolean {

@@ -1,4 +1,4 @@
-// Models of what holds the rows against each other and against the broker: auditor.ts, backlog.ts, audit.ts.
+// Models of what holds the rows against each other and against the broker: lost-hints.ts, backlog.ts, audit.ts.
 import { stateOf } from "./moves.ts";
 import { highestId } from "../../../packages/sluice/src/engines/cluster/ledger/state.ts";
 import { racyWrites, reads, unnest, writes, type Model, type Row, type Scope } from "./model.ts";
@@ -24,6 +24,11 @@ export const auditModels: Readonly<Record<string, Model>> = {
   "put-back-from": writes(({ db, values: [no, from] }) => {
     const row = db.queues.get(no as number);
     if (row !== undefined) db.queues.put(row.no, { ...row, put_back_from: from as string | null });
+    return [];
+  }),
+  "at-rabbitmq": writes(({ db, values: [no, isAtRabbitmq] }) => {
+    const row = db.queues.get(no as number);
+    if (row !== undefined) db.queues.put(row.no, { ...row, is_at_rabbitmq: isAtRabbitmq === true });
     return [];
   }),
   "fresh-from": writes(({ db, values: [nos, marks] }) => {

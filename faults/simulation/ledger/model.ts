@@ -94,7 +94,7 @@ export function list({ db, outboxNos, clockMs }: Scope, told: readonly Listed[])
     const { queue, kind } = group[0] as Listed;
     const ids = group.map(({ id }) => id).sort();
     const row = { no: outboxNos.next(), queue, kind, ids, stored_at: clockMs };
-    db.outbox.put(row.no, row);
+    db.outbox.put(row.no, { ...row, taken_by: null });
     return row;
   });
 }

@@ -1,4 +1,4 @@
-// Models of what takes requests in, claims them and clears what was told: accept.ts, room.ts, deliver.ts, outbox.ts, relay.ts.
+// Models of what takes requests in, claims them and clears what was told: accept.ts, room.ts, deliver.ts, outbox.ts, postgres.ts.
 import {
   count,
   cut,
@@ -13,7 +13,7 @@ import {
   type Scope,
 } from "./model.ts";
 import { storeLinks } from "./chains.ts";
-import type { Tables } from "./tables.ts";
+import type { OutboxRow, Tables } from "./tables.ts";
 
 export const requestModels: Readonly<Record<string, Model>> = {
   "find-keys": reads(({ seen, values: [queues, keys] }) =>
@@ -54,27 +54,30 @@ export const requestModels: Readonly<Record<string, Model>> = {
   }),
   "release-unknown": writes(releaseUnknown),
   "clear-outbox": writes(clear),
-  "clear-relayed": writes(clear),
-  "cut-relayed": writes(({ db, values: [nos, lasts] }) => {
-    for (const [no, last] of unnest<[number, string]>(nos, lasts)) {
-      const row = db.outbox.get(no);
-      if (row?.ids.includes(last) === true)
-        db.outbox.put(no, { ...row, ids: row.ids.slice(row.ids.indexOf(last) + 1) });
-    }
+  "take-hints": writes(takeHints),
+  "free-hints": writes((scope) => {
+    const [done, member, known] = scope.values as [readonly number[], number, readonly number[]];
+    clear(scope);
+    free(scope, ({ no, taken_by }) => taken_by === member && !known.includes(no) && !done.includes(no));
     return [];
   }),
-  "select-unconfirmed": reads(({ seen, values: [ageMs, most, idsMost, after, resting], clockMs }) =>
-    seen.outbox
-      .values()
-      .filter((row) => row.stored_at < clockMs - (ageMs as number) || row.stored_at > clockMs)
-      .filter(({ no, queue }) => no > (after as number) && !(resting as readonly number[]).includes(queue))
-      .sort((left, right) => left.no - right.no)
-      .slice(0, most as number)
-      .map(({ no, queue, kind, ids }) => {
-        const page = ids.slice(0, idsMost as number);
-        return { no, queue, kind, ids: page, is_longer: ids.length > page.length };
-      }),
+  "free-hints-of-gone": writes((scope) => {
+    free(scope, ({ taken_by }) => taken_by !== null && !scope.db.members.has(taken_by));
+    return [];
+  }),
+  "outbox-holds": reads(({ seen, values: [queue] }) =>
+    [false, true].map((isAgain) => ({
+      is_again: isAgain,
+      holds: seen.outbox.values().some((row) => row.queue === queue && (row.kind !== "fresh") === isAgain),
+    })),
   ),
+  "store-hints": writes((scope) => {
+    const [queue, ids] = scope.values as [number, readonly string[]];
+    return list(
+      scope,
+      ids.map((id) => ({ id, queue, kind: "fresh" })),
+    );
+  }),
 };
 
 const fingerprintBytes = 32;
@@ -172,6 +175,44 @@ function releaseUnknown(scope: Scope): Row[] {
 function clear({ db, values: [nos] }: Scope): Row[] {
   for (const no of nos as readonly number[]) db.outbox.remove(no);
   return [];
+}
+
+function takeHints({ db, outboxNos, values, clockMs }: Scope): Row[] {
+  const [done, member, queues, areAgain, rooms, ages] = values;
+  for (const no of done as readonly number[]) db.outbox.remove(no);
+  const found = unnest<[number, boolean, number, number]>(queues, areAgain, rooms, ages).flatMap(
+    ([queue, isAgain, room, ageMs]) => {
+      const free = db.outbox
+        .values()
+        .filter((row) => row.queue === queue && (row.kind !== "fresh") === isAgain && row.taken_by === null)
+        .filter(({ stored_at }) => ageMs === 0 || stored_at < clockMs - ageMs || stored_at > clockMs)
+        .sort((left, right) => left.no - right.no)
+        .slice(0, room);
+      let places = room;
+      return free.map((row) => {
+        const most = row.kind === "suspect" ? Math.min(1, places) : places;
+        places -= row.ids.length;
+        return { row, most };
+      });
+    },
+  );
+  const taken = found.filter(({ most }) => most > 0).sort((left, right) => left.row.no - right.row.no);
+  const hold = (row: OutboxRow): Row => {
+    db.outbox.put(row.no, { ...row, taken_by: member as number });
+    const { no, queue, kind, ids } = row;
+    return { no, queue, kind, ids };
+  };
+  return taken
+    .map(({ row, most }) => {
+      if (row.ids.length <= most) return hold(row);
+      db.outbox.put(row.no, { ...row, ids: row.ids.slice(most) });
+      return hold({ ...row, no: outboxNos.next(), ids: row.ids.slice(0, most) });
+    })
+    .sort((left, right) => Number(left["no"]) - Number(right["no"]));
+}
+
+function free({ db }: Scope, isFree: (row: OutboxRow) => boolean): void {
+  for (const row of db.outbox.values()) if (isFree(row)) db.outbox.put(row.no, { ...row, taken_by: null });
 }
 
 interface Sums {

@@ -69,6 +69,7 @@ export class Ledger {
         is_paused: false,
         fresh_from: "00000000-0000-0000-0000-000000000000",
         put_back_from: null,
+        is_at_rabbitmq: false,
       }),
     );
     this.tables.journal.length = 0;

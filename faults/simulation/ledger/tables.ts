@@ -6,6 +6,7 @@ export interface QueueRow {
   readonly is_paused: boolean;
   readonly fresh_from: string;
   readonly put_back_from: string | null;
+  readonly is_at_rabbitmq: boolean;
 }
 
 export interface RequestRow {
@@ -89,6 +90,8 @@ export interface OutboxRow {
   readonly kind: string;
   readonly ids: readonly string[];
   readonly stored_at: number;
+  /** The member that has it. */
+  readonly taken_by: number | null;
 }
 
 export interface TallyRow {

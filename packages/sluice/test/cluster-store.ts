@@ -18,7 +18,7 @@ import {
 import { pino } from "pino";
 import type { NewStore, OpenOptions, Store } from "../src/engine/contract/rig.ts";
 import type { Engine } from "../src/engine/engine.ts";
-import { Broker } from "../src/engines/cluster/carriers/broker.ts";
+import { Broker } from "../src/engines/cluster/carriers/rabbitmq/broker.ts";
 import { Connection, type Statement } from "../src/engines/cluster/ledger/connection/database.ts";
 import { ClusterEngine } from "../src/engines/cluster/engine.ts";
 import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts";
@@ -77,6 +77,7 @@ const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   DELETE FROM sluice.meta WHERE name = 'prefix';
 END $$`;
 
+const hasRabbitmq = process.env["SLUICE_TEST_CARRIERS"] !== "postgres";
 /** For a file whose cases all do without Redis. */
 export function withoutRedis(): NewStore {
   hasRedis = false; // read when the first case begins
@@ -88,7 +89,8 @@ export async function newStore(): Promise<Store> {
   stores += 1;
   const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
   const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
-  const servers = { databaseUrl, amqpUrl: rabbitmq.url, redisUrl: redis?.url, prefix };
+  const amqpUrl = hasRabbitmq ? rabbitmq.url : undefined;
+  const servers = { databaseUrl, amqpUrl, redisUrl: redis?.url, prefix };
   const inspector = new Connection({ databaseUrl, name: "test" });
   const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
   await broker.connect();
@@ -156,7 +158,7 @@ class Life implements AsyncDisposable {
       ...options,
       servers: {
         databaseUrl: through(databaseUrl, toPostgres),
-        amqpUrl: through(amqpUrl, toRabbitmq),
+        amqpUrl: amqpUrl && through(amqpUrl, toRabbitmq),
         redisUrl: redisUrl && through(redisUrl, toRedis),
         prefix,
       },

@@ -6,6 +6,7 @@ export const crashPoints = [
   "accept-committed", // after the commit, before the answer
   "published", // the hints are written to the broker, not confirmed
   "confirmed", // the broker has confirmed, the outbox is not cleared
+  "hints-taken", // the ledger has handed its hints to this process, nothing is claimed
   "effect-pending", // the delivery is claimed, the handler has not begun
   "effect-made", // the handler returned, its outcome is not committed
   "outcome-committed", // the outcome is committed, nobody has been told, nothing acknowledged

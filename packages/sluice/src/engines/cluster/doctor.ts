@@ -6,8 +6,8 @@ import { type ChannelModel, connect } from "amqplib";
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import { addressOf, nodesOf } from "../../core/server-url.ts";
 import { openLog } from "../../telemetry/log.ts";
-import { Broker } from "./carriers/broker.ts";
-import { drop } from "./carriers/broker-link.ts";
+import { Broker } from "./carriers/rabbitmq/broker.ts";
+import { drop } from "./carriers/rabbitmq/broker-link.ts";
 import { tryOut } from "./carriers/cache.ts";
 import { Connection, type Statement } from "./ledger/connection/database.ts";
 import { checkSchema, readPrefix } from "./ledger/schema/migrate.ts";
@@ -15,7 +15,7 @@ import type { ClusterServers } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { connectPrimary, redisUrlOf } from "./carriers/redis-primary.ts";
 import { readSettings } from "./ledger/connection/settings-check.ts";
-import { hintQueues, queueArguments } from "./carriers/topology.ts";
+import { hintQueues, queueArguments } from "./carriers/rabbitmq/topology.ts";
 
 export type Server = "postgres" | "rabbitmq" | "redis";
 
@@ -41,7 +41,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
   const { databaseUrl, amqpUrl, redisUrl } = options.servers;
   const parts = await Promise.all([
     examineServer("postgres", databaseUrl, () => examinePostgres(options)),
-    examineServer("rabbitmq", amqpUrl, () => examineRabbitmq(options)),
+    amqpUrl === undefined ? [] : examineServer("rabbitmq", amqpUrl, () => examineRabbitmq(options, amqpUrl)),
     redisUrl === undefined ? [] : examineServer("redis", redisUrl, () => examineRedis(redisUrl, options.servers)),
   ]);
   return parts.flat();
@@ -209,8 +209,8 @@ async function examineConnections(connection: Connection): Promise<Seen> {
     : warning("max_connections", found, `another process of Sluice may not get in: leave ${connectionsMin} free`);
 }
 
-async function examineRabbitmq({ servers, queues }: ExamineOptions): Promise<Seen[]> {
-  const { amqpUrl: url, prefix } = servers;
+async function examineRabbitmq({ servers, queues }: ExamineOptions, url: string): Promise<Seen[]> {
+  const { prefix } = servers;
   const log = openLog({ level: "silent", isPretty: false });
   await using broker = new Broker({ url, prefix, name: "sluice doctor", outages: new Outages(log), log });
   await broker.connect();

@@ -25,7 +25,7 @@ import type { Engine, Sql } from "../../engine/engine.ts";
 import { migrateCluster } from "./ledger/schema/migrate.ts";
 import { openCluster } from "./open.ts";
 import type { ClusterServers } from "./options.ts";
-import { hintQueues } from "./carriers/topology.ts";
+import { hintQueues } from "./carriers/rabbitmq/topology.ts";
 
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const untilMsMax = 20_000;
@@ -84,7 +84,7 @@ async function join(servers: ClusterServers, beatMs = 50): Promise<Life> {
   const toPostgres = opened.use(await startProxy({ port: postgres.port }));
   const toRabbitmq = opened.use(await startProxy({ port: rabbitmq.port }));
   const databaseUrl = through(servers.databaseUrl, toPostgres);
-  const amqpUrl = through(servers.amqpUrl, toRabbitmq);
+  const amqpUrl = through(rabbitmq.url, toRabbitmq);
   const engine = await openCluster({
     servers: { ...servers, databaseUrl, amqpUrl },
     queues: [queue(orders)],

@@ -64,10 +64,10 @@ export class ClusterEngine implements Engine {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.clock = parts.clock;
-    this.#taps = new Taps(parts.broker, parts.deliverer);
+    this.#taps = new Taps(parts.carriers, parts.deliverer);
   }
 
-  /** What the broker has handed to this process and no claim has tried yet. */
+  /** What the carriers have handed to this process and no claim has tried yet. */
   hinted(queue: string): readonly RequestId[] {
     return this.#parts.deliverer.bufferOf(queue).ids();
   }
@@ -223,7 +223,7 @@ export class ClusterEngine implements Engine {
   readonly heal = async (): Promise<number> => {
     const { connection, outbox } = this.#parts.moves;
     const { healed, told } = await this.#move(() => connection.transaction((inside) => heal(inside, this.#now())));
-    outbox.tell(told);
+    void outbox.tell(told);
     return healed;
   };
 

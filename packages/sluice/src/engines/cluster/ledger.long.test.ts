@@ -460,12 +460,14 @@ test(
       clock: new StoreClock(),
       member: () => 1,
       isPaused: () => false,
-      onUnavailable: () => deliverer.bufferOf("orders").clear(), // the broker went with it
+      onUnavailable: () => deliverer.bufferOf("orders").clear("rabbitmq"), // RabbitMQ went with it
       log,
     });
     const abort = new AbortController();
     const delivered = deliverer.deliver({ queue: "orders", max: 1, signal: abort.signal });
-    deliverer.bufferOf("orders").add({ kind: "fresh", ids: [id], isRedelivered: false, done: () => undefined }, 16);
+    deliverer
+      .bufferOf("orders")
+      .add({ carrier: "rabbitmq", kind: "fresh", ids: [id], isLast: false, done: () => undefined });
     deliverer.serve();
     const told = (): Promise<{ ids: RequestId[] }[]> => ledger.rows("SELECT ids::text[] FROM sluice.outbox");
     while ((await told()).length === 0);

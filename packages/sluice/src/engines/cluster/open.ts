@@ -19,8 +19,8 @@ const BEGIN_TALLIES: Statement = {
 };
 
 /**
- * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry them and Redis, if there is one, to
- * share the rate. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
+ * Joins the cluster: an engine whose requests live in PostgreSQL, with RabbitMQ to carry their hints and Redis to share the rate,
+ * where there are any. Errors: `unreachable` without PostgreSQL, `unsafe-store` when a setting that durability needs does not hold,
  * `schema-missing`, `schema-older` or `schema-newer` before `sluice migrate`, `wrong-queue` when RabbitMQ has a queue of
  * another kind, `bad-config` when the ledger has another prefix. Without RabbitMQ or Redis it starts all the same: intake goes on.
  */
@@ -80,6 +80,7 @@ async function makePartitions(connection: Connection, log: Logger): Promise<void
 
 /** RabbitMQ may be out while a process starts; it is looked for until it is there. */
 async function connectBroker({ broker }: Parts, { queues, log }: ClusterOptions): Promise<void> {
+  if (broker === undefined) return;
   if (!(await broker.connectPatiently())) return; // told as an outage
   for (const { name } of queues)
     if ((await broker.verify(name)) === "missing")

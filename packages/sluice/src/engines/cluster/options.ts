@@ -7,8 +7,8 @@ import type { Logger } from "../../telemetry/log.ts";
 export interface ClusterServers {
   /** `postgres://user:password@host:5432/database` */
   readonly databaseUrl: string;
-  /** `amqp://user:password@host:5672/vhost` */
-  readonly amqpUrl: string;
+  /** `amqp://user:password@host:5672/vhost`; undefined where the ledger hands out the hints. */
+  readonly amqpUrl?: string | undefined;
   /** `redis://:password@host:6379/0`; undefined where the ledger shares the rate and the notices. */
   readonly redisUrl?: string | undefined;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `sluice` unless set. */

@@ -5,7 +5,10 @@ import type { SluiceError } from "../../core/errors.ts";
 import { systemClock } from "../../core/clock.ts";
 import { Accepter } from "./ledger/accept.ts";
 import { BacklogReader } from "./ledger/backlog.ts";
-import { Broker } from "./carriers/broker.ts";
+import type { Carrier } from "./carriers/carrier.ts";
+import { PostgresCarrier } from "./carriers/postgres.ts";
+import { Broker } from "./carriers/rabbitmq/broker.ts";
+import { RabbitmqCarrier } from "./carriers/rabbitmq/carrier.ts";
 import { Cache } from "./carriers/cache.ts";
 import { again, Connection } from "./ledger/connection/database.ts";
 import { Deliverer } from "./ledger/deliver.ts";
@@ -40,7 +43,10 @@ export interface Parts {
   readonly queues: QueueNumbers;
   readonly outages: Outages;
   readonly session: Session;
-  readonly broker: Broker;
+  /** Undefined without RabbitMQ. */
+  readonly broker: Broker | undefined;
+  /** Those that hints come by. */
+  readonly carriers: readonly Carrier[];
   /** Undefined without Redis. */
   readonly cache: Cache | undefined;
   readonly notices: Notices;
@@ -71,6 +77,8 @@ const hourMs = 3_600_000;
 const groupMax = 1_000;
 const groupBytesMax = 8 * 1024 * 1024;
 const lookEveryMs = 1_000;
+/** What RabbitMQ has not confirmed by then workers take from the outbox. */
+const unconfirmedMs = 2_000;
 /** Plans are made once: the statements are the same each time, and planning costs more than they do. */
 const steady = {
   plan_cache_mode: "force_generic_plan",
@@ -99,16 +107,18 @@ export function partsOf(options: ClusterOptions): Parts {
       { databaseUrl, primary, name: `sluice claim, ${name}`, settings: { ...steady, synchronous_commit: "off" } },
       () => deliverer.lookForUnknown(),
     ),
+    // A row that is free again, or not yet deleted, is told twice at most.
+    carrying: connect("hints", { ...steady, synchronous_commit: "off" }),
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
     moving: tokenConnection({ databaseUrl, primary, name: `sluice move, ${name}`, settings: { jit: "off" } }),
     auditing: connect("audit", { jit: "off" }), // for as long as an audit takes: nothing else is to wait for it
     sharing: connect("share", steady), // never connected with Redis
   };
-  const broker = new Broker({ url: amqpUrl, name, prefix, outages, log });
+  const broker = amqpUrl === undefined ? undefined : new Broker({ url: amqpUrl, name, prefix, outages, log });
   const cache = redisUrl === undefined ? undefined : new Cache({ url: redisUrl, prefix, outages, log });
   const share = new LedgerShare({ connection: lanes.sharing, log });
-  const carriers: Carriers = { rabbitmq: true, redis: cache !== undefined };
+  const carriers: Carriers = { rabbitmq: broker !== undefined, redis: cache !== undefined };
   const session = new Session({
     databaseUrl,
     primary,
@@ -127,7 +137,22 @@ export function partsOf(options: ClusterOptions): Parts {
   });
   const member = (): number => session.member;
   const hintIdsMax = (queue: string): number => traffic.hintIdsMax(queue);
-  const outbox = new Outbox({ connection: lanes.settling, publisher: broker.publisher, queues, hintIdsMax });
+  const postgres = new PostgresCarrier({
+    connection: lanes.carrying,
+    queues,
+    member,
+    hintIdsMax,
+    ageMsOf: (queue) => (broker?.isUp === true && goesByRabbitmq(queue) ? unconfirmedMs : 0),
+    onUnavailable: (error) => heed(error),
+    log,
+  });
+  const rabbitmq = broker && new RabbitmqCarrier({ broker, queues, hintIdsMax });
+  /** As soon as each worker of the queue takes from it. */
+  const goesByRabbitmq = (queue: string): boolean => session.membersBy("rabbitmq", queue).lacking === 0;
+  const outbox = new Outbox({
+    connection: lanes.settling,
+    carrierOf: (no) => (rabbitmq !== undefined && goesByRabbitmq(queues.nameOf(no) ?? "") ? rabbitmq : postgres),
+  });
   const room = new Room(lanes.accepting, options.queues);
   const seqs = new SeqSource(-1);
   const accepting = { connection: lanes.accepting, queues, room, outbox, seqs, clock, member, needsStandby };
@@ -149,9 +174,8 @@ export function partsOf(options: ClusterOptions): Parts {
     primary,
     broker,
     outbox,
-    queues,
+    takersOf: (queue) => session.membersBy("rabbitmq", queue),
     clock,
-    hintIdsMax,
     crashesMax: options.crashesMax ?? 5,
     retentionMs: options.retentionMs ?? 7 * 24 * hourMs,
     leaseMs,
@@ -184,6 +208,7 @@ export function partsOf(options: ClusterOptions): Parts {
     outages,
     session,
     broker,
+    carriers: rabbitmq === undefined ? [postgres] : [postgres, rabbitmq],
     cache,
     notices,
     sharedRate: new SharedRate({
@@ -240,7 +265,7 @@ export function partsOf(options: ClusterOptions): Parts {
     seqs,
     heed,
     async dispose() {
-      await broker[Symbol.asyncDispose]();
+      await Promise.all(this.carriers.map((carrier) => carrier[Symbol.asyncDispose]()));
       await notices[Symbol.asyncDispose]();
       await cache?.[Symbol.asyncDispose]();
       await this.transactions[Symbol.asyncDispose]();

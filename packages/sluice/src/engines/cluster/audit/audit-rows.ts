@@ -12,7 +12,7 @@ import {
 } from "../../../engine/finding-list.ts";
 import { freshWaiting } from "../ledger/backlog.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
-import type { OutboxRow } from "../ledger/outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
 import { aheadMsMax, firstIdAt, hasRow, lowestId, type IdBound } from "../ledger/state.ts";
 
 const ORPHANS = (table: string, what: string): string =>

@@ -2,17 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requestIdOf } from "../../../core/request-id.ts";
 import { HintBuffer } from "./hints.ts";
-import type { HintKind } from "./topology.ts";
+import type { HintKind } from "./carrier.ts";
 
 /** The bounds of a worker that may give three places to requests that failed before, none of them first. */
 const bounds = { first: 0, most: 3 };
 
 const prefetch = 2;
 
-/** One message each. */
+/** One message each; the carrier hands out no more fresh ones than `prefetch`. */
 function fill(buffer: HintBuffer, kind: HintKind, count: number): void {
-  for (let n = 1; n <= count; n += 1)
-    buffer.add({ kind, ids: [requestIdOf(n, new Uint8Array(16))], isRedelivered: false, done: () => {} }, prefetch);
+  for (let n = 1; n <= count; n += 1) {
+    const ids = [requestIdOf(n, new Uint8Array(16))];
+    buffer.add({ carrier: "rabbitmq", kind, ids, isLast: kind === "fresh" && n >= prefetch, done: () => {} });
+  }
 }
 
 function take(buffer: HintBuffer, max: number): readonly HintKind[] {

@@ -1,13 +1,13 @@
-// The hints that the broker has handed to this process and that no claim has tried yet, by queue. A hint names requests
+// The hints that carriers have handed to this process and that no claim has tried yet, by queue. A hint names requests
 // that may wait; whether they do, the ledger says.
 import type { RequestId } from "../../../core/request-id.ts";
 import type { RetryBounds } from "../../../core/retry-share.ts";
-import type { Hints as Arrived } from "./consumer.ts";
-import type { HintKind } from "./topology.ts";
+import type { CarrierName, HintKind, HintMessage } from "./carrier.ts";
 
-/** One request of a hint. `done` tells the broker once all of the hint's requests are done. */
+/** One request of a message. `done` tells the carrier once all of the message's requests are done. */
 export interface Hint {
   readonly id: RequestId;
+  readonly carrier: CarrierName;
   readonly kind: HintKind;
   done(): void;
 }
@@ -15,14 +15,12 @@ export interface Hint {
 /** What is delivered together with others (I4: a suspect only alone). */
 const together = ["again", "fresh"] as const;
 
-/** Once the broker has handed out as many fresh hints as it may, so long the next of them may be on their way. */
+/** Once a carrier has handed out as many fresh hints as it may, so long the next of them may be on their way. */
 const refillMs = 50;
 
 export class HintBuffer {
   readonly #onRefilled: () => void;
   #isRefilling = false;
-  /** Of messages with fresh ones; replaced when they are void. */
-  #unacknowledged = { count: 0 };
   #fullAt = Number.NEGATIVE_INFINITY;
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
 
@@ -31,25 +29,19 @@ export class HintBuffer {
     this.#onRefilled = onRefilled;
   }
 
-  /** The broker hands out no more than `prefetch` fresh messages before one is done. */
-  add({ kind, ids, done }: Arrived, prefetch: number): void {
-    const unacknowledged = kind === "fresh" ? this.#unacknowledged : { count: 0 };
-    unacknowledged.count += 1;
-    if (unacknowledged.count >= prefetch) this.#fullAt = performance.now();
+  add({ carrier, kind, ids, isLast, done }: HintMessage): void {
+    if (isLast && kind === "fresh") this.#fullAt = performance.now();
     let left = ids.length;
     const oneDone = (): void => {
       left -= 1;
-      if (left > 0) return;
-      unacknowledged.count -= 1;
-      done();
+      if (left === 0) done();
     };
-    for (const id of ids) this.#put({ id, kind, done: once(oneDone) });
+    for (const id of ids) this.#put({ id, carrier, kind, done: once(oneDone) });
   }
 
-  /** The channel is gone, and with it the right to acknowledge: the broker hands all of them out again. */
-  clear(): void {
-    for (const kind of ["suspect", ...together] as const) this.#waiting[kind].clear();
-    this.#unacknowledged = { count: 0 };
+  /** What came by this carrier is void: it brings all of it again. */
+  clear(carrier: CarrierName): void {
+    for (const kind of ["suspect", ...together] as const) this.#waiting[kind].clear(carrier);
   }
 
   takeSuspect(): Hint | undefined {
@@ -62,7 +54,7 @@ export class HintBuffer {
 
   /**
    * Who came back goes before who never went, within the bounds; the rest of them go last, and not while fresh ones wait
-   * at the broker: those that hang would hold each place that was free for a moment.
+   * at the carrier: those that hang would hold each place that was free for a moment.
    */
   take(max: number, retries?: RetryBounds): readonly Hint[] {
     const taken: Hint[] = [];
@@ -129,7 +121,7 @@ class Line {
     this.#items.push(hint);
   }
 
-  /** In the order of their ids, which is that of their acceptance; the broker's order is nearly the same. */
+  /** In the order of their ids, which is that of their acceptance; that of the carriers is nearly the same. */
   insert(hint: Hint): void {
     let at = this.#items.length;
     while (at > this.#head && (this.#items[at - 1] as Hint).id > hint.id) at -= 1;
@@ -149,8 +141,8 @@ class Line {
     return item;
   }
 
-  clear(): void {
-    this.#items = [];
+  clear(carrier: CarrierName): void {
+    this.#items = this.#items.slice(this.#head).filter((hint) => hint.carrier !== carrier);
     this.#head = 0;
   }
 

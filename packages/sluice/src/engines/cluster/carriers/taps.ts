@@ -1,20 +1,19 @@
 // The queues whose hints this process takes: each from its first deliver on, until the engine closes.
-import type { Broker } from "./broker.ts";
-import type { Consumption } from "./consumer.ts";
 import type { Deliverer } from "../ledger/deliver.ts";
+import type { Carrier, Consumption } from "./carrier.ts";
 
-/** Hints that are held unacknowledged, for each place that the first deliver asks for. */
+/** Messages that are held and not done, for each place that the first deliver asks for. */
 const hintsPerPlace = 2;
 const hintsMin = 16;
 const hintsMax = 2_000;
 
 export class Taps {
-  readonly #broker: Broker;
+  readonly #carriers: readonly Carrier[];
   readonly #deliverer: Deliverer;
-  readonly #open = new Map<string, Consumption>();
+  readonly #open = new Map<string, readonly Consumption[]>();
 
-  constructor(broker: Broker, deliverer: Deliverer) {
-    this.#broker = broker;
+  constructor(carriers: readonly Carrier[], deliverer: Deliverer) {
+    this.#carriers = carriers;
     this.#deliverer = deliverer;
   }
 
@@ -22,20 +21,22 @@ export class Taps {
     if (this.#open.has(queue)) return;
     const buffer = this.#deliverer.bufferOf(queue);
     const prefetch = Math.min(hintsMax, Math.max(hintsMin, hintsPerPlace * max));
-    const consumption = this.#broker.consume({
-      queue,
-      prefetch,
-      onHints: (hints) => {
-        buffer.add(hints, prefetch);
-        this.#deliverer.serve();
-      },
-      onLost: () => buffer.clear(),
-    });
-    this.#open.set(queue, consumption);
+    const consumptions = this.#carriers.map((carrier) =>
+      carrier.consume({
+        queue,
+        prefetch,
+        onHints: (message) => {
+          buffer.add(message);
+          this.#deliverer.serve();
+        },
+        onLost: () => buffer.clear(carrier.name),
+      }),
+    );
+    this.#open.set(queue, consumptions);
   }
 
-  /** What is not done goes back to the broker at once. */
+  /** What is not done goes back to the carriers at once. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((consumption) => consumption.stop()));
+    await Promise.all([...this.#open.values()].flat().map((consumption) => consumption.stop()));
   }
 }

@@ -3,7 +3,8 @@
 import { SluiceError } from "../../../core/errors.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
-import type { Outbox, OutboxRow } from "../ledger/outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
+import type { Outbox } from "../ledger/outbox.ts";
 import type { Session } from "../members/session.ts";
 import { locally } from "../ledger/connection/settings-check.ts";
 import type { Silence } from "./silence.ts";
@@ -104,7 +105,7 @@ export interface HandBackParts {
 /** What nobody settled waits again. Should the ledger be out, the leader finds this process silent. */
 export async function handBackAtClose({ session, clock, outbox }: HandBackParts): Promise<void> {
   try {
-    outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
+    void outbox.tell(await handBack(session.connection, { now: clock.now(), by: session.member }));
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
   }

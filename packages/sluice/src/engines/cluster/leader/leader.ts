@@ -1,16 +1,15 @@
-// What one process does for the whole cluster: hints what is due, tells the broker again what it has not confirmed,
-// gives back the claims of the dead, puts back what the broker lost, keeps the partitions. Any process may lead; all of
+// What one process does for the whole cluster: hints what is due, gives back the claims and hints of the dead, puts back what the
+// carriers lost, keeps the partitions. Any process may lead; all of
 // it works from the ledger, so that the next leader goes on where this one died.
 import { messageOf, SluiceError } from "../../../core/errors.ts";
 import type { Logger } from "../../../telemetry/log.ts";
-import { Auditor } from "./auditor.ts";
-import type { Broker } from "../carriers/broker.ts";
+import { freeHintsOfGone } from "../carriers/postgres.ts";
+import type { Broker } from "../carriers/rabbitmq/broker.ts";
 import { ConflictError, Connection } from "../ledger/connection/database.ts";
 import { foldTallies, listen, reap } from "./give-back.ts";
 import type { Outbox } from "../ledger/outbox.ts";
 import type { Primary } from "../ledger/connection/primary.ts";
-import type { QueueNumbers } from "../ledger/queue-numbers.ts";
-import { Relay } from "../carriers/relay.ts";
+import { LostHints, type Takers } from "./lost-hints.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
 import { hintDue } from "./scheduler.ts";
 import type { Session } from "../members/session.ts";
@@ -23,11 +22,10 @@ export interface LeaderOptions {
   readonly session: Session;
   readonly databaseUrl: string;
   readonly primary: Primary;
-  readonly broker: Broker;
+  readonly broker: Broker | undefined;
   readonly outbox: Outbox;
-  readonly queues: QueueNumbers;
+  readonly takersOf: (queue: string) => Takers;
   readonly clock: StoreClock;
-  readonly hintIdsMax: (queue: string) => number;
   readonly crashesMax: number;
   readonly retentionMs: number;
   readonly leaseMs: number;
@@ -35,12 +33,11 @@ export interface LeaderOptions {
   readonly log: Logger;
 }
 
-/** Claims and notices come and go by the thousands: what they leave behind would slow down who reads them. */
-const vacuum = "VACUUM (SKIP_LOCKED) sluice.running, sluice.notices, sluice.rates";
+/** Claims, hints and notices come and go by the thousands: what they leave behind would slow down who looks for them. */
+const vacuum = "VACUUM (SKIP_LOCKED) sluice.running, sluice.outbox, sluice.notices, sluice.rates";
 const tickMs = 100;
 /** While nothing comes due, what comes into the schedule is looked for this often. */
 const quietLookMs = 300;
-const relayAgeMs = 2_000;
 /** Claims whose member has gone without anybody noticing are looked for this often. */
 const reapAnywayMs = 10_000;
 /** For so long after a step of the store's clock nothing is taken for expired. */
@@ -59,7 +56,7 @@ export class Leader {
   readonly #acting: Acting;
   /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
-  readonly #auditing: Connection;
+  readonly #comparing: Connection;
   #dueLookAt = Number.NEGATIVE_INFINITY;
   #reapedAt = Number.NEGATIVE_INFINITY;
   #listening: { readonly since: number | undefined; readonly silence: Silence } | undefined;
@@ -72,16 +69,17 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { session, broker, clock, hintIdsMax, beatMs, log, databaseUrl, primary } = options;
+    const { session, broker, outbox, takersOf, clock, beatMs, log, databaseUrl, primary } = options;
     this.#acting = this.#actingOn(session.connection);
-    this.#auditing = new Connection({ databaseUrl, primary, name: "sluice auditor", settings: { jit: "off" } });
+    this.#comparing = new Connection({ databaseUrl, primary, name: "sluice lost hints", settings: { jit: "off" } });
     this.#keeper = new Connection({ databaseUrl, primary, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
-    const auditor = new Auditor({
-      connection: this.#actingOn(this.#auditing),
+    const lostHints = new LostHints({
+      connection: this.#actingOn(this.#comparing),
       broker,
+      outbox,
+      takersOf,
       clock,
-      hintIdsMax,
       stillMs,
       log,
     });
@@ -91,18 +89,10 @@ export class Leader {
       run,
       lastAt: Number.NEGATIVE_INFINITY,
     });
-    const relay = new Relay({
-      connection: this.#acting,
-      publisher: broker.publisher,
-      queues: options.queues,
-      hintIdsMax,
-      ageMs: relayAgeMs,
-    });
     this.#duties = [
       duty("scheduler", tickMs, () => this.#hintDue()),
       duty("reaper", Math.min(500, beatMs), () => this.#reap()),
-      duty("relay", 500, () => this.#beside("relay", () => this.#tellAgain(relay))),
-      duty("auditor", 3_000, () => this.#beside("auditor", () => auditor.look())),
+      duty("lost hints", 3_000, () => this.#beside("lost hints", () => lostHints.look())),
       duty("retention", 60_000, () => this.#beside("upkeep", () => this.#keep())),
       duty("vacuum", 10_000, () => this.#beside("upkeep", () => this.#keeper.script(vacuum))),
     ];
@@ -117,7 +107,7 @@ export class Leader {
     clearTimeout(this.#timer);
     await this.#running;
     // What they have not done by now the next leader does.
-    await Promise.all([this.#keeper[Symbol.asyncDispose](), this.#auditing[Symbol.asyncDispose]()]);
+    await Promise.all([this.#keeper[Symbol.asyncDispose](), this.#comparing[Symbol.asyncDispose]()]);
     await Promise.all(this.#longer.values());
   }
 
@@ -161,12 +151,8 @@ export class Leader {
     const { clock, outbox } = this.#options;
     if (performance.now() < this.#dueLookAt) return;
     const { told, quietMs } = await hintDue(this.#acting, clock.now());
-    outbox.tell(told);
+    void outbox.tell(told);
     this.#dueLookAt = performance.now() + (quietMs < quietLookMs ? 0 : quietLookMs - tickMs);
-  }
-
-  async #tellAgain(relay: Relay): Promise<void> {
-    for (let pass = 0; pass < 50 && this.#leads; pass += 1) if (!(await relay.pass())) return;
   }
 
   /** After an outage of the ledger everybody is silent: a new leader gives them the time to be heard. */
@@ -181,7 +167,8 @@ export class Leader {
     const isDue = performance.now() - this.#reapedAt > reapAnywayMs;
     if (!isDue && silent.length === 0) return;
     const options = { now: clock.now(), crashesMax, by: session.member, leaseMs, silent };
-    outbox.tell(await this.#acting.transaction((inside) => reap(inside, options)));
+    void outbox.tell(await this.#acting.transaction((inside) => reap(inside, options)));
+    await this.#acting.transaction(freeHintsOfGone);
     await this.#acting.transaction(foldTallies); // apart: it waits for a process that holds a row of the counts
     this.#reapedAt = performance.now();
   }

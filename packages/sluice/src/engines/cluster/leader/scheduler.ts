@@ -1,7 +1,7 @@
 // Hints what has come due: retries whose time is there. Run by the leader.
 import { invariant } from "../../../core/errors.ts";
 import type { Changing, Statement } from "../ledger/connection/database.ts";
-import type { OutboxRow } from "../ledger/outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
 
 const HINT_DUE: Statement = {
   name: "hint-due",

@@ -11,7 +11,8 @@ import { storeCallbacks } from "./callbacks.ts";
 import { Chains, linkValues, storeLinks, type LinkedGroup } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./connection/database.ts";
 import { committedWithoutRefused } from "./connection/lane.ts";
-import type { Outbox, OutboxRow } from "./outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
+import type { Outbox } from "./outbox.ts";
 import { Resolver, type AcceptEntry, type Fresh, type Repeated, type ResolveOptions } from "./resolve.ts";
 import { durabilityOf, onlyThePrimary, RESTS_ON, restsOn, type RestsOnRow } from "./connection/settings-check.ts";
 import { highestId } from "./state.ts";
@@ -166,7 +167,7 @@ export class Accepter {
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
       if (wanting.length > 0) values.push(...callbackValues(wanting));
       const rows = await connection.rows<RestsOnRow & { no: string; queue: number }>(statement, values);
-      outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
+      void outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
       // What is refused below is in doubt: a standby that takes over without it has no gap there.
       this.#doubt(group, no);
       const durability = await this.#durabilityBy(rows[0] as RestsOnRow);

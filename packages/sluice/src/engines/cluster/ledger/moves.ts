@@ -11,7 +11,8 @@ import {
   type ReplaySliceAsk,
 } from "../../../engine/replay-slices.ts";
 import type { Connected, Connection, Statement } from "./connection/database.ts";
-import type { Outbox, OutboxRow } from "./outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
+import type { Outbox } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
 import { lowestId } from "./state.ts";
@@ -156,7 +157,7 @@ async function revive(ids: readonly RequestId[], options: MovesOptions): Promise
     if (listed.length > 0) crashPoint("replay");
     return listed;
   });
-  outbox.tell(rows satisfies readonly OutboxRow[]);
+  void outbox.tell(rows satisfies readonly OutboxRow[]);
   return rows.flatMap((row) => row.ids);
 }
 

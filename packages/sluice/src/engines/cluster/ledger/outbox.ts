@@ -1,19 +1,9 @@
-// What has to be told to the broker: rows that are committed together with what they tell of, and cleared once the
-// broker has confirmed. A row that stays is told again by the relay; a hint told twice does no harm.
-import type { RequestId } from "../../../core/request-id.ts";
+// The hints of what was committed: rows that are committed together with what they tell of. Each is carried to the workers by
+// RabbitMQ, and cleared once that has it for certain, or stays and is handed out from here. A hint that is told twice does no
+// harm.
+import type { Carrier, OutboxRow } from "../carriers/carrier.ts";
 import type { Connected, Statement } from "./connection/database.ts";
-import type { Publisher } from "../carriers/publisher.ts";
-import type { QueueNumbers } from "./queue-numbers.ts";
 import { locally } from "./connection/settings-check.ts";
-import type { HintKind } from "../carriers/topology.ts";
-
-/** A committed row. */
-export interface OutboxRow {
-  readonly no: number;
-  readonly queue: number;
-  readonly kind: HintKind;
-  readonly ids: readonly RequestId[];
-}
 
 const CLEAR: Statement = {
   name: "clear-outbox",
@@ -24,10 +14,8 @@ const clearAfterMs = 20;
 
 export interface OutboxOptions {
   readonly connection: Connected;
-  readonly publisher: Publisher;
-  readonly queues: QueueNumbers;
-  /** How many requests of a queue one hint may hold. */
-  readonly hintIdsMax: (queue: string) => number;
+  /** Which carrier the hints of a queue go by now. */
+  readonly carrierOf: (queue: number) => Carrier;
 }
 
 export class Outbox {
@@ -41,15 +29,18 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Tells the broker of rows that this process committed, without waiting for it. */
-  tell(rows: readonly OutboxRow[]): void {
-    for (const row of rows) {
-      const telling = this.#tellOne(row).finally(() => this.#telling.delete(telling));
-      this.#telling.add(telling);
-    }
+  /** Gives the rows, which this process committed, to the carrier. Nobody need wait for it; it never rejects. */
+  async tell(rows: readonly OutboxRow[]): Promise<void> {
+    await Promise.all(
+      rows.map((row) => {
+        const telling = this.#tellOne(row).finally(() => this.#telling.delete(telling));
+        this.#telling.add(telling);
+        return telling;
+      }),
+    );
   }
 
-  /** Rows that the broker has confirmed, for a statement that clears them on its way. */
+  /** Rows that a carrier has for certain, for a statement that clears them on its way. */
   takeConfirmed(): readonly number[] {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -71,17 +62,8 @@ export class Outbox {
     await this.#clearing;
   }
 
-  async #tellOne({ no, queue, kind, ids }: OutboxRow): Promise<void> {
-    const name = this.#options.queues.nameOf(queue);
-    if (name === undefined) return; // made by a newer process: the relay knows it soon
-    const confirmed = await publishHints(this.#options.publisher, {
-      queue: name,
-      kind,
-      ids,
-      idsMax: this.#options.hintIdsMax(name),
-    });
-    if (confirmed < ids.length) return; // the relay's
-    this.#clear(no);
+  async #tellOne(row: OutboxRow): Promise<void> {
+    if (await this.#options.carrierOf(row.queue).carry(row)) this.#clear(row.no);
   }
 
   #clear(no: number): void {
@@ -94,36 +76,7 @@ export class Outbox {
   async #flush(): Promise<void> {
     const confirmed = this.takeConfirmed();
     if (confirmed.length === 0) return;
-    // What cannot be cleared now is told again by the relay and cleared then.
+    // What cannot be cleared now is handed out from here as well.
     await this.#options.connection.rows(CLEAR, [confirmed]).catch(() => undefined);
   }
-}
-
-export interface PublishedHints {
-  readonly queue: string;
-  readonly kind: HintKind;
-  readonly ids: readonly RequestId[];
-  readonly idsMax: number;
-}
-
-/** Hints of one row that may be under way at a time: the rest of it waits until RabbitMQ has confirmed these. */
-const windowMax = 500;
-
-/**
- * How many of the ids, from the first on, the broker has confirmed. What comes after the first hint that it does not take
- * is not published, but for what was under way. A suspect runs alone, so its hint holds nothing else.
- */
-export async function publishHints(
-  publisher: Publisher,
-  { queue, kind, ids, idsMax }: PublishedHints,
-): Promise<number> {
-  const size = kind === "suspect" ? 1 : idsMax;
-  for (let from = 0; from < ids.length; from += windowMax * size) {
-    const window: Promise<boolean>[] = [];
-    for (let at = from; at < ids.length && window.length < windowMax; at += size)
-      window.push(publisher.publish({ queue, kind, ids: ids.slice(at, at + size) }));
-    const refused = (await Promise.all(window)).indexOf(false);
-    if (refused !== -1) return from + refused * size;
-  }
-  return ids.length;
 }

@@ -6,7 +6,8 @@ import type { RetryOptions, SettleResult } from "../../../engine/engine.ts";
 import { textArray } from "./connection/binary-array.ts";
 import { again, type Connected, type Statement } from "./connection/database.ts";
 import { committedWithoutRefused, type Entry } from "./connection/lane.ts";
-import type { Outbox, OutboxRow } from "./outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
+import type { Outbox } from "./outbox.ts";
 import { nameOf } from "./settle.ts";
 import type { StoreClock } from "./connection/store-clock.ts";
 
@@ -87,11 +88,17 @@ export async function commitRetries(
     committedWithoutRefused(some, (group) => again(() => retryThrough(statement, group, { ...options, scheduled })));
   const sent = await through(RETRY, entries);
   const late = sent.filter(({ call }) => !scheduled.has(nameOf(call.claim)));
-  if (late.length > 0) await through(RETRY_FORGOTTEN, late);
+  if (late.length > 0) await through(RETRY_FORGOTTEN, [...lastClaims(late)]);
   for (const entry of sent) {
     const result: SettleResult = scheduled.delete(nameOf(entry.call.claim)) ? "settled" : "superseded";
     entry.answer(result);
   }
+}
+
+/** Of each request: it may have been claimed, forgotten and claimed again, all by this process. The claims before are void. */
+function lastClaims(entries: readonly Entry<RetryCall>[]): Iterable<Entry<RetryCall>> {
+  const inOrder = entries.toSorted((a, b) => a.call.claim.token - b.call.claim.token);
+  return new Map(inOrder.map((entry) => [entry.call.claim.id, entry])).values();
 }
 
 async function retryThrough(
@@ -109,6 +116,6 @@ async function retryThrough(
     textArray(calls.map(({ options }) => options.failure?.message)),
     clock.now(),
   ]);
-  outbox.tell(rows.filter((row) => row.what === "listed"));
+  void outbox.tell(rows.filter((row) => row.what === "listed"));
   for (const row of rows) if (row.what === "scheduled") scheduled.add(nameOf(row));
 }

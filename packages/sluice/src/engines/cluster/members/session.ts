@@ -168,6 +168,14 @@ export class Session {
     return this.#carriersElsewhere.get(queue) ?? [];
   }
 
+  /** How many members with workers of a queue were given one of the servers, and how many were not. */
+  membersBy(server: keyof Carriers, queue: string): { readonly having: number; readonly lacking: number } {
+    const isHere = (this.roster.of(queue)?.workers ?? 0) > 0;
+    const all = [...(isHere ? [this.#options.carriers] : []), ...this.carriersOf(queue)];
+    const having = all.filter((carriers) => carriers[server]).length;
+    return { having, lacking: all.length - having };
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);

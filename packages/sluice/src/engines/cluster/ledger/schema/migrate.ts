@@ -3,7 +3,7 @@ import { SluiceError } from "../../../../core/errors.ts";
 import { addressOf } from "../../../../core/server-url.ts";
 import { crashPoint } from "../../../../engine/crash-point.ts";
 import type { Logger } from "../../../../telemetry/log.ts";
-import { Broker } from "../../carriers/broker.ts";
+import { Broker } from "../../carriers/rabbitmq/broker.ts";
 import { Connection, type Connected, type Statement } from "../connection/database.ts";
 import { ledger } from "./migrations/0001-ledger.ts";
 import { callbacks } from "./migrations/0002-callbacks.ts";
@@ -15,7 +15,8 @@ import { activity } from "./migrations/0007-activity.ts";
 import { leaders } from "./migrations/0008-leaders.ts";
 import { chains } from "./migrations/0009-chains.ts";
 import { responses } from "./migrations/0010-responses.ts";
-import { sharing } from "./migrations/0011-sharing.ts";
+import { carriers } from "./migrations/0011-carriers.ts";
+import { sharing } from "./migrations/0012-sharing.ts";
 import type { ClusterServers } from "../../options.ts";
 import { Outages } from "../../outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "../../leader/retention.ts";
@@ -33,6 +34,7 @@ const migrations: readonly string[] = [
   leaders,
   chains,
   responses,
+  carriers,
   sharing,
 ];
 export const versionKnown = migrations.length;
@@ -203,6 +205,7 @@ async function reached<Value>(url: string, call: () => Promise<Value>): Promise<
 
 async function declareAt({ servers, queues, log }: MigrateOptions): Promise<readonly string[]> {
   const { amqpUrl: url, prefix } = servers;
+  if (url === undefined) return [];
   await using broker = new Broker({ url, prefix, name: "sluice migrate", outages: new Outages(log), log });
   await broker.connect();
   return await declareAll(queues, (queue) => broker.declare(queue));

@@ -1,12 +1,13 @@
 // RabbitMQ as the cluster engine sees it: what carries hints, and may lose them. It owns two connections, as one that
 // publishes too much is blocked, and acknowledgements must go on then.
 import type { Channel, Replies } from "amqplib";
-import { messageOf, SluiceError } from "../../../core/errors.ts";
-import { addressOf } from "../../../core/server-url.ts";
-import type { Logger } from "../../../telemetry/log.ts";
+import { messageOf, SluiceError } from "../../../../core/errors.ts";
+import { addressOf } from "../../../../core/server-url.ts";
+import type { Logger } from "../../../../telemetry/log.ts";
 import { BrokerLink } from "./broker-link.ts";
-import { type Consumption, consume, type ConsumeOptions } from "./consumer.ts";
-import type { Outages } from "../outages.ts";
+import type { ConsumeOptions, Consumption } from "../carrier.ts";
+import { consume } from "./consumer.ts";
+import type { Outages } from "../../outages.ts";
 import { Publisher } from "./publisher.ts";
 import { type HintQueues, hintQueues, queueArguments } from "./topology.ts";
 
@@ -47,6 +48,11 @@ export class Broker implements AsyncDisposable {
     this.#publishing = new BrokerLink({ url, name: `${name} publishing`, onChange });
     this.#consuming = new BrokerLink({ url, name: `${name} consuming`, onChange });
     this.publisher = new Publisher(this.#publishing, prefix, onChange);
+  }
+
+  /** Whether hints come from it now. */
+  get isUp(): boolean {
+    return this.#consuming.downBecause === undefined;
   }
 
   /** Rejects as `unreachable` when RabbitMQ is not there, and is closed then; otherwise it is kept up from here on. */

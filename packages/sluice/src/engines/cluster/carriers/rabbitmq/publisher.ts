@@ -3,12 +3,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ConfirmChannel, Message } from "amqplib";
-import type { RequestId } from "../../../core/request-id.ts";
-import { crashPoint } from "../../../engine/crash-point.ts";
+import type { RequestId } from "../../../../core/request-id.ts";
+import { crashPoint } from "../../../../engine/crash-point.ts";
 import type { BrokerLink, OpenChannel } from "./broker-link.ts";
-import { type HintKind, hintQueues } from "./topology.ts";
+import type { HintKind } from "../carrier.ts";
+import { hintQueues } from "./topology.ts";
 
-export interface Hint {
+export interface Published {
   readonly queue: string;
   readonly kind: HintKind;
   readonly ids: readonly RequestId[];
@@ -79,7 +80,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   /** Whether RabbitMQ has the hint for certain. Never rejects: a hint that is not there is published again. */
-  publish({ queue, kind, ids }: Hint): Promise<boolean> {
+  publish({ queue, kind, ids }: Published): Promise<boolean> {
     const channel = this.#channel;
     if (channel === undefined || !this.isOpen || this.#unconfirmed.size >= unconfirmedMax)
       return Promise.resolve(false);

@@ -4,8 +4,8 @@ import { EventEmitter, once } from "node:events";
 import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
-import { messageOf, SluiceError } from "../../../core/errors.ts";
-import { addressOf, nodesOf } from "../../../core/server-url.ts";
+import { messageOf, SluiceError } from "../../../../core/errors.ts";
+import { addressOf, nodesOf } from "../../../../core/server-url.ts";
 
 export interface BrokerLinkOptions {
   /** Of one node or several. */

@@ -5,8 +5,8 @@ import { startPostgres, startRabbitmq, startRedis, temporaryFolder } from "@slui
 import { Client } from "pg";
 import { pino } from "pino";
 import { queue, request } from "../../../engine/contract/rig.ts";
-import { Auditor } from "./auditor.ts";
-import { Broker } from "../carriers/broker.ts";
+import { LostHints } from "./lost-hints.ts";
+import { Broker } from "../carriers/rabbitmq/broker.ts";
 import { Connection, type Changing } from "../ledger/connection/database.ts";
 import { migrateCluster } from "../ledger/schema/migrate.ts";
 import { openCluster } from "../open.ts";
@@ -37,7 +37,11 @@ before(async () => {
 });
 after(() => resources.disposeAsync());
 
-function brokerOf({ amqpUrl: url, prefix }: ClusterServers): Broker {
+/** Nobody takes what is put back. */
+const outbox = { tell: () => Promise.resolve() };
+const takersOf = (): { having: number; lacking: number } => ({ having: 0, lacking: 0 });
+
+function brokerOf({ amqpUrl: url = "", prefix }: ClusterServers): Broker {
   return new Broker({ url, prefix, name: "a test", outages: new Outages(log), log });
 }
 
@@ -64,10 +68,10 @@ test("each look is at the queues with a backlog, and at twenty of the others in 
   broker.depth = (name) => (looked.push(name), depth.call(broker, name));
   const clock = new StoreClock();
   await clock.read(connection);
-  const auditor = new Auditor({ connection, broker, clock, hintIdsMax: () => 1, stillMs: 30_000, log });
+  const lostHints = new LostHints({ connection, broker, clock, outbox, takersOf, stillMs: 30_000, log });
   const looks: (readonly string[])[] = [];
   for (let look = 0; look < 3; look += 1) {
-    await auditor.look();
+    await lostHints.look();
     looks.push(looked.splice(0));
   }
   assert.deepEqual(
@@ -96,10 +100,10 @@ test("after a crash of PostgreSQL the look for what waits goes on, look by look,
   await broker.connect();
   const clock = new StoreClock();
   await clock.read(connection);
-  const options = { connection, broker, clock, hintIdsMax: () => 1, stillMs: 30_000, headMsMax: 0, log };
+  const options = { connection, broker, clock, outbox, takersOf, stillMs: 30_000, headMsMax: 0, log };
   const before: number[] = [];
   for (let look = 0; look < 3; look += 1) {
-    await new Auditor(options).look(); // the leader may be another one each time
+    await new LostHints(options).look(); // the leader may be another one each time
     const mark = "(SELECT fresh_from FROM sluice.queues WHERE no = 1)";
     before.push(await count(client, `sluice.requests WHERE id < ${mark}`));
   }
@@ -112,6 +116,7 @@ test("when RabbitMQ has lost a queue, all that was hinted of its schedule is hin
   const scheduled = 12_000;
   await client.query(`INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
     SELECT gen_random_uuid(), 1, 7 + no / 10000, 1, 0, 0, true FROM generate_series(1, ${scheduled}) AS no`);
+  await client.query("UPDATE sluice.queues SET is_at_rabbitmq = true WHERE no = 1");
   await using connection = new Connection({ databaseUrl: own.databaseUrl, name: "a test" });
   const left: number[] = [];
   await using broker = brokerOf(own);
@@ -128,6 +133,6 @@ test("when RabbitMQ has lost a queue, all that was hinted of its schedule is hin
       return value;
     },
   };
-  await new Auditor({ connection: counting, broker, clock, hintIdsMax: () => 1, stillMs: 30_000, log }).look();
+  await new LostHints({ connection: counting, broker, clock, outbox, takersOf, stillMs: 30_000, log }).look();
   deepEqual(left, [12_000, 7_000, 2_000, 0]);
 });

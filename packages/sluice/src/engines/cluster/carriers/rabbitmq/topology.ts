@@ -1,8 +1,5 @@
 // Which queues RabbitMQ has for a queue of ours, and what they must be.
 
-/** Which of a queue's two lines a hint came by, and why. */
-export type HintKind = "fresh" | "again" | "suspect";
-
 export interface HintQueues {
   /** Hints of requests that nobody was given yet. */
   readonly fresh: string;

@@ -2,35 +2,13 @@
 // RabbitMQ hands out again what was not acknowledged on it.
 import { setTimeout as delay } from "node:timers/promises";
 import type { ConsumeMessage } from "amqplib";
-import { messageOf } from "../../../core/errors.ts";
-import { parseRequestId, type RequestId } from "../../../core/request-id.ts";
-import type { Logger } from "../../../telemetry/log.ts";
+import { messageOf } from "../../../../core/errors.ts";
+import { parseRequestId, type RequestId } from "../../../../core/request-id.ts";
+import type { Logger } from "../../../../telemetry/log.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import type { BrokerLink } from "./broker-link.ts";
-import { type HintKind, hintQueues } from "./topology.ts";
-
-/** One message of RabbitMQ's. */
-export interface Hints {
-  readonly kind: HintKind;
-  readonly ids: readonly RequestId[];
-  readonly isRedelivered: boolean;
-  /** Acknowledges it. Safe twice, and after the channel is gone. */
-  done(): void;
-}
-
-export interface ConsumeOptions {
-  readonly queue: string;
-  /** Hints that are not done at a time, for each of the queue's two lines; 1 to 65,535. */
-  readonly prefetch: number;
-  readonly onHints: (hints: Hints) => void;
-  /** All hints given so far are void: they come again. */
-  readonly onLost: () => void;
-}
-
-export interface Consumption {
-  /** What is not done goes back to RabbitMQ at once. Twice is safe. */
-  stop(): Promise<void>;
-}
+import type { ConsumeOptions, Consumption, HintKind } from "../carrier.ts";
+import { hintQueues } from "./topology.ts";
 
 export interface ConsumerOptions extends ConsumeOptions {
   readonly link: BrokerLink;
@@ -91,6 +69,7 @@ class Consumer {
     const { link, prefix, queue, prefetch, onLost } = this.#options;
     const { channel, closed } = await link.channel(this.#stopping.signal);
     const acknowledgements = new Acknowledgements(channel);
+    const onChannel: OnChannel = { acknowledgements, fresh: new Set() };
     const close = (): void => {
       acknowledgements.close();
       channel.close().catch(() => undefined); // closed already
@@ -103,7 +82,7 @@ class Consumer {
       for (const line of [again, fresh]) {
         await channel.consume(line, (message) => {
           if (message === null) return close(); // RabbitMQ has cancelled it: the queue is gone or moves
-          this.#take(message, acknowledgements);
+          this.#take(message, onChannel);
         });
       }
       onConsuming();
@@ -115,17 +94,30 @@ class Consumer {
     }
   }
 
-  #take(message: ConsumeMessage, acknowledgements: Acknowledgements): void {
-    const { queue, onHints, log } = this.#options;
-    const done = acknowledgements.expect(message);
+  #take(message: ConsumeMessage, { acknowledgements, fresh }: OnChannel): void {
+    const { queue, prefetch, onHints, log } = this.#options;
+    const acknowledge = acknowledgements.expect(message);
     const kind = kindOf(message);
     const ids = idsOf(message);
     if (kind === undefined || ids === undefined) {
       log.error({ queue, type: kind, bytes: message.content.length }, "dropped a message of RabbitMQ that is no hint");
-      return done();
+      return acknowledge();
     }
-    onHints({ kind, ids, isRedelivered: message.fields.redelivered, done });
+    if (kind !== "fresh") return onHints({ carrier: "rabbitmq", kind, ids, isLast: false, done: acknowledge });
+    const { fields } = message;
+    fresh.add(fields.deliveryTag);
+    const done = (): void => {
+      fresh.delete(fields.deliveryTag);
+      acknowledge();
+    };
+    onHints({ carrier: "rabbitmq", kind, ids, isLast: fresh.size >= prefetch, done });
   }
+}
+
+interface OnChannel {
+  readonly acknowledgements: Acknowledgements;
+  /** Messages with fresh hints that are not done. */
+  readonly fresh: Set<number>;
 }
 
 function kindOf({ properties: { type } }: ConsumeMessage): HintKind | undefined {

@@ -1,17 +1,20 @@
-// Holds the ledger's backlog against the broker's queues and puts back what the broker has lost: all of it when a queue
-// is gone, and what does not move though its turn has passed. Run by the leader. A hint put back twice does no harm.
+// Compares the backlog with what the carriers hold, and puts back into the outbox the hints that they have lost: all of them when
+// a queue of RabbitMQ is gone or no worker takes from it any more, and those that do not move though their turn has passed. Run by
+// the leader. A hint put back twice does no harm.
 import type { RequestId } from "../../../core/request-id.ts";
 import type { Logger } from "../../../telemetry/log.ts";
 import { firstFresh, freshWaiting, type Look } from "../ledger/backlog.ts";
-import type { Broker } from "../carriers/broker.ts";
-import type { Changing, Statement } from "../ledger/connection/database.ts";
-import { publishHints } from "../ledger/outbox.ts";
+import type { OutboxRow } from "../carriers/carrier.ts";
+import { outboxHolds } from "../carriers/postgres.ts";
+import type { Broker } from "../carriers/rabbitmq/broker.ts";
+import type { Changing, Reading, Statement } from "../ledger/connection/database.ts";
+import type { Outbox } from "../ledger/outbox.ts";
 import { aheadMsMax, firstIdAt, lowestId, type IdBound } from "../ledger/state.ts";
 import type { StoreClock } from "../ledger/connection/store-clock.ts";
 
 const SELECT_QUEUES: Statement = {
   name: "select-audited",
-  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, q.put_back_from, coalesce(t.backlog, 0) = 0 AS is_empty
+  text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, q.put_back_from, q.is_at_rabbitmq, coalesce(t.backlog, 0) = 0 AS is_empty
     FROM sluice.queues q LEFT JOIN (
       SELECT queue, sum(accepted - done - dead - cancelled) AS backlog FROM sluice.tallies GROUP BY queue) t
       ON t.queue = q.no
@@ -25,6 +28,15 @@ const FRESH_FROM: Statement = {
   name: "fresh-from",
   text: `UPDATE sluice.queues q SET fresh_from = i.mark FROM unnest($1::smallint[], $2::uuid[]) AS i (no, mark)
     WHERE q.no = i.no AND q.fresh_from < i.mark`,
+};
+const STORE_HINTS: Statement = {
+  name: "store-hints",
+  text: `INSERT INTO sluice.outbox (queue, kind, ids) VALUES ($1, 'fresh', $2::uuid[])
+    RETURNING no::float8, queue, kind, ids::text[]`,
+};
+const AT_RABBITMQ: Statement = {
+  name: "at-rabbitmq",
+  text: "UPDATE sluice.queues SET is_at_rabbitmq = $2 WHERE no = $1",
 };
 /** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
 const UNHINT: Statement = {
@@ -67,6 +79,8 @@ interface QueueRow {
   readonly is_paused: boolean;
   readonly fresh_from: RequestId;
   readonly put_back_from: RequestId | null;
+  /** RabbitMQ may hold hints of it. */
+  readonly is_at_rabbitmq: boolean;
   readonly is_empty: boolean;
 }
 
@@ -91,11 +105,17 @@ interface Heads {
   readonly ahead: ReadonlyMap<number, Look>;
 }
 
+type HintLine = "fresh" | "again";
+/** It may pass. */
+const notYet = "";
+const nothing = { fresh: false, again: false } as const;
+
 interface Head {
   /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. */
   readonly kind: "fresh" | "ahead" | "again";
   readonly head: Pick<Look, "ids" | "isSettled"> | undefined;
-  readonly ready: number;
+  /** Whether a carrier holds hints that it may be one of; undefined where that is RabbitMQ, and this process has none. */
+  readonly isHeld: boolean | undefined;
 }
 
 interface Still {
@@ -105,11 +125,19 @@ interface Still {
   readonly ms: number;
 }
 
-export interface AuditorOptions {
+/** Workers of a queue, in all processes, by whether they have RabbitMQ. */
+export interface Takers {
+  readonly having: number;
+  readonly lacking: number;
+}
+
+export interface LostHintsOptions {
   readonly connection: Changing;
-  readonly broker: Broker;
+  /** Undefined in a process without RabbitMQ. */
+  readonly broker: Broker | undefined;
+  readonly outbox: Pick<Outbox, "tell">;
+  readonly takersOf: (queue: string) => Takers;
   readonly clock: StoreClock;
-  readonly hintIdsMax: (queue: string) => number;
   /** How long the head of a queue may stand still before its hint is taken for lost. */
   readonly stillMs: number;
   /** How long one look may look for the head of a queue; 2 s unless given. */
@@ -117,23 +145,30 @@ export interface AuditorOptions {
   readonly log: Logger;
 }
 
+/** Of the schedule. */
 const pageMax = 5_000;
+/** Ids of one row of the outbox: who takes a part of it rewrites the rest. */
+const idsMax = 1_000;
+/** Workers without RabbitMQ are the only ones for so long: whoever publishes has seen it by then. */
+const leftMs = 5_000;
 /** After a crash of the server all that is finished may lie before the head of a queue. */
 const defaultHeadMsMax = 2_000;
 /** What was put back and does not move is put back after twice the time, up to so many times `stillMs`. */
 const stillFactorMax = 32;
-/** Of the queues without a backlog so many in one look, in turn: the broker has nothing to lose of them. */
+/** Of the queues without a backlog so many in one look, in turn: there is nothing to lose of them. */
 const emptyLooks = 20;
 /** No statement that stores a request is under way for so long: what is older can be counted on to be seen. */
 const settledMs = 20_000;
 
-export class Auditor {
-  readonly #options: AuditorOptions;
+export class LostHints {
+  readonly #options: LostHintsOptions;
   readonly #still = new Map<string, Still>();
+  /** Since when nobody takes hints of a queue from RabbitMQ. */
+  readonly #outSince = new Map<number, number>();
   /** The last one without a backlog that was looked at. */
   #lastEmpty = 0;
 
-  constructor(options: AuditorOptions) {
+  constructor(options: LostHintsOptions) {
     this.#options = options;
   }
 
@@ -152,56 +187,97 @@ export class Auditor {
   }
 
   async #lookAt(row: QueueRow, { marks, fresh, ahead }: Heads): Promise<void> {
-    const { broker } = this.#options;
-    const depth = await broker.depth(row.name);
-    const isMissing = depth.fresh === "missing" || depth.again === "missing";
-    if (isMissing) {
-      await this.#lost(row);
-      await broker.declare(row.name);
-    }
-    const putBackFrom = isMissing ? lowestId : row.put_back_from;
-    if (putBackFrom !== null)
-      await this.#putBack(row, maxOf([putBackFrom, row.fresh_from, marks.get(row.no) ?? lowestId]));
-    if (row.is_paused || depth.fresh === "missing" || depth.again === "missing") return;
-    await this.#lookAtHead(row, { kind: "fresh", head: fresh.get(row.no), ready: depth.fresh.ready });
-    await this.#lookAtHead(row, { kind: "ahead", head: ahead.get(row.no), ready: depth.fresh.ready });
+    const from = maxOf([row.fresh_from, marks.get(row.no) ?? lowestId]);
+    const atRabbitmq = await this.#lookAtRabbitmq(row);
+    const isLost = atRabbitmq === "lost";
+    if (isLost || row.put_back_from !== null)
+      await this.#putBack(row, isLost ? from : maxOf([from, row.put_back_from ?? lowestId]));
+    if (row.is_paused || isLost) return;
+    const inOutbox = await outboxHolds(this.#options.connection, row.no);
+    const isFreshHeld = inOutbox.fresh || atRabbitmq?.fresh;
+    await this.#lookAtHead(row, { kind: "fresh", head: fresh.get(row.no), isHeld: isFreshHeld });
+    await this.#lookAtHead(row, { kind: "ahead", head: ahead.get(row.no), isHeld: isFreshHeld });
     const again = row.is_empty ? [] : await this.#oldestHinted(row);
-    await this.#lookAtHead(row, { kind: "again", head: { ids: again, isSettled: true }, ready: depth.again.ready });
+    const isAgainHeld = inOutbox.again || atRabbitmq?.again;
+    await this.#lookAtHead(row, { kind: "again", head: { ids: again, isSettled: true }, isHeld: isAgainHeld });
   }
 
-  /** Noted before the queue is declared anew: whoever leads next goes on with it. */
-  async #lost(row: QueueRow): Promise<void> {
-    const { log } = this.#options;
-    log.warn({ queue: row.name }, "the broker has lost this queue: its backlog is put back");
+  /**
+   * What RabbitMQ holds of the queue for somebody who takes it; undefined where that is not known. "lost": it held some that nobody
+   * can take from there.
+   */
+  async #lookAtRabbitmq(row: QueueRow): Promise<Record<HintLine, boolean> | "lost" | undefined> {
+    const { broker, log } = this.#options;
+    const unknown = row.is_at_rabbitmq ? undefined : nothing;
+    const why = this.#outOfReach(row);
+    if (why === notYet) return unknown;
+    if (why !== undefined) {
+      if (!row.is_at_rabbitmq) return nothing;
+      log.warn({ queue: row.name }, `${why}: what RabbitMQ holds of this queue is put back`);
+      await this.#lose(row, false);
+      return "lost";
+    }
+    if (broker === undefined) return unknown;
+    const { fresh, again } = await broker.depth(row.name);
+    const isMissing = fresh === "missing" || again === "missing";
+    if (isMissing && row.is_at_rabbitmq) {
+      log.warn({ queue: row.name }, "RabbitMQ has lost this queue: its backlog is put back");
+      await this.#lose(row, true);
+    } else if (!row.is_at_rabbitmq) await this.#act(AT_RABBITMQ, [row.no, true]);
+    if (!isMissing) return { fresh: fresh.ready > 0, again: again.ready > 0 };
+    await broker.declare(row.name);
+    return row.is_at_rabbitmq ? "lost" : nothing;
+  }
+
+  /** Why nobody takes hints from RabbitMQ any more, once that has lasted. */
+  #outOfReach({ no, name }: QueueRow): string | undefined {
+    const { broker, takersOf, stillMs } = this.#options;
+    const { having, lacking } = takersOf(name);
+    const isLeft = lacking > 0 && having === 0;
+    const isDown = broker?.isUp === false;
+    if (!isLeft && !isDown) {
+      this.#outSince.delete(no);
+      return undefined;
+    }
+    const since = this.#outSince.get(no) ?? performance.now();
+    this.#outSince.set(no, since);
+    if (performance.now() - since < (isLeft ? leftMs : stillMs)) return notYet;
+    return isLeft ? "no worker of the queue has RabbitMQ any more" : "RabbitMQ cannot be reached";
+  }
+
+  /** Noted before anything is put back: whoever leads next goes on with it. */
+  async #lose(row: QueueRow, isAtRabbitmq: boolean): Promise<void> {
     await this.#act(PUT_BACK_FROM, [row.no, lowestId]);
+    await this.#act(AT_RABBITMQ, [row.no, isAtRabbitmq]);
     await this.#unhintAll(row);
   }
 
+  /** Page by page: each goes into the outbox together with the note how far this is. */
   async #putBack({ no, name }: QueueRow, from: IdBound): Promise<void> {
     const { connection, log } = this.#options;
     let next = from;
     let count = 0;
-    for (;;) {
-      const ids = await freshWaiting(connection, { queue: no, from: next, limit: pageMax });
-      const published = await this.#publish(name, ids);
-      count += published;
-      next = ids[published - 1] ?? next;
-      const isLast = published === ids.length && ids.length < pageMax;
-      await this.#act(PUT_BACK_FROM, [no, isLast ? null : next]);
-      if (published < ids.length) return; // the next look goes on from here
-      if (!isLast) continue;
-      log.info({ queue: name, count }, "the backlog is with the broker again");
-      return;
+    for (let isLast = false; !isLast;) {
+      const ids = await freshWaiting(connection, { queue: no, from: next, limit: idsMax });
+      isLast = ids.length < idsMax;
+      next = ids.at(-1) ?? next;
+      count += ids.length;
+      await this.#hint(no, ids, (inside) => inside.rows(PUT_BACK_FROM, [no, isLast ? null : next]));
     }
+    log.info({ queue: name, count }, "the backlog is with the carriers again");
   }
 
-  #publish(queue: string, ids: readonly RequestId[]): Promise<number> {
-    const { broker, hintIdsMax } = this.#options;
-    return publishHints(broker.publisher, { queue, kind: "fresh", ids, idsMax: hintIdsMax(queue) });
+  /** Waits until the carrier has them, as far as it takes them: it is not to be flooded. */
+  async #hint(no: number, ids: readonly RequestId[], also?: (inside: Reading) => Promise<unknown>): Promise<void> {
+    const rows = await this.#options.connection.transaction(async (inside) => {
+      await also?.(inside);
+      return ids.length === 0 ? [] : inside.rows<OutboxRow & object>(STORE_HINTS, [no, ids]);
+    });
+    await this.#options.outbox.tell(rows);
   }
 
   /** The head of the line has not moved: its hint is lost if nobody can hold it, or others went past it. */
-  async #lookAtHead(row: QueueRow, { kind, head: found, ready }: Head): Promise<void> {
+  async #lookAtHead(row: QueueRow, { kind, head: found, isHeld }: Head): Promise<void> {
     const { stillMs, log } = this.#options;
     if (found?.isSettled !== true) return;
     const [head] = found.ids;
@@ -211,14 +287,14 @@ export class Auditor {
     else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now(), ms: stillMs });
     else if (
       performance.now() - before.since >= before.ms &&
-      (kind === "ahead" || (await this.#isLost(row, ready, head)))
+      (kind === "ahead" || (await this.#isLost(row, isHeld, head)))
     ) {
-      log.warn({ queue: row.name, id: head }, "the broker has lost hints of this queue: they are put back");
+      log.warn({ queue: row.name, id: head }, "hints of this queue are lost: they are put back");
       const ms = Math.min(2 * before.ms, stillFactorMax * stillMs);
       this.#still.set(key, { id: head, since: performance.now(), ms });
-      if (kind === "again" && ready === 0) await this.#unhintAll(row);
+      if (kind === "again" && isHeld === false) await this.#unhintAll(row);
       else if (kind === "again") await this.#unhint(row.no, this.#options.clock.now());
-      else await this.#publish(row.name, await this.#page(row, head));
+      else await this.#hint(row.no, await this.#page(row, head));
     }
   }
 
@@ -226,14 +302,14 @@ export class Auditor {
     return (await this.#options.connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no])).map(({ id }) => id);
   }
 
-  async #isLost(row: QueueRow, ready: number, head: RequestId): Promise<boolean> {
-    if (ready === 0) return true;
+  async #isLost(row: QueueRow, isHeld: boolean | undefined, head: RequestId): Promise<boolean> {
+    if (isHeld !== true) return true;
     const [found] = await this.#options.connection.rows<{ is_overtaken: boolean }>(IS_OVERTAKEN, [row.no, head]);
     return found?.is_overtaken === true;
   }
 
   #page({ no }: QueueRow, head: RequestId): Promise<readonly RequestId[]> {
-    return freshWaiting(this.#options.connection, { queue: no, from: head, limit: pageMax });
+    return freshWaiting(this.#options.connection, { queue: no, from: head, limit: idsMax });
   }
 
   /** Page by page: the scheduler hints those of one page while the next is looked for, and they lie behind it. */
