@@ -25,7 +25,7 @@ A first run:
   sluice up                                       start gateway and worker on port 8080
   echo '{"sku":7}' | sluice send --queue orders --wait
 
-A cluster, on PostgreSQL, RabbitMQ and Redis, with as many gateways and workers as are needed:
+A cluster, on PostgreSQL alone or with RabbitMQ and Redis, with as many gateways and workers as are needed:
   sluice migrate --queue orders                   make the servers ready
   sluice doctor --queue orders                    examine them
   sluice gateway --port 8080 --queue orders --replicas 2
@@ -35,8 +35,8 @@ Environment:
   SLUICE_URL             where the gateway listens (default http://127.0.0.1:8080); --url wins
   SLUICE_API_KEY[_FILE]  the API key, or the file that holds it
   DATABASE_URL[_FILE]    a cluster's PostgreSQL, as postgres://user:password@host:5432/database
-  AMQP_URL[_FILE]        its RabbitMQ, as amqp://user:password@host:5672
-  REDIS_URL[_FILE]       its Redis, as redis://host:6379
+  AMQP_URL[_FILE]        its RabbitMQ, as amqp://user:password@host:5672; optional
+  REDIS_URL[_FILE]       its Redis, as redis://host:6379; optional
   SLUICE_PREFIX          begins every name on RabbitMQ and Redis, so that clusters can share them (default sluice)
   PORT, HOST, SLUICE_…   more for the servers: see sluice up --help, sluice gateway --help, sluice worker --help
 

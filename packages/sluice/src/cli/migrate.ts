@@ -32,7 +32,7 @@ export function registerMigrate(program: Command): void {
   const command = program
     .command("migrate")
     .summary("make a cluster's servers ready: schema and queues")
-    .description("Creates or upgrades the schema in PostgreSQL and declares the queues on RabbitMQ.");
+    .description("Creates or upgrades the schema in PostgreSQL and, with AMQP_URL, declares the queues on RabbitMQ.");
   addConfigFlag(command);
   command.option("--queue <name>", "a queue to declare, without a file or beside those of the file");
   addServersFlags(command);

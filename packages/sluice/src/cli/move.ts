@@ -1,7 +1,6 @@
 // `sluice move`: takes the requests of a data folder into a cluster. It may be ended at any moment and goes on from there.
 import type { Command } from "commander";
-import type { Overrides } from "../config/overrides.ts";
-import { readServers } from "../config/read-servers.ts";
+import { readDatabaseUrl } from "../config/read-servers.ts";
 import { SluiceError } from "../core/errors.ts";
 import { states, type State } from "../core/request.ts";
 import { addressOf, nodesOf } from "../core/server-url.ts";
@@ -66,11 +65,9 @@ async function move(options: MoveOptions): Promise<void> {
   else printReport(report, { from, to, moved });
 }
 
-/** The other servers are not needed, nor asked for. */
 async function databaseUrlOf({ config, databaseUrl }: MoveOptions): Promise<string> {
-  const overrides: Overrides = { databaseUrl, amqpUrl: "amqp://unused", redisUrl: "redis://unused" };
-  const { file, env } = await sourcesOf({ ...overrides, ...(config !== undefined && { config }) });
-  return readServers({ file: file?.cluster, overrides, env }).databaseUrl;
+  const { file, overrides, env } = await sourcesOf({ databaseUrl, ...(config !== undefined && { config }) });
+  return readDatabaseUrl({ file: file?.cluster, overrides, env });
 }
 
 /** Host, port and database: what may be shown of the URL. */

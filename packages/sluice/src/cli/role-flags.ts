@@ -180,8 +180,8 @@ export function addRetentionFlag(command: Command): Command {
 export function addServersFlags(command: Command): Command {
   return command
     .option("--database-url <url>", "PostgreSQL (env: DATABASE_URL, DATABASE_URL_FILE)")
-    .option("--amqp-url <url>", "RabbitMQ (env: AMQP_URL, AMQP_URL_FILE)")
-    .option("--redis-url <url>", "Redis (env: REDIS_URL, REDIS_URL_FILE)")
+    .option("--amqp-url <url>", "RabbitMQ; optional (env: AMQP_URL, AMQP_URL_FILE)")
+    .option("--redis-url <url>", "Redis; optional (env: REDIS_URL, REDIS_URL_FILE)")
     .addOption(
       new Option("--prefix <name>", 'begins every name on RabbitMQ and Redis (default "sluice")').env("SLUICE_PREFIX"),
     );
@@ -239,5 +239,7 @@ The servers, by flag, environment, or "cluster" in the file; a secret may also s
   DATABASE_URL=postgres://user:password@host:5432/database
   AMQP_URL=amqp://user:password@host:5672
   REDIS_URL=redis://host:6379
+Only DATABASE_URL is required; an empty variable counts as unset. Without AMQP_URL, workers find waiting requests in PostgreSQL.
+Without REDIS_URL, workers share rates, and gateways hear of outcomes, through PostgreSQL.
 RabbitMQ with several nodes: amqp://user:password@a,b,c. Redis with Sentinels: redis+sentinel://:password@a,b,c/mymaster.
 `;

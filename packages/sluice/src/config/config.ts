@@ -115,9 +115,15 @@ export interface TargetTlsConfig {
 export interface ClusterConfig {
   /** PostgreSQL: `"postgres://user:password@host:5432/database"`. */
   readonly databaseUrl?: string;
-  /** RabbitMQ: `"amqp://user:password@host:5672/vhost"`, with commas between the hosts of several nodes. */
+  /**
+   * RabbitMQ: `"amqp://user:password@host:5672/vhost"`, with commas between the hosts of several nodes. Unless set, workers find in
+   * PostgreSQL which requests wait.
+   */
   readonly amqpUrl?: string;
-  /** Redis: `"redis://:password@host:6379/0"`, or with Sentinels `"redis+sentinel://:password@a,b,c/mymaster/0"`. */
+  /**
+   * Redis: `"redis://:password@host:6379/0"`, or with Sentinels `"redis+sentinel://:password@a,b,c/mymaster/0"`. Unless set, workers
+   * share rates, and gateways hear of outcomes, through PostgreSQL.
+   */
   readonly redisUrl?: string;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `"sluice"`. A database belongs to one prefix. */
   readonly prefix?: string;

@@ -47,18 +47,28 @@ export interface ServerSources {
   readonly env: Environment;
 }
 
-/** Errors: `bad-config`, naming the flag, the variable and the rule. */
+/** RabbitMQ and Redis are optional. Errors: `bad-config`, naming the flag, the variable and the rule. */
 export function readServers(sources: ServerSources): ServerSettings {
   const { file = {}, overrides } = sources;
   assertObject("cluster", file, clusterFields);
-  const urls = [database, broker, cache].map((place) => ({ place, url: urlOf(place, sources) }));
-  const missing = urls.filter(({ url }) => url === undefined).map(({ place }) => place);
-  if (missing.length > 0) throw untold(missing);
-  const [databaseUrl, amqpUrl, redisUrl] = urls.map(({ url }) => url as string) as [string, string, string];
+  const databaseUrl = readDatabaseUrl(sources);
+  const [amqpUrl, redisUrl] = [urlOf(broker, sources), urlOf(cache, sources)];
   const prefix: unknown = overrides.prefix ?? file.prefix ?? "sluice";
   if (typeof prefix !== "string" || !prefixRule.test(prefix))
     throw wrong("prefix", "is 1 to 32 of a to z, 0 to 9 and dashes", prefix);
   return { databaseUrl, amqpUrl, redisUrl, prefix };
+}
+
+/** For what needs PostgreSQL alone: what is said of the others is not read. Errors: as of `readServers`. */
+export function readDatabaseUrl(sources: ServerSources): string {
+  const url = urlOf(database, sources);
+  if (url !== undefined) return url;
+  const { flag, variable, example } = database;
+  const others = `${broker.variable} and ${cache.variable} are optional`;
+  throw new SluiceError(
+    "bad-config",
+    `not told where PostgreSQL is: give ${flag} or ${variable} (${example}). ${others}`,
+  );
 }
 
 function urlOf(place: Place, { file, overrides, env }: ServerSources): string | undefined {
@@ -83,9 +93,4 @@ function checked(url: unknown, { place, from }: { readonly place: Place; readonl
     throw new SluiceError("bad-config", `${rule}: it begins with ${protocol}`);
   if (place === cache) for (const node of nodes) redisPlaceOf(node, `${rule}: it`);
   return url;
-}
-
-function untold(missing: readonly Place[]): SluiceError {
-  const hints = missing.map(({ flag, variable, example }) => `${flag} or ${variable} (${example})`);
-  return new SluiceError("bad-config", `not told where the servers are: give ${hints.join(", ")}`);
 }

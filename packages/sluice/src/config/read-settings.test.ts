@@ -7,6 +7,7 @@ import { SluiceError } from "../core/errors.ts";
 import { refusalOfAddress } from "../outbound/address-rule.ts";
 import type { QueueConfig, RetryConfig, SluiceConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
+import { readDatabaseUrl } from "./read-servers.ts";
 import {
   readAutoscaler,
   readCluster,
@@ -109,15 +110,37 @@ describe("the servers of a cluster", () => {
     assert.equal(readCluster(sources()).servers.prefix, "sluice");
   });
 
-  test("are named, with flag and variable, when they are missing", () => {
-    refused(
-      () => readCluster(sources({ env: {} })),
-      /--database-url or DATABASE_URL .*--amqp-url or AMQP_URL .*--redis/,
-    );
-    refused(
-      () => readCluster(sources({ env: { ...variables, AMQP_URL: "" } })),
-      /servers are: give --amqp-url or AMQP_URL \(amqp:\/\/user:password@host:5672\)$/,
-    );
+  test("are named, with flag and variable, when PostgreSQL is missing", () => {
+    for (const env of [{}, { ...variables, DATABASE_URL: "" }])
+      refused(
+        () => readCluster(sources({ env })),
+        /give --database-url or DATABASE_URL \(postgres:\/\/\S+\)\. AMQP_URL and REDIS_URL are optional$/,
+      );
+  });
+
+  test("need be no more than PostgreSQL, and an empty variable counts as unset", () => {
+    const { DATABASE_URL } = variables;
+    for (const env of [{ DATABASE_URL }, { DATABASE_URL, AMQP_URL: "", REDIS_URL: "", AMQP_URL_FILE: "" }])
+      assert.deepEqual(readCluster(sources({ env })).servers, {
+        databaseUrl: urls.databaseUrl,
+        amqpUrl: undefined,
+        redisUrl: undefined,
+        prefix: "sluice",
+      });
+    const { servers } = readCluster(sources({ env: { ...variables, AMQP_URL: "" } }));
+    assert.deepEqual([servers.amqpUrl, servers.redisUrl], [undefined, urls.redisUrl]);
+  });
+
+  test("are refused where one that may be left out is given as nothing at all", () => {
+    refused(() => readCluster(sources({ overrides: { amqpUrl: "" } })), /^--amqp-url must be a URL such as amqp:/);
+    const file = withQueue({}, { cluster: { redisUrl: "" } });
+    refused(() => readCluster(sources({ file, env: { ...variables, REDIS_URL: "" } })), /^cluster\.redisUrl must be/);
+  });
+
+  test("are read alone where PostgreSQL is all that is needed", () => {
+    const env = { DATABASE_URL: urls.databaseUrl, AMQP_URL: "amqp:nonsense", REDIS_URL_FILE: "/nowhere" };
+    assert.equal(readDatabaseUrl({ file: undefined, overrides: {}, env }), urls.databaseUrl);
+    refused(() => readDatabaseUrl({ file: undefined, overrides: {}, env: {} }), /^not told where PostgreSQL is: give/);
   });
 
   for (const [what, env, message] of [

@@ -97,8 +97,10 @@ export interface ClusterSettings {
 
 export interface ServerSettings {
   readonly databaseUrl: string;
-  readonly amqpUrl: string;
-  readonly redisUrl: string;
+  /** The ledger carries the hints unless given. */
+  readonly amqpUrl: string | undefined;
+  /** Rate and notices go through the ledger unless given. */
+  readonly redisUrl: string | undefined;
   readonly prefix: string;
 }
 

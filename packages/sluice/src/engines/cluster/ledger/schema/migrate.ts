@@ -68,7 +68,7 @@ const SELECT_PREFIX: Statement = {
 const ADD_QUEUES: Statement = {
   name: "migrate-add-queues",
   text: `INSERT INTO sluice.queues (name) SELECT i.name FROM unnest($1::text[]) AS i (name)
-    WHERE NOT EXISTS (SELECT FROM sluice.queues q WHERE q.name = i.name)`,
+    WHERE NOT EXISTS (SELECT FROM sluice.queues q WHERE q.name = i.name) RETURNING name`,
 };
 const MISSING_QUEUES: Statement = {
   name: "migrate-missing-queues",
@@ -82,7 +82,7 @@ export interface MigrateOptions {
   readonly servers: ClusterServers;
   readonly queues: readonly string[];
   readonly log: Logger;
-  /** Makes what the broker needs for a queue; on `servers` unless given. */
+  /** Makes what the broker needs for a queue; at RabbitMQ, if the servers have one, unless given. */
   readonly declare?: Declare | undefined;
 }
 
@@ -90,12 +90,12 @@ export interface Migrated {
   /** Versions of the schema; 0 is none. */
   readonly from: number;
   readonly to: number;
-  /** Those that the broker did not have. */
+  /** Those that the broker did not have; without one, those that the ledger did not. */
   readonly queuesDeclared: readonly string[];
 }
 
 /**
- * Brings the database up to this version, makes what is missing of the queues, and declares them at the broker. Any number
+ * Brings the database up to this version, makes what is missing of the queues, and declares them at RabbitMQ if there is one. Any number
  * of processes may do it at once, and again after a crash. Errors: `unreachable`, `schema-newer`, `wrong-queue`, `bad-config`
  * for a ledger with another prefix.
  */
@@ -107,15 +107,15 @@ export async function migrateCluster(options: MigrateOptions): Promise<Migrated>
   if (from > 0) await claimPrefix(connection, servers.prefix);
   for (let version = from; version < versionKnown;) version = await migrateStep(connection, log);
   await claimPrefix(connection, servers.prefix);
-  await connection.transaction(async (inside) => {
+  const added = await connection.transaction(async (inside) => {
     await inside.rows(LOCK_SCHEMA);
-    await inside.rows(ADD_QUEUES, [[...new Set(queues)]]);
+    return inside.rows<{ readonly name: string }>(ADD_QUEUES, [[...new Set(queues)]]);
   });
   const clock = new StoreClock();
   await clock.read(connection);
   await keepPartitions(connection, clock.now(), log);
-  const queuesDeclared = declare === undefined ? await declareAt(options) : await declareAll(queues, declare);
-  return { from, to: versionKnown, queuesDeclared };
+  const declaring = declare === undefined ? declareAtBroker(options) : declareAll(queues, declare);
+  return { from, to: versionKnown, queuesDeclared: (await declaring) ?? added.map(({ name }) => name) };
 }
 
 /** Errors: `schema-missing`, `schema-older`, `schema-newer`; `schema-missing` also for a queue without its row. */
@@ -203,9 +203,10 @@ async function reached<Value>(url: string, call: () => Promise<Value>): Promise<
   }
 }
 
-async function declareAt({ servers, queues, log }: MigrateOptions): Promise<readonly string[]> {
+/** Undefined without one. */
+async function declareAtBroker({ servers, queues, log }: MigrateOptions): Promise<readonly string[] | undefined> {
   const { amqpUrl: url, prefix } = servers;
-  if (url === undefined) return [];
+  if (url === undefined) return undefined;
   await using broker = new Broker({ url, prefix, name: "sluice migrate", outages: new Outages(log), log });
   await broker.connect();
   return await declareAll(queues, (queue) => broker.declare(queue));
