@@ -26,6 +26,7 @@ export type {
   WireBatchReceipt,
   WireCallback,
   WireCallbackResult,
+  WireCarriers,
   WireCounts,
   WireDeadGroup,
   WireDeadGroups,

@@ -282,6 +282,7 @@ export interface WireOverviewEvent {
   readonly version: string;
   readonly ready: boolean;
   readonly problems: readonly WireFailure[];
+  readonly carriers: WireCarriers | null;
   readonly queues: readonly WireQueue[];
 }
 
@@ -329,9 +330,17 @@ export interface WireReceiptProof {
   readonly link: { readonly chain: string; readonly place: number } | null;
 }
 
+/** What carries hints, and what notices and shared rates, between the processes of a cluster. */
+export interface WireCarriers {
+  readonly hints: "rabbitmq" | "postgres";
+  readonly notices: "redis" | "postgres";
+}
+
 export interface WireReadiness {
   readonly ready: boolean;
   readonly problems: readonly WireFailure[];
+  /** Null outside a cluster. */
+  readonly carriers: WireCarriers | null;
   /** Which content of the file of the API keys holds; null while there is none, or it cannot be read. */
   readonly keys: string | null;
 }

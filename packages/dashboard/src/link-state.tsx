@@ -1,7 +1,7 @@
 // Whether the page is live, and what it says when the gateway goes away and comes back.
 import { useEffect, useState } from "preact/hooks";
 import type { Live } from "./live.ts";
-import { durationWords, timeWords } from "./words.ts";
+import { carrierWords, durationWords, timeWords } from "./words.ts";
 
 export function LinkState({ live: { link, overview } }: { readonly live: Live }) {
   const words = { connecting: "Connecting", live: "Live", gone: "Not connected", locked: "Needs a key" }[link.kind];
@@ -10,6 +10,7 @@ export function LinkState({ live: { link, overview } }: { readonly live: Live })
       <span class="dot" aria-hidden="true" />
       <span>{words}</span>
       {overview !== undefined && <span class="version">{overview.version}</span>}
+      {overview?.carriers && <span class="version">{carrierWords(overview.carriers)}</span>}
     </p>
   );
 }

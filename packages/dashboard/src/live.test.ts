@@ -27,6 +27,7 @@ function overview(atMs: number, backlog: number): LiveEvent {
     version: "0.1.0",
     ready: true,
     problems: [],
+    carriers: null,
     queues: [{ ...orders, backlog }],
   };
   return { kind: "overview", data };

@@ -4,6 +4,7 @@ import {
   agoWords,
   besideWords,
   bytesWords,
+  carrierWords,
   countOf,
   countWords,
   durationWords,
@@ -29,6 +30,13 @@ test("a forecast says when the backlog drains, that it grows, or why and since w
   equal(words({ kind: "stalled", since, reason: "target-down" }), "stalled for 5 min: the target is down");
   equal(words({ kind: "stalled", since, reason: "no-workers" }), "stalled for 5 min: no worker is present");
   equal(words({ kind: "stalled", since, reason: "nothing-finishes" }), "stalled for 5 min: no request finishes");
+});
+
+test("a cluster's servers beside PostgreSQL are named", () => {
+  equal(carrierWords({ hints: "postgres", notices: "postgres" }), "PostgreSQL alone");
+  equal(carrierWords({ hints: "rabbitmq", notices: "postgres" }), "with RabbitMQ");
+  equal(carrierWords({ hints: "postgres", notices: "redis" }), "with Redis");
+  equal(carrierWords({ hints: "rabbitmq", notices: "redis" }), "with RabbitMQ and Redis");
 });
 
 test("durations are as long as a person needs them", () => {

@@ -1,5 +1,5 @@
 // Numbers and times as people read them.
-import type { WireDeliveries, WireForecast } from "@sluice/client";
+import type { WireCarriers, WireDeliveries, WireForecast } from "@sluice/client";
 
 const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -89,6 +89,12 @@ export function besideWords({ claimed, committing, limit }: WireDeliveries): str
     .map(([phase, count]) => ` + ${countWords(count)} ${phase}`)
     .join("");
   return limit === undefined ? beside : ` of ${countWords(limit)} found${beside}`;
+}
+
+/** The servers that a cluster uses beside PostgreSQL. */
+export function carrierWords({ hints, notices }: WireCarriers): string {
+  const servers = [...(hints === "rabbitmq" ? ["RabbitMQ"] : []), ...(notices === "redis" ? ["Redis"] : [])];
+  return servers.length === 0 ? "PostgreSQL alone" : `with ${servers.join(" and ")}`;
 }
 
 export function rateWords(perHour: number): string {

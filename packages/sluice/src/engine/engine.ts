@@ -25,6 +25,9 @@ export interface Engine extends AsyncDisposable {
   /** The store's clock: it decides what is due, whatever this machine's clock says (I8). */
   readonly clock: Clock;
 
+  /** Undefined where requests do not travel between processes. */
+  readonly carriers: Carriers | undefined;
+
   /** Stores all of the requests or none; resolves once they are durable (I1). */
   accept(requests: readonly NewRequest[]): Promise<AcceptResult>;
 
@@ -284,6 +287,12 @@ export type ToldCallback = Pick<DueCallback, "id" | "round">;
 export type Change =
   | { readonly kind: "state"; readonly state: State; readonly at: number }
   | { readonly kind: "progress"; readonly progress: unknown };
+
+/** What carries hints, and what notices and shared rates, from one process of a cluster to the others. */
+export interface Carriers {
+  readonly hints: "rabbitmq" | "postgres";
+  readonly notices: "redis" | "postgres";
+}
 
 export interface EngineHealth {
   /** Empty when the engine can accept. */

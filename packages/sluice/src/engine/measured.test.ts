@@ -48,6 +48,14 @@ function request(key?: string, body = "x"): NewRequest {
   return { queue: "orders", key, contentType: "text/plain", headers: undefined, body: Buffer.from(body) };
 }
 
+test("the carriers of a cluster are one series, and one process has none", async () => {
+  await using alone = await rig();
+  assert.deepEqual(await alone.values("sluice.carrier.info"), {});
+  await using carried = await rig(() => ({ carriers: { hints: "postgres", notices: "redis" } }));
+  assert.deepEqual(await carried.values("sluice.carrier.info"), { "postgres redis": 1 });
+  assert.deepEqual(carried.engine.carriers, { hints: "postgres", notices: "redis" });
+});
+
 test("what is accepted, repeated and refused is counted apart", async () => {
   await using sut = await rig();
   await sut.engine.accept([request("a"), request("b")]);

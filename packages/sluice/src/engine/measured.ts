@@ -1,10 +1,10 @@
 // An engine whose calls are counted. It changes nothing of what they do, and adds no await that could come between.
 import { invariant } from "../core/errors.ts";
 import type { Claim, NewRequest, Outcome, Receipt } from "../core/request.ts";
-import type { Meter } from "../telemetry/meter.ts";
+import { observe, type Meter, type Observation } from "../telemetry/meter.ts";
 import type { OnCommit } from "./commit.ts";
 import type { AuditOptions, AuditReport } from "./audit.ts";
-import type { AcceptResult, DeliverOptions, Engine, RetryOptions, TransactedWork } from "./engine.ts";
+import type { AcceptResult, Carriers, DeliverOptions, Engine, RetryOptions, TransactedWork } from "./engine.ts";
 import { LastAudit } from "./last-audit.ts";
 import { MeasuredQueue } from "./measured-queue.ts";
 
@@ -15,6 +15,7 @@ export function measured(engine: Engine, meter: Meter): Engine {
   const queueOf = queuesOf(meter);
   const lastAudit = new LastAudit(clock);
   meter.addObserver(() => lastAudit.observations());
+  meter.addObserver(() => carrierInfo(engine.carriers));
 
   return {
     ...delegateOf(engine),
@@ -66,10 +67,15 @@ export function measured(engine: Engine, meter: Meter): Engine {
   }
 }
 
+function carrierInfo(carriers: Carriers | undefined): readonly Observation[] {
+  return carriers === undefined ? [] : [observe("sluice.carrier.info", { ...carriers }, 1)];
+}
+
 /** Every verb as the engine has it; those that it lacks are lacking. */
 function delegateOf(engine: Engine): Engine {
   return {
     clock: engine.clock,
+    carriers: engine.carriers,
     accept: engine.accept.bind(engine),
     deliver: engine.deliver.bind(engine),
     settle: engine.settle.bind(engine),

@@ -1,13 +1,14 @@
 // Whether new work is let in at all, decided before any byte of its body is read.
 import { SluiceError } from "../core/errors.ts";
 import type { Failure } from "../core/request.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Carriers, Engine } from "../engine/engine.ts";
 
 const retryAfterSeconds = 5;
 
 export interface Readiness {
   readonly isReady: boolean;
   readonly problems: readonly Failure[];
+  readonly carriers: Carriers | undefined;
 }
 
 /** What may keep a gateway from its work beside the engine. */
@@ -39,11 +40,12 @@ export class Admission {
 
   /** Whether this server should get new work, and what is out: first what keeps it from that, then what does not. */
   readiness(): Readiness {
+    const { carriers } = this.#engine;
     const { problems, degradations } = this.#engine.health();
     const draining = this.#isDraining ? [{ code: "draining", message: drainingMessage }] : [];
     const others = this.#others.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
     const reasons = [...draining, ...problems, ...others];
-    return { isReady: reasons.length === 0, problems: [...reasons, ...degradations] };
+    return { isReady: reasons.length === 0, problems: [...reasons, ...degradations], carriers };
   }
 
   /** Throws the reason when nothing can be stored now (I7). */

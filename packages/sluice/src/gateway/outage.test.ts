@@ -68,15 +68,17 @@ describe("readiness", () => {
     sut.engine.health = () => ({ problems: [], degradations: [cacheOut] });
     const { status, json } = await sut.fetch("/readyz");
     assert.equal(status, 200);
-    assert.deepEqual(json, { ready: true, problems: [cacheOut], keys: null });
+    assert.deepEqual(json, { ready: true, problems: [cacheOut], carriers: null, keys: null });
     assert.equal((await sut.post(intake, "{}")).status, 202);
   });
 
   test("what stops intake comes first, and intake is refused", async () => {
     sut.engine.health = () => ({ problems: [storeOut], degradations: [cacheOut] });
+    const carriers = { hints: "postgres", notices: "redis" } as const;
+    Object.assign(sut.engine, { carriers });
     const { status, json } = await sut.fetch("/readyz");
     assert.equal(status, 503);
-    assert.deepEqual(json, { ready: false, problems: [storeOut, cacheOut], keys: null });
+    assert.deepEqual(json, { ready: false, problems: [storeOut, cacheOut], carriers, keys: null });
     const refused = await sut.post(intake, "{}");
     assert.equal(refused.status, 503);
     assert.equal(refused.json.code, "store-unavailable");

@@ -102,8 +102,8 @@ export class Overview {
 
   #overviewOf(queues: readonly QueueView[], now: number): OverviewEvent {
     const { admission, version } = this.#options;
-    const { isReady, problems } = admission.readiness();
-    return { at: timeText(now), version, ready: isReady, problems: [...problems], queues: [...queues] };
+    const { isReady, problems, carriers = null } = admission.readiness();
+    return { at: timeText(now), version, ready: isReady, problems: [...problems], carriers, queues: [...queues] };
   }
 
   #tell(told: Told): void {

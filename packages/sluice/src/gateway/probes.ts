@@ -5,9 +5,9 @@ export function addProbeRoutes(app: App, { admission, keys }: GatewayContext): v
   app.get("/livez", () => Promise.resolve({ live: true }));
 
   app.get("/readyz", (_request, reply) => {
-    const { isReady, problems } = admission.readiness();
+    const { isReady, problems, carriers = null } = admission.readiness();
     return reply
       .code(isReady ? 200 : 503)
-      .send({ ready: isReady, problems: [...problems], keys: keys?.generation ?? null });
+      .send({ ready: isReady, problems: [...problems], carriers, keys: keys?.generation ?? null });
   });
 }

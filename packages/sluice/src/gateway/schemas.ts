@@ -248,12 +248,26 @@ export const ProgressEvent = Type.Object({
   progress: Type.Unknown({ description: "What the handler reported: any JSON" }),
 });
 
+const Carriers = Type.Union(
+  [
+    Type.Object({
+      hints: Type.Union([Type.Literal("rabbitmq"), Type.Literal("postgres")]),
+      notices: Type.Union([Type.Literal("redis"), Type.Literal("postgres")]),
+    }),
+    Type.Null(),
+  ],
+  {
+    description: "What carries hints, and what notices and shared rates, between the processes; null outside a cluster",
+  },
+);
+
 /** Of the stream of the overview. */
 export const OverviewEvent = Type.Object({
   at: Time,
   version: Type.String(),
   ready: Type.Boolean(),
   problems: Type.Array(Failure),
+  carriers: Carriers,
   queues: Type.Array(QueueView),
 });
 const QueueHistory = Type.Object({
@@ -315,6 +329,7 @@ export const Liveness = Type.Object({ live: Type.Boolean() });
 export const Readiness = Type.Object({
   ready: Type.Boolean(),
   problems: Type.Array(Failure),
+  carriers: Carriers,
   keys: Type.Union([Type.String(), Type.Null()], {
     description:
       "Which content of the file of the API keys holds, as `sluice keys revoke` compares it; null while there is none, or it cannot be read",

@@ -212,6 +212,14 @@ export const metrics = {
     labels: ["code"],
     meaning: "1 for each thing that is out, by the code that /readyz has for it; absent while nothing is.",
   },
+  "sluice.carrier.info": {
+    kind: "gauge",
+    unit: "1",
+    labels: ["hints", "notices"],
+    meaning:
+      "1, with what carries the hints of this process (rabbitmq or postgres) and what carries its notices and shared rates " +
+      "(redis or postgres); absent outside a cluster.",
+  },
   "sluice.commit.batch": {
     kind: "histogram",
     unit: "{call}",

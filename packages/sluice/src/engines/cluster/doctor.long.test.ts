@@ -56,6 +56,20 @@ describe("the doctor", { concurrency: false }, () => {
     );
   });
 
+  it("examines only the servers that are given", async () => {
+    const seenOf = async (given: Partial<ClusterServers>): Promise<readonly string[]> => {
+      const findings = await examine({ servers: { ...servers, ...given }, queues });
+      assert.deepEqual(
+        findings.filter(({ verdict }) => verdict === "unsafe"),
+        [],
+      );
+      return [...new Set(findings.map(({ server }) => server))];
+    };
+    assert.deepEqual(await seenOf({ amqpUrl: undefined, redisUrl: undefined }), ["postgres"]);
+    assert.deepEqual(await seenOf({ amqpUrl: undefined }), ["postgres", "redis"]);
+    assert.deepEqual(await seenOf({ redisUrl: undefined }), ["postgres", "rabbitmq"]);
+  });
+
   it("finds a role that may not set the sequences, and leaves them as they are", async () => {
     await using admin = new Connection({ databaseUrl: postgres.url, name: "test" });
     await admin.script(`CREATE ROLE narrow LOGIN; GRANT USAGE ON SCHEMA sluice TO narrow;

@@ -1,4 +1,4 @@
-// Looks at the three servers as somebody would who has to answer for them, and tries what will be asked of them: on a queue
+// Looks at the servers as somebody would who has to answer for them, and tries what will be asked of them: on a queue
 // and a key that are gone afterwards. No request is touched.
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -36,7 +36,7 @@ export interface ExamineOptions {
 
 type Seen = Omit<Finding, "server">;
 
-/** Never rejects because of a server: one that cannot be reached is a finding. */
+/** Of the servers that are given. Never rejects because of one: that it cannot be reached is a finding. */
 export async function examine(options: ExamineOptions): Promise<readonly Finding[]> {
   const { databaseUrl, amqpUrl, redisUrl } = options.servers;
   const parts = await Promise.all([

@@ -11,6 +11,7 @@ import type {
   AcceptResult,
   CallbacksAsk,
   CallbacksPage,
+  Carriers,
   Change,
   Deliveries,
   DeliverOptions,
@@ -53,6 +54,7 @@ import { WaitingBound } from "./ledger/waiting-bound.ts";
 
 export class ClusterEngine implements Engine {
   readonly clock: Clock;
+  readonly carriers: Carriers;
   readonly #parts: Parts;
   readonly #taps: Taps;
   readonly #progress = new Progress();
@@ -65,6 +67,7 @@ export class ClusterEngine implements Engine {
     this.#parts = parts;
     this.clock = parts.clock;
     this.#taps = new Taps(parts.carriers, parts.deliverer);
+    this.carriers = parts.carrierNames;
   }
 
   /** What the carriers have handed to this process and no claim has tried yet. */

@@ -1,7 +1,7 @@
 // Where a cluster's servers are, and what an engine on them must know.
 import type { Clock } from "../../core/clock.ts";
 import type { OnCommit } from "../../engine/commit.ts";
-import type { QueueBounds } from "../../engine/engine.ts";
+import type { Carriers, QueueBounds } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 
 export interface ClusterServers {
@@ -13,6 +13,14 @@ export interface ClusterServers {
   readonly redisUrl?: string | undefined;
   /** Begins every name on RabbitMQ and Redis, so that clusters can share them; `sluice` unless set. */
   readonly prefix: string;
+}
+
+/** What each process of these servers uses. */
+export function carriersOf({ amqpUrl, redisUrl }: ClusterServers): Carriers {
+  return {
+    hints: amqpUrl === undefined ? "postgres" : "rabbitmq",
+    notices: redisUrl === undefined ? "postgres" : "redis",
+  };
 }
 
 export interface ClusterOptions {

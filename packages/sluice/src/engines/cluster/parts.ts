@@ -3,6 +3,7 @@ import { resultOf, type NewRequest } from "../../core/request.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import { systemClock } from "../../core/clock.ts";
+import type { Carriers as CarrierNames } from "../../engine/engine.ts";
 import { Accepter } from "./ledger/accept.ts";
 import { BacklogReader } from "./ledger/backlog.ts";
 import type { Carrier } from "./carriers/carrier.ts";
@@ -21,7 +22,7 @@ import { LedgerTokens } from "./carriers/ledger-tokens.ts";
 import type { Notices, NoticesOptions } from "./carriers/notices.ts";
 import { RedisNotices } from "./carriers/redis-notices.ts";
 import { RedisTokens } from "./carriers/redis-tokens.ts";
-import type { ClusterOptions } from "./options.ts";
+import { carriersOf, type ClusterOptions } from "./options.ts";
 import { Outages } from "./outages.ts";
 import { Outbox } from "./ledger/outbox.ts";
 import { Primary } from "./ledger/connection/primary.ts";
@@ -39,6 +40,7 @@ import { cancelBackend, ConnectionPool } from "./ledger/transact.ts";
 import { Watchers } from "./ledger/watchers.ts";
 
 export interface Parts {
+  readonly carrierNames: CarrierNames;
   readonly clock: StoreClock;
   readonly queues: QueueNumbers;
   readonly outages: Outages;
@@ -203,6 +205,7 @@ export function partsOf(options: ClusterOptions): Parts {
       ? new LedgerNotices({ ...telling, share, isWatched: () => !watchers.isEmpty })
       : new RedisNotices({ ...telling, cache, onQueues });
   return {
+    carrierNames: carriersOf(servers),
     clock,
     queues,
     outages,

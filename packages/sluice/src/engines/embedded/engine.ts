@@ -65,6 +65,7 @@ export class EmbeddedEngine implements Engine {
   readonly #reader: Thread<ReaderCall>;
   readonly #auditor: Auditor;
   readonly clock: Clock;
+  readonly carriers = undefined;
   readonly #problem: () => Problem | undefined;
   readonly #damage: () => Problem | undefined;
   readonly #files: OpenFiles;
