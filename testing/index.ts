@@ -1,6 +1,7 @@
 export { type Authority, type CertificateFiles, makeAuthority } from "./certificate.ts";
 export { type Child, type Exit, type StartChildOptions, startChild } from "./child.ts";
 export { type Collector, type Export, startCollector } from "./collector.ts";
+export { type CarrierChoice, type ClusterServers, carriersUnderTest, startClusterServers } from "./cluster-servers.ts";
 export {
   Description,
   type DescribedOperation,

@@ -9,8 +9,8 @@ const log = openLog({ level: "silent", isPretty: false });
 
 /** The ledger with a queue `orders`; no broker and no cache. */
 export async function migrateLedger(databaseUrl: string): Promise<void> {
-  const servers = { databaseUrl, amqpUrl: "amqp://127.0.0.1:1", redisUrl: "redis://127.0.0.1:1", prefix: "t" };
-  await migrateCluster({ servers, queues: ["orders"], log, declare: () => Promise.resolve("declared") });
+  const servers = { databaseUrl, amqpUrl: undefined, redisUrl: undefined, prefix: "t" };
+  await migrateCluster({ servers, queues: ["orders"], log });
 }
 
 /** It has beaten once. Disposing, or closing, leaves the cluster. */

@@ -1,19 +1,16 @@
-// Stores of the cluster engine for its contract: on servers that all cases of a file share. With SLUICE_TEST_PGBOUNCER=1 each
-// engine reaches PostgreSQL through PgBouncer in transaction mode; with SLUICE_TEST_REDIS=0 there is no Redis.
+// Stores of the cluster engine for its contract: on servers that all cases of a file share, with RabbitMQ and Redis as
+// SLUICE_TEST_CARRIERS says. With SLUICE_TEST_PGBOUNCER=1 each engine reaches PostgreSQL through PgBouncer in transaction mode.
 import { after, before } from "node:test";
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  carriersUnderTest,
+  startClusterServers,
   startPgbouncer,
-  startPostgres,
   startProxy,
-  startRabbitmq,
-  startRedis,
+  type ClusterServers as RunningServers,
   type Pgbouncer,
-  type Postgres,
   type Proxy,
-  type Rabbitmq,
-  type Redis,
 } from "@sluice/testing";
 import { pino } from "pino";
 import type { NewStore, OpenOptions, Store } from "../src/engine/contract/rig.ts";
@@ -29,25 +26,21 @@ import { Outages } from "../src/engines/cluster/outages.ts";
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const deadlineMs = 20_000;
 
-let postgres: Postgres;
-let rabbitmq: Rabbitmq;
-let redis: Redis | undefined;
-let hasRedis = process.env["SLUICE_TEST_REDIS"] !== "0";
+let carriers = carriersUnderTest();
+let running: RunningServers;
 let pgbouncer: Pgbouncer | undefined;
 let stores = 0;
 /** URLs of databases that no store has now. A new one with its schema would take longer than most cases. */
 const free: string[] = [];
 
 before(async () => {
-  [postgres, rabbitmq, redis] = await Promise.all([
-    startPostgres(),
-    startRabbitmq(),
-    hasRedis ? startRedis() : undefined,
-  ]);
-  if (process.env["SLUICE_TEST_PGBOUNCER"] === "1") pgbouncer = await startPgbouncer({ serverPort: postgres.port });
+  running = await startClusterServers(carriers);
+  const { port } = running.postgres;
+  if (process.env["SLUICE_TEST_PGBOUNCER"] === "1") pgbouncer = await startPgbouncer({ serverPort: port });
 });
 after(async () => {
-  await Promise.all([pgbouncer, postgres, rabbitmq, redis].map(async (server) => server?.[Symbol.asyncDispose]()));
+  await pgbouncer?.[Symbol.asyncDispose]();
+  await running[Symbol.asyncDispose]();
 });
 
 const WAITING: Statement = {
@@ -77,10 +70,9 @@ const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   DELETE FROM sluice.meta WHERE name = 'prefix';
 END $$`;
 
-const hasRabbitmq = process.env["SLUICE_TEST_CARRIERS"] !== "postgres";
 /** For a file whose cases all do without Redis. */
 export function withoutRedis(): NewStore {
-  hasRedis = false; // read when the first case begins
+  carriers = { ...carriers, redis: false }; // read when the first case begins
   return newStore;
 }
 
@@ -88,12 +80,10 @@ export function withoutRedis(): NewStore {
 export async function newStore(): Promise<Store> {
   stores += 1;
   const prefix = `test-${stores}-${randomBytes(3).toString("hex")}`;
+  const { postgres, rabbitmq, redis } = running;
   const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
-  const amqpUrl = hasRabbitmq ? rabbitmq.url : undefined;
-  const servers = { databaseUrl, amqpUrl, redisUrl: redis?.url, prefix };
+  const servers = { databaseUrl, amqpUrl: rabbitmq?.url, redisUrl: redis?.url, prefix };
   const inspector = new Connection({ databaseUrl, name: "test" });
-  const broker = new Broker({ url: rabbitmq.url, name: "test", prefix, outages: new Outages(log), log });
-  await broker.connect();
   let life: Life | undefined;
   let queues: readonly string[] = [];
   const lives: Life[] = [];
@@ -101,7 +91,7 @@ export async function newStore(): Promise<Store> {
     async open(options) {
       if (life === undefined) {
         queues = options.queues.map((queue) => queue.name);
-        await migrateCluster({ servers, queues, log, declare: (queue) => broker.declare(queue) });
+        await migrateCluster({ servers, queues, log });
       }
       life = await Life.begin(servers, options);
       lives.push(life);
@@ -136,13 +126,21 @@ export async function newStore(): Promise<Store> {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
-      await Promise.all(queues.map((queue) => broker.remove(queue)));
-      await broker[Symbol.asyncDispose]();
+      if (rabbitmq !== undefined) await removeQueues(queues, { url: rabbitmq.url, prefix });
       await inspector.query(EMPTY);
       await inspector[Symbol.asyncDispose]();
       free.push(databaseUrl);
     },
   };
+}
+
+async function removeQueues(
+  queues: readonly string[],
+  at: { readonly url: string; readonly prefix: string },
+): Promise<void> {
+  await using broker = new Broker({ ...at, name: "test", outages: new Outages(log), log });
+  await broker.connect();
+  await Promise.all(queues.map((queue) => broker.remove(queue)));
 }
 
 /** One engine and its way to the servers, which can be cut. */
@@ -151,15 +149,18 @@ class Life implements AsyncDisposable {
   readonly #proxies: readonly Proxy[];
 
   static async begin({ databaseUrl, amqpUrl, redisUrl, prefix }: ClusterServers, options: OpenOptions): Promise<Life> {
-    const servers = [pgbouncer ?? postgres, rabbitmq, ...(redis === undefined ? [] : [redis])];
-    const proxies = await Promise.all(servers.map(({ port }) => startProxy({ port })));
-    const [toPostgres, toRabbitmq, toRedis] = proxies;
+    const proxies: Proxy[] = [];
+    const through = async (url: string, port = Number(new URL(url).port)): Promise<string> => {
+      const proxy = await startProxy({ port });
+      proxies.push(proxy);
+      return withPort(url, proxy.port);
+    };
     const engine = await openCluster({
       ...options,
       servers: {
-        databaseUrl: through(databaseUrl, toPostgres),
-        amqpUrl: amqpUrl && through(amqpUrl, toRabbitmq),
-        redisUrl: redisUrl && through(redisUrl, toRedis),
+        databaseUrl: await through(databaseUrl, pgbouncer?.port),
+        amqpUrl: amqpUrl === undefined ? undefined : await through(amqpUrl),
+        redisUrl: redisUrl === undefined ? undefined : await through(redisUrl),
         prefix,
       },
       name: "the engine under test",
@@ -196,9 +197,9 @@ class Life implements AsyncDisposable {
   }
 }
 
-function through(url: string, proxy: Proxy | undefined): string {
+function withPort(url: string, port: number): string {
   const changed = new URL(url);
-  changed.port = String(proxy?.port);
+  changed.port = String(port);
   return changed.href;
 }
 

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { startPostgres, startRabbitmq, startRedis, temporaryFolder } from "@sluice/testing";
+import { startClusterServers, temporaryFolder } from "@sluice/testing";
 import { runSluice } from "./run-sluice.ts";
 
 export interface ClusterUnderTest extends AsyncDisposable {
   readonly configFile: string;
-  /** For a cluster of its own on these servers: a new database, and names of its own on RabbitMQ and Redis. */
+  /** For a cluster of its own on these servers: a new database, and names of its own on RabbitMQ and Redis if there are. */
   newEnv(): Promise<Record<string, string>>;
 }
 
@@ -23,12 +23,8 @@ export const sluiceEntry = JSON.stringify(new URL("../src/index.ts", import.meta
 
 export async function openClusterUnderTest({ name, config }: ClusterUnderTestOptions): Promise<ClusterUnderTest> {
   await using resources = new AsyncDisposableStack();
-  const [postgres, rabbitmq, redis, folder] = await Promise.all([
-    startPostgres().then((started) => resources.use(started)),
-    startRabbitmq().then((started) => resources.use(started)),
-    startRedis().then((started) => resources.use(started)),
-    temporaryFolder().then((made) => resources.use(made)),
-  ]);
+  const servers = resources.use(await startClusterServers());
+  const folder = resources.use(await temporaryFolder());
   const configFile = join(folder.path, "sluice.config.ts");
   await writeFile(configFile, config);
   let count = 0;
@@ -38,9 +34,8 @@ export async function openClusterUnderTest({ name, config }: ClusterUnderTestOpt
     async newEnv() {
       const no = (count += 1);
       return {
-        DATABASE_URL: await postgres.createDatabase(`${name}_${no}`),
-        AMQP_URL: rabbitmq.url,
-        REDIS_URL: redis.url,
+        ...servers.env,
+        DATABASE_URL: await servers.postgres.createDatabase(`${name}_${no}`),
         SLUICE_PREFIX: `${name}-${no}`,
       };
     },

@@ -68,6 +68,20 @@ async function readJson<T>(url: string): Promise<T> {
   return (await (await fetch(url)).json()) as T;
 }
 
+/** What the cluster of these servers uses. */
+function carriersOf({ AMQP_URL, REDIS_URL }: Readonly<Record<string, string>>): WireReadiness["carriers"] {
+  return {
+    hints: AMQP_URL === undefined ? "postgres" : "rabbitmq",
+    notices: REDIS_URL === undefined ? "postgres" : "redis",
+  };
+}
+
+/** As the doctor names what carries something: the server of this variable, or PostgreSQL. */
+function place(server: string, variable: string): string {
+  const url = env[variable];
+  return url === undefined ? "PostgreSQL" : `${server} at ${new URL(url).host}`;
+}
+
 /** The processes that have told that they work, by their names. */
 function startedPids({ output }: Child, role: string): readonly number[] {
   const started = new RegExp(
@@ -101,12 +115,29 @@ test("migrate makes the servers ready, again and again, and doctor says so", asy
 
   const healthy = await sluice("doctor", "--config", configFile);
   assert.equal(healthy.exitCode, 0, healthy.stdout);
-  assert.match(healthy.stdout, /^SERVER +WHAT +FOUND +VERDICT\n/);
+  const told = `hints: ${place("RabbitMQ", "AMQP_URL")}\nnotices and rates: ${place("Redis", "REDIS_URL")}\n\n`;
+  assert.equal(healthy.stdout.slice(0, told.length), told);
+  assert.match(healthy.stdout.slice(told.length), /^SERVER +WHAT +FOUND +VERDICT\n/);
   assert.match(healthy.stdout, /\nNothing is unsafe\.\n$/);
-  const report = JSON.parse((await sluice("doctor", "--json")).stdout) as { safe: boolean; findings: unknown[] };
+  const report = JSON.parse((await sluice("doctor", "--json")).stdout) as Pick<WireReadiness, "carriers"> & {
+    safe: boolean;
+    findings: unknown[];
+  };
   assert.equal(report.safe, true);
+  assert.deepEqual(report.carriers, carriersOf(env));
   assert.ok(report.findings.length > 5);
   for (const { stdout: out, stderr } of [first, made, again, healthy]) assert.doesNotMatch(out + stderr, /hunter2/);
+});
+
+test("on PostgreSQL alone migrate makes the queues too, and doctor examines nothing else", async () => {
+  env = { ...env, AMQP_URL: "", REDIS_URL: "" };
+  const made = await sluice("migrate", "--config", configFile);
+  assert.match(made.stdout, /^Created the schema, version \d+\.\nDeclared pids, notes\.\n$/, made.stderr);
+  assert.match((await sluice("migrate", "--config", configFile)).stdout, /\nThe queues are there\.\n$/);
+  const { exitCode, stdout } = await sluice("doctor", "--config", configFile);
+  assert.equal(exitCode, 0, stdout);
+  assert.match(stdout, /^hints: PostgreSQL\nnotices and rates: PostgreSQL\n\nSERVER /);
+  assert.doesNotMatch(stdout, /rabbitmq|redis/i);
 });
 
 describe("before anything is started", () => {
@@ -130,7 +161,7 @@ describe("before anything is started", () => {
     const { exitCode, stdout } = await sluice("doctor");
     assert.equal(exitCode, 69);
     assert.match(stdout, /^postgres +reachable +no: .* unsafe$/m);
-    assert.match(stdout, /^redis +version .* ok$/m);
+    if (env["REDIS_URL"] !== undefined) assert.match(stdout, /^redis +version .* ok$/m);
     assert.doesNotMatch(stdout, /hunter2/);
   });
 
@@ -156,7 +187,12 @@ describe("a gateway and a worker", () => {
 
     const { status, text } = await submit(gateway.url, "pids");
     assert.deepEqual([status, text], [200, String(worker.pid)]);
-    assert.deepEqual(await readJson<WireReadiness>(`${gateway.url}/readyz`), { ready: true, problems: [], keys: null });
+    assert.deepEqual(await readJson<WireReadiness>(`${gateway.url}/readyz`), {
+      ready: true,
+      problems: [],
+      carriers: carriersOf(env),
+      keys: null,
+    });
     const workers = async () => (await readJson<WireQueue>(`${gateway.url}/v1/queues/pids`)).workers;
     while ((await workers()) !== 1) await submit(gateway.url, "pids"); // shown with the worker's next beat
     const audit = JSON.parse((await runSluice({ args: ["audit", "--json"], url: gateway.url })).stdout) as WireAudit;

@@ -1,4 +1,4 @@
-// The part of the contract that Redis has a part in, on the ledger alone. All of it: SLUICE_TEST_REDIS=0 with
+// The part of the contract that Redis has a part in, on the ledger alone. All of it: SLUICE_TEST_CARRIERS=rabbitmq with
 // contract.test.ts and contract.long.test.ts.
 import { withoutRedis } from "../../../test/cluster-store.ts";
 import { describeEngine } from "../../engine/contract/suite.ts";

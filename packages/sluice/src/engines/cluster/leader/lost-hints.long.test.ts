@@ -19,8 +19,9 @@ const names = Array.from({ length: 50 }, (_, n) => `q${n}`);
 const busy = "q33";
 
 const resources = new AsyncDisposableStack();
-let servers: ClusterServers;
-let newServers: (name: string) => Promise<ClusterServers>;
+type ServersWithBroker = ClusterServers & { readonly amqpUrl: string };
+let servers: ServersWithBroker;
+let newServers: (name: string) => Promise<ServersWithBroker>;
 
 before(async () => {
   const folder = resources.use(await temporaryFolder());
