@@ -1,4 +1,4 @@
-// compose.yaml and swarm/stack.yaml: that nothing in them points to nowhere, and that stops and updates lose nothing.
+// The compose files and swarm/stack.yaml: that nothing in them points to nowhere, and that stops and updates lose nothing.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -17,7 +17,11 @@ const nowhere = {
   AMQP_URL: "amqp://127.0.0.1:1",
   REDIS_URL: "redis://127.0.0.1:1",
 };
-const files = { "compose.yaml": "./compose.yaml", "stack.yaml": "./swarm/stack.yaml" };
+const files = {
+  "compose.yaml": "./compose.yaml",
+  "compose.only-postgres.yaml": "./compose.only-postgres.yaml",
+  "stack.yaml": "./swarm/stack.yaml",
+};
 const roles = ["gateway", "worker", "autoscaler"];
 
 for (const [name, path] of Object.entries(files)) {
@@ -80,6 +84,18 @@ const passedOver = [
   "tmpfs",
   "userns_mode",
 ];
+
+test("on PostgreSQL alone all is as with the other servers, but for them", () => {
+  const [whole, alone] = [parsed(read(files["compose.yaml"])), parsed(read(files["compose.only-postgres.yaml"]))];
+  const without = (tree: unknown): unknown =>
+    JSON.parse(
+      JSON.stringify(tree, (key, value: unknown) =>
+        ["rabbitmq", "redis", "AMQP_URL", "REDIS_URL"].includes(key) ? undefined : value,
+      ),
+    );
+  assert.notDeepEqual(alone, whole);
+  assert.deepEqual(alone, without(whole));
+});
 
 describe("stack.yaml in a swarm", () => {
   const file = parsed(read(files["stack.yaml"]));

@@ -40,7 +40,9 @@ function containerFindings(container: Tree, { volumes, objects }: Surroundings):
   const [sets, direct] = [textsAt(container, "envFrom", "configMapRef", "name"), treesAt(container, "env")];
   const lent = sets.flatMap((set) => Object.entries(treesAt(named(objects, "ConfigMap", set), "data")[0] ?? {}));
   const variables = [...lent, ...direct.map(({ name, value }) => [String(name), value] as const)];
-  const files = variables.flatMap(([variable, value]) => (variable.endsWith("_FILE") ? [String(value)] : []));
+  const files = variables.flatMap(([variable, value]) =>
+    variable.endsWith("_FILE") && value !== "" ? [String(value)] : [],
+  );
   const scripts = textsAt(container, "command").filter((word) => word.startsWith("/"));
   const ports = textsAt(container, "ports", "name");
   return [

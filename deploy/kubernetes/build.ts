@@ -4,7 +4,7 @@ import { findProgram } from "@sluice/testing";
 import { parseAllDocuments } from "yaml";
 import type { Tree } from "../checks/tree.ts";
 
-export const overlays = ["autoscaler", "keda", "hpa"] as const;
+export const overlays = ["autoscaler", "keda", "hpa", "only-postgres"] as const;
 export type Overlay = (typeof overlays)[number];
 
 /** The objects that `kubectl apply -k` would send. */

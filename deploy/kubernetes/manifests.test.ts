@@ -10,7 +10,7 @@ import { referenceFindings } from "../checks/reference-findings.ts";
 import { schemaFindings } from "../checks/schema-findings.ts";
 import { at, textAt, textsAt, treesAt, type Tree } from "../checks/tree.ts";
 import config from "./base/sluice.config.ts";
-import { build, overlays } from "./build.ts";
+import { build, overlays, type Overlay } from "./build.ts";
 
 const nowhere = {
   DATABASE_URL: "postgres://127.0.0.1:1/none",
@@ -58,6 +58,20 @@ for (const overlay of overlays) {
     });
   });
 }
+
+test("on PostgreSQL alone only the variables that name the other servers differ", () => {
+  const environmentOf = (overlay: Overlay): Readonly<Record<string, string>> => {
+    const config = build(overlay).find((object) =>
+      textAt(object, "metadata", "name")?.startsWith("sluice-environment-"),
+    );
+    return config?.["data"] as Readonly<Record<string, string>>;
+  };
+  const { AMQP_URL_FILE, REDIS_URL_FILE, ...others } = environmentOf("only-postgres");
+  assert.deepEqual([AMQP_URL_FILE, REDIS_URL_FILE], ["", ""]);
+  const whole = environmentOf("autoscaler");
+  assert.deepEqual({ ...whole, AMQP_URL_FILE, REDIS_URL_FILE }, { ...others, AMQP_URL_FILE, REDIS_URL_FILE });
+  assert.match(others["DATABASE_URL_FILE"] ?? "", /database-url$/);
+});
 
 test("the key that KEDA puts into a header has nothing around it that a header cannot have", () => {
   const objects = build("keda");

@@ -9,9 +9,12 @@ export const flags = {
   port: { type: "string", default: "8080" },
   gateways: { type: "string", default: "2" },
   workers: { type: "string", default: "2" },
+  "only-postgres": { type: "boolean", default: false },
 } as const;
 
-export type ClusterFlags = Readonly<Record<keyof typeof flags, string>>;
+export type ClusterFlags = {
+  readonly [Name in keyof typeof flags]: (typeof flags)[Name]["type"] extends "boolean" ? boolean : string;
+};
 
 /** What goes wrong is told in a sentence; resolves to the exit code. */
 export async function catchErrors(main: () => Promise<number>): Promise<number> {

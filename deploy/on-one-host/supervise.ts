@@ -1,4 +1,4 @@
-// Owns the three servers and the roles of a cluster on one host: servers first, then the schema, then the roles, and back
+// Owns the servers and the roles of a cluster on one host: servers first, then the schema, then the roles, and back
 // in the opposite order once the process that asked for them lets go. A server that is killed is started again.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -13,10 +13,12 @@ const released = once(process, "disconnect");
 process.exitCode = await catchErrors(() => supervise(JSON.parse(process.argv[2] ?? "{}") as ClusterFlags));
 if (process.connected) process.disconnect(); // else it would wait to be let go
 
-async function supervise({ data, config, port, gateways, workers }: ClusterFlags): Promise<number> {
-  await using servers = await startServers(resolve(data));
+async function supervise(given: ClusterFlags): Promise<number> {
+  const { data, config, port, gateways, workers } = given;
+  await using servers = await startServers(resolve(data), given["only-postgres"]);
   const { env } = servers;
-  console.log(["\nServers:", ...Object.entries(env).map(([name, url]) => `  export ${name}=${url}`), ""].join("\n"));
+  const told = Object.entries(env).flatMap(([name, url]) => (url === "" ? [] : [`  export ${name}=${url}`]));
+  console.log(["\nServers:", ...told, ""].join("\n"));
   const run = (...args: readonly string[]): ChildProcess =>
     spawn(process.execPath, [sluiceCommand, ...args, "--config", config], {
       env: { SLUICE_LINGER: "0s", ...process.env, ...env }, // no proxy needs to notice
@@ -53,29 +55,33 @@ async function endOf(child: ChildProcess): Promise<number> {
 }
 
 interface Servers extends AsyncDisposable {
-  /** What a command of Sluice needs to find them. */
+  /** What a command of Sluice needs to find them; empty for one that is left out, whatever this process inherited. */
   readonly env: Readonly<Record<string, string>>;
   /** Rejects when one of them ended and cannot be started again. */
   readonly lost: Promise<never>;
 }
 
-async function startServers(data: string): Promise<Servers> {
+async function startServers(data: string, isPostgresAlone: boolean): Promise<Servers> {
   const ports = await portsOf(data);
   await using resources = new AsyncDisposableStack();
   const place = (name: keyof Ports): { folder: string; port: number } => ({
     folder: join(data, name),
     port: ports[name],
   });
-  await mkdir(place("redis").folder, { recursive: true });
-  const [postgres, rabbitmq, redis] = [
-    resources.use(await keepServer("PostgreSQL", () => startPostgres(place("postgres")))),
-    resources.use(await keepServer("RabbitMQ", () => startRabbitmq(place("rabbitmq")))),
-    resources.use(await keepServer("Redis", () => startRedis(place("redis")))),
-  ];
+  const postgres = resources.use(await keepServer("PostgreSQL", () => startPostgres(place("postgres"))));
+  const env = { DATABASE_URL: postgres.url, AMQP_URL: "", REDIS_URL: "" };
+  const lost = [postgres.lost];
+  if (!isPostgresAlone) {
+    const rabbitmq = resources.use(await keepServer("RabbitMQ", () => startRabbitmq(place("rabbitmq"))));
+    await mkdir(place("redis").folder, { recursive: true });
+    const redis = resources.use(await keepServer("Redis", () => startRedis(place("redis"))));
+    Object.assign(env, { AMQP_URL: rabbitmq.url, REDIS_URL: redis.url });
+    lost.push(rabbitmq.lost, redis.lost);
+  }
   const owned = resources.move();
   return {
-    env: { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url },
-    lost: Promise.race([postgres.lost, rabbitmq.lost, redis.lost]),
+    env,
+    lost: Promise.race(lost),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { WireReadiness } from "@sluice/client";
 import { freePort, startChild, temporaryFolder, type Child, type TemporaryFolder } from "@sluice/testing";
 
 const script = fileURLToPath(new URL("./up.ts", import.meta.url));
@@ -13,9 +14,9 @@ interface Up extends Child {
   readonly url: string;
 }
 
-async function up(data: string): Promise<Up> {
+async function up(data: string, ...more: readonly string[]): Promise<Up> {
   const port = String(await freePort());
-  const args = [script, "--data", data, "--port", port, "--gateways", "1", "--workers", "1"];
+  const args = [script, "--data", data, "--port", port, "--gateways", "1", "--workers", "1", ...more];
   const child = await startChild({ command: process.execPath, args });
   await child.line(/^Sluice works on github$/);
   await child.line(/^Sluice listens on /);
@@ -55,6 +56,22 @@ test("a cluster on one host works, stops when asked, and goes on with its data",
     ["done"],
   );
   await stopped(second, "SIGINT");
+});
+
+test("on PostgreSQL alone it starts no other server, and the same data goes on with all three", async () => {
+  await using folder = await openFolder();
+  const data = join(folder.path, "cluster");
+  await using first = await up(data, "--only-postgres");
+  assert.equal((await sendUntilAccepted(first.url, "alone")).status, 200);
+  const { carriers } = (await (await fetch(`${first.url}/readyz`)).json()) as Pick<WireReadiness, "carriers">;
+  assert.deepEqual(carriers, { hints: "postgres", notices: "postgres" });
+  await stopped(first, "SIGTERM");
+  assert.doesNotMatch(first.output(), /RabbitMQ|Redis|AMQP_URL|REDIS_URL/);
+
+  await using second = await up(data);
+  assert.equal((await sendUntilAccepted(second.url, "with both")).status, 200);
+  assert.match(second.output(), /export AMQP_URL=amqp:.*\n *export REDIS_URL=redis:/);
+  await stopped(second, "SIGTERM");
 });
 
 test("a server that is killed is started again, and requests go on", async () => {

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { catchErrors, flags, type ClusterFlags } from "./flags.ts";
 
 const help = `Starts PostgreSQL, RabbitMQ and Redis as processes of this host, makes them ready, and runs Sluice's gateways and
-workers on them. On Debian, as root, missing servers are installed.
+workers on them. On Debian, as root, missing servers are installed. With --only-postgres it starts PostgreSQL alone.
 
   npm run up:cluster -- [flags]
 
@@ -16,6 +16,7 @@ workers on them. On Debian, as root, missing servers are installed.
   --port N         where the gateways listen (default 8080)
   --gateways N     copies of the gateway (default 2)
   --workers N      copies of the worker (default 2)
+  --only-postgres  without RabbitMQ and Redis: PostgreSQL does their work. The same folder can be started with and without
 
 A server that is killed is started again on its data; one that does not stay up ends all, with the reason.
 Ctrl-C or SIGTERM stops everything gracefully; a second one at once. Started again on the same folder it goes on.
