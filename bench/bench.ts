@@ -7,7 +7,7 @@ import { describeMachine, sayMachine } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
 import { bare } from "./peers/bare.ts";
 import { bullmq } from "./peers/bullmq.ts";
-import { cluster } from "./peers/cluster.ts";
+import { cluster, clusterOnPostgres } from "./peers/cluster.ts";
 import { graphileWorker } from "./peers/graphile.ts";
 import type { Peer } from "./peers/peer.ts";
 import { pgBoss } from "./peers/pg-boss.ts";
@@ -19,7 +19,7 @@ import type { Results } from "./results.ts";
 import { scenarios } from "./scenarios/all.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 
-const peers: readonly Peer[] = [bare, bullmq, textbook, pgBoss, graphileWorker, sluice, cluster];
+const peers: readonly Peer[] = [bare, bullmq, textbook, pgBoss, graphileWorker, sluice, cluster, clusterOnPostgres];
 
 process.exitCode = await run(process.argv.slice(2));
 

@@ -9,7 +9,7 @@ import type { ScenarioName } from "./scenarios/scenario.ts";
 
 const width = 760;
 const margin = 24;
-const labelWidth = 150;
+const labelWidth = 190;
 const valueWidth = 70;
 const barHeight = 20;
 const rowHeight = 28;
@@ -90,7 +90,7 @@ function drawPanel({ heading, bars, y }: { heading: string; bars: readonly Bar[]
 }
 
 function kindOf(peer: PeerName): "ours" | "ceiling" | "peer" {
-  if (peer === "sluice" || peer === "cluster") return "ours";
+  if (peer === "sluice" || peer === "cluster" || peer === "cluster-postgres") return "ours";
   return peer === "bare" ? "ceiling" : "peer";
 }
 

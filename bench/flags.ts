@@ -26,6 +26,7 @@ Peers:
   graphile-worker  Fastify + graphile-worker on PostgreSQL
   sluice           Sluice, embedded
   cluster          Sluice, cluster: PostgreSQL, RabbitMQ, Redis
+  cluster-postgres Sluice, cluster on PostgreSQL alone
 
 Flags:
   --only NAMES         scenarios, separated by commas (all)

@@ -21,7 +21,7 @@ export interface Machine {
   readonly fsyncMs: number;
 }
 
-const onPostgres: readonly PeerName[] = ["textbook", "pg-boss", "graphile-worker", "cluster"];
+const onPostgres: readonly PeerName[] = ["textbook", "pg-boss", "graphile-worker", "cluster", "cluster-postgres"];
 const onRabbitmq: readonly PeerName[] = ["textbook", "cluster"];
 
 export async function describeMachine(peers: readonly PeerName[]): Promise<Machine> {

@@ -30,6 +30,7 @@ test("a report says of each bound whether it was reached, missed or not measured
     "Sluice, embedded must be at least 0.5 × bare node:http: reached",
     "Sluice, embedded must be at least 1.5 × Fastify + BullMQ: not measured",
     "Sluice, cluster must be at least 1 × the textbook: not measured",
+    "Sluice, PostgreSQL alone must be at least 1 × Sluice, cluster: not measured",
   ]);
   assert.equal(report(intake, slow).bounds[0], "Sluice, embedded must be at least 0.5 × bare node:http: missed");
 });

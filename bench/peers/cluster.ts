@@ -1,49 +1,53 @@
 import { execFileSync } from "node:child_process";
 import {
   sluiceCommand,
-  startPostgres,
-  startRabbitmq,
-  startRedis,
+  startClusterServers,
   startSluiceGateway,
   startSluiceWorker,
+  type CarrierChoice,
 } from "@sluice/testing";
 import { endPolitely, profileArgs } from "./node-process.ts";
 import type { Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer.ts";
 import { countsOf, workingConfig } from "./sluice.ts";
 import type { RunningSluice, StartOptions, Store } from "./store.ts";
 
+const all: CarrierChoice = { rabbitmq: true, redis: true };
+export const postgresAlone: CarrierChoice = { rabbitmq: false, redis: false };
+
 /** A cluster of one gateway and one worker, with its three servers on the same machine. */
-export const cluster: Peer = {
-  name: "cluster",
-  async start({ isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
-    await using resources = new AsyncDisposableStack();
-    const store = resources.use(await openCluster());
-    const running = resources.use(await store.start({ configFile: workingConfig, isWorking, profileFolder }));
-    const owned = resources.move();
-    return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-  },
+export const cluster: Peer = { name: "cluster", start: (options) => startCluster(all, options) };
+
+/** The same without RabbitMQ and Redis. */
+export const clusterOnPostgres: Peer = {
+  name: "cluster-postgres",
+  start: (options) => startCluster(postgresAlone, options),
 };
+
+async function startCluster(choice: CarrierChoice, { isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openCluster(choice));
+  const running = resources.use(await store.start({ configFile: workingConfig, isWorking, profileFolder }));
+  const owned = resources.move();
+  return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
 
 export interface ClusterStore extends Store {
   /** What gateways and workers need to find the servers. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The three servers, migrated for the one queue that every configuration here has. */
-export async function openCluster(): Promise<ClusterStore> {
+/** The servers, all three unless given, migrated for the one queue that every configuration here has. */
+export async function openCluster(choice: CarrierChoice = all): Promise<ClusterStore> {
   await using resources = new AsyncDisposableStack();
-  const servers = await Promise.all([startPostgres(), startRabbitmq(), startRedis()]);
-  for (const server of servers) resources.use(server);
-  const [postgres, rabbitmq, redis] = servers;
-  const env = { DATABASE_URL: postgres.url, AMQP_URL: rabbitmq.url, REDIS_URL: redis.url };
+  const { postgres, rabbitmq, redis, env } = resources.use(await startClusterServers(choice));
   execFileSync(process.execPath, [sluiceCommand, "migrate", "--config", workingConfig], {
     env: { ...process.env, ...env },
     stdio: "pipe", // what it says is only of use in the error
   });
   const processes: readonly PeerProcess[] = [
     { role: "postgres", pid: postgres.pid },
-    { role: "rabbitmq", pid: rabbitmq.pid },
-    { role: "redis", pid: redis.pid },
+    ...(rabbitmq ? [{ role: "rabbitmq", pid: rabbitmq.pid } as const] : []),
+    ...(redis ? [{ role: "redis", pid: redis.pid } as const] : []),
   ];
   const owned = resources.move();
   return {

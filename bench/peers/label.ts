@@ -9,4 +9,5 @@ export const peerLabels: Readonly<Record<PeerName, string>> = {
   "graphile-worker": "graphile-worker",
   sluice: "Sluice, embedded",
   cluster: "Sluice, cluster",
+  "cluster-postgres": "Sluice, PostgreSQL alone",
 };

@@ -1,6 +1,15 @@
 // What the bench must be able to do with each peer.
 
-export const peerNames = ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"] as const;
+export const peerNames = [
+  "bare",
+  "bullmq",
+  "textbook",
+  "pg-boss",
+  "graphile-worker",
+  "sluice",
+  "cluster",
+  "cluster-postgres",
+] as const;
 export type PeerName = (typeof peerNames)[number];
 
 export interface Peer {

@@ -1,5 +1,5 @@
 // Where Sluice keeps its requests, apart from the processes over it: these may be killed and started again.
-import { openCluster } from "./cluster.ts";
+import { openCluster, postgresAlone } from "./cluster.ts";
 import type { PeerName, PeerProcess, RunningPeer } from "./peer.ts";
 import { openFolder } from "./sluice.ts";
 
@@ -32,6 +32,8 @@ export function openStore(peer: PeerName, folder: string): Promise<Store> {
       return openFolder(folder);
     case "cluster":
       return openCluster();
+    case "cluster-postgres":
+      return openCluster(postgresAlone);
     case "bare":
     case "bullmq":
     case "textbook":

@@ -20,7 +20,7 @@ export const backlog: Scenario = {
   name: "backlog",
   title: "finished a second while others are posted, with nothing waiting, a tenth of --waiting, and all of it",
   figure: "perSecond",
-  peers: ["sluice", "cluster"],
+  peers: ["sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "floor", of: "sluice", figure: "leastShare", atLeast: 0.9 },
     { kind: "floor", of: "cluster", figure: "leastShare", atLeast: 0.9 },

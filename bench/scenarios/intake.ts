@@ -11,11 +11,12 @@ export const intake: Scenario = {
   name: "intake",
   title: "durable 202s a second",
   figure: "perSecond",
-  peers: ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"],
+  peers: ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "ratio", of: "sluice", to: "bare", atLeast: 0.5 },
     { kind: "ratio", of: "sluice", to: "bullmq", atLeast: 1.5 },
     { kind: "ratio", of: "cluster", to: "textbook", atLeast: 1 },
+    { kind: "ratio", of: "cluster-postgres", to: "cluster", atLeast: 1 },
   ],
   async measure(peer: Peer, { seconds, connections, profileFolder }: Settings): Promise<Measured> {
     await using folder = await temporaryFolder();

@@ -10,10 +10,11 @@ export const life: Scenario = {
   name: "life",
   title: "from POST to stored result, a second, backlog drained",
   figure: "perSecond",
-  peers: ["bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"],
+  peers: ["bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "ratio", of: "sluice", to: "bullmq", atLeast: 2 },
     { kind: "ratio", of: "cluster", to: "textbook", atLeast: 3 },
+    { kind: "ratio", of: "cluster-postgres", to: "cluster", atLeast: 0.9 },
   ],
   async measure(peer: Peer, { seconds, connections, profileFolder }: Settings): Promise<Measured> {
     await using folder = await temporaryFolder();

@@ -2,7 +2,7 @@
 // Embedded, the worker's process is the gateway's as well, and all of it dies.
 import { fileURLToPath } from "node:url";
 import { lastingPort, sluiceCommand, startChild } from "@sluice/testing";
-import type { Child } from "@sluice/testing";
+import type { CarrierChoice, Child } from "@sluice/testing";
 import { openCluster } from "../peers/cluster.ts";
 import { getJson } from "../peers/get-json.ts";
 import { openFolder, workingConfig } from "../peers/sluice.ts";
@@ -32,9 +32,9 @@ export async function putFolderToLoss(dataFolder: string): Promise<Subject> {
 }
 
 /** A cluster's gateway goes on while its worker dies. */
-export async function putClusterToLoss(): Promise<Subject> {
+export async function putClusterToLoss(choice?: CarrierChoice): Promise<Subject> {
   await using resources = new AsyncDisposableStack();
-  const store = resources.use(await openCluster());
+  const store = resources.use(await openCluster(choice));
   const gateway = resources.use(await store.start({ configFile: workingConfig, isWorking: false }));
   const url = new URL(gateway.intakeUrl).origin;
   const owned = resources.move();

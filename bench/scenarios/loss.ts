@@ -6,6 +6,7 @@ import { temporaryFolder } from "@sluice/testing";
 import type { Child } from "@sluice/testing";
 import { body } from "../body.ts";
 import { openPool } from "../open-pool.ts";
+import { postgresAlone } from "../peers/cluster.ts";
 import type { Peer, PeerName } from "../peers/peer.ts";
 import { putClusterToLoss, putFolderToLoss } from "./loss-of-sluice.ts";
 import { putTextbookToLoss } from "./loss-of-textbook.ts";
@@ -20,10 +21,11 @@ export const loss: Scenario = {
   name: "loss",
   title: "answered with 202, the worker killed again and again, no result to be read (lost: lower is better)",
   figure: "lost",
-  peers: ["textbook", "sluice", "cluster"],
+  peers: ["textbook", "sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "limit", of: "sluice", figure: "lost", atMost: 0 },
     { kind: "limit", of: "cluster", figure: "lost", atMost: 0 },
+    { kind: "limit", of: "cluster-postgres", figure: "lost", atMost: 0 },
   ],
   roundsMax: 1,
   async measure(peer: Peer, { lossRequests: requests, kills }: Settings): Promise<Measured> {
@@ -50,6 +52,8 @@ function putToLoss(peer: PeerName, folder: string): Promise<Subject> {
       return putFolderToLoss(folder);
     case "cluster":
       return putClusterToLoss();
+    case "cluster-postgres":
+      return putClusterToLoss(postgresAlone);
     case "bare":
     case "bullmq":
     case "pg-boss":

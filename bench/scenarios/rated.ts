@@ -18,7 +18,7 @@ export const rated: Scenario = {
   name: "rated",
   title: "answer times at a constant rate of arrivals (p99: lower is better)",
   figure: "p99Ms",
-  peers: ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"],
+  peers: ["bare", "bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "limit", of: "sluice", figure: "p99Ms", atMost: 10 },
     { kind: "limit", of: "cluster", figure: "p99Ms", atMost: 20 },

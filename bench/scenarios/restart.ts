@@ -16,7 +16,7 @@ export const restart: Scenario = {
   name: "restart",
   title: "a great backlog: sent in batches, then Sluice is killed and started again",
   figure: "firstDeliverySeconds",
-  peers: ["sluice", "cluster"],
+  peers: ["sluice", "cluster", "cluster-postgres"],
   bounds: [
     { kind: "limit", of: "sluice", figure: "firstDeliverySeconds", atMost: 2 },
     { kind: "limit", of: "cluster", figure: "firstDeliverySeconds", atMost: 2 },

@@ -14,7 +14,7 @@ export const small: Scenario = {
   name: "small",
   title: "bodies stored, MB a second, beside what the disk takes fsynced in pieces of 4 MiB",
   figure: "mbPerSecond8Kb",
-  peers: ["bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster"],
+  peers: ["bullmq", "textbook", "pg-boss", "graphile-worker", "sluice", "cluster", "cluster-postgres"],
   bounds: [],
   async measure(peer: Peer, settings: Settings): Promise<Measured> {
     await using folder = await temporaryFolder();
