@@ -1,8 +1,10 @@
 // What is played on each engine.
 import { mkdirSync } from "node:fs";
+import type { CarrierChoice } from "@sluice/testing";
+import { whyLeftOut } from "./cluster/carriers.ts";
 import { clusterScenarios } from "./cluster/scenarios/index.ts";
 import { Servers } from "./cluster/servers.ts";
-import type { Scenario } from "./scenario.ts";
+import { SkippedError, type Scenario } from "./scenario.ts";
 import { notPlayed, scenarios } from "./scenarios/index.ts";
 
 export const engines = ["embedded", "cluster"] as const;
@@ -28,14 +30,24 @@ export interface Playbill extends AsyncDisposable {
   readonly scenarios: readonly Scenario[];
 }
 
-export async function openPlaybill(engine: EngineName, logFolder: string | undefined): Promise<Playbill> {
+export interface PlaybillOptions {
+  readonly logFolder: string | undefined;
+  /** Of a cluster, beside PostgreSQL. */
+  readonly carriers: CarrierChoice;
+}
+
+export async function openPlaybill(engine: EngineName, { logFolder, carriers }: PlaybillOptions): Promise<Playbill> {
   if (engine === "embedded") return { scenarios, [Symbol.asyncDispose]: () => Promise.resolve() };
   if (logFolder !== undefined) mkdirSync(logFolder, { recursive: true });
-  const servers = await Servers.open();
+  const servers = await Servers.open(carriers);
   return {
-    scenarios: clusterScenarios.map(({ play, ...scenario }) => ({
+    scenarios: clusterScenarios.map(({ play, needs = [], ...scenario }) => ({
       ...scenario,
-      play: (options) => play({ ...options, servers, logFolder }),
+      play(options) {
+        const why = whyLeftOut(needs, carriers);
+        if (why !== undefined) throw new SkippedError(why);
+        return play({ ...options, servers, logFolder });
+      },
     })),
     [Symbol.asyncDispose]: () => servers[Symbol.asyncDispose](),
   };

@@ -1,5 +1,5 @@
 // The table as the README shows it: no figure there is typed by hand.
-import { bounds, complaints, type Column, type Result } from "./report.ts";
+import { bounds, complaints, rowLeftOut, type Column, type Result } from "./report.ts";
 
 const usual: readonly Column[] = [
   ["fault", ({ scenario }) => scenario.fault],
@@ -21,8 +21,9 @@ const usual: readonly Column[] = [
 
 export function markdown(results: readonly Result[], command: string, columns = usual): string {
   const rows = results.flatMap((result) => {
-    const { played } = result;
-    return played === undefined ? [] : [columns.map(([, cell]) => shown(cell(result, played)))];
+    const { played, scenario, skipped } = result;
+    if (played !== undefined) return [columns.map(([, cell]) => shown(cell(result, played)))];
+    return skipped === undefined ? [] : [rowLeftOut(shown(scenario.fault), { skipped, columns })];
   });
   const titles = columns.map(([title]) => title);
   const rule = columns.map((_, index) => (index < 2 ? "---" : "---:"));

@@ -1,10 +1,11 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Figures } from "./checker.ts";
+import { choiceOf, flagsOf, whyLeftOut } from "./cluster/carriers.ts";
 import { failoverColumns } from "./failover/columns.ts";
 import { markdown } from "./markdown.ts";
 import { bounds, complaints, runScenario, table, type RunOptions } from "./report.ts";
-import type { FailoverFigures, Played, Scenario } from "./scenario.ts";
+import { SkippedError, type FailoverFigures, type Played, type Scenario } from "./scenario.ts";
 
 const figures: Figures = {
   accepted: 1_500,
@@ -62,6 +63,33 @@ describe("a run", () => {
     deepEqual(lost.violations, []);
     deepEqual(bounds([lost]), []);
     match(table([lost], failoverColumns), / 67 \(must\) .* 0\.31 s .* 0\.42 s .* 1\.20 s .* names 67 of 67 .* ok/);
+  });
+
+  test("that leaves a scenario out says so and why, in each table", async () => {
+    const why = whyLeftOut(["rabbitmq"], { rabbitmq: false, redis: true }) ?? "";
+    const scenario: Scenario = {
+      ...playing({}),
+      play() {
+        throw new SkippedError(why);
+      },
+    };
+    const results = [await runScenario(scenario, options), await runScenario(playing({}), options)];
+    const left = "left out: it is about RabbitMQ, which this run is without";
+    match(table(results), new RegExp(`^kill-it +${left}$`, "m"));
+    match(
+      markdown(results, "npm run test:faults"),
+      new RegExp(`^\\| killed \\\\\\| somewhere \\| .*\\| ${left} \\|$`, "m"),
+    );
+    deepEqual(results[0]?.violations, []);
+  });
+
+  test("is without the servers that it was told to leave out", () => {
+    deepEqual(choiceOf("rabbitmq"), { rabbitmq: false, redis: true });
+    deepEqual(choiceOf("redis,rabbitmq"), { rabbitmq: false, redis: false });
+    deepEqual([choiceOf("rabbit"), choiceOf(""), choiceOf("constructor")], [undefined, undefined, undefined]);
+    deepEqual(flagsOf({ rabbitmq: false, redis: false }), ["--without", "rabbitmq,redis"]);
+    deepEqual(flagsOf({ rabbitmq: true, redis: true }), []);
+    equal(whyLeftOut(["redis"], { rabbitmq: false, redis: true }), undefined);
   });
 
   test("shows as a row of each table, with its notes and what it is worth for its engine", async () => {

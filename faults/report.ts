@@ -95,16 +95,30 @@ const usual: readonly Column[] = [
 /** One line for each scenario, and below what was measured besides. */
 export function table(results: readonly Result[], columns = usual): string {
   const rows = results.flatMap((result) => {
-    const { played } = result;
-    return played === undefined ? [] : [columns.map(([, cell]) => String(cell(result, played)))];
+    const { played, scenario, skipped } = result;
+    if (played !== undefined) return [columns.map(([, cell]) => String(cell(result, played)))];
+    return skipped === undefined ? [] : [rowLeftOut(scenario.name, { skipped, columns })];
   });
   const all = [columns.map(([title]) => title), ...rows];
   const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  const lines = all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
   const notes = results.flatMap(({ engine, scenario, played }) =>
     (played?.notes ?? []).map((note) => `${engine} ${scenario.name}: ${note}`),
   );
   return [...lines, ...(notes.length > 0 ? ["", ...notes] : [])].join("\n");
+}
+
+/** Of a scenario that was not played: its first cell, and why in the last. */
+export function rowLeftOut(
+  first: string,
+  { skipped, columns }: { readonly skipped: string; readonly columns: readonly Column[] },
+): readonly string[] {
+  return columns.map((_, index) => (index === 0 ? first : index === columns.length - 1 ? `left out: ${skipped}` : ""));
 }
 
 /** What the absence of failures is worth, for each engine: with none in n trials, the rate is below 3/n at 95 %. */

@@ -1,6 +1,8 @@
-// npm run test:faults -- [--engine embedded|cluster] [--only a,b] [--rounds N] [--seed N] [--short] [--full] [--markdown FILE]
+// npm run test:faults -- [--engine embedded|cluster] [--only a,b] [--rounds N] [--seed N] [--short] [--full] [--without rabbitmq,redis] [--markdown FILE]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import type { CarrierChoice } from "@sluice/testing";
+import { choiceOf, flagsOf } from "./cluster/carriers.ts";
 import { engines, notPlayedOn, openPlaybill, repertoire, roundsOf, type EngineName } from "./engines.ts";
 import { markdown } from "./markdown.ts";
 import { bounds, complaints, progress, runScenario, table, type Result } from "./report.ts";
@@ -16,6 +18,7 @@ const help = `Kills, stops, misleads, loads and abuses Sluice, and checks that n
   --full           ${roundsOf.embedded.full} and ${roundsOf.cluster.full} rounds, and a backlog of 1,000,000 instead of 100,000
   --short          embedded unless an engine is named; ${roundsOf.embedded.short} rounds, without what needs rights or minutes
   --seed N         the same seed makes the same choices; one of the moment unless given, and printed
+  --without A,B    cluster: without rabbitmq, redis or both; SLUICE_TEST_CARRIERS decides unless given
   --markdown FILE  writes the table there as well, as the README shows it
   --logs DIR       cluster: keeps there what each process logs
 
@@ -33,6 +36,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     short: { type: "boolean", default: false },
     full: { type: "boolean", default: false },
+    without: { type: "string" },
     markdown: { type: "string" },
     logs: { type: "string" },
     help: { type: "boolean", default: false },
@@ -51,11 +55,13 @@ async function main(): Promise<number> {
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   const areBounds =
     Number.isSafeInteger(seed) && (rounds === undefined || (Number.isSafeInteger(rounds) && rounds > 0));
-  if (!areKnown || !areBounds || chosenEngines.length === 0 || (values.short && values.full)) return refuse();
+  const carriers = choiceOf(values.without);
+  if (carriers === undefined || !areKnown || !areBounds || chosenEngines.length === 0 || (values.short && values.full))
+    return refuse();
   console.error(`seed ${seed}`);
   const results: Result[] = [];
-  for (const engine of chosenEngines) results.push(...(await playOn(engine, { only, seed, rounds })));
-  tell(results, { seed, notPlayed: only === undefined ? chosenEngines : [] });
+  for (const engine of chosenEngines) results.push(...(await playOn(engine, { only, seed, rounds, carriers })));
+  tell(results, { seed, carriers, notPlayed: only === undefined ? chosenEngines : [] });
   return results.some(({ violations }) => violations.length > 0) ? 1 : 0;
 }
 
@@ -63,16 +69,17 @@ interface Choice {
   readonly only: readonly string[] | undefined;
   readonly seed: number;
   readonly rounds: number | undefined;
+  readonly carriers: CarrierChoice;
 }
 
-async function playOn(engine: EngineName, { only, seed, rounds }: Choice): Promise<readonly Result[]> {
+async function playOn(engine: EngineName, { only, seed, rounds, carriers }: Choice): Promise<readonly Result[]> {
   const isChosen = (scenario: Omit<Scenario, "play">): boolean =>
     only?.some((wanted) => isMeant(scenario, wanted)) ?? !(values.short && scenario.isLong === true);
   if (!repertoire[engine].some(isChosen)) return [];
   const { short: isShort, full: isFull } = values;
   const { short, usual, full } = roundsOf[engine];
   const roundsPlayed = rounds ?? (isShort ? short : isFull ? full : usual);
-  await using playbill = await openPlaybill(engine, values.logs);
+  await using playbill = await openPlaybill(engine, { logFolder: values.logs, carriers });
   const results: Result[] = [];
   for (const scenario of playbill.scenarios.filter(isChosen)) {
     console.error(`${engine} ${scenario.name}: ${scenario.fault}`);
@@ -85,7 +92,7 @@ async function playOn(engine: EngineName, { only, seed, rounds }: Choice): Promi
 
 function tell(
   results: readonly Result[],
-  { seed, notPlayed }: { readonly seed: number; readonly notPlayed: readonly EngineName[] },
+  { seed, carriers, notPlayed }: Pick<Choice, "seed" | "carriers"> & { readonly notPlayed: readonly EngineName[] },
 ): void {
   console.log(`${table(results)}\n\n${bounds(results).join("\n")}\nseed ${seed}`);
   for (const engine of notPlayed)
@@ -96,7 +103,8 @@ function tell(
   const flags = process.argv
     .slice(2)
     .filter((flag, index, all) => flag !== "--markdown" && all[index - 1] !== "--markdown");
-  const seeded = values.seed === undefined ? [...flags, "--seed", String(seed)] : flags;
+  const chosen = values.without === undefined ? flagsOf(carriers) : [];
+  const seeded = [...flags, ...chosen, ...(values.seed === undefined ? ["--seed", String(seed)] : [])];
   writeFileSync(values.markdown, markdown(results, `npm run test:faults -- ${seeded.join(" ")}`));
 }
 

@@ -21,7 +21,7 @@ export async function openClusterField(
     args: () => ["--retention", kept],
     ...(isScaled && { workers: 0, autoscalers: 2, autoscalerArgs }),
   });
-  const { postgres, rabbitmq, redis } = servers;
+  const { postgres, rabbitmq, redis, has } = servers;
   return {
     urls: stage.urls,
     ledger: stage.ledger,
@@ -30,14 +30,14 @@ export async function openClusterField(
     victims: [
       ...stage.members.map(memberVictim),
       serverVictim("PostgreSQL", postgres),
-      serverVictim("RabbitMQ", rabbitmq),
-      serverVictim("Redis", redis),
+      ...(has.rabbitmq ? [serverVictim("RabbitMQ", rabbitmq)] : []),
+      ...(has.redis ? [serverVictim("Redis", redis)] : []),
     ],
     scalers: stage.autoscalers,
     versions: async () => ({
       PostgreSQL: await postgresVersion(stage.databaseUrl),
-      RabbitMQ: rabbitmq.now.version,
-      Redis: /version=([\d.]+)/i.exec(redis.now.output())?.[1] ?? "unknown",
+      ...(has.rabbitmq && { RabbitMQ: rabbitmq.now.version }),
+      ...(has.redis && { Redis: /version=([\d.]+)/i.exec(redis.now.output())?.[1] ?? "unknown" }),
     }),
     async restart(keptFromNow) {
       kept = keptFromNow;

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
+import { Client } from "pg";
 import { lastingPort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
 import type { Proxy } from "@sluice/testing";
 import type { Figures } from "../checker.ts";
@@ -217,8 +218,8 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   /**
-   * The end without faults: what has no receipt is sent again, every outcome is waited for and read back, RabbitMQ's
-   * queues must be empty, and each process must end in order. The figures, and what else was wrong.
+   * The end without faults: what has no receipt is sent again, every outcome is waited for and read back, no hint must be
+   * left in RabbitMQ's queues, or without it in the outbox, and each process must end in order. The figures, and what else was wrong.
    */
   async finish(
     senders: readonly Sender[],
@@ -232,11 +233,12 @@ export class ClusterStage implements AsyncDisposable {
       resultsMax,
       isLossMeant,
     });
-    const left = await this.#whenEmpty();
+    const { has } = this.#parts.options.servers;
+    const left = await (has.rabbitmq ? this.#whenEmpty() : this.#whenOutboxEmpty());
     if (left !== undefined) violations.push(left);
     await Promise.all(this.members.map((member) => member.stop()));
     violations.push(...this.members.flatMap(wrongEnds));
-    const handedBack = left === undefined ? await this.#handedBack() : undefined;
+    const handedBack = has.rabbitmq && left === undefined ? await this.#handedBack() : undefined;
     if (handedBack !== undefined) violations.push(handedBack);
     return { figures: figuresOf(this.#parts.folder, this.ledger, readings), violations };
   }
@@ -266,13 +268,11 @@ export class ClusterStage implements AsyncDisposable {
 
   get #env(): Readonly<Record<string, string>> {
     const { options, name, folder, databaseUrl, proxy, target } = this.#parts;
-    const { rabbitmq, redis } = options.servers;
-    const amqpUrl = new URL(rabbitmq.now.url);
-    if (proxy !== undefined) amqpUrl.port = String(proxy.port);
+    const { rabbitmq, redis, has } = options.servers;
     return {
       DATABASE_URL: databaseUrl,
-      AMQP_URL: amqpUrl.href,
-      REDIS_URL: redis.now.url,
+      ...(has.rabbitmq && { AMQP_URL: through(rabbitmq.now.url, proxy) }),
+      ...(has.redis && { REDIS_URL: redis.now.url }),
       SLUICE_PREFIX: name,
       FAULTS_TARGET: target.url,
       FAULTS_FOLDER: folder,
@@ -349,6 +349,24 @@ export class ClusterStage implements AsyncDisposable {
     return counts.some((count) => count > 0) ? `RabbitMQ was handed back ${counts.join(" and ")} hints` : undefined;
   }
 
+  /** Undefined once there is no row in the outbox, else how many there are. */
+  async #whenOutboxEmpty(): Promise<string | undefined> {
+    const client = new Client({ connectionString: this.#parts.databaseUrl });
+    await client.connect();
+    const giveUpAt = performance.now() + emptyMsMax;
+    try {
+      for (;;) {
+        const { rows } = await client.query<{ count: number }>("SELECT count(*)::int AS count FROM sluice.outbox");
+        const count = rows[0]?.count;
+        if (count === 0) return undefined;
+        if (performance.now() > giveUpAt) return `the outbox still holds ${count} rows`;
+        await delay(lookAgainMs);
+      }
+    } finally {
+      await client.end();
+    }
+  }
+
   /** Undefined once RabbitMQ holds none of the stage's hints, else what it still holds. */
   async #whenEmpty(): Promise<string | undefined> {
     const giveUpAt = performance.now() + emptyMsMax;
@@ -365,6 +383,12 @@ export class ClusterStage implements AsyncDisposable {
 
 function urlOf(port: number): string {
   return `http://127.0.0.1:${port}`;
+}
+
+function through(url: string, proxy: Proxy | undefined): string {
+  const changed = new URL(url);
+  if (proxy !== undefined) changed.port = String(proxy.port);
+  return changed.href;
 }
 
 function numbersTo(count: number): readonly number[] {

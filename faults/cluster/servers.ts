@@ -1,5 +1,6 @@
 // PostgreSQL, RabbitMQ and Redis of a whole run. It owns them: what a scenario has killed is started again where it was.
 import {
+  carriersUnderTest,
   folderForRabbitmq,
   lastingPort,
   startPostgres,
@@ -7,7 +8,7 @@ import {
   startRedis,
   temporaryFolder,
 } from "@sluice/testing";
-import type { Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
+import type { CarrierChoice, Exit, Postgres, Rabbitmq, Redis } from "@sluice/testing";
 
 export interface Running extends AsyncDisposable {
   readonly pid: number;
@@ -68,12 +69,14 @@ export class Servers implements AsyncDisposable {
   readonly postgres: Server<Postgres>;
   readonly rabbitmq: Server<Rabbitmq>;
   readonly redis: Server<Redis>;
+  /** Whether there is a RabbitMQ and a Redis. One that there is not is never started. */
+  readonly has: CarrierChoice;
   /** Of a database and of the queues of one stage: no other stage of the run has it. */
   readonly newName: () => string;
   readonly #resources: AsyncDisposableStack;
 
   /** Starts none yet. */
-  static async open(): Promise<Servers> {
+  static async open(has: CarrierChoice = carriersUnderTest()): Promise<Servers> {
     await using resources = new AsyncDisposableStack();
     const folder = async (): Promise<string> => resources.use(await temporaryFolder()).path;
     const ofPostgres = { folder: await folder(), port: await lastingPort() };
@@ -85,17 +88,23 @@ export class Servers implements AsyncDisposable {
       redis: resources.use(new Server(ofRedis, startRedis)),
     };
     let names = 0;
-    return new Servers(parts, () => `faults-${(names += 1)}`, resources.move());
+    return new Servers(parts, { has, newName: () => `faults-${(names += 1)}`, resources: resources.move() });
   }
 
   private constructor(
     { postgres, rabbitmq, redis }: Parts,
-    newName: () => string,
-    resources = new AsyncDisposableStack(),
+    {
+      has,
+      newName,
+      resources = new AsyncDisposableStack(),
+    }: Pick<Servers, "has" | "newName"> & {
+      readonly resources?: AsyncDisposableStack;
+    },
   ) {
     this.postgres = postgres;
     this.rabbitmq = rabbitmq;
     this.redis = redis;
+    this.has = has;
     this.newName = newName;
     this.#resources = resources;
   }
@@ -103,12 +112,13 @@ export class Servers implements AsyncDisposable {
   /** The same ones, but for a server that a scenario has of its own, and that it ends itself. */
   with(own: Partial<Parts>): Servers {
     const { postgres, rabbitmq, redis } = this;
-    return new Servers({ postgres, rabbitmq, redis, ...own }, this.newName);
+    return new Servers({ postgres, rabbitmq, redis, ...own }, this);
   }
 
   /** Starts those that do not run. */
   async up(): Promise<void> {
-    await Promise.all([this.postgres.up(), this.rabbitmq.up(), this.redis.up()]);
+    const { has } = this;
+    await Promise.all([this.postgres.up(), has.rabbitmq && this.rabbitmq.up(), has.redis && this.redis.up()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

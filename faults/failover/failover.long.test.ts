@@ -10,7 +10,9 @@ import { failovers } from "./scenarios/index.ts";
 const seed = Number(process.env["SLUICE_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe(`a failover loses nothing that had a receipt (SLUICE_TEST_SEED=${seed})`, () => {
-  for (const { play, ...scenario } of failovers.filter(({ name }) => ["kill", "asynchronous"].includes(name))) {
+  for (const { play, needs: _needs, ...scenario } of failovers.filter(({ name }) =>
+    ["kill", "asynchronous"].includes(name),
+  )) {
     test(`${scenario.name}: ${scenario.fault}`, { timeout: 280_000 }, async (context) => {
       await using servers = await Servers.open();
       const result = await runScenario(

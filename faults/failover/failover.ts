@@ -2,6 +2,7 @@
 // repeats what got no receipt, and the checks after it.
 import { setTimeout as delay } from "node:timers/promises";
 import { startPostgresPair, type Postgres, type PostgresPair, type StartPostgresPairOptions } from "@sluice/testing";
+import type { CarrierName } from "../cluster/carriers.ts";
 import type { ClusterPlayOptions } from "../cluster/cluster-scenario.ts";
 import { ClusterStage, type Load } from "../cluster/cluster-stage.ts";
 import { acceptedWithin } from "../cluster/observe.ts";
@@ -22,6 +23,8 @@ export interface FailoverPlayOptions extends ClusterPlayOptions {
 export interface FailoverScenario extends Omit<Scenario, "play" | "numbers"> {
   /** Where each takes long. */
   readonly roundsMax?: number;
+  /** Servers that it is about: without them it is left out. */
+  readonly needs?: readonly CarrierName[];
   play(options: FailoverPlayOptions): Promise<Played>;
 }
 

@@ -31,12 +31,14 @@ export const brokerAlarms: readonly ClusterScenario[] = [
   {
     name: "memory-alarm",
     numbers: "11",
+    needs: ["rabbitmq"],
     fault: "RabbitMQ's memory alarm: publishers are blocked",
     play: (options) => underLoad(options, { name: "memory", mode: "plain" }, (field) => alarm(memory, field)),
   },
   {
     name: "disk-alarm",
     numbers: "11",
+    needs: ["rabbitmq"],
     fault: "RabbitMQ's disk alarm: publishers are blocked",
     play: (options) => underLoad(options, { name: "disk", mode: "plain" }, (field) => alarm(disk, field)),
   },

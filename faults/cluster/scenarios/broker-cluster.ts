@@ -15,6 +15,7 @@ import { acceptedWithin, whenClear, whenTrue } from "../observe.ts";
 export const brokerCluster: ClusterScenario = {
   name: "rabbitmq-nodes",
   numbers: "12",
+  needs: ["rabbitmq"],
   fault: "of three nodes of RabbitMQ one is killed, then two",
   isLong: true,
   play,

@@ -9,12 +9,14 @@ export const brokerNetwork: readonly ClusterScenario[] = [
   {
     name: "amqp-reset",
     numbers: "10",
+    needs: ["rabbitmq"],
     fault: "the connections to RabbitMQ are reset, and so are new ones for a while",
     play: (options) => underLoad(options, { name: "reset", mode: "plain", restMs: 20, stage }, reset),
   },
   {
     name: "amqp-half-open",
     numbers: "10",
+    needs: ["rabbitmq"],
     fault: "the connections to RabbitMQ go silent and stay open for 35 s",
     play: (options) => underLoad(options, { name: "half-open", mode: "plain", restMs: 100, stage }, freeze),
   },

@@ -8,18 +8,21 @@ export const brokerOutages: readonly ClusterScenario[] = [
   {
     name: "rabbitmq-killed",
     numbers: "7",
+    needs: ["rabbitmq"],
     fault: "RabbitMQ killed under load, and started again on its folder",
     play: (options) => underLoad(options, { name: "broker-killed", mode: "plain" }, killBroker),
   },
   {
     name: "rabbitmq-wiped",
     numbers: "8",
+    needs: ["rabbitmq"],
     fault: "RabbitMQ killed with a backlog in it, its data deleted, started empty",
     play: (options) => underLoad(options, { name: "broker-wiped", mode: "plain", isHintLossMeant: true }, wipeBroker),
   },
   {
     name: "queue-deleted",
     numbers: "9",
+    needs: ["rabbitmq"],
     fault: "the queue of hints deleted while they are published",
     play: (options) =>
       underLoad(options, { name: "queue-deleted", mode: "plain", isHintLossMeant: true, restMs: 20 }, deleteQueue),
@@ -27,6 +30,7 @@ export const brokerOutages: readonly ClusterScenario[] = [
   {
     name: "queue-purged",
     numbers: "9",
+    needs: ["rabbitmq"],
     fault: "the queue of hints emptied with a backlog in it: nothing shows that it has lost any",
     play: (options) => underLoad(options, { name: "queue-purged", mode: "plain", isHintLossMeant: true }, purgeQueue),
   },

@@ -9,12 +9,14 @@ export const cacheOutages: readonly ClusterScenario[] = [
   {
     name: "redis-killed",
     numbers: "15",
+    needs: ["redis"],
     fault: "Redis killed, and started again empty",
     play: (options) => underLoad(options, { name: "cache-killed", mode: "plain", restMs: 20, stage }, killCache),
   },
   {
     name: "redis-flushed",
     numbers: "15",
+    needs: ["redis"],
     fault: "Redis flushed again and again, then full and evicting",
     play: (options) => underLoad(options, { name: "cache-flushed", mode: "plain", restMs: 20, stage }, forget),
   },

@@ -12,6 +12,7 @@ import { whenTrue } from "../observe.ts";
 export const consumerTimeout: ClusterScenario = {
   name: "consumer-timeout",
   numbers: "13",
+  needs: ["rabbitmq"],
   fault: "RabbitMQ's consumer_timeout is below the handler's time",
   play,
 };

@@ -13,10 +13,7 @@ import {
 } from "../cluster-scenario.ts";
 import type { Role } from "../member.ts";
 
-interface KillPlan {
-  readonly name: string;
-  readonly numbers: string;
-  readonly fault: string;
+interface KillPlan extends Pick<ClusterScenario, "name" | "numbers" | "fault" | "needs"> {
   /** Whose processes are killed; of any role unless given. */
   readonly role?: Role;
   /** SLUICE_CRASH_AT of one life; killed from outside unless given. */
@@ -43,6 +40,7 @@ const plans: readonly KillPlan[] = [
   {
     name: "kill-published",
     numbers: "3",
+    needs: ["rabbitmq"],
     fault: "gateways killed after publishing, before RabbitMQ confirmed",
     role: "gateway",
     crashAt: (random) => `published:${random.between(20, 150)}`,
@@ -50,6 +48,7 @@ const plans: readonly KillPlan[] = [
   {
     name: "kill-confirmed",
     numbers: "3",
+    needs: ["rabbitmq"],
     fault: "gateways killed after RabbitMQ's confirm, before the outbox is cleared",
     role: "gateway",
     crashAt: (random) => `confirmed:${random.between(20, 150)}`,

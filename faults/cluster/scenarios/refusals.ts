@@ -29,11 +29,7 @@ const settledMsMax = 10_000;
 
 async function refuseAll(field: Field): Promise<Fault> {
   const told = [
-    await withQueue(field, "classic", { durable: true, arguments: { "x-queue-type": "classic" } }),
-    await withQueue(field, "limited", {
-      durable: true,
-      arguments: { "x-queue-type": "quorum", "x-delivery-limit": 20 },
-    }),
+    ...(field.servers.has.rabbitmq ? await withQueues(field) : []),
     await whyRefused(field.stage, {
       commands: all,
       env: { SLUICE_PREFIX: "another" },
@@ -61,6 +57,15 @@ function whyRefused(stage: ClusterStage, { commands, env = {}, reason }: Expecte
       return `${command} ${how}, where ${badConfig} and ${reason} were expected: ${said.slice(-300)}`;
     }),
   );
+}
+
+/** Where there is a RabbitMQ. */
+async function withQueues(field: Field): Promise<(string | undefined)[][]> {
+  const limited = { "x-queue-type": "quorum", "x-delivery-limit": 20 };
+  return [
+    await withQueue(field, "classic", { durable: true, arguments: { "x-queue-type": "classic" } }),
+    await withQueue(field, "limited", { durable: true, arguments: limited }),
+  ];
 }
 
 /** RabbitMQ has the queue already, of another kind. */

@@ -11,6 +11,7 @@ const clearMsMax = 90_000;
 
 export const broker: FailoverScenario = {
   name: "rabbitmq-majority",
+  needs: ["rabbitmq"],
   fault: "two of three nodes of RabbitMQ killed, and started again",
   roundsMax: 5,
   play,

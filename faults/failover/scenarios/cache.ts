@@ -15,6 +15,7 @@ const clearMsMax = 30_000;
 
 export const cache: FailoverScenario = {
   name: "redis-sentinel",
+  needs: ["redis"],
   fault: "the primary Redis killed, its replica promoted by three Sentinels",
   roundsMax: 5,
   play,
