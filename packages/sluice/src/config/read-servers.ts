@@ -67,7 +67,7 @@ export function readDatabaseUrl(sources: ServerSources): string {
   const others = `${broker.variable} and ${cache.variable} are optional`;
   throw new SluiceError(
     "bad-config",
-    `not told where PostgreSQL is: give ${flag} or ${variable} (${example}). ${others}`,
+    `a cluster needs PostgreSQL: give ${flag} or ${variable} (${example}). ${others}`,
   );
 }
 

@@ -140,7 +140,7 @@ describe("the servers of a cluster", () => {
   test("are read alone where PostgreSQL is all that is needed", () => {
     const env = { DATABASE_URL: urls.databaseUrl, AMQP_URL: "amqp:nonsense", REDIS_URL_FILE: "/nowhere" };
     assert.equal(readDatabaseUrl({ file: undefined, overrides: {}, env }), urls.databaseUrl);
-    refused(() => readDatabaseUrl({ file: undefined, overrides: {}, env: {} }), /^not told where PostgreSQL is: give/);
+    refused(() => readDatabaseUrl({ file: undefined, overrides: {}, env: {} }), /^a cluster needs PostgreSQL: give/);
   });
 
   for (const [what, env, message] of [
