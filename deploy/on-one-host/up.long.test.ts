@@ -69,7 +69,7 @@ test("on PostgreSQL alone it starts no other server, and the same data goes on w
   assert.doesNotMatch(first.output(), /RabbitMQ|Redis|AMQP_URL|REDIS_URL/);
 
   await using second = await up(data);
-  assert.equal((await sendUntilAccepted(second.url, "with both")).status, 200);
+  assert.equal((await sendUntilAccepted(second.url, "with-both")).status, 200);
   assert.match(second.output(), /export AMQP_URL=amqp:.*\n *export REDIS_URL=redis:/);
   await stopped(second, "SIGTERM");
 });
