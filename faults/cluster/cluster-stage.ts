@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
 import { Client } from "pg";
+import { nodesOf } from "../../packages/sluice/src/core/server-url.ts";
 import { lastingPort, sluiceCommand, startChild, startProxy, temporaryFolder } from "@sluice/testing";
 import type { Proxy } from "@sluice/testing";
 import type { Figures } from "../checker.ts";
@@ -351,19 +352,12 @@ export class ClusterStage implements AsyncDisposable {
 
   /** Undefined once there is no row in the outbox, else how many there are. */
   async #whenOutboxEmpty(): Promise<string | undefined> {
-    const client = new Client({ connectionString: this.#parts.databaseUrl });
-    await client.connect();
     const giveUpAt = performance.now() + emptyMsMax;
-    try {
-      for (;;) {
-        const { rows } = await client.query<{ count: number }>("SELECT count(*)::int AS count FROM sluice.outbox");
-        const count = rows[0]?.count;
-        if (count === 0) return undefined;
-        if (performance.now() > giveUpAt) return `the outbox still holds ${count} rows`;
-        await delay(lookAgainMs);
-      }
-    } finally {
-      await client.end();
+    for (;;) {
+      const count = await outboxRows(this.#parts.databaseUrl);
+      if (count === 0) return undefined;
+      if (performance.now() > giveUpAt) return `the outbox holds ${count ?? "an unknown number of"} rows`;
+      await delay(lookAgainMs);
     }
   }
 
@@ -383,6 +377,26 @@ export class ClusterStage implements AsyncDisposable {
 
 function urlOf(port: number): string {
   return `http://127.0.0.1:${port}`;
+}
+
+/** On the server that takes writes; undefined where none answers. */
+async function outboxRows(databaseUrl: string): Promise<number | undefined> {
+  for (const connectionString of nodesOf(databaseUrl)) {
+    const client = new Client({ connectionString });
+    client.on("error", () => {}); // what is under way rejects
+    try {
+      await client.connect();
+      const { rows: standby } = await client.query("SELECT WHERE pg_is_in_recovery()");
+      if (standby.length > 0) continue;
+      const { rows } = await client.query<{ count: number }>("SELECT count(*)::int AS count FROM sluice.outbox");
+      return rows[0]?.count;
+    } catch {
+      // It is out: another one may take writes.
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+  return undefined;
 }
 
 function through(url: string, proxy: Proxy | undefined): string {
