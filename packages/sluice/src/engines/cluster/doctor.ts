@@ -313,7 +313,7 @@ async function isQueueKept(model: ChannelModel, name: string): Promise<boolean> 
 
 const policyCost =
   "a policy with message-ttl, max-length, max-length-bytes or expires applies to Sluice's queues: rabbitmqctl list_policies " +
-  "shows it. Take it off them; hints that RabbitMQ drops are put back by the auditor only, and their requests wait for it";
+  "shows it. Take it off them; hints that RabbitMQ drops wait until the leader puts them back";
 
 async function examineQueue(broker: Broker, queue: string): Promise<Seen> {
   const what = `queue ${queue}`;

@@ -259,7 +259,7 @@ export class Accepter {
       try {
         if (await this.#isAtIt(lost))
           throw new SluiceError("store-unavailable", "the session that was lost is at it still");
-        // The relay tells the broker: the row of the outbox was committed along.
+        // The row of the outbox was committed along: workers find it there.
         const durability = await this.#confirm(fresh, member);
         if (durability === "not all" && lost.session === undefined) break;
         if (durability !== "not all" && this.#isRefused(durability)) return durability; // in doubt still

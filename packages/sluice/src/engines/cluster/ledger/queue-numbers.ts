@@ -44,7 +44,7 @@ export class QueueNumbers {
     return this.#byNo.get(no)?.name;
   }
 
-  /** Whether the auditor would not look at this id: it takes nothing so old to be new. */
+  /** Whether the leader would not look at this id: it takes nothing so old to be new. */
   isBehindMark(no: number, id: RequestId): boolean {
     return id < (this.#byNo.get(no)?.fresh_from ?? lowestId);
   }

@@ -1,6 +1,6 @@
 // Stores a page of requests that move in, with all that is known of them, inside a transaction of the caller's. A request
 // that is there already stays as it is and is not counted again.
-// What waits gets a row in schedule, delivered before or not: of those without one the auditor takes it for granted that
+// What waits gets a row in schedule, delivered before or not: of those without one the leader takes it for granted that
 // none appears with an old id.
 import { bodyHashOf } from "../../../core/body-hash.ts";
 import { SluiceError } from "../../../core/errors.ts";
