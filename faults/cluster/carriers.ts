@@ -19,8 +19,12 @@ export function flagsOf(choice: CarrierChoice): readonly string[] {
   return left.length === 0 ? [] : ["--without", left.join(",")];
 }
 
+/** What a scenario is about: one of the servers, or the ledger as the only carrier of hints. */
+export type Need = CarrierName | "no rabbitmq";
+
 /** Why a scenario cannot be played on these servers; undefined where it can. */
-export function whyLeftOut(needs: readonly CarrierName[], choice: CarrierChoice): string | undefined {
+export function whyLeftOut(needs: readonly Need[], choice: CarrierChoice): string | undefined {
+  if (needs.includes("no rabbitmq") && choice.rabbitmq) return "RabbitMQ carries the hints in this run";
   const missing = leftOut(choice).filter((name) => needs.includes(name));
   if (missing.length === 0) return undefined;
   return `it is about ${missing.map((name) => names[name]).join(" and ")}, which this run is without`;

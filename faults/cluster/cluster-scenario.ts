@@ -3,7 +3,7 @@ import type { Figures } from "../checker.ts";
 import { parcelSource, type Parcel } from "../parcel.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
 import { Sender } from "../sender.ts";
-import type { CarrierName } from "./carriers.ts";
+import type { Need } from "./carriers.ts";
 import { ClusterStage, type ClusterStageOptions, type Load } from "./cluster-stage.ts";
 import { countSaid } from "./observe.ts";
 import type { Servers } from "./servers.ts";
@@ -16,7 +16,7 @@ export interface ClusterPlayOptions extends PlayOptions {
 
 export interface ClusterScenario extends Omit<Scenario, "play"> {
   /** Servers that it is about: without them it is left out. */
-  readonly needs?: readonly CarrierName[];
+  readonly needs?: readonly Need[];
   play(options: ClusterPlayOptions): Promise<Played>;
 }
 

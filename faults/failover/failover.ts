@@ -2,7 +2,7 @@
 // repeats what got no receipt, and the checks after it.
 import { setTimeout as delay } from "node:timers/promises";
 import { startPostgresPair, type Postgres, type PostgresPair, type StartPostgresPairOptions } from "@sluice/testing";
-import type { CarrierName } from "../cluster/carriers.ts";
+import type { Need } from "../cluster/carriers.ts";
 import type { ClusterPlayOptions } from "../cluster/cluster-scenario.ts";
 import { ClusterStage, type Load } from "../cluster/cluster-stage.ts";
 import { acceptedWithin } from "../cluster/observe.ts";
@@ -24,7 +24,7 @@ export interface FailoverScenario extends Omit<Scenario, "play" | "numbers"> {
   /** Where each takes long. */
   readonly roundsMax?: number;
   /** Servers that it is about: without them it is left out. */
-  readonly needs?: readonly CarrierName[];
+  readonly needs?: readonly Need[];
   play(options: FailoverPlayOptions): Promise<Played>;
 }
 

@@ -54,6 +54,14 @@ const plans: readonly KillPlan[] = [
     crashAt: (random) => `confirmed:${random.between(20, 150)}`,
   },
   {
+    name: "kill-hints-taken",
+    numbers: "4",
+    needs: ["no rabbitmq"],
+    fault: "workers killed after they have taken hints from the ledger, before they claim",
+    role: "worker",
+    crashAt: (random) => `hints-taken:${random.between(5, 30)}`,
+  },
+  {
     name: "kill-effect-pending",
     numbers: "4, 6",
     fault: "workers killed right after their claim, before the effect",
