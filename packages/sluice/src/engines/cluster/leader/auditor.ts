@@ -21,10 +21,12 @@ const PUT_BACK_FROM: Statement = {
   name: "put-back-from",
   text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1",
 };
+/** Not past a mark that was lowered meanwhile, for what a spool brings. */
 const FRESH_FROM: Statement = {
   name: "fresh-from",
-  text: `UPDATE sluice.queues q SET fresh_from = i.mark FROM unnest($1::smallint[], $2::uuid[]) AS i (no, mark)
-    WHERE q.no = i.no AND q.fresh_from < i.mark`,
+  text: `UPDATE sluice.queues q SET fresh_from = i.mark
+    FROM unnest($1::smallint[], $2::uuid[], $3::uuid[]) AS i (no, mark, found)
+    WHERE q.no = i.no AND q.fresh_from = i.found AND q.fresh_from < i.mark`,
 };
 /** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
 const UNHINT: Statement = {
@@ -260,7 +262,8 @@ export class Auditor {
     const fresh = await firstFresh(connection, begins, { before: settled, isLate });
     const marks = new Map([...fresh].map(([no, { ids, at, isSettled }]) => [no, ids[0] ?? (isSettled ? settled : at)]));
     // After a step ahead some may not have seen it yet: what they accept now lies before `settled`.
-    if (clock.steadyMs > settledMs) await this.#act(FRESH_FROM, [[...marks.keys()], [...marks.values()]]);
+    const found = [...marks.keys()].map((no) => begins.get(no)?.at);
+    if (clock.steadyMs > settledMs) await this.#act(FRESH_FROM, [[...marks.keys()], [...marks.values()], found]);
     // The clock has stepped back: until it is there again no mark reaches them.
     const at = firstIdAt(clock.now() + aheadMsMax);
     const ahead = await firstFresh(connection, new Map(rows.map(({ no }) => [no, { at }])), {

@@ -186,7 +186,7 @@ export class Accepter {
   }
 
   #refuseOnlyPrimary(durability: Durability): void {
-    if (this.#isRefused(durability)) throw onlyThePrimary();
+    if (this.#isRefused(durability)) throw inDoubt(onlyThePrimary());
   }
 
   #doubt(group: LinkedGroup, member: number): void {
@@ -204,7 +204,16 @@ export class Accepter {
     this.#chains.resolve(durability !== "not all");
   }
 
+  /** What it throws says nothing against the commit: it took. */
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {
+    try {
+      return await this.#durabilityNow(row);
+    } catch (error) {
+      throw error instanceof SluiceError && !(error instanceof LostError) ? inDoubt(error) : error;
+    }
+  }
+
+  async #durabilityNow(row: RestsOnRow): Promise<Durability> {
     const durability = durabilityOf(row);
     if (durability === "postgres") return durability;
     const { connection } = this.#options;
@@ -278,8 +287,15 @@ export class Accepter {
   }
 }
 
+function inDoubt({ code, message, cause }: SluiceError): SluiceError {
+  return new SluiceError(code, message, { cause, isInDoubt: true });
+}
+
 function unknown({ message }: LostError, cause: unknown): SluiceError {
-  return new SluiceError("commit-unknown", `whether the commit took is not known: ${message}`, { cause });
+  return new SluiceError("commit-unknown", `whether the commit took is not known: ${message}`, {
+    cause,
+    isInDoubt: true,
+  });
 }
 
 /** Receipts are made before the commit that says what they are worth. */

@@ -16,7 +16,7 @@ import type { Connected, Statement } from "../ledger/connection/database.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 
 /** The bodies come as one value and are cut up here, and so do the results: see accept.ts. */
-const STORE_REQUESTS: Statement = {
+export const STORE_REQUESTS: Statement = {
   name: "move-store-requests",
   text: `INSERT INTO sluice.requests (id, queue, key, content_type, headers, bytes, body)
     SELECT id, queue, key, content_type, headers, bytes, substring($8::bytea FROM at FOR bytes)
@@ -24,13 +24,13 @@ const STORE_REQUESTS: Statement = {
       AS i (id, queue, key, content_type, headers, at, bytes)
     ON CONFLICT (id) DO NOTHING RETURNING id`,
 };
-const STORE_KEYS: Statement = {
+export const STORE_KEYS: Statement = {
   name: "move-store-keys",
   text: `INSERT INTO sluice.keys (queue, key, id, fingerprint)
     SELECT * FROM unnest($1::smallint[], $2::text[], $3::uuid[], $4::bytea[]) AS i (queue, key, id, fingerprint)
     ORDER BY queue, key COLLATE "C" ON CONFLICT DO NOTHING`,
 };
-const STORE_OUTCOMES: Statement = {
+export const STORE_OUTCOMES: Statement = {
   name: "move-store-outcomes",
   text: `INSERT INTO sluice.outcomes (id, queue, state, attempts, started_at, finished_at, error_code, error_message,
       content_type, response, result)
@@ -45,7 +45,7 @@ const STORE_FAILURES: Statement = {
   text: `INSERT INTO sluice.failures (id, attempt, failed_at, code, message)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[])`,
 };
-const STORE_CALLBACKS: Statement = {
+export const STORE_CALLBACKS: Statement = {
   name: "move-store-callbacks",
   text: `INSERT INTO sluice.callbacks (id, queue, url, round, is_told)
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::int[], $5::boolean[])`,
@@ -76,7 +76,7 @@ export const TALLY: Statement = {
 };
 
 /** Each page has chains of its own. */
-const STORE_LINKS: Statement = {
+export const STORE_LINKS: Statement = {
   name: "move-store-links",
   text: `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`,
 };
@@ -141,11 +141,12 @@ export function columnsOf<Row>(
   return columns.map((column) => rows.map((row) => column(row) ?? null));
 }
 
-interface Numbered extends MovedRequest {
+/** With the number of its queue. */
+export interface Numbered extends MovedRequest {
   readonly no: number;
 }
 
-function requestValues(requests: readonly Numbered[]): readonly unknown[] {
+export function requestValues(requests: readonly Numbered[]): readonly unknown[] {
   const { at, sizes, bytes } = joined(requests.map(({ body }) => body));
   const columns = columnsOf(
     requests,
@@ -158,7 +159,7 @@ function requestValues(requests: readonly Numbered[]): readonly unknown[] {
   return [...columns, at, sizes, bytes];
 }
 
-function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
+export function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
   const accepted = requests
     .map(({ id, no, body }) => ({ id, queue: no, bodyHash: bodyHashOf(body) }))
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -166,7 +167,7 @@ function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
   return [uuidArray(accepted.map(({ id }) => id)), int4Array(group.linkNos), ...linkValues(group)];
 }
 
-function keyValues(requests: readonly Numbered[]): readonly unknown[] {
+export function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     requests.filter(({ key }) => key !== undefined && readStoredKey(key).key !== undefined),
     ({ no }) => no,
@@ -176,12 +177,12 @@ function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-function senderValues(requests: readonly Numbered[]): readonly unknown[] {
+export function senderValues(requests: readonly Numbered[]): readonly unknown[] {
   const senders = new Set(requests.map(({ key }) => readStoredKey(key ?? null).sender));
   return [[...senders].filter((sender) => sender !== undefined).toSorted()];
 }
 
-function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {
+export function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {
   const rows = requests.flatMap(({ standing, ...request }) =>
     standing.kind === "outcome" ? { ...request, ...standing } : [],
   );
@@ -213,7 +214,7 @@ function failureValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-function callbackValues(requests: readonly Numbered[]): readonly unknown[] {
+export function callbackValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     requests.flatMap(({ id, no, callback }) => (callback === undefined ? [] : { ...callback, id, no })),
     ({ id }) => id,
@@ -236,7 +237,7 @@ function scheduleValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-function tallyValues(requests: readonly Numbered[]): readonly unknown[] {
+export function tallyValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     [...Map.groupBy(requests, ({ no }) => no)],
     ([no]) => no,

@@ -15,6 +15,7 @@ import { activity } from "./migrations/0007-activity.ts";
 import { leaders } from "./migrations/0008-leaders.ts";
 import { chains } from "./migrations/0009-chains.ts";
 import { responses } from "./migrations/0010-responses.ts";
+import { aliases } from "./migrations/0013-aliases.ts";
 import type { ClusterServers } from "../../options.ts";
 import { Outages } from "../../outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "../../leader/retention.ts";
@@ -32,6 +33,7 @@ const migrations: readonly string[] = [
   leaders,
   chains,
   responses,
+  aliases,
 ];
 export const versionKnown = migrations.length;
 

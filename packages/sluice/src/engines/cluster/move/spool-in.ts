@@ -1,0 +1,85 @@
+// Takes what a gateway's spool holds into the ledger, a page with each transaction, which also notes how far that is: it
+// may be ended at any moment, and goes on from there.
+import { SluiceError } from "../../../core/errors.ts";
+import { crashPoint } from "../../../engine/crash-point.ts";
+import type { MovedPage } from "../../../engine/moved.ts";
+import type { SpoolSink } from "../../../engine/spool.ts";
+import { again, Connection, type Connected, type Statement } from "../ledger/connection/database.ts";
+import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
+import { QueueNumbers } from "../ledger/queue-numbers.ts";
+import { ADVANCE, BEGIN_MOVE, UP_TO } from "./move-in.ts";
+import { storeSpooled } from "./spool-page.ts";
+
+const LOCK: Statement = {
+  name: "spool-lock",
+  text: `SELECT up_to::float8, (extract(epoch FROM now()) * 1000)::float8 AS now FROM sluice.moves WHERE folder = $1 FOR UPDATE`,
+};
+/** A commit of its own: once it is durable, so is all that was committed before. */
+const CONFIRM: Statement = {
+  name: "spool-confirm",
+  text: `UPDATE sluice.moves SET up_to = up_to WHERE folder = $1 AND up_to >= $2 RETURNING ${restsOn}`,
+};
+const FORGET: Statement = { name: "spool-forget", text: "DELETE FROM sluice.moves WHERE folder = $1" };
+
+export interface SpoolInOptions {
+  readonly databaseUrl: string;
+  /** How this process is told to others. */
+  readonly name: string;
+  /** Whether what only the primary has is not yet safe. */
+  readonly needsStandby: boolean;
+}
+
+export class SpoolIn implements SpoolSink {
+  readonly #connection: Connection;
+  readonly #needsStandby: boolean;
+  readonly #numbers = new QueueNumbers();
+
+  constructor({ databaseUrl, name, needsStandby }: SpoolInOptions) {
+    this.#connection = new Connection({ databaseUrl, name: `sluice spool, ${name}`, settings: { jit: "off" } });
+    this.#needsStandby = needsStandby;
+  }
+
+  async begin(store: number): Promise<number> {
+    await this.#numbers.read(this.#connection);
+    await this.#connection.rows(BEGIN_MOVE, [store]);
+    const [move] = await this.#connection.rows<{ up_to: number }>(UP_TO, [store]);
+    return move?.up_to ?? -1;
+  }
+
+  async store(store: number, { requests, upTo }: MovedPage, after: number): Promise<void> {
+    await this.#transaction(async (inside) => {
+      const [move] = await inside.rows<{ up_to: number; now: number }>(LOCK, [store]);
+      if (move === undefined || move.up_to < after) throw wentBack();
+      if (move.up_to >= upTo) return;
+      await storeSpooled(inside, { requests, queues: this.#numbers, now: move.now });
+      await inside.rows(ADVANCE, [store, upTo]);
+    });
+    crashPoint("page-forwarded");
+  }
+
+  async confirm(store: number, upTo: number): Promise<void> {
+    await this.#transaction(async (inside) => {
+      const [row] = await inside.rows<RestsOnRow & object>(CONFIRM, [store, upTo]);
+      if (row === undefined) throw wentBack();
+      if (durabilityOf(row) !== "postgres+standby" && this.#needsStandby) throw onlyThePrimary();
+    });
+  }
+
+  async forget(store: number): Promise<void> {
+    await this.#connection.rows(FORGET, [store]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#connection[Symbol.asyncDispose]();
+  }
+
+  /** Others of the cluster may be in the way. */
+  #transaction(work: (inside: Connected) => Promise<void>): Promise<void> {
+    return again(() => this.#connection.transaction(work));
+  }
+}
+
+/** A server took over without the last pages: they are read again. */
+function wentBack(): SluiceError {
+  return new SluiceError("store-unavailable", "the ledger has lost pages of the spool that it had");
+}
