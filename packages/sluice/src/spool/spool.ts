@@ -7,6 +7,7 @@ import type { Content, Failure, NewRequest, RequestStatus } from "../core/reques
 import type { RequestId } from "../core/request-id.ts";
 import { crashPoint } from "../engine/crash-point.ts";
 import type { AcceptResult } from "../engine/engine.ts";
+import type { MovedPage } from "../engine/moved.ts";
 import type { SpoolSink, SpoolStore } from "../engine/spool.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { observe, type Counter, type Meter } from "../telemetry/meter.ts";
@@ -30,6 +31,8 @@ const fewRequests = 500;
 /** For so long at most. */
 const holdMsMax = 2_000;
 const retryAfterSeconds = 5;
+/** The few round trips before the ledger has the page and works on it. */
+const readAheadMs = 5;
 
 interface Hold {
   readonly over: Promise<void>;
@@ -196,21 +199,24 @@ export class Spool {
       if (store === undefined || !(await isLedgerBack())) return false;
       let after = await sink.begin(store.identity);
       this.#countFrom(store, after);
+      let page = store.page(after);
       while (!this.#closing.signal.aborted) {
-        const page = store.page(after);
         if (hold?.isOn() !== true && (page?.requests.length ?? 0) < fewRequests) {
           hold = this.#holdOn();
           await this.#idle();
+          page = store.page(after);
         } else if (page === undefined) {
           await sink.confirm(store.identity, after);
           if (!hold?.isOn()) continue;
           this.#isDirect = true; // before those that wait go on
           return true;
+        } else {
+          const { requests, upTo } = page;
+          // The next page is read while the ledger stores this one.
+          [page] = await Promise.all([pageBehind(store, upTo), sink.store(store.identity, page, after)]);
+          after = upTo;
+          this.#noteForwarded(requests);
         }
-        if (page === undefined) continue;
-        await sink.store(store.identity, page, after);
-        after = page.upTo;
-        this.#noteForwarded(page.requests);
       }
       return false;
     } catch (error) {
@@ -307,6 +313,12 @@ export class Spool {
   #tellDamage({ damage }: SpoolStore): void {
     if (damage !== undefined) this.#options.log.error({}, damage);
   }
+}
+
+/** Once what is under way has been sent. */
+async function pageBehind(store: SpoolStore, upTo: number): Promise<MovedPage | undefined> {
+  await delay(readAheadMs);
+  return store.page(upTo);
 }
 
 function sumOf(counts: ReadonlyMap<string, number>): number {

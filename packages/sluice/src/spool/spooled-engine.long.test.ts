@@ -247,6 +247,10 @@ describe("while the ledger is out", () => {
       await sink.store(store.identity, page, -1);
       await sink.store(store.identity, page, -1);
       equal((await storedIds(databaseUrl)).length, 1_000);
+      await sink.forget(store.identity); // as a ledger does that is restored
+      equal(await sink.begin(store.identity), -1);
+      await sink.store(store.identity, page, -1);
+      equal((await storedIds(databaseUrl)).length, 1_000);
       const next = store.page(page.upTo);
       ok(next !== undefined);
       await rejects(sink.store(store.identity, next, page.upTo + 1), { code: "store-unavailable" });
@@ -256,6 +260,7 @@ describe("while the ledger is out", () => {
     await drained(gateway);
     deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
     equal(await metric(gateway, "sluice.spool.forwarded"), 500);
+    ok((await gateway.engine.audit()).holds);
   });
 });
 

@@ -66,7 +66,7 @@ const groupMax = 1_000;
 const groupBytesMax = 8 * 1024 * 1024;
 const lookEveryMs = 1_000;
 /** Plans are made once: the statements are the same each time, and planning costs more than they do. */
-const steady = {
+export const steady = {
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
   enable_hashjoin: "off",

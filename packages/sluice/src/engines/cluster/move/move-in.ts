@@ -23,7 +23,7 @@ export const BEGIN_MOVE: Statement = {
   name: "move-begin",
   text: "INSERT INTO sluice.moves (folder, up_to) VALUES ($1, -1) ON CONFLICT DO NOTHING RETURNING folder",
 };
-export const ADVANCE: Statement = {
+const ADVANCE: Statement = {
   name: "move-advance",
   text: "UPDATE sluice.moves SET up_to = $2 WHERE folder = $1",
 };

@@ -16,7 +16,7 @@ import type { Connected, Statement } from "../ledger/connection/database.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 
 /** The bodies come as one value and are cut up here, and so do the results: see accept.ts. */
-export const STORE_REQUESTS: Statement = {
+const STORE_REQUESTS: Statement = {
   name: "move-store-requests",
   text: `INSERT INTO sluice.requests (id, queue, key, content_type, headers, bytes, body)
     SELECT id, queue, key, content_type, headers, bytes, substring($8::bytea FROM at FOR bytes)
@@ -24,13 +24,13 @@ export const STORE_REQUESTS: Statement = {
       AS i (id, queue, key, content_type, headers, at, bytes)
     ON CONFLICT (id) DO NOTHING RETURNING id`,
 };
-export const STORE_KEYS: Statement = {
+const STORE_KEYS: Statement = {
   name: "move-store-keys",
   text: `INSERT INTO sluice.keys (queue, key, id, fingerprint)
     SELECT * FROM unnest($1::smallint[], $2::text[], $3::uuid[], $4::bytea[]) AS i (queue, key, id, fingerprint)
     ORDER BY queue, key COLLATE "C" ON CONFLICT DO NOTHING`,
 };
-export const STORE_OUTCOMES: Statement = {
+const STORE_OUTCOMES: Statement = {
   name: "move-store-outcomes",
   text: `INSERT INTO sluice.outcomes (id, queue, state, attempts, started_at, finished_at, error_code, error_message,
       content_type, response, result)
@@ -45,7 +45,7 @@ const STORE_FAILURES: Statement = {
   text: `INSERT INTO sluice.failures (id, attempt, failed_at, code, message)
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[])`,
 };
-export const STORE_CALLBACKS: Statement = {
+const STORE_CALLBACKS: Statement = {
   name: "move-store-callbacks",
   text: `INSERT INTO sluice.callbacks (id, queue, url, round, is_told)
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::int[], $5::boolean[])`,
@@ -76,16 +76,17 @@ export const TALLY: Statement = {
 };
 
 /** Each page has chains of its own. */
-export const STORE_LINKS: Statement = {
+const STORE_LINKS: Statement = {
   name: "move-store-links",
   text: `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`,
 };
 
-/** Errors: `key-reused` when a key belongs to another request. */
+/** Errors: `key-reused` when a key belongs to another request, unless it may. */
 export async function storePage(
   inside: Connected,
   requests: readonly MovedRequest[],
   queues: QueueNumbers,
+  { mayShareKeys = false } = {},
 ): Promise<void> {
   const all = requests.map((request) => ({ ...request, no: queues.noOf(request.queue) }));
   const found = await inside.rows<{ id: RequestId }>(STORE_REQUESTS, requestValues(all));
@@ -95,7 +96,7 @@ export async function storePage(
   await inside.rows(STORE_LINKS, linkedValues(stored));
   await inside.rows(STORE_KEYS, keyValues(stored));
   await inside.rows(ADD_SENDERS, senderValues(stored));
-  await refuseKeysOfOthers(inside, stored, queues);
+  if (!mayShareKeys) await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
   await inside.rows(STORE_FAILURES, failureValues(stored));
   await inside.rows(STORE_CALLBACKS, callbackValues(stored));
@@ -146,7 +147,7 @@ export interface Numbered extends MovedRequest {
   readonly no: number;
 }
 
-export function requestValues(requests: readonly Numbered[]): readonly unknown[] {
+function requestValues(requests: readonly Numbered[]): readonly unknown[] {
   const { at, sizes, bytes } = joined(requests.map(({ body }) => body));
   const columns = columnsOf(
     requests,
@@ -159,7 +160,7 @@ export function requestValues(requests: readonly Numbered[]): readonly unknown[]
   return [...columns, at, sizes, bytes];
 }
 
-export function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
+function linkedValues(requests: readonly Numbered[]): readonly unknown[] {
   const accepted = requests
     .map(({ id, no, body }) => ({ id, queue: no, bodyHash: bodyHashOf(body) }))
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -167,7 +168,7 @@ export function linkedValues(requests: readonly Numbered[]): readonly unknown[] 
   return [uuidArray(accepted.map(({ id }) => id)), int4Array(group.linkNos), ...linkValues(group)];
 }
 
-export function keyValues(requests: readonly Numbered[]): readonly unknown[] {
+function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     requests.filter(({ key }) => key !== undefined && readStoredKey(key).key !== undefined),
     ({ no }) => no,
@@ -177,12 +178,12 @@ export function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-export function senderValues(requests: readonly Numbered[]): readonly unknown[] {
+export function senderValues(requests: readonly Numbered[]): readonly (readonly string[])[] {
   const senders = new Set(requests.map(({ key }) => readStoredKey(key ?? null).sender));
   return [[...senders].filter((sender) => sender !== undefined).toSorted()];
 }
 
-export function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {
+function outcomeValues(requests: readonly Numbered[]): readonly unknown[] {
   const rows = requests.flatMap(({ standing, ...request }) =>
     standing.kind === "outcome" ? { ...request, ...standing } : [],
   );
@@ -214,7 +215,7 @@ function failureValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-export function callbackValues(requests: readonly Numbered[]): readonly unknown[] {
+function callbackValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     requests.flatMap(({ id, no, callback }) => (callback === undefined ? [] : { ...callback, id, no })),
     ({ id }) => id,
@@ -237,7 +238,7 @@ function scheduleValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-export function tallyValues(requests: readonly Numbered[]): readonly unknown[] {
+function tallyValues(requests: readonly Numbered[]): readonly unknown[] {
   return columnsOf(
     [...Map.groupBy(requests, ({ no }) => no)],
     ([no]) => no,
@@ -275,6 +276,6 @@ function joined(parts: readonly (Uint8Array | undefined)[]): {
 }
 
 /** SQLite keeps a text with a zero in it, PostgreSQL refuses one. */
-function storable(text: string | undefined): string | undefined {
+export function storable(text: string | undefined): string | undefined {
   return text?.replaceAll("\0", "\uFFFD");
 }

@@ -4,15 +4,24 @@ import { SluiceError } from "../../../core/errors.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
 import type { MovedPage } from "../../../engine/moved.ts";
 import type { SpoolSink } from "../../../engine/spool.ts";
-import { again, Connection, type Connected, type Statement } from "../ledger/connection/database.ts";
+import {
+  again,
+  ConflictError,
+  Connection,
+  UniqueError,
+  type Connected,
+  type Statement,
+} from "../ledger/connection/database.ts";
 import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
-import { ADVANCE, BEGIN_MOVE, UP_TO } from "./move-in.ts";
+import { steady } from "../parts.ts";
+import { BEGIN_MOVE, UP_TO } from "./move-in.ts";
 import { storeSpooled } from "./spool-page.ts";
 
-const LOCK: Statement = {
-  name: "spool-lock",
-  text: `SELECT up_to::float8, (extract(epoch FROM now()) * 1000)::float8 AS now FROM sluice.moves WHERE folder = $1 FOR UPDATE`,
+const ADVANCE: Statement = {
+  name: "spool-advance",
+  text: `UPDATE sluice.moves SET up_to = $3 WHERE folder = $1 AND up_to = $2
+    RETURNING (extract(epoch FROM now()) * 1000)::float8 AS now`,
 };
 /** A commit of its own: once it is durable, so is all that was committed before. */
 const CONFIRM: Statement = {
@@ -35,7 +44,7 @@ export class SpoolIn implements SpoolSink {
   readonly #numbers = new QueueNumbers();
 
   constructor({ databaseUrl, name, needsStandby }: SpoolInOptions) {
-    this.#connection = new Connection({ databaseUrl, name: `sluice spool, ${name}`, settings: { jit: "off" } });
+    this.#connection = new Connection({ databaseUrl, name: `sluice spool, ${name}`, settings: steady });
     this.#needsStandby = needsStandby;
   }
 
@@ -47,12 +56,14 @@ export class SpoolIn implements SpoolSink {
   }
 
   async store(store: number, { requests, upTo }: MovedPage, after: number): Promise<void> {
+    let isAgain = false;
     await this.#transaction(async (inside) => {
-      const [move] = await inside.rows<{ up_to: number; now: number }>(LOCK, [store]);
-      if (move === undefined || move.up_to < after) throw wentBack();
-      if (move.up_to >= upTo) return;
-      await storeSpooled(inside, { requests, queues: this.#numbers, now: move.now });
-      await inside.rows(ADVANCE, [store, upTo]);
+      const [advanced] = await inside.rows<{ now: number }>(ADVANCE, [store, after, upTo]);
+      const page = { requests, queues: this.#numbers, now: advanced?.now ?? 0, isAgain };
+      isAgain = true;
+      if (advanced !== undefined) return storeSpooled(inside, page);
+      const [move] = await inside.rows<{ up_to: number }>(UP_TO, [store]);
+      if (move?.up_to !== upTo) throw wentBack(); // else an earlier try was committed
     });
     crashPoint("page-forwarded");
   }
@@ -73,9 +84,13 @@ export class SpoolIn implements SpoolSink {
     return this.#connection[Symbol.asyncDispose]();
   }
 
-  /** Others of the cluster may be in the way. */
+  /** Others of the cluster may be in the way, or take a key meanwhile. */
   #transaction(work: (inside: Connected) => Promise<void>): Promise<void> {
-    return again(() => this.#connection.transaction(work));
+    return again(() =>
+      this.#connection.transaction(work).catch((error: unknown) => {
+        throw error instanceof UniqueError ? new ConflictError(error.message, { cause: error }) : error;
+      }),
+    );
   }
 }
 

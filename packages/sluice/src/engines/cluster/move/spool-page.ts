@@ -1,100 +1,89 @@
-// Stores a page of requests that a spool took in, inside a transaction of the caller's. They are new to the ledger, and
-// older than what it has: the mark before which nobody looks for new ones goes down to them, in the same commit.
+// Stores a page of requests that a spool took in, inside a transaction of the caller's: as new ones, by the statement that
+// accept.ts has for them. They are older than what the ledger has: the mark before which nobody looks for new ones goes
+// down to them in the same commit.
+import { bodyHashOf } from "../../../core/body-hash.ts";
 import type { ErrorCode } from "../../../core/errors.ts";
 import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { Failure } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { MovedOutcome, MovedRequest } from "../../../engine/moved.ts";
-import { ADD_SENDERS } from "../ledger/accept.ts";
-import { ConflictError, type Connected, type Statement } from "../ledger/connection/database.ts";
+import { ADD_SENDERS, callbackValues, store, STORED, storeValues } from "../ledger/accept.ts";
+import { storeCallbacks } from "../ledger/callbacks.ts";
+import { link, linkValues } from "../ledger/chains.ts";
+import { int2Array, int4Array, textArray, uuidArray } from "../ledger/connection/binary-array.ts";
+import type { Connected, Statement } from "../ledger/connection/database.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
-import { FIND_KEYS } from "../ledger/resolve.ts";
-import {
-  callbackValues,
-  columnsOf,
-  keyValues,
-  linkedValues,
-  outcomeValues,
-  requestValues,
-  senderValues,
-  STORE_CALLBACKS,
-  STORE_KEYS,
-  STORE_LINKS,
-  STORE_OUTCOMES,
-  STORE_REQUESTS,
-  TALLY,
-  tallyValues,
-  type Numbered,
-} from "./move-page.ts";
+import { FIND_KEYS, type Storable } from "../ledger/resolve.ts";
+import { senderValues, storable, storePage, type Numbered } from "./move-page.ts";
 
 const STORE_ALIASES: Statement = {
   name: "spool-store-aliases",
-  text: `INSERT INTO sluice.aliases (alias, id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING`,
+  text: "INSERT INTO sluice.aliases (alias, id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING",
 };
-const LOWER_MARKS: Statement = {
-  name: "spool-lower-marks",
-  text: `UPDATE sluice.queues q SET fresh_from = i.id FROM unnest($1::smallint[], $2::uuid[]) AS i (no, id)
-    WHERE q.no = i.no AND q.fresh_from > i.id`,
+/** Queues and the lowest of their ids, then the values of storeCallbacks: most pages have none. */
+const STORE: Statement = {
+  name: "spool-store",
+  text: store(`, lowered AS (
+      UPDATE sluice.queues q SET fresh_from = i.id FROM unnest($24::smallint[], $25::uuid[]) AS i (no, id)
+      WHERE q.no = i.no AND q.fresh_from > i.id
+    ), called AS (${storeCallbacks(26)})`),
 };
-const STORE_OUTBOX: Statement = {
-  name: "spool-store-outbox",
-  text: `INSERT INTO sluice.outbox (queue, kind, ids)
-    SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM unnest($1::uuid[], $2::smallint[]) AS i (id, queue) GROUP BY queue`,
-};
+/** In the row of those who are members no more. */
+const nobody = 0;
 
 export interface SpooledPage {
   readonly requests: readonly MovedRequest[];
   readonly queues: QueueNumbers;
   /** By the ledger's clock. */
   readonly now: number;
+  /** Whether some of it may be there, as after a restored ledger. */
+  readonly isAgain: boolean;
 }
 
-export async function storeSpooled(inside: Connected, { requests, queues, now }: SpooledPage): Promise<void> {
+/** Errors: `UniqueError` when some of it is there, or somebody else took a key meanwhile: again, it is looked for. */
+export async function storeSpooled(inside: Connected, page: SpooledPage): Promise<void> {
+  const { requests, queues, now, isAgain } = page;
   const all = requests.map((request) => ({ ...request, no: queues.noOf(request.queue) }));
+  const there = isAgain ? await inside.rows<{ id: RequestId }>(STORED, [uuidArray(all.map(({ id }) => id))]) : [];
+  const known = new Set(there.map(({ id }) => id));
   const owners = await ownersOf(inside, all);
-  const own: Numbered[] = [];
+  const fresh: Numbered[] = [];
+  const dead: MovedRequest[] = [];
   const aliases: { readonly alias: RequestId; readonly id: RequestId }[] = [];
   for (const request of all) {
     const owner = owners.get(request.id);
-    if (owner === undefined) own.push(request);
+    if (known.has(request.id)) continue;
+    if (owner === undefined) fresh.push(request);
     else if (owner.isSame) aliases.push({ alias: request.id, id: owner.id });
-    else own.push({ ...request, standing: keyReused(owner.id, now) });
+    else dead.push({ ...request, standing: keyReused(owner.id, now) });
   }
   if (aliases.length > 0)
-    await inside.rows(
-      STORE_ALIASES,
-      columnsOf(
-        aliases,
-        ({ alias }) => alias,
-        ({ id }) => id,
-      ),
-    );
-  const found = await inside.rows<{ id: RequestId }>(STORE_REQUESTS, requestValues(own));
-  const ids = new Set(found.map(({ id }) => id));
-  const stored = own.filter(({ id }) => ids.has(id));
-  if (stored.length === 0) return;
-  await inside.rows(STORE_LINKS, linkedValues(stored));
-  await inside.rows(ADD_SENDERS, senderValues(stored));
-  await storeSome(inside, STORE_OUTCOMES, outcomeValues(stored));
-  await storeSome(inside, STORE_CALLBACKS, callbackValues(stored));
-  const waiting = stored.filter(({ standing }) => standing.kind === "backlog");
-  await storeSome(inside, LOWER_MARKS, lowestValues(waiting));
-  await storeSome(
-    inside,
-    STORE_OUTBOX,
-    columnsOf(
-      waiting,
-      ({ id }) => id,
-      ({ no }) => no,
-    ),
-  );
-  await inside.rows(TALLY, tallyValues(stored));
+    await inside.rows(STORE_ALIASES, [
+      uuidArray(aliases.map(({ alias }) => alias)),
+      uuidArray(aliases.map(({ id }) => id)),
+    ]);
+  if (dead.length > 0) await storePage(inside, dead, queues, { mayShareKeys: true });
+  if (fresh.length > 0) await storeFresh(inside, fresh);
 }
 
-/** Most pages have none of some. */
-async function storeSome(inside: Connected, statement: Statement, values: readonly unknown[]): Promise<void> {
-  const [first] = values;
-  if (Array.isArray(first) && first.length > 0) await inside.rows(statement, values);
+async function storeFresh(inside: Connected, requests: readonly Numbered[]): Promise<void> {
+  const fresh = requests.map((request): Storable => {
+    const { id, no, key, contentType, body, callback } = request;
+    const own = { contentType: storable(contentType) ?? "", body, callback: callback?.url };
+    const fingerprint = key === undefined || !hasKey(key) ? undefined : request.fingerprint;
+    return { id, request: own, storedKey: key, queue: no, bodyHash: bodyHashOf(body), fingerprint };
+  });
+  const senders = senderValues(requests);
+  if (senders[0]?.length !== 0) await inside.rows(ADD_SENDERS, senders);
+  const group = link(fresh);
+  const values = [
+    ...storeValues(fresh, { heads: requests.map(({ headers }) => headers), member: nobody, confirmed: [] }),
+    int4Array(group.linkNos),
+    ...linkValues(group),
+    ...lowestValues(fresh),
+    ...callbackValues(fresh.filter(({ request }) => request.callback !== undefined)),
+  ];
+  await inside.rows(STORE, values);
 }
 
 /** Whose the key of a request already is. */
@@ -104,42 +93,32 @@ interface Owner {
   readonly isSame: boolean;
 }
 
-/** Takes the keys of the requests; those whose key another request has are told with it. */
 async function ownersOf(inside: Connected, requests: readonly Numbered[]): Promise<ReadonlyMap<RequestId, Owner>> {
-  const owners = new Map<RequestId, Owner>();
-  const keyed = requests.filter(({ key }) => key !== undefined && readStoredKey(key).key !== undefined);
-  if (keyed.length === 0) return owners;
-  // A key that is stored without its sender may be anybody's: accepted again, it would be done twice.
-  const ofSenders = keyed.filter(({ key }) => readStoredKey(key as string).sender !== undefined);
-  const anybodys = await knownKeys(inside, ofSenders, ({ key }) => readStoredKey(key as string).key);
-  const free = keyed.filter((request) => !anybodys.has(request.id));
-  await storeSome(inside, STORE_KEYS, keyValues(free));
-  const known = await knownKeys(inside, free, ({ key }) => key);
-  for (const request of free) if (!known.has(request.id)) throw new ConflictError("a key went between two looks at it");
-  for (const request of keyed) {
-    const owner = anybodys.get(request.id) ?? known.get(request.id);
-    if (owner !== undefined && owner.id !== request.id) owners.set(request.id, owner);
-  }
-  return owners;
-}
-
-async function knownKeys(
-  inside: Connected,
-  requests: readonly Numbered[],
-  keyOf: (request: Numbered) => string | undefined,
-): Promise<Map<RequestId, Owner>> {
-  if (requests.length === 0) return new Map();
-  const values = columnsOf(requests, ({ no }) => no, keyOf);
-  const rows = await inside.rows<{ queue: number; key: string; id: RequestId; fingerprint: Buffer }>(FIND_KEYS, values);
+  const looks = requests.flatMap((request) => {
+    const { key, sender } = readStoredKey(request.key ?? null);
+    if (key === undefined) return [];
+    const own = { request, key: request.key as string };
+    // A key that is stored without its sender may be anybody's: accepted again, it would be done twice.
+    return sender === undefined ? [own] : [own, { request, key }];
+  });
+  if (looks.length === 0) return new Map();
+  const rows = await inside.rows<{ queue: number; key: string; id: RequestId; fingerprint: Buffer }>(FIND_KEYS, [
+    int2Array(looks.map(({ request }) => request.no)),
+    textArray(looks.map(({ key }) => key)),
+  ]);
+  if (rows.length === 0) return new Map();
   const byName = new Map(rows.map((row) => [`${row.queue} ${row.key}`, row]));
   return new Map(
-    requests.flatMap((request) => {
-      const row = byName.get(`${request.no} ${keyOf(request)}`);
+    looks.flatMap(({ request, key }) => {
+      const row = byName.get(`${request.no} ${key}`);
       if (row === undefined) return [];
-      const isSame = row.fingerprint.equals(request.fingerprint ?? Buffer.of());
-      return [[request.id, { id: row.id, isSame }]];
+      return [[request.id, { id: row.id, isSame: row.fingerprint.equals(request.fingerprint ?? Buffer.of()) }]];
     }),
   );
+}
+
+function hasKey(storedKey: string): boolean {
+  return readStoredKey(storedKey).key !== undefined;
 }
 
 function keyReused(owner: RequestId, now: number): MovedOutcome {
@@ -149,8 +128,8 @@ function keyReused(owner: RequestId, now: number): MovedOutcome {
   return { kind: "outcome", state: "dead", finishedAt: Math.floor(now), failure, ...nothing };
 }
 
-function lowestValues(waiting: readonly Numbered[]): readonly (readonly unknown[])[] {
+function lowestValues(fresh: readonly Storable[]): readonly (readonly unknown[])[] {
   const lowest = new Map<number, RequestId>();
-  for (const { no, id } of waiting) if (id < (lowest.get(no) ?? "g")) lowest.set(no, id);
+  for (const { queue, id } of fresh) if (id < (lowest.get(queue) ?? "g")) lowest.set(queue, id);
   return [[...lowest.keys()], [...lowest.values()]];
 }
