@@ -152,6 +152,8 @@ describe("while the ledger is out", () => {
     await using gateway = await openGateway({ databaseUrl });
     const first = await acceptOne(gateway);
     equal(first.durability, "postgres");
+    // As the auditor does: nobody looks for fresh requests that are older.
+    await rowsOf(databaseUrl, `UPDATE sluice.queues SET fresh_from = '${first.id.replace(/^./, "f")}'`);
     await out(gateway);
     const spooled = await accept(gateway, ...Array.from({ length: 2_500 }, (_, no) => request({ body: String(no) })));
     deepEqual(new Set(spooled.map(({ durability }) => durability)), new Set(["spool"]));
@@ -161,12 +163,17 @@ describe("while the ledger is out", () => {
     deepEqual([status?.state, status?.id], ["waiting", spooled[7]?.id]);
     equal(textOf(await gateway.engine.readBody((spooled[7] as Receipt).id)), "7");
 
-    const [later] = await Promise.all([acceptWhile(gateway), drained(gateway)]);
+    const senders = Array.from({ length: 20 }, () => acceptWhile(gateway));
+    await drained(gateway);
+    const later = (await Promise.all(senders)).flat();
     const last = await acceptOne(gateway);
     equal(last.durability, "postgres");
+    ok(countSpooled(later) > 0, "some came while it was forwarded");
     const all = [first, ...spooled, ...later, last].map(({ id }) => id);
     deepEqual(await storedIds(databaseUrl), all.toSorted(), "none is lost, none doubled");
-    deepEqual(await hintedIds(databaseUrl), all, "none overtakes another");
+    deepEqual(await hintedIds(databaseUrl), all.toSorted(), "none overtakes another");
+    const waiting = await gateway.engine.list({ queue: orders, state: "waiting", limit: 10_000 });
+    equal(waiting.length, all.length - 1, "but for the one before the mark");
     equal(await metric(gateway, "sluice.spool.requests"), 0);
     equal(await metric(gateway, "sluice.spool.forwarded"), spooled.length + countSpooled(later));
     equal((await gateway.engine.read((spooled[7] as Receipt).id))?.state, "waiting");
@@ -177,6 +184,31 @@ describe("while the ledger is out", () => {
     await until("the ledger has forgotten it", async () => {
       return (await rowsOf(databaseUrl, "SELECT FROM sluice.moves WHERE up_to >= 0")).length === 0;
     });
+  });
+
+  it("takes one that the ledger may have only by its key", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl });
+    const first = await acceptOne(gateway);
+    const blocker = new Client({ connectionString: databaseUrl });
+    await blocker.connect();
+    await blocker.query("BEGIN; LOCK TABLE sluice.keys IN SHARE ROW EXCLUSIVE MODE");
+    const keyed = acceptOne(gateway, { key: "k" });
+    const keyless = acceptOne(gateway).catch((error: unknown) => (error as SluiceError).code);
+    await until("the statement waits", async () => {
+      return (await rowsOf(databaseUrl, "SELECT FROM pg_locks WHERE NOT granted")).length > 0;
+    });
+    await out(gateway);
+    await blocker.query("ROLLBACK"); // the server goes on with a statement whose client has gone
+    await blocker.end();
+    equal((await keyed).durability, "spool");
+    equal(await keyless, "commit-unknown");
+    await drained(gateway);
+    const stored = await storedIds(databaseUrl);
+    deepEqual([stored.length, stored[0]], [3, first.id], "both were stored, and the one with the key once");
+    const { id } = await keyed;
+    equal(stored.includes(id), false);
+    ok(stored.includes((await gateway.engine.read(id))?.sameAs ?? ""));
   });
 
   it("counts what the ledger does not have yet", async () => {

@@ -40,11 +40,14 @@ export async function openSpoolStore(options: SpoolStoreOptions): Promise<SpoolS
     if (!isDamage(error)) throw error;
     // The mark alone may be ahead: of a file whose end was torn off the rest is whole.
     rmSync(markFileIn(folder), { force: true });
-    const damage = `${error.message}. The spool goes on with the requests that are left in it`;
+    const damage = `the spool in ${folder} has lost its last commits, and goes on with the requests that are left`;
     return await openWhole(options, damage).catch((second: unknown) => {
       if (!isDamage(second)) throw second;
       const aside = setAside(folder);
-      return open(options, `${second.message}. Its files are in ${aside} now, and the spool begins empty`);
+      return open(
+        options,
+        `the spool in ${folder} could not be read: its files are in ${aside} now, and it begins empty`,
+      );
     });
   }
 }
