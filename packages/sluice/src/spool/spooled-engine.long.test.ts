@@ -58,9 +58,16 @@ interface GatewayOptions {
   readonly folder?: string;
   readonly bytesMax?: number;
   readonly isOut?: boolean;
+  /** How long its disk takes for a commit. */
+  readonly commitMs?: number;
 }
 
-async function openGateway({ bytesMax = 2 ** 30, isOut = false, ...options }: GatewayOptions): Promise<Gateway> {
+async function openGateway({
+  bytesMax = 2 ** 30,
+  isOut = false,
+  commitMs = 0,
+  ...options
+}: GatewayOptions): Promise<Gateway> {
   await using opened = new AsyncDisposableStack();
   const folder = options.folder ?? opened.use(await temporaryFolder()).path;
   const toPostgres = opened.use(await startProxy({ port: postgres.port }));
@@ -71,7 +78,11 @@ async function openGateway({ bytesMax = 2 ** 30, isOut = false, ...options }: Ga
   const queues = [queue(orders)];
   const meter = new Meter();
   const engine = await openSpooled({
-    openStore: () => openSpoolStore({ folder, owner: "the test", queues, diskFreeMin: 0 }),
+    openStore: async () => {
+      const store = await openSpoolStore({ folder, owner: "the test", queues, diskFreeMin: 0 });
+      if (commitMs > 0) slowDown(store.engine, commitMs);
+      return store;
+    },
     sink: new SpoolIn({ databaseUrl, name: "test", needsStandby: false }),
     openLedger: () => openCluster({ servers: { ...rest(), databaseUrl }, queues, name: "test", beatMs: 50, log }),
     bytesMax,
@@ -81,6 +92,14 @@ async function openGateway({ bytesMax = 2 ** 30, isOut = false, ...options }: Ga
   opened.use(engine);
   const owned = opened.move();
   return { engine, meter, folder, toPostgres, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function slowDown(engine: Engine, ms: number): void {
+  const accept = engine.accept.bind(engine);
+  engine.accept = async (requests) => {
+    await delay(ms);
+    return accept(requests);
+  };
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -184,6 +203,16 @@ describe("while the ledger is out", () => {
     await until("the ledger has forgotten it", async () => {
       return (await rowsOf(databaseUrl, "SELECT FROM sluice.moves WHERE up_to >= 0")).length === 0;
     });
+  });
+
+  it("is not emptied while a request is on its way to its disk", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl, commitMs: 1_500 });
+    await out(gateway);
+    const slow = acceptOne(gateway);
+    await drained(gateway);
+    equal((await slow).durability, "spool");
+    deepEqual(await storedIds(databaseUrl), [(await slow).id]);
   });
 
   it("takes one that the ledger may have only by its key", async () => {
