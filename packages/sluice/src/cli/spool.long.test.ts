@@ -157,7 +157,7 @@ async function assertDoneOnce(cluster: Cluster, accepted: readonly string[]): Pr
   const lines = await done(cluster);
   assert.equal(lines.length, new Set(lines).size, "none is done twice");
   const { exitCode, stdout, stderr } = await runSluice({
-    args: ["audit", "--json", "--url", await urlOf(cluster)],
+    args: ["audit", "--json", "--url", urlOf(cluster)],
     env: cluster.env,
   });
   assert.equal(exitCode, 0, stdout + stderr);
@@ -177,12 +177,12 @@ test("an outage under load, with a kill while spooling, one while forwarding, an
   stack.use(await startSluiceWorker({ configFile: cluster.configFile, env: cluster.env }));
   const accepted = new Set<string>();
   const ids = new Map<string, Set<string>>();
-  let isOver = false;
+  const over = new AbortController();
   let no = 0;
   const durabilities = new Set<string>();
   /** Every body has its key, and goes to both: sent again where the gateway died. */
   const send = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const body = `n${(no += 1)}`;
       for (const { url } of gateways) {
         const answer = await post(url, body, body);
@@ -213,7 +213,7 @@ test("an outage under load, with a kill while spooling, one while forwarding, an
   await drained(a.url);
   await drained(last.url);
   await delay(500);
-  isOver = true;
+  over.abort();
   await sending;
   assert.deepEqual([...durabilities].toSorted(), ["postgres", "spool"]);
   await assertDoneOnce(cluster, [...accepted]);
