@@ -11,6 +11,8 @@ import {
 } from "../config/settings.ts";
 import type { Sources } from "../config/read-settings.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { ClusterEngine } from "../engines/cluster/engine.ts";
+import type { SpoolInOptions } from "../engines/cluster/move/spool-in.ts";
 import type { SpoolStore } from "../engine/spool.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
@@ -46,7 +48,7 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
     const start = async (): Promise<Server> => {
       const meter = new Meter();
       const onCommit = commitMeter(meter);
-      const openLedger = (): Promise<Engine> =>
+      const openLedger = (): Promise<ClusterEngine> =>
         openCluster({ servers, queues, name, log: memberLog, durability, retentionMs, onCommit });
       const spooling = {
         databaseUrl: servers.databaseUrl,
@@ -71,14 +73,14 @@ interface Spooling {
   readonly name: string;
   readonly durability: MemberSettings["durability"];
   readonly queues: readonly QueueSettings[];
-  readonly openLedger: () => Promise<Engine>;
+  readonly openLedger: () => Promise<ClusterEngine>;
   readonly log: Logger;
   readonly meter: Meter;
 }
 
 /** Each copy of a gateway has a spool of its own. */
 async function openSpool({ folder, bytesMax }: SpoolSettings, spooling: Spooling): Promise<Engine> {
-  const { databaseUrl, name, durability, queues, ...options } = spooling;
+  const { databaseUrl, name, durability, queues, log, meter } = spooling;
   const [{ openSpooled }, { openSpoolStore }, { SpoolIn }] = await Promise.all([
     import("../spool/spooled-engine.ts"),
     import("../engines/embedded/spool-store.ts"),
@@ -87,8 +89,11 @@ async function openSpool({ folder, bytesMax }: SpoolSettings, spooling: Spooling
   const no = copyNo();
   const own = no === 1 ? folder : join(folder, `copy-${no}`);
   const openStore = (): Promise<SpoolStore> => openSpoolStore({ folder: own, owner: name, queues });
-  const sink = new SpoolIn({ databaseUrl, name, needsStandby: durability === "standby" });
-  return openSpooled({ ...options, openStore, sink, bytesMax });
+  let ledger: ClusterEngine | undefined;
+  const openLedger = async (): Promise<Engine> => (ledger = await spooling.openLedger());
+  const tell: SpoolInOptions["tell"] = async (rows) => ledger?.tell(rows);
+  const sink = new SpoolIn({ databaseUrl, name, needsStandby: durability === "standby", tell });
+  return openSpooled({ openStore, openLedger, sink, bytesMax, log, meter });
 }
 
 /** Each worker posts callbacks; one at a time turns outcomes into them. */

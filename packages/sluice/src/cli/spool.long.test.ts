@@ -253,7 +253,12 @@ describe("a gateway that dies", () => {
       assert.equal((await post(second.url, "last"))?.receipt?.durability, "postgres");
       stack.use(await startSluiceWorker({ configFile: cluster.configFile, env: cluster.env }));
       await assertDoneOnce(cluster, ["first", ...bodies, "last"]);
-      assert.deepEqual(await done(cluster), ["first", ...bodies, "last"], "in the order of acceptance");
+      // Of a page whose gateway died over it the carrier hears later, maybe behind new requests.
+      const ordered = crashAt === "page-forwarded" ? ["first", ...bodies] : ["first", ...bodies, "last"];
+      assert.deepEqual(
+        (await done(cluster)).filter((line) => ordered.includes(line)),
+        ordered,
+      );
     });
   }
 

@@ -33,7 +33,10 @@ export interface SpoolSink extends AsyncDisposable {
    * becomes its alias when both say the same, and is dead as `key-reused` when they do not. The page follows `after`.
    */
   store(store: number, page: MovedPage, after: number): Promise<void>;
-  /** Resolves once all pages up to there are as durable as the ledger's receipts. */
+  /**
+   * Resolves once all pages up to there are as durable as the ledger's receipts, and on their way to the workers if they
+   * can be: what is accepted next comes behind them.
+   */
   confirm(store: number, upTo: number): Promise<void>;
   /** The store is empty: it comes back with another identity. */
   forget(store: number): Promise<void>;

@@ -83,7 +83,7 @@ async function openGateway({
       if (commitMs > 0) slowDown(store.engine, commitMs);
       return store;
     },
-    sink: new SpoolIn({ databaseUrl, name: "test", needsStandby: false }),
+    sink: new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} }),
     openLedger: () => openCluster({ servers: { ...rest(), databaseUrl }, queues, name: "test", beatMs: 50, log }),
     bytesMax,
     log,
@@ -300,7 +300,7 @@ describe("while the ledger is out", () => {
     const receipts = await accept(first, ...Array.from({ length: 1_500 }, () => request()));
     await first.engine.close();
     {
-      await using sink = new SpoolIn({ databaseUrl, name: "test", needsStandby: false });
+      await using sink = new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} });
       await using store = await openSpoolStore({ folder: folder.path, owner: "test", queues: [queue(orders)] });
       equal(await sink.begin(store.identity), -1);
       const page = store.page(-1);

@@ -42,6 +42,7 @@ import { countDead, deadByError } from "./ledger/dead-by-error.ts";
 import { handBackAtClose } from "./leader/give-back.ts";
 import { listRequests } from "./ledger/list.ts";
 import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/moves.ts";
+import type { OutboxRow } from "./ledger/outbox.ts";
 import type { Parts } from "./parts.ts";
 import { readQueues } from "./ledger/read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./ledger/read.ts";
@@ -71,6 +72,13 @@ export class ClusterEngine implements Engine {
   /** What the broker has handed to this process and no claim has tried yet. */
   hinted(queue: string): readonly RequestId[] {
     return this.#parts.deliverer.bufferOf(queue).ids();
+  }
+
+  /** Tells the broker of rows that a spool of this process has brought. */
+  tell(rows: readonly OutboxRow[]): Promise<void> {
+    const { outbox } = this.#parts;
+    outbox.tell(rows);
+    return outbox.told();
   }
 
   async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {

@@ -316,7 +316,7 @@ function noteDurability(result: AcceptResult, durability: Durability): void {
   for (const receipt of result.receipts as readonly { durability: Durability }[]) receipt.durability = durability;
 }
 
-function outboxRowOf(no: number, queue: number, fresh: readonly Fresh[]): OutboxRow {
+export function outboxRowOf(no: number, queue: number, fresh: readonly Storable[]): OutboxRow {
   return { no, queue, kind: "fresh", ids: fresh.filter((one) => one.queue === queue).map(({ id }) => id) };
 }
 

@@ -49,6 +49,11 @@ export class Outbox {
     }
   }
 
+  /** Resolves once the broker has been told of all rows so far, or cannot be. */
+  async told(): Promise<void> {
+    await Promise.all(this.#telling);
+  }
+
   /** Rows that the broker has confirmed, for a statement that clears them on its way. */
   takeConfirmed(): readonly number[] {
     clearTimeout(this.#timer);

@@ -1,5 +1,6 @@
 // Takes what a gateway's spool holds into the ledger, a page with each transaction, which also notes how far that is: it
 // may be ended at any moment, and goes on from there.
+import { setTimeout as delay } from "node:timers/promises";
 import { SluiceError } from "../../../core/errors.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
 import type { MovedPage } from "../../../engine/moved.ts";
@@ -13,6 +14,7 @@ import {
   type Statement,
 } from "../ledger/connection/database.ts";
 import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
+import type { OutboxRow } from "../ledger/outbox.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { steady } from "../parts.ts";
 import { BEGIN_MOVE, UP_TO } from "./move-in.ts";
@@ -36,16 +38,25 @@ export interface SpoolInOptions {
   readonly name: string;
   /** Whether what only the primary has is not yet safe. */
   readonly needsStandby: boolean;
+  /** Tells the carrier of rows that are committed; resolves once it knows, or cannot be told. */
+  readonly tell: (rows: readonly OutboxRow[]) => Promise<void>;
 }
+
+/** A carrier that does not respond hears of the rows by the relay, in some order. */
+const tellingMsMax = 1_000;
 
 export class SpoolIn implements SpoolSink {
   readonly #connection: Connection;
   readonly #needsStandby: boolean;
   readonly #numbers = new QueueNumbers();
+  readonly #tell: SpoolInOptions["tell"];
+  /** One page after the other, so that none overtakes another on its way. */
+  #telling: Promise<void> = Promise.resolve();
 
-  constructor({ databaseUrl, name, needsStandby }: SpoolInOptions) {
+  constructor({ databaseUrl, name, needsStandby, tell }: SpoolInOptions) {
     this.#connection = new Connection({ databaseUrl, name: `sluice spool, ${name}`, settings: steady });
     this.#needsStandby = needsStandby;
+    this.#tell = tell;
   }
 
   async begin(store: number): Promise<number> {
@@ -57,15 +68,18 @@ export class SpoolIn implements SpoolSink {
 
   async store(store: number, { requests, upTo }: MovedPage, after: number): Promise<void> {
     let isAgain = false;
+    let rows: readonly OutboxRow[] = [];
     await this.#transaction(async (inside) => {
       const [advanced] = await inside.rows<{ now: number }>(ADVANCE, [store, after, upTo]);
       const page = { requests, queues: this.#numbers, now: advanced?.now ?? 0, isAgain };
       isAgain = true;
-      if (advanced !== undefined) return storeSpooled(inside, page);
+      rows = advanced === undefined ? [] : await storeSpooled(inside, page);
+      if (advanced !== undefined) return;
       const [move] = await inside.rows<{ up_to: number }>(UP_TO, [store]);
       if (move?.up_to !== upTo) throw wentBack(); // else an earlier try was committed
     });
     crashPoint("page-forwarded");
+    this.#telling = this.#telling.then(() => this.#tell(rows)).catch(() => undefined); // the relay's, then
   }
 
   async confirm(store: number, upTo: number): Promise<void> {
@@ -74,6 +88,7 @@ export class SpoolIn implements SpoolSink {
       if (row === undefined) throw wentBack();
       if (durabilityOf(row) !== "postgres+standby" && this.#needsStandby) throw onlyThePrimary();
     });
+    await Promise.race([this.#telling, delay(tellingMsMax, undefined, { ref: false })]);
   }
 
   async forget(store: number): Promise<void> {

@@ -7,11 +7,12 @@ import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { Failure } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { MovedOutcome, MovedRequest } from "../../../engine/moved.ts";
-import { ADD_SENDERS, callbackValues, store, STORED, storeValues } from "../ledger/accept.ts";
+import { ADD_SENDERS, callbackValues, outboxRowOf, store, STORED, storeValues } from "../ledger/accept.ts";
 import { storeCallbacks } from "../ledger/callbacks.ts";
 import { link, linkValues } from "../ledger/chains.ts";
 import { int2Array, int4Array, textArray, uuidArray } from "../ledger/connection/binary-array.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
+import type { OutboxRow } from "../ledger/outbox.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { FIND_KEYS, type Storable } from "../ledger/resolve.ts";
 import { senderValues, storable, storePage, type Numbered } from "./move-page.ts";
@@ -40,8 +41,8 @@ export interface SpooledPage {
   readonly isAgain: boolean;
 }
 
-/** Errors: `UniqueError` when some of it is there, or somebody else took a key meanwhile: again, it is looked for. */
-export async function storeSpooled(inside: Connected, page: SpooledPage): Promise<void> {
+/** Gives back the rows of the outbox. Errors: `UniqueError` when some of it is there, or somebody else took a key meanwhile: again, it is looked for. */
+export async function storeSpooled(inside: Connected, page: SpooledPage): Promise<readonly OutboxRow[]> {
   const { requests, queues, now, isAgain } = page;
   const all = requests.map((request) => ({ ...request, no: queues.noOf(request.queue) }));
   const there = isAgain ? await inside.rows<{ id: RequestId }>(STORED, [uuidArray(all.map(({ id }) => id))]) : [];
@@ -63,10 +64,10 @@ export async function storeSpooled(inside: Connected, page: SpooledPage): Promis
       uuidArray(aliases.map(({ id }) => id)),
     ]);
   if (dead.length > 0) await storePage(inside, dead, queues, { mayShareKeys: true });
-  if (fresh.length > 0) await storeFresh(inside, fresh);
+  return fresh.length > 0 ? storeFresh(inside, fresh) : [];
 }
 
-async function storeFresh(inside: Connected, requests: readonly Numbered[]): Promise<void> {
+async function storeFresh(inside: Connected, requests: readonly Numbered[]): Promise<readonly OutboxRow[]> {
   const fresh = requests.map((request): Storable => {
     const { id, no, key, contentType, body, callback } = request;
     const own = { contentType: storable(contentType) ?? "", body, callback: callback?.url };
@@ -83,7 +84,8 @@ async function storeFresh(inside: Connected, requests: readonly Numbered[]): Pro
     ...lowestValues(fresh),
     ...callbackValues(fresh.filter(({ request }) => request.callback !== undefined)),
   ];
-  await inside.rows(STORE, values);
+  const rows = await inside.rows<{ no: string; queue: number }>(STORE, values);
+  return rows.map(({ no, queue }) => outboxRowOf(Number(no), queue, fresh));
 }
 
 /** Whose the key of a request already is. */
