@@ -24,6 +24,7 @@ const layers: Readonly<Record<string, Layer>> = {
   engine: { ours: ["core", "telemetry"] },
   "engines/embedded": { ours: ["engine", "core", "telemetry", "files"] },
   "engines/cluster": { ours: ["engine", "core", "telemetry"] },
+  spool: { ours: ["engine", "core", "telemetry"] },
   callbacks: { ours: ["engine", "core", "telemetry"] },
   gateway: { ours: ["engine", "core", "telemetry", "files", "outbound"] },
   outbound: { ours: ["core"] },

@@ -14,6 +14,7 @@ import {
   queueSettings,
   retrySettings,
   scalingSettings,
+  spoolSettings,
 } from "../packages/sluice/src/config/declared-settings.ts";
 import type { Setting } from "../packages/sluice/src/core/setting.ts";
 import { exitCodes } from "../packages/sluice/src/cli/failure.ts";
@@ -128,6 +129,7 @@ const configSections: Readonly<Record<string, string>> = {
   FrontRouteConfig: "A route of the front",
   TargetsConfig: "`targets`",
   TlsConfig: "`tls`",
+  SpoolConfig: "`spool`",
   ClusterConfig: "`cluster`",
 };
 
@@ -139,6 +141,7 @@ const declared: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   CallbacksConfig: callbacksSettings,
   FrontConfig: frontSettings,
   FrontRouteConfig: frontRouteSettings,
+  SpoolConfig: spoolSettings,
 };
 
 function configurationPage(): string {

@@ -31,10 +31,11 @@ export const auditModels: Readonly<Record<string, Model>> = {
     if (row !== undefined) db.queues.put(row.no, { ...row, is_at_rabbitmq: isAtRabbitmq === true });
     return [];
   }),
-  "fresh-from": writes(({ db, values: [nos, marks] }) => {
-    for (const [no, mark] of unnest<[number, string]>(nos, marks)) {
+  "fresh-from": writes(({ db, values: [nos, marks, founds] }) => {
+    for (const [no, mark, found] of unnest<[number, string, string]>(nos, marks, founds)) {
       const row = db.queues.get(no);
-      if (row !== undefined && row.fresh_from < mark) db.queues.put(row.no, { ...row, fresh_from: mark });
+      if (row !== undefined && row.fresh_from === found && row.fresh_from < mark)
+        db.queues.put(row.no, { ...row, fresh_from: mark });
     }
     return [];
   }),

@@ -4,8 +4,11 @@
 
 export type WireState = "waiting" | "scheduled" | "running" | "done" | "dead" | "cancelled";
 
-/** What was done before a receipt was given: `postgres+standby` when a synchronous standby had confirmed it as well. */
-export type WireDurability = "fsync" | "postgres" | "postgres+standby";
+/**
+ * What was done before a receipt was given: `postgres+standby` when a synchronous standby had confirmed it as well, `spool` when
+ * the ledger was out and the gateway has it on its disk.
+ */
+export type WireDurability = "fsync" | "postgres" | "postgres+standby" | "spool";
 
 /** The answer to an accepted request. */
 export interface WireReceipt {
@@ -48,6 +51,8 @@ export interface WireFailure {
 
 export interface WireRequest {
   readonly id: string;
+  /** The request that this id is one more of: two gateways took its key while the ledger was out. Absent for any other. */
+  readonly sameAs?: string;
   readonly queue: string;
   readonly key: string | null;
   /** The owner of the API key that it came with; null where there was none. */

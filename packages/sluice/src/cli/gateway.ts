@@ -13,6 +13,7 @@ import {
   addReplicasFlag,
   addRetentionFlag,
   addServersFlags,
+  addSpoolFlags,
   addWaitForServersFlag,
   callbacksHelp,
   serversHelp,
@@ -25,6 +26,7 @@ Examples:
   sluice gateway --config sluice.config.ts --replicas 2
 
 A request is committed by PostgreSQL before it is answered with 202. RabbitMQ and Redis may be out: intake goes on.
+With --spool it also goes on while PostgreSQL is out: requests are kept on this disk and forwarded when it is back.
 Handlers and targets in the file are for the workers: a gateway runs none. Copies share the port.
 SIGTERM and SIGINT stop gracefully; a second signal stops at once, and loses nothing either.
 On SIGTERM it first serves on for the linger, while /readyz says that it stops; SIGINT skips that, and a second signal ends it.
@@ -42,6 +44,7 @@ export function registerGateway(program: Command): void {
     );
   addTargetFlags(command, "with --front: the target of its queue, which GET, HEAD and OPTIONS go to");
   addServersFlags(command);
+  addSpoolFlags(command);
   addReplicasFlag(command);
   addWaitForServersFlag(command);
   addRetentionFlag(command);
@@ -51,6 +54,6 @@ export function registerGateway(program: Command): void {
 function gateway(options: MemberOptions): Promise<void> {
   return runMember(options, (sources) => {
     const settings = readGateway(sources);
-    return { role: "gateway", settings, intake: settings };
+    return { role: "gateway", settings, intake: settings, spool: settings.spool };
   });
 }

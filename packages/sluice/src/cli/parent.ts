@@ -23,6 +23,14 @@ export interface Told {
 /** What a parent asks of its copy. */
 export type Asked = "stop" | "hurry";
 
+/** Which of the copies it is, from 1; one that is started again has the number of the one that died. */
+export const copyVariable = "SLUICE_COPY";
+
+/** 1 when this process is no copy. */
+export function copyNo(): number {
+  return cluster.isWorker ? Number(process.env[copyVariable] ?? 1) : 1;
+}
+
 /** Undefined when this process is no copy. */
 export function findParent(): Parent | undefined {
   const { worker } = cluster;

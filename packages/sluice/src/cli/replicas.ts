@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { CommandError, exitCodes } from "./failure.ts";
 import { stopSignals } from "./hang-up.ts";
 import { catchInterrupts, causeOf, type Interrupts } from "./interrupt.ts";
-import type { Asked, Told } from "./parent.ts";
+import { copyVariable, type Asked, type Told } from "./parent.ts";
 import { printLine } from "./print.ts";
 
 const restartMinMs = 1_000;
@@ -37,14 +37,14 @@ export async function runReplicas(count: number, log: Logger): Promise<void> {
     log.info({ replicas: count }, "stopping");
     if (causeOf(stop) !== "SIGTERM") hurry.abort();
   });
-  const first = startCopy(interrupts);
+  const first = startCopy(interrupts, 1);
   if ((await first.ready) === undefined && !stop.aborted) return leaveLike(await first.ended);
   let unready = count;
   const onReady = (line: string): void => {
     unready -= 1;
     if (unready === 0) printLine(line);
   };
-  const others = Array.from({ length: stop.aborted ? 0 : count - 1 }, () => startCopy(interrupts));
+  const others = Array.from({ length: stop.aborted ? 0 : count - 1 }, (_, place) => startCopy(interrupts, place + 2));
   const ends = await Promise.all([first, ...others].map((copy) => keepRunning(copy, { interrupts, log, onReady })));
   const isGraceful = ends.every(({ code, signal }) => code === exitCodes.ok || signal === "SIGTERM");
   process.exitCode = isGraceful && !abort.aborted ? exitCodes.ok : exitCodes.failed;
@@ -63,6 +63,7 @@ interface Asking extends Omit<Interrupts, keyof Disposable> {
 }
 
 interface Running {
+  readonly no: number;
   readonly pid: number | undefined;
   readonly startedAt: number;
   /** The line that tells that it is ready; undefined when it ended before. */
@@ -70,8 +71,8 @@ interface Running {
   readonly ended: Promise<End>;
 }
 
-function startCopy({ stop, hurry, abort, lingering }: Asking): Running {
-  const copy = cluster.fork();
+function startCopy({ stop, hurry, abort, lingering }: Asking, no: number): Running {
+  const copy = cluster.fork({ [copyVariable]: String(no) });
   copy.on("error", () => {}); // a question to a copy that has just gone
   const ask = (asked: Asked): void => {
     if (copy.isConnected()) copy.send(asked);
@@ -92,6 +93,7 @@ function startCopy({ stop, hurry, abort, lingering }: Asking): Running {
     });
   });
   return {
+    no,
     pid: copy.process.pid,
     startedAt: systemClock.monotonic(),
     ready: Promise.race([ready, ended.then(() => undefined)]),
@@ -140,6 +142,6 @@ async function keepRunning(first: Running, { interrupts, log, onReady }: Keeping
     log.warn({ pid: running.pid, ...end, restartMs }, "a copy ended by itself: it is started again");
     await sleep(restartMs, undefined, { signal: stop }).catch(() => {}); // asked to stop meanwhile
     if (stop.aborted) return { code: exitCodes.ok, signal: null };
-    running = startCopy(interrupts);
+    running = startCopy(interrupts, running.no);
   }
 }

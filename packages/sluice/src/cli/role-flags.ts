@@ -1,6 +1,6 @@
 // The flags that the servers share, and what they were set to.
 import { Option, type Command } from "commander";
-import { fileSettings, queueSettings } from "../config/declared-settings.ts";
+import { fileSettings, queueSettings, spoolSettings } from "../config/declared-settings.ts";
 import type { Overrides } from "../config/overrides.ts";
 import { loadConfigFile } from "../config/load-file.ts";
 import type { Sources } from "../config/read-settings.ts";
@@ -184,6 +184,20 @@ export function addServersFlags(command: Command): Command {
     .option("--redis-url <url>", "Redis; optional (env: REDIS_URL, REDIS_URL_FILE)")
     .addOption(
       new Option("--prefix <name>", 'begins every name on RabbitMQ and Redis (default "sluice")').env("SLUICE_PREFIX"),
+    );
+}
+
+/** Where requests are kept while PostgreSQL is out. */
+export function addSpoolFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--spool <folder>",
+        "keep requests in this folder while PostgreSQL is out, and forward them when it is back (default none)",
+      ).env("SLUICE_SPOOL_FOLDER"),
+    )
+    .addOption(
+      overrideOption("--spool-max <size>", "how much the spool may hold", spoolSettings.max).env("SLUICE_SPOOL_MAX"),
     );
 }
 

@@ -49,8 +49,17 @@ export interface SluiceConfig {
   readonly durability?: "standby";
   /** A second listener, for senders that do not speak Sluice's API: its routes turn any HTTP request into a request of a queue. */
   readonly front?: FrontConfig;
+  /** Keeps requests on the gateway's disk while PostgreSQL is out, and forwards them when it is back. `sluice gateway` alone. */
+  readonly spool?: SpoolConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
+}
+
+export interface SpoolConfig {
+  /** A folder of this gateway's own, on a disk that outlives it. */
+  readonly folder: string;
+  /** How much it may hold, as bodies, keys and headers; `"1GiB"`. Beyond it requests are rejected with 503. */
+  readonly max?: string;
 }
 
 export interface TlsConfig {

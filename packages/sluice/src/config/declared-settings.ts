@@ -9,6 +9,7 @@ import type {
   RetryConfig,
   ScalingConfig,
   SluiceConfig,
+  SpoolConfig,
 } from "./config.ts";
 
 type Declared<Config> = { readonly [field in keyof Config]?: Setting };
@@ -47,6 +48,10 @@ export const frontRouteSettings = {
   rate: { kind: "rate", min: "1/d", max: "1000000/s" },
   concurrency: { kind: "integer", min: "1", max: "5000" },
 } as const satisfies Declared<FrontRouteConfig>;
+
+export const spoolSettings = {
+  max: { kind: "size", min: "1MiB", max: "1TiB", default: "1GiB" },
+} as const satisfies Declared<SpoolConfig>;
 
 export const retrySettings = {
   attempts: { kind: "integer", min: "1", max: "1000", default: "20" },

@@ -41,6 +41,9 @@ export interface Overrides {
   readonly max?: string | undefined;
   readonly maxWait?: string | undefined;
   readonly hold?: string | undefined;
+  /** The folder of the spool, and its size. */
+  readonly spool?: string | undefined;
+  readonly spoolMax?: string | undefined;
   readonly databaseUrl?: string | undefined;
   readonly amqpUrl?: string | undefined;
   readonly redisUrl?: string | undefined;

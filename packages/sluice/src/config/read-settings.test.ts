@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { temporaryFolder } from "@sluice/testing";
 import { SluiceError } from "../core/errors.ts";
 import { refusalOfAddress } from "../outbound/address-rule.ts";
-import type { QueueConfig, RetryConfig, SluiceConfig } from "./config.ts";
+import type { QueueConfig, RetryConfig, SluiceConfig, SpoolConfig } from "./config.ts";
 import type { Overrides } from "./overrides.ts";
 import { readDatabaseUrl } from "./read-servers.ts";
 import {
@@ -307,6 +307,37 @@ test("one file serves up, gateway and worker, and each takes what is its own", (
     [readGateway(given).host, readGateway(given).servers.amqpUrl, readWorker(given).graceMs],
     ["127.0.0.2", urls.amqpUrl, 3_000],
   );
+});
+
+describe("the spool of a gateway", () => {
+  const spoolOf = (given: Given) => readGateway(sources({ file: withQueue({ handle }), ...given })).spool;
+
+  test("is a folder and a size, from the file or from flags, and none unless it is named", () => {
+    assert.equal(spoolOf({}), undefined);
+    const file = withQueue({ handle }, { spool: { folder: "there" } });
+    assert.deepEqual(spoolOf({ file }), { folder: "there", bytesMax: 2 ** 30 });
+    assert.deepEqual(spoolOf({ file, overrides: { spool: "here", spoolMax: "2MiB" } }), {
+      folder: "here",
+      bytesMax: 2 ** 21,
+    });
+    assert.equal(readWorker(sources({ file })).queues.length, 1);
+  });
+
+  test("is refused without a folder, with a size that is none, and where the store is on this disk", () => {
+    const withSpool = (spool: unknown): SluiceConfig => ({ ...withQueue({ handle }), spool: spool as SpoolConfig });
+    refused(() => spoolOf({ file: withSpool({ max: "1GiB" }) }), /^spool\.max goes with a folder/);
+    refused(() => spoolOf({ file: withSpool({}) }), /^spool needs a folder/);
+    refused(() => spoolOf({ file: withSpool("there") }), /^spool must be an object, got "there"$/);
+    refused(() => spoolOf({ file: withSpool({ folder: 7 }) }), /^spool\.folder must be a text/);
+    refused(
+      () => spoolOf({ file: withSpool({ folder: "a", max: "1KiB" }) }),
+      /^spool\.max must be a size from 1MiB to/,
+    );
+    refused(() => spoolOf({ file: withSpool({ folder: "a", size: "1GiB" }) }), /^spool knows the fields folder, max/);
+    refused(() => readUp(sources({ file: withSpool({ folder: "a" }) })), /^spool goes with sluice gateway/);
+    const env = { ...variables, SLUICE_SPOOL_FOLDER: "a" };
+    refused(() => readUp(sources({ file: withQueue({ handle }), env })), /^spool goes with sluice gateway/);
+  });
 });
 
 describe("the file of the API keys", () => {

@@ -15,6 +15,7 @@ import type {
   KeySource,
   MemberSettings,
   QueueSettings,
+  SpoolSettings,
   UpSettings,
   WorkerSettings,
 } from "./settings.ts";
@@ -24,7 +25,7 @@ import { guarded } from "./read-descriptor.ts";
 import { readFront } from "./read-front.ts";
 import { readServers } from "./read-servers.ts";
 import { readHeaderLines, readTargets } from "./read-target.ts";
-import { fileSettings, queueSettings, scalingSettings } from "./declared-settings.ts";
+import { fileSettings, queueSettings, scalingSettings, spoolSettings } from "./declared-settings.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
 import { readSecret, type Environment } from "./secret.ts";
 
@@ -49,9 +50,11 @@ const fileFields = [
   "targets",
   "durability",
   "front",
+  "spool",
   "cluster",
 ];
 
+const spoolFields = ["folder", "max"];
 const tlsFields = ["cert", "key"];
 
 /** What was given. Errors of every reading: `bad-config`, naming the setting, the rule and the value found. */
@@ -66,6 +69,9 @@ export function readUp(sources: Sources): UpSettings {
   const { queues, callbacks } = someQueues(sources, { engine: "embedded", example });
   if (readDurability(sources) !== undefined)
     throw wrong("durability", "needs the cluster engine; the embedded engine has no standby", "standby");
+  const spool = readSpool(sources)?.folder ?? (sources.env["SLUICE_SPOOL_FOLDER"] || undefined);
+  if (spool !== undefined)
+    throw wrong("spool", "goes with sluice gateway; sluice up has its store on this disk already", spool);
   return {
     ...intakeOf(sources, queues),
     data: dataFolder(sources),
@@ -80,7 +86,7 @@ export function readUp(sources: Sources): UpSettings {
 
 export function readGateway(sources: Sources): GatewaySettings {
   const { queues, callbacks } = someQueues(sources, { engine: "cluster", example: "--queue NAME" });
-  return { ...intakeOf(sources, queues), ...memberOf(sources), queues, callbacks };
+  return { ...intakeOf(sources, queues), ...memberOf(sources), spool: readSpool(sources), queues, callbacks };
 }
 
 export function readWorker(sources: Sources): WorkerSettings {
@@ -150,6 +156,16 @@ export function dataFolder({ file, overrides }: Pick<Sources, "file" | "override
 function memberOf(sources: Sources): Omit<MemberSettings, "callbacks"> {
   const retentionMs = readField("retention", sources);
   return { servers: serversOf(sources), durability: readDurability(sources), retentionMs };
+}
+
+function readSpool({ file, overrides }: Pick<Sources, "file" | "overrides">): SpoolSettings | undefined {
+  if (file?.spool !== undefined) assertObject("spool", file.spool, spoolFields);
+  const folder = readText("spool.folder", overrides.spool ?? file?.spool?.folder);
+  const max: unknown = overrides.spoolMax ?? file?.spool?.max;
+  if (folder === undefined && max !== undefined) throw wrong("spool.max", "goes with a folder: --spool FOLDER", max);
+  if (folder === undefined && file?.spool !== undefined)
+    throw new SluiceError("bad-config", "spool needs a folder: spool: { folder, max }");
+  return folder === undefined ? undefined : { folder, bytesMax: readSetting("spool.max", spoolSettings.max, max) };
 }
 
 function readDurability({ file }: Sources): "standby" | undefined {

@@ -69,8 +69,15 @@ export interface MemberSettings extends CallingBack {
   readonly retentionMs: number;
 }
 
+/** What keeps requests while the ledger is out. */
+export interface SpoolSettings {
+  readonly folder: string;
+  readonly bytesMax: number;
+}
+
 /** `sluice gateway` */
 export interface GatewaySettings extends IntakeSettings, MemberSettings {
+  readonly spool: SpoolSettings | undefined;
   readonly queues: readonly QueueSettings[];
 }
 

@@ -86,6 +86,8 @@ export interface ErrorDetails {
   readonly cause?: unknown;
   /** When the caller may try again, in seconds. */
   readonly retryAfterSeconds?: number;
+  /** What was refused may be stored all the same: to store it elsewhere too could double it. */
+  readonly isInDoubt?: boolean;
   /** More fields for the problem document, such as the line of a batch. */
   readonly fields?: Readonly<Record<string, unknown>>;
 }
@@ -94,6 +96,7 @@ export interface ErrorDetails {
 export class SluiceError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterSeconds: number | undefined;
+  readonly isInDoubt: boolean;
   readonly fields: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -101,6 +104,7 @@ export class SluiceError extends Error {
     this.name = "SluiceError";
     this.code = code;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.isInDoubt = details.isInDoubt === true;
     this.fields = details.fields;
   }
 

@@ -6,6 +6,8 @@ import type { RequestHead } from "./stored-head.ts";
 /** Times are RFC 3339 in UTC; what is absent is null. */
 export interface RequestView {
   readonly id: RequestId;
+  /** The request that this id is one more of; absent for any other. */
+  readonly sameAs?: RequestId;
   readonly queue: string;
   readonly key: string | null;
   readonly sender: string | null;
@@ -29,6 +31,7 @@ export interface RequestView {
 export function requestView(status: RequestStatus, expectedBy: number | undefined): RequestView {
   return {
     id: status.id,
+    ...(status.sameAs !== undefined && { sameAs: status.sameAs }),
     queue: status.queue,
     key: status.key ?? null,
     sender: status.sender ?? null,

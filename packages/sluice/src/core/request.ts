@@ -44,8 +44,8 @@ export interface StoredRequest extends Omit<NewRequest, "sender" | "callback"> {
   readonly acceptedAt: number;
 }
 
-/** What was done before a receipt was given: a standby has it as well, or not. */
-export type Durability = "fsync" | "postgres" | "postgres+standby";
+/** What was done before a receipt was given: a standby has it as well, or not; or only the gateway's spool has it. */
+export type Durability = "fsync" | "postgres" | "postgres+standby" | "spool";
 
 /** What the client gets back once the request is durable. */
 export interface Receipt {
@@ -104,6 +104,8 @@ export function resultOf(outcome: Outcome): Result | undefined {
 /** What is known of one request, without its bytes. */
 export interface RequestStatus {
   readonly id: RequestId;
+  /** The request that it is, where two gateways took the same key while the ledger was out; undefined for any other. */
+  readonly sameAs?: RequestId | undefined;
   readonly queue: string;
   readonly key: string | undefined;
   readonly sender: string | undefined;

@@ -11,6 +11,10 @@ export const crashPoints = [
   "effect-made", // the handler returned, its outcome is not committed
   "outcome-committed", // the outcome is committed, nobody has been told, nothing acknowledged
   "callback-accepted", // the callback of an outcome is accepted, the outcome not noted as told
+  "page-forwarded", // the ledger has a page of the spool, the gateway does not know it
+  "spool-drained", // the ledger has all of the spool, whose files are still there
+  "spool-emptying", // the spool is closed and its mark removed, its database is still there
+  "spool-emptied", // the spool's files are gone, the ledger still knows how far it was
   "start", // the store has the cookie of this start, its mark does not
   "migration", // inside a migration's transaction
   "replay", // inside a replay's transaction

@@ -224,6 +224,8 @@ export interface QueueStatus {
   /** Undefined while it is not paused. */
   readonly pausedAt: number | undefined;
   readonly accepted: number;
+  /** Of these, what this process has in its spool, and no state of; undefined where it has none. */
+  readonly spooled?: number;
   readonly backlog: number;
   readonly backlogBytes: number;
   /** When the first of those that wait was accepted; what is scheduled does not wait until it is due. */

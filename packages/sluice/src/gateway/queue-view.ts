@@ -28,6 +28,7 @@ export function viewOfQueue(status: QueueStatus, input: ViewInput): QueueView {
     name: status.queue,
     paused: status.isPaused,
     accepted: status.accepted,
+    ...(status.spooled !== undefined && { spooled: status.spooled }),
     backlog: status.backlog,
     backlogBytes: status.backlogBytes,
     oldestWaitingAt: timeTextOrNull(status.oldestWaitingAt),

@@ -35,7 +35,7 @@ const receiptFields = {
   queue: Type.String(),
   state: State,
   acceptedAt: Time,
-  durability: Type.Enum(["fsync", "postgres", "postgres+standby"]),
+  durability: Type.Enum(["fsync", "postgres", "postgres+standby", "spool"]),
   expectedBy,
 };
 export const Receipt = Type.Object(receiptFields);
@@ -56,6 +56,13 @@ export const BatchLine = Type.Union([
 
 export const RequestView = Type.Object({
   id: Type.String({ format: "uuid" }),
+  sameAs: Type.Optional(
+    Type.String({
+      format: "uuid",
+      description:
+        "The request that it is: two gateways took its key while the ledger was out, and this one came second",
+    }),
+  ),
   queue: Type.String(),
   key: nullable(Type.String()),
   sender: nullable(Type.String({ description: "The owner of the API key that it came with" })),
@@ -114,6 +121,9 @@ export const QueueView = Type.Object({
   name: Type.String(),
   paused: Type.Boolean(),
   accepted: Count,
+  spooled: Type.Optional(
+    Type.Integer({ minimum: 0, description: "Accepted by this gateway, in its spool until the ledger has them" }),
+  ),
   backlog: Count,
   backlogBytes: Count,
   oldestWaitingAt: nullable(

@@ -235,6 +235,25 @@ export const metrics = {
     meaning: "How long a commit of the store took, with all that it holds.",
     bounds: commitSecondsBounds,
   },
+  "sluice.spool.requests": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: [],
+    meaning: "Requests in this gateway's spool that the ledger does not have yet. Only where a spool is set.",
+  },
+  "sluice.spool.size": {
+    kind: "gauge",
+    unit: "By",
+    labels: [],
+    meaning:
+      "What this gateway's spool holds, of the size that it may have. It is emptied when all of it is forwarded.",
+  },
+  "sluice.spool.forwarded": {
+    kind: "counter",
+    unit: "{request}",
+    labels: [],
+    meaning: "Requests that this gateway has forwarded from its spool to the ledger.",
+  },
   "sluice.autoscaler.decisions": {
     kind: "counter",
     unit: "{decision}",

@@ -43,6 +43,7 @@ import { countDead, deadByError } from "./ledger/dead-by-error.ts";
 import { handBackAtClose } from "./leader/give-back.ts";
 import { listRequests } from "./ledger/list.ts";
 import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/moves.ts";
+import type { OutboxRow } from "./carriers/carrier.ts";
 import type { Parts } from "./parts.ts";
 import { readQueues } from "./ledger/read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./ledger/read.ts";
@@ -73,6 +74,11 @@ export class ClusterEngine implements Engine {
   /** What the carriers have handed to this process and no claim has tried yet. */
   hinted(queue: string): readonly RequestId[] {
     return this.#parts.deliverer.bufferOf(queue).ids();
+  }
+
+  /** Gives the rows that a spool of this process has brought to the carrier. */
+  tell(rows: readonly OutboxRow[]): Promise<void> {
+    return this.#parts.outbox.tell(rows);
   }
 
   async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {

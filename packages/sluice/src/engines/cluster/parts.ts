@@ -82,7 +82,7 @@ const lookEveryMs = 1_000;
 /** What RabbitMQ has not confirmed by then workers take from the outbox. */
 const unconfirmedMs = 2_000;
 /** Plans are made once: the statements are the same each time, and planning costs more than they do. */
-const steady = {
+export const steady = {
   plan_cache_mode: "force_generic_plan",
   enable_seqscan: "off",
   enable_hashjoin: "off",

@@ -14,6 +14,7 @@ import {
 } from "../../../engine/finding-list.ts";
 import { int4Array, uuidArray } from "../ledger/connection/binary-array.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
+import { requestOfAlias } from "../ledger/read.ts";
 import { firstIdAt, lowestId, type IdBound } from "../ledger/state.ts";
 
 const LINK = `l.id AS first, l.last, l.queue, l.chain, l.place, l.previous, l.hash, cardinality(l.ids) AS count,
@@ -163,8 +164,11 @@ export async function prove(connection: Connected, id: RequestId): Promise<Proof
   type Row = LinkRow & { readonly digest: Uint8Array | null };
   const [row] = await connection.rows<Row>(PROVE, [id, firstIdAt(hourOfId(id))]);
   const [stored] = await connection.rows<{ digest: Uint8Array }>(IS_STORED, [id]);
-  if (row === undefined)
-    return stored === undefined ? proveGap(connection, id) : { verdict: "unchained", link: undefined };
+  if (row === undefined && stored !== undefined) return { verdict: "unchained", link: undefined };
+  if (row === undefined) {
+    const of = await requestOfAlias(connection, id);
+    return of === undefined ? proveGap(connection, id) : prove(connection, of);
+  }
   const { chain, place, digest } = row;
   const check = new ChainCheck();
   const [before] = await connection.rows<LinkRow>(PROVE_BEFORE, [chain, row.first]);

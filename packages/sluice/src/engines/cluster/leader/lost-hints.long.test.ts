@@ -111,6 +111,41 @@ test("after a crash of PostgreSQL the look for what waits goes on, look by look,
   deepEqual(before, [200, 400, 500]);
 });
 
+test("a mark that goes down during a look, for what a spool brings, stays there", async () => {
+  const own = await newServers("lowered");
+  await using client = await connected(own);
+  await using connection = new Connection({ databaseUrl: own.databaseUrl, name: "a test" });
+  await using broker = brokerOf(own);
+  await broker.connect();
+  const clock = new StoreClock();
+  await clock.read(connection);
+  const options = { broker, clock, outbox, takersOf, stillMs: 30_000, log };
+  const mark = async (): Promise<string | undefined> => {
+    const { rows } = await client.query<{ at: string }>("SELECT fresh_from AS at FROM sluice.queues WHERE no = 1");
+    return rows[0]?.at;
+  };
+  await new LostHints({ ...options, connection }).look();
+  const raised = await mark();
+  const lowered = "00000000-0000-7000-8000-000000000001";
+  assert.ok(raised !== undefined && raised > lowered);
+  let isLowered = false;
+  const lowering: Changing = {
+    async rows(statement, values) {
+      const found = await connection.rows(statement, values);
+      const isLook = statement.name === "backlog-first-pages" && !isLowered; // the later one comes behind the mark
+      isLowered ||= isLook;
+      if (isLook) await client.query("UPDATE sluice.queues SET fresh_from = $1 WHERE no = 1", [lowered]);
+      return found as never;
+    },
+    transaction: (work) => connection.transaction(work),
+  };
+  await new Promise((resolve) => setTimeout(resolve, 5)); // the next mark is a later one
+  await new LostHints({ ...options, connection: lowering }).look();
+  assert.equal(await mark(), lowered);
+  await new LostHints({ ...options, connection }).look();
+  assert.ok(((await mark()) as string) > raised, "with nothing there it goes up again");
+});
+
 test("when RabbitMQ has lost a queue, all that was hinted of its schedule is hinted again, page by page", async () => {
   const own = await newServers("lost");
   await using client = await connected(own);

@@ -24,10 +24,12 @@ const PUT_BACK_FROM: Statement = {
   name: "put-back-from",
   text: "UPDATE sluice.queues SET put_back_from = $2 WHERE no = $1",
 };
+/** Not past a mark that was lowered meanwhile, for what a spool brings. */
 const FRESH_FROM: Statement = {
   name: "fresh-from",
-  text: `UPDATE sluice.queues q SET fresh_from = i.mark FROM unnest($1::smallint[], $2::uuid[]) AS i (no, mark)
-    WHERE q.no = i.no AND q.fresh_from < i.mark`,
+  text: `UPDATE sluice.queues q SET fresh_from = i.mark
+    FROM unnest($1::smallint[], $2::uuid[], $3::uuid[]) AS i (no, mark, found)
+    WHERE q.no = i.no AND q.fresh_from = i.found AND q.fresh_from < i.mark`,
 };
 const STORE_HINTS: Statement = {
   name: "store-hints",
@@ -336,7 +338,8 @@ export class LostHints {
     const fresh = await firstFresh(connection, begins, { before: settled, isLate });
     const marks = new Map([...fresh].map(([no, { ids, at, isSettled }]) => [no, ids[0] ?? (isSettled ? settled : at)]));
     // After a step ahead some may not have seen it yet: what they accept now lies before `settled`.
-    if (clock.steadyMs > settledMs) await this.#act(FRESH_FROM, [[...marks.keys()], [...marks.values()]]);
+    const found = [...marks.keys()].map((no) => begins.get(no)?.at);
+    if (clock.steadyMs > settledMs) await this.#act(FRESH_FROM, [[...marks.keys()], [...marks.values()], found]);
     // The clock has stepped back: until it is there again no mark reaches them.
     const at = firstIdAt(clock.now() + aheadMsMax);
     const ahead = await firstFresh(connection, new Map(rows.map(({ no }) => [no, { at }])), {

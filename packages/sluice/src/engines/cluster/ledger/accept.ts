@@ -13,12 +13,19 @@ import { ConflictError, LostError, UniqueError, type Statement } from "./connect
 import { committedWithoutRefused } from "./connection/lane.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { Outbox } from "./outbox.ts";
-import { Resolver, type AcceptEntry, type Fresh, type Repeated, type ResolveOptions } from "./resolve.ts";
+import {
+  Resolver,
+  type AcceptEntry,
+  type Fresh,
+  type Repeated,
+  type ResolveOptions,
+  type Storable,
+} from "./resolve.ts";
 import { durabilityOf, onlyThePrimary, RESTS_ON, restsOn, type RestsOnRow } from "./connection/settings-check.ts";
 import { highestId } from "./state.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
-const store = (also: string): string => `WITH input AS (
+export const store = (also: string): string => `WITH input AS (
       SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
         $15::int[]) AS i (id, queue, key, content_type, headers, at, bytes, link)
     ), stored AS (
@@ -67,7 +74,7 @@ const CONFIRM: Statement = {
 };
 const beginConfirm = "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 /** After it, and with a snapshot of its own. */
-const STORED: Statement = {
+export const STORED: Statement = {
   name: "stored",
   text: "SELECT id FROM sluice.requests WHERE id = ANY ($1::uuid[])",
 };
@@ -162,7 +169,12 @@ export class Accepter {
     try {
       await this.#lowerMarks(group);
       await this.#addSenders(fresh);
-      const values = [...valuesOf(fresh, no, confirmed), int4Array(group.linkNos), ...linkValues(group)];
+      const heads = fresh.map(({ request }) => requestHeadText(request));
+      const values = [
+        ...storeValues(fresh, { heads, member: no, confirmed }),
+        int4Array(group.linkNos),
+        ...linkValues(group),
+      ];
       const wanting = fresh.filter(({ request }) => request.callback !== undefined);
       const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
       if (wanting.length > 0) values.push(...callbackValues(wanting));
@@ -187,7 +199,7 @@ export class Accepter {
   }
 
   #refuseOnlyPrimary(durability: Durability): void {
-    if (this.#isRefused(durability)) throw onlyThePrimary();
+    if (this.#isRefused(durability)) throw inDoubt(onlyThePrimary());
   }
 
   #doubt(group: LinkedGroup, member: number): void {
@@ -205,7 +217,16 @@ export class Accepter {
     this.#chains.resolve(durability !== "not all");
   }
 
+  /** What it throws says nothing against the commit: it took. */
   async #durabilityBy(row: RestsOnRow): Promise<Durability> {
+    try {
+      return await this.#durabilityNow(row);
+    } catch (error) {
+      throw error instanceof SluiceError && !(error instanceof LostError) ? inDoubt(error) : error;
+    }
+  }
+
+  async #durabilityNow(row: RestsOnRow): Promise<Durability> {
     const durability = durabilityOf(row);
     if (durability === "postgres") return durability;
     const { connection } = this.#options;
@@ -279,8 +300,15 @@ export class Accepter {
   }
 }
 
+function inDoubt({ code, message, cause }: SluiceError): SluiceError {
+  return new SluiceError(code, message, { cause, isInDoubt: true });
+}
+
 function unknown({ message }: LostError, cause: unknown): SluiceError {
-  return new SluiceError("commit-unknown", `whether the commit took is not known: ${message}`, { cause });
+  return new SluiceError("commit-unknown", `whether the commit took is not known: ${message}`, {
+    cause,
+    isInDoubt: true,
+  });
 }
 
 /** Receipts are made before the commit that says what they are worth. */
@@ -289,11 +317,21 @@ function noteDurability(result: AcceptResult, durability: Durability): void {
   for (const receipt of result.receipts as readonly { durability: Durability }[]) receipt.durability = durability;
 }
 
-function outboxRowOf(no: number, queue: number, fresh: readonly Fresh[]): OutboxRow {
+export function outboxRowOf(no: number, queue: number, fresh: readonly Storable[]): OutboxRow {
   return { no, queue, kind: "fresh", ids: fresh.filter((one) => one.queue === queue).map(({ id }) => id) };
 }
 
-function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly number[]): unknown[] {
+export interface StoreContext {
+  /** What each request has in \`headers\`. */
+  readonly heads: readonly (string | undefined)[];
+  /** In whose row they are counted. */
+  readonly member: number;
+  /** Rows of the outbox that are cleared on the way. */
+  readonly confirmed: readonly number[];
+}
+
+/** The first values of \`store\`; those of the links follow, then those of what it does besides. */
+export function storeValues(fresh: readonly Storable[], { heads, member, confirmed }: StoreContext): unknown[] {
   const at: number[] = [];
   let bytes = 0;
   for (const { request } of fresh) {
@@ -306,7 +344,7 @@ function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly n
     int2Array(fresh.map(({ queue }) => queue)),
     textArray(fresh.map(({ storedKey }) => storedKey)),
     textArray(fresh.map(({ request }) => request.contentType)),
-    textArray(fresh.map(({ request }) => requestHeadText(request))),
+    textArray(heads),
     int4Array(at),
     int4Array(fresh.map(({ request }) => request.body.byteLength)),
     Buffer.concat(fresh.map(({ request }) => request.body)),
@@ -319,7 +357,8 @@ function valuesOf(fresh: readonly Fresh[], member: number, confirmed: readonly n
   ];
 }
 
-function callbackValues(wanting: readonly Fresh[]): readonly unknown[] {
+/** As \`storeCallbacks\` takes them. */
+export function callbackValues(wanting: readonly Storable[]): readonly unknown[] {
   return [
     uuidArray(wanting.map(({ id }) => id)),
     int2Array(wanting.map(({ queue }) => queue)),
@@ -328,7 +367,7 @@ function callbackValues(wanting: readonly Fresh[]): readonly unknown[] {
 }
 
 /** In one order everywhere, so that two gateways with the same keys wait for each other and never in a circle. */
-function byKey(left: Fresh, right: Fresh): number {
+function byKey(left: Storable, right: Storable): number {
   if (left.queue !== right.queue) return left.queue - right.queue;
   return (left.storedKey as string) < (right.storedKey as string) ? -1 : 1;
 }

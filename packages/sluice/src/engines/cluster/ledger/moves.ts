@@ -14,7 +14,7 @@ import type { Connected, Connection, Statement } from "./connection/database.ts"
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { Outbox } from "./outbox.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
-import { readStates } from "./read.ts";
+import { readStates, requestOfAlias } from "./read.ts";
 import { lowestId } from "./state.ts";
 import type { StoreClock } from "./connection/store-clock.ts";
 
@@ -93,7 +93,7 @@ export interface MovesOptions {
 
 export async function replay(id: RequestId, options: MovesOptions): Promise<MoveResult> {
   const ids = await revive([id], options);
-  return ids.length > 0 ? { kind: "moved" } : refusal(id, options);
+  return ids.length > 0 ? { kind: "moved" } : ofAliasOr(id, options, replay);
 }
 
 export async function replaySlice(ask: ReplaySliceAsk, options: MovesOptions): Promise<ReplaySlice> {
@@ -114,7 +114,7 @@ export async function cancel(id: RequestId, options: MovesOptions): Promise<Move
       if (error === notCancelled) return false;
       throw error;
     });
-  return isCancelled ? { kind: "moved" } : refusal(id, options);
+  return isCancelled ? { kind: "moved" } : ofAliasOr(id, options, cancel);
 }
 
 export async function pause(queue: string, isPaused: boolean, options: MovesOptions): Promise<void> {
@@ -159,6 +159,16 @@ async function revive(ids: readonly RequestId[], options: MovesOptions): Promise
   });
   void outbox.tell(rows satisfies readonly OutboxRow[]);
   return rows.flatMap((row) => row.ids);
+}
+
+/** An alias moves the request that it is one more id of. */
+async function ofAliasOr(
+  id: RequestId,
+  options: MovesOptions,
+  move: (of: RequestId, options: MovesOptions) => Promise<MoveResult>,
+): Promise<MoveResult> {
+  const of = await requestOfAlias(options.connection, id);
+  return of === undefined ? refusal(id, options) : move(of, options);
 }
 
 async function refusal(id: RequestId, { connection, clock }: MovesOptions): Promise<MoveResult> {

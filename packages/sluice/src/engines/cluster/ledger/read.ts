@@ -4,7 +4,7 @@ import { timeOfId, type RequestId } from "../../../core/request-id.ts";
 import { readRequestHead, readResponseHead } from "../../../core/stored-head.ts";
 import { messageBytesMax } from "../../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../../engine/failures.ts";
-import type { Connected, Statement } from "./connection/database.ts";
+import type { Connected, Reading, Statement } from "./connection/database.ts";
 import { ROWS_OF_ID, stateAt } from "./state.ts";
 
 /** A ledger may hold messages from before they were bounded: no read takes one whole. */
@@ -43,6 +43,11 @@ const SELECT_FAILURES: Statement = {
     WHERE id = $1 ORDER BY attempt DESC LIMIT ${failuresMax}`,
 };
 
+const FIND_ALIASES: Statement = {
+  name: "read-aliases",
+  text: "SELECT alias, id FROM sluice.aliases WHERE alias = ANY ($1::uuid[])",
+};
+
 export interface StatusRow {
   readonly id: RequestId;
   readonly queue: string;
@@ -74,34 +79,81 @@ interface ContentRow {
 }
 
 export async function readRequest(db: Connected, id: RequestId, now: number): Promise<RequestStatus | undefined> {
-  const [row] = await db.rows<StatusRow>(SELECT_STATUS, [id, Math.floor(now)]);
-  return row === undefined ? undefined : statusOf(row);
+  const status = async (own: RequestId): Promise<RequestStatus | undefined> => {
+    const [row] = await db.rows<StatusRow>(SELECT_STATUS, [own, Math.floor(now)]);
+    return row === undefined ? undefined : statusOf(row);
+  };
+  const found = await status(id);
+  if (found !== undefined) return found;
+  const sameAs = await requestOfAlias(db, id);
+  const of = sameAs && (await status(sameAs));
+  return of && { ...of, id, sameAs };
 }
 
-/** Ids that are unknown are absent. */
+/** Ids that are unknown are absent. An alias has the state of its request. */
 export async function readStates(
   db: Connected,
   ids: readonly RequestId[],
   now: number,
 ): Promise<ReadonlyMap<RequestId, State>> {
   const rows = await db.rows<{ id: RequestId; state: State }>(SELECT_STATES, [ids, Math.floor(now)]);
-  return new Map(rows.map(({ id, state }) => [id, state]));
+  const states = new Map(rows.map(({ id, state }) => [id, state]));
+  const others = ids.filter((id) => !states.has(id));
+  if (others.length === 0) return states;
+  const aliases = await db.rows<AliasRow & object>(FIND_ALIASES, [others]);
+  if (aliases.length === 0) return states;
+  const values = [aliases.map(({ id }) => id), Math.floor(now)];
+  const ofAliases = new Map(
+    (await db.rows<{ id: RequestId; state: State }>(SELECT_STATES, values)).map(({ id, state }) => [id, state]),
+  );
+  for (const { alias, id } of aliases) {
+    const state = ofAliases.get(id);
+    if (state !== undefined) states.set(alias, state);
+  }
+  return states;
+}
+
+interface AliasRow {
+  readonly alias: RequestId;
+  readonly id: RequestId;
+}
+
+/** The request that the id is one more of: see spool-page.ts. */
+export async function requestOfAlias(db: Reading, id: RequestId): Promise<RequestId | undefined> {
+  const [found] = await db.rows<AliasRow & object>(FIND_ALIASES, [[id]]);
+  return found?.id;
 }
 
 export async function readBody(db: Connected, id: RequestId): Promise<Content | undefined> {
-  return contentOf(await db.rows<ContentRow>(SELECT_BODY, [id]));
+  return ofRequestOrAlias(db, id, async (own) => contentOf(await db.rows<ContentRow>(SELECT_BODY, [own])));
 }
 
 /** The result of a request that is done, or the response of the target that refused one which is dead. */
 export async function readResult(db: Connected, id: RequestId): Promise<Result | undefined> {
-  const rows = await db.rows<ContentRow & { readonly response: string | null }>(SELECT_RESULT, [id]);
-  const content = contentOf(rows);
-  return content && { ...content, ...readResponseHead(rows[0]?.response ?? null) };
+  return ofRequestOrAlias(db, id, async (own) => {
+    const rows = await db.rows<ContentRow & { readonly response: string | null }>(SELECT_RESULT, [own]);
+    const content = contentOf(rows);
+    return content && { ...content, ...readResponseHead(rows[0]?.response ?? null) };
+  });
+}
+
+async function ofRequestOrAlias<Value>(
+  db: Connected,
+  id: RequestId,
+  read: (own: RequestId) => Promise<Value | undefined>,
+): Promise<Value | undefined> {
+  const found = await read(id);
+  if (found !== undefined) return found;
+  const of = await requestOfAlias(db, id);
+  return of && read(of);
 }
 
 export async function readFailures(db: Connected, id: RequestId): Promise<readonly FailedAttempt[]> {
-  const rows = await db.rows<FailureRow>(SELECT_FAILURES, [id]);
-  return rows
+  const rows = await ofRequestOrAlias(db, id, async (own) => {
+    const found = await db.rows<FailureRow>(SELECT_FAILURES, [own]);
+    return found.length === 0 ? undefined : found;
+  });
+  return (rows ?? [])
     .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
     .toReversed();
 }

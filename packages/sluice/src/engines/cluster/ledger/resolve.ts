@@ -38,9 +38,14 @@ interface KnownKey {
 }
 
 /** A request that is new, with the id that it gets. */
-export interface Fresh {
-  readonly id: RequestId;
+export interface Fresh extends Storable {
   readonly request: NewRequest;
+}
+
+/** What the ledger stores of it. */
+export interface Storable {
+  readonly id: RequestId;
+  readonly request: Pick<NewRequest, "contentType" | "body" | "callback">;
   /** Its key as it is stored: see storedKeyOf. */
   readonly storedKey: string | undefined;
   readonly queue: number;

@@ -14,13 +14,19 @@ import { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { readStates } from "../ledger/read.ts";
 import { checkSettings } from "../ledger/connection/settings-check.ts";
 
-const UP_TO: Statement = { name: "move-up-to", text: "SELECT up_to::float8 FROM sluice.moves WHERE folder = $1" };
+export const UP_TO: Statement = {
+  name: "move-up-to",
+  text: "SELECT up_to::float8 FROM sluice.moves WHERE folder = $1",
+};
 const LOCK_MOVE: Statement = { name: "move-lock", text: `${UP_TO.text} FOR UPDATE` };
-const BEGIN_MOVE: Statement = {
+export const BEGIN_MOVE: Statement = {
   name: "move-begin",
   text: "INSERT INTO sluice.moves (folder, up_to) VALUES ($1, -1) ON CONFLICT DO NOTHING RETURNING folder",
 };
-const ADVANCE: Statement = { name: "move-advance", text: "UPDATE sluice.moves SET up_to = $2 WHERE folder = $1" };
+const ADVANCE: Statement = {
+  name: "move-advance",
+  text: "UPDATE sluice.moves SET up_to = $2 WHERE folder = $1",
+};
 const ADD_TO_QUEUES: Statement = {
   name: "move-add-to-queues",
   text: `UPDATE sluice.queues q SET is_paused = q.is_paused OR i.is_paused,

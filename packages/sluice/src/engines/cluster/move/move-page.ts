@@ -81,11 +81,12 @@ const STORE_LINKS: Statement = {
   text: `WITH input AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS i (id, link)) ${storeLinks("input", 3)}`,
 };
 
-/** Errors: `key-reused` when a key belongs to another request. */
+/** Errors: `key-reused` when a key belongs to another request, unless it may. */
 export async function storePage(
   inside: Connected,
   requests: readonly MovedRequest[],
   queues: QueueNumbers,
+  { mayShareKeys = false } = {},
 ): Promise<void> {
   const all = requests.map((request) => ({ ...request, no: queues.noOf(request.queue) }));
   const found = await inside.rows<{ id: RequestId }>(STORE_REQUESTS, requestValues(all));
@@ -95,7 +96,7 @@ export async function storePage(
   await inside.rows(STORE_LINKS, linkedValues(stored));
   await inside.rows(STORE_KEYS, keyValues(stored));
   await inside.rows(ADD_SENDERS, senderValues(stored));
-  await refuseKeysOfOthers(inside, stored, queues);
+  if (!mayShareKeys) await refuseKeysOfOthers(inside, stored, queues);
   await inside.rows(STORE_OUTCOMES, outcomeValues(stored));
   await inside.rows(STORE_FAILURES, failureValues(stored));
   await inside.rows(STORE_CALLBACKS, callbackValues(stored));
@@ -141,7 +142,8 @@ export function columnsOf<Row>(
   return columns.map((column) => rows.map((row) => column(row) ?? null));
 }
 
-interface Numbered extends MovedRequest {
+/** With the number of its queue. */
+export interface Numbered extends MovedRequest {
   readonly no: number;
 }
 
@@ -176,7 +178,7 @@ function keyValues(requests: readonly Numbered[]): readonly unknown[] {
   );
 }
 
-function senderValues(requests: readonly Numbered[]): readonly unknown[] {
+export function senderValues(requests: readonly Numbered[]): readonly (readonly string[])[] {
   const senders = new Set(requests.map(({ key }) => readStoredKey(key ?? null).sender));
   return [[...senders].filter((sender) => sender !== undefined).toSorted()];
 }
@@ -274,6 +276,6 @@ function joined(parts: readonly (Uint8Array | undefined)[]): {
 }
 
 /** SQLite keeps a text with a zero in it, PostgreSQL refuses one. */
-function storable(text: string | undefined): string | undefined {
+export function storable(text: string | undefined): string | undefined {
   return text?.replaceAll("\0", "\uFFFD");
 }

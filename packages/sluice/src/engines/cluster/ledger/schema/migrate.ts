@@ -17,6 +17,7 @@ import { chains } from "./migrations/0009-chains.ts";
 import { responses } from "./migrations/0010-responses.ts";
 import { carriers } from "./migrations/0011-carriers.ts";
 import { sharing } from "./migrations/0012-sharing.ts";
+import { aliases } from "./migrations/0013-aliases.ts";
 import type { ClusterServers } from "../../options.ts";
 import { Outages } from "../../outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "../../leader/retention.ts";
@@ -36,6 +37,7 @@ const migrations: readonly string[] = [
   responses,
   carriers,
   sharing,
+  aliases,
 ];
 export const versionKnown = migrations.length;
 

@@ -1,0 +1,139 @@
+// Reads the requests of a store page by page, with all that is known of each: what a move and a spool hand on.
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { FinalState } from "../../core/request.ts";
+import { requestIdOf } from "../../core/request-id.ts";
+import type {
+  MovedBacklog,
+  MovedCallback,
+  MovedFailure,
+  MovedOutcome,
+  MovedPage,
+  MovedRequest,
+} from "../../engine/moved.ts";
+
+const SELECT_PAGE = `
+  SELECT r.seq, r.random, r.queue, r.key, k.fingerprint, r.content_type, r.headers, r.body, o.state,
+    coalesce(o.attempts, s.attempts, 0) AS attempts, coalesce(o.started_at, s.started_at) AS started_at,
+    o.finished_at, o.content_type AS result_type, o.result, o.response, o.error_code, o.error_message, s.due_at, s.crashes,
+    c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
+  FROM requests r
+  LEFT JOIN keys k ON k.queue = r.queue AND k.key = r.key
+  LEFT JOIN outcomes o ON o.seq = r.seq
+  LEFT JOIN scheduled s ON s.seq = r.seq
+  LEFT JOIN callbacks c ON c.seq = r.seq
+  WHERE r.seq > ? ORDER BY r.seq LIMIT ?`;
+const SELECT_FAILURES = `
+  SELECT seq, attempt, failed_at, code, message FROM failures WHERE seq BETWEEN ? AND ? ORDER BY seq, attempt`;
+
+const pageRows = 1_000;
+/** Bodies and results of a page, beyond its first row's. */
+const pageBytes = 8 * 1024 * 1024;
+
+interface PageRow {
+  readonly seq: number;
+  readonly random: Uint8Array;
+  readonly queue: number;
+  readonly key: string | null;
+  readonly fingerprint: Uint8Array | null;
+  readonly content_type: string;
+  readonly headers: string | null;
+  readonly body: Uint8Array;
+  readonly state: FinalState | null;
+  readonly attempts: number;
+  readonly started_at: number | null;
+  readonly finished_at: number | null;
+  readonly result_type: string | null;
+  readonly result: Uint8Array | null;
+  readonly response: string | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly due_at: number | null;
+  readonly crashes: number | null;
+  readonly callback_url: string | null;
+  readonly callback_round: number | null;
+  readonly is_callback_told: number | null;
+}
+
+interface FailureRow {
+  readonly seq: number;
+  readonly attempt: number;
+  readonly failed_at: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export class Pages {
+  readonly #selectPage: StatementSync;
+  readonly #selectFailures: StatementSync;
+  readonly #names: ReadonlyMap<number, string>;
+
+  /** With the names of the store's queues, by their numbers. */
+  constructor(db: DatabaseSync, names: ReadonlyMap<number, string>) {
+    this.#selectPage = db.prepare(SELECT_PAGE);
+    this.#selectFailures = db.prepare(SELECT_FAILURES);
+    this.#names = names;
+  }
+
+  /** The requests that follow, in the order of acceptance; undefined behind the last one. */
+  page(after: number): MovedPage | undefined {
+    const rows = this.#pageRows(after);
+    const [first, last] = [rows[0], rows.at(-1)];
+    if (first === undefined || last === undefined) return undefined;
+    const failures = this.#failuresBetween(first.seq, last.seq);
+    const requests = rows.map((row) => this.#requestOf(row, failures.get(row.seq) ?? []));
+    return { requests, upTo: last.seq };
+  }
+
+  #pageRows(after: number): PageRow[] {
+    const rows: PageRow[] = [];
+    let bytes = 0;
+    for (const row of this.#selectPage.iterate(after, pageRows) as Iterable<unknown> as Iterable<PageRow>) {
+      rows.push(row);
+      bytes += row.body.byteLength + (row.result?.byteLength ?? 0);
+      if (bytes > pageBytes) break;
+    }
+    return rows;
+  }
+
+  #failuresBetween(first: number, last: number): ReadonlyMap<number, readonly MovedFailure[]> {
+    const rows = this.#selectFailures.all(first, last) as unknown as FailureRow[];
+    const bySeq = Map.groupBy(rows, ({ seq }) => seq);
+    return new Map(
+      [...bySeq].map(([seq, own]) => [seq, own.map(({ failed_at, ...row }) => ({ ...row, failedAt: failed_at }))]),
+    );
+  }
+
+  #requestOf(row: PageRow, failures: readonly MovedFailure[]): MovedRequest {
+    return {
+      id: requestIdOf(row.seq, row.random),
+      queue: this.#names.get(row.queue) as string,
+      key: row.key ?? undefined,
+      fingerprint: row.fingerprint ?? undefined,
+      contentType: row.content_type,
+      headers: row.headers ?? undefined,
+      body: row.body,
+      attempts: row.attempts,
+      startedAt: row.started_at ?? undefined,
+      failures,
+      callback: callbackOf(row),
+      standing: standingOf(row),
+    };
+  }
+}
+
+function standingOf(row: PageRow): MovedBacklog | MovedOutcome {
+  const { state, finished_at, result, result_type, response, error_code, error_message } = row;
+  if (state === null) return { kind: "backlog", dueAt: row.due_at ?? 0, crashes: row.crashes ?? 0 };
+  return {
+    kind: "outcome",
+    state,
+    finishedAt: finished_at ?? 0,
+    result: result === null ? undefined : { contentType: result_type ?? "", bytes: result },
+    response: response ?? undefined,
+    failure: error_code === null ? undefined : { code: error_code, message: error_message ?? "" },
+  };
+}
+
+function callbackOf({ callback_url: url, callback_round, is_callback_told }: PageRow): MovedCallback | undefined {
+  return url === null ? undefined : { url, round: callback_round ?? 0, isTold: is_callback_told === 1 };
+}

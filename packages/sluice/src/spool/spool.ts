@@ -1,0 +1,332 @@
+// Requests that this gateway has taken in while the ledger was out, on their way there. It owns the store and how far that
+// is forwarded. While it holds a request, new ones go behind it, so that none overtakes another; at the end they wait for
+// a moment, the last page goes, and the store is emptied.
+import { setTimeout as delay } from "node:timers/promises";
+import { messageOf, SluiceError } from "../core/errors.ts";
+import type { Content, Failure, NewRequest, RequestStatus } from "../core/request.ts";
+import type { RequestId } from "../core/request-id.ts";
+import { crashPoint } from "../engine/crash-point.ts";
+import type { AcceptResult } from "../engine/engine.ts";
+import type { MovedPage } from "../engine/moved.ts";
+import type { SpoolSink, SpoolStore } from "../engine/spool.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { observe, type Counter, type Meter } from "../telemetry/meter.ts";
+import { chargeOf, chargedFor, chargeMin } from "./charge.ts";
+
+export interface SpoolOptions {
+  /** Called again each time that the store was emptied. */
+  readonly openStore: () => Promise<SpoolStore>;
+  readonly sink: SpoolSink;
+  /** Whether the ledger can be used, as far as is known. */
+  readonly isLedgerBack: () => Promise<boolean>;
+  readonly bytesMax: number;
+  readonly log: Logger;
+  readonly meter: Meter;
+}
+
+/** What is out is tried again after so long. */
+const retryMs = 500;
+/** A page with fewer is the last one or nearly so: from here on new requests wait. */
+const fewRequests = 500;
+/** For so long at most. */
+const holdMsMax = 2_000;
+const retryAfterSeconds = 5;
+/** The few round trips before the ledger has the page and works on it. */
+const readAheadMs = 5;
+
+interface Hold {
+  readonly over: Promise<void>;
+  readonly isOn: () => boolean;
+  release(): void;
+}
+
+export class Spool {
+  readonly #options: SpoolOptions;
+  readonly #forwarded: Counter;
+  readonly #closing = new AbortController();
+  /** Undefined while it is emptied. */
+  #store: SpoolStore | undefined;
+  /** Whether new requests go to the ledger: nothing is here that the ledger does not have. */
+  #isDirect: boolean;
+  #hold: Hold | undefined;
+  #bytes: number;
+  /** Requests of each queue that the ledger does not have. */
+  readonly #waiting: Map<string, number>;
+  /** Whether `#waiting` leaves out what was forwarded before this process started. */
+  #isCounted = false;
+  #accepting = 0;
+  #onIdle: (() => void) | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #reopening: Promise<void> = Promise.resolve();
+  #told = "";
+
+  /** With what is in it already, which is forwarded first. */
+  static async open(options: SpoolOptions): Promise<Spool> {
+    const store = await options.openStore();
+    return new Spool(options, store);
+  }
+
+  private constructor(options: SpoolOptions, store: SpoolStore) {
+    const { queues, bytes } = store.held();
+    const count = sumOf(queues);
+    this.#options = options;
+    this.#store = store;
+    this.#waiting = new Map(queues);
+    this.#bytes = bytes + chargedFor(count);
+    this.#isDirect = true;
+    this.#forwarded = options.meter.counter("sluice.spool.forwarded", {});
+    options.meter.addObserver(() => [
+      observe("sluice.spool.requests", {}, this.count),
+      observe("sluice.spool.size", {}, this.#bytes),
+    ]);
+    this.#tellDamage(store);
+    if (count > 0) this.begin();
+  }
+
+  /** Whether new requests go to the ledger. */
+  get isDirect(): boolean {
+    return this.#isDirect;
+  }
+
+  /** Resolves when it is decided where new requests go; undefined when it is. */
+  get hold(): Promise<void> | undefined {
+    return this.#hold?.over;
+  }
+
+  /** Requests that the ledger does not have. */
+  get count(): number {
+    return sumOf(this.#waiting);
+  }
+
+  countOf(queue: string): number {
+    return this.#waiting.get(queue) ?? 0;
+  }
+
+  /** Why it takes nothing more; undefined when it does. */
+  get problem(): Failure | undefined {
+    if (this.#bytes + chargeMin > this.#options.bytesMax) return full(this.#options.bytesMax);
+    const [problem] = this.#store?.engine.health().problems ?? [];
+    return problem;
+  }
+
+  get damage(): Failure | undefined {
+    const damage = this.#store?.damage;
+    return damage === undefined ? undefined : { code: "store-damaged", message: damage };
+  }
+
+  /** From now on new requests are kept here, until all of them are forwarded. */
+  begin(): void {
+    if (!this.#isDirect) return;
+    this.#isDirect = false;
+    this.#work = this.#work.then(() => this.#forwardAll());
+  }
+
+  /** Errors: `disk-full`, at the spool's own bound or the disk's, and `store-unavailable`. */
+  async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {
+    this.#accepting += 1;
+    try {
+      if (this.#store === undefined) await this.#reopening;
+      if (this.#store === undefined) throw new SluiceError("store-unavailable", "the spool cannot be opened");
+      return await this.#acceptInto(this.#store, requests);
+    } finally {
+      this.#accepting -= 1;
+      if (this.#accepting === 0) this.#onIdle?.();
+    }
+  }
+
+  async #acceptInto({ engine }: SpoolStore, requests: readonly NewRequest[]): Promise<AcceptResult> {
+    const { bytesMax } = this.#options;
+    const bytes = requests.reduce((sum, request) => sum + chargeOf(request), 0);
+    if (this.#bytes + bytes > bytesMax) {
+      const { message } = full(bytesMax);
+      throw new SluiceError("disk-full", message, { retryAfterSeconds });
+    }
+    this.#bytes += bytes; // before it is stored: what arrives meanwhile counts too
+    let isStored = false;
+    try {
+      const result = await engine.accept(requests);
+      if (result.kind !== "accepted") return result;
+      isStored = true;
+      const receipts = result.receipts.map((receipt) => ({ ...receipt, durability: "spool" as const }));
+      for (const [place, { queue, isReplayed }] of receipts.entries()) {
+        if (isReplayed) this.#bytes -= chargeOf(requests[place] as NewRequest);
+        else this.#waiting.set(queue, this.countOf(queue) + 1);
+      }
+      return { kind: "accepted", receipts };
+    } finally {
+      if (!isStored) this.#bytes -= bytes;
+    }
+  }
+
+  /** Undefined where it is not here: never, or forwarded. */
+  async read(id: RequestId): Promise<RequestStatus | undefined> {
+    return this.#isDirect ? undefined : this.#store?.engine.read(id);
+  }
+
+  async readBody(id: RequestId): Promise<Content | undefined> {
+    return this.#isDirect ? undefined : this.#store?.engine.readBody(id);
+  }
+
+  /** What is not forwarded by then stays on the disk: the next start goes on. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#hold?.release();
+    await this.#work;
+    if (this.count > 0)
+      this.#options.log.warn({ requests: this.count }, "requests stay in the spool until the next start");
+    await this.#store?.[Symbol.asyncDispose]();
+    await this.#options.sink[Symbol.asyncDispose]();
+  }
+
+  async #forwardAll(): Promise<void> {
+    const { log } = this.#options;
+    log.warn({ requests: this.count }, "requests go to the spool");
+    while (!this.#closing.signal.aborted) {
+      if (await this.#isDrained()) {
+        log.info({}, "all of the spool is in the ledger");
+        return this.#empty();
+      }
+      await this.#rest();
+    }
+  }
+
+  /** Forwards page by page. True once the ledger has all, and new requests go there. */
+  async #isDrained(): Promise<boolean> {
+    const { sink, isLedgerBack } = this.#options;
+    const store = this.#store;
+    let hold: Hold | undefined;
+    try {
+      if (store === undefined || !(await isLedgerBack())) return false;
+      let after = await sink.begin(store.identity);
+      this.#countFrom(store, after);
+      let page = store.page(after);
+      while (!this.#closing.signal.aborted) {
+        if (hold?.isOn() !== true && (page?.requests.length ?? 0) < fewRequests) {
+          hold = this.#holdOn();
+          await this.#idle();
+          page = store.page(after);
+        } else if (page === undefined) {
+          await sink.confirm(store.identity, after);
+          if (!hold?.isOn()) continue;
+          this.#isDirect = true; // before those that wait go on
+          return true;
+        } else {
+          const { requests, upTo } = page;
+          // The next page is read while the ledger stores this one.
+          [page] = await Promise.all([pageBehind(store, upTo), sink.store(store.identity, page, after)]);
+          after = upTo;
+          this.#noteForwarded(requests);
+        }
+      }
+      return false;
+    } catch (error) {
+      this.#tell(error);
+      return false;
+    } finally {
+      hold?.release();
+    }
+  }
+
+  /** Closes the store and opens an empty one. */
+  async #empty(): Promise<void> {
+    const store = this.#store;
+    if (store === undefined || this.#bytes === 0) return;
+    crashPoint("spool-drained");
+    this.#store = undefined;
+    this.#reopening = this.#reopen(store);
+    await this.#reopening;
+    while (this.#store === undefined && !this.#closing.signal.aborted) {
+      await this.#rest();
+      this.#reopening = this.#reopen(undefined);
+      await this.#reopening;
+    }
+    // Should it stay, it is a row that nobody asks for.
+    await this.#options.sink.forget(store.identity).catch((error: unknown) => this.#tell(error));
+  }
+
+  /** Never rejects. */
+  async #reopen(store: SpoolStore | undefined): Promise<void> {
+    try {
+      await store?.empty();
+      crashPoint("spool-emptied");
+      const opened = await this.#options.openStore();
+      const { queues, bytes } = opened.held();
+      this.#bytes = bytes + chargedFor(sumOf(queues));
+      this.#isCounted = false;
+      this.#waiting.clear();
+      for (const [queue, count] of queues) this.#waiting.set(queue, count);
+      this.#store = opened;
+      if (queues.size > 0) this.begin(); // its files could not be removed
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  /** What was forwarded before this process started, or without its knowing. */
+  #countFrom(store: SpoolStore, after: number): void {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
+    for (const [queue, count] of store.held(after).queues) this.#waiting.set(queue, this.countOf(queue) - count);
+  }
+
+  #noteForwarded(requests: readonly { readonly queue: string }[]): void {
+    this.#forwarded.value += requests.length;
+    for (const { queue } of requests) this.#waiting.set(queue, Math.max(0, this.countOf(queue) - 1));
+  }
+
+  /** New requests wait until it is released, or for as long as they may. */
+  #holdOn(): Hold {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => hold.release(), holdMsMax);
+    const hold: Hold = {
+      over,
+      isOn: () => this.#hold === hold,
+      release: () => {
+        clearTimeout(timer);
+        if (this.#hold === hold) this.#hold = undefined;
+        resolve();
+      },
+    };
+    this.#hold = hold;
+    return hold;
+  }
+
+  /** Resolves once no request is being stored. */
+  async #idle(): Promise<void> {
+    while (this.#accepting > 0)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+  }
+
+  async #rest(): Promise<void> {
+    await delay(retryMs, undefined, { signal: this.#closing.signal }).catch(() => undefined); // it is closed
+  }
+
+  #tell(error: unknown): void {
+    const message = messageOf(error);
+    if (message !== this.#told)
+      this.#options.log.warn({ err: error, requests: this.count }, "the spool is not forwarded");
+    this.#told = message;
+  }
+
+  #tellDamage({ damage }: SpoolStore): void {
+    if (damage !== undefined) this.#options.log.error({}, damage);
+  }
+}
+
+/** Once what is under way has been sent. */
+async function pageBehind(store: SpoolStore, upTo: number): Promise<MovedPage | undefined> {
+  await delay(readAheadMs);
+  return store.page(upTo);
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
+}
+
+function full(bytesMax: number): Failure {
+  return { code: "disk-full", message: `the spool is at its bound of ${bytesMax} bytes, and the ledger is out` };
+}
