@@ -32,6 +32,8 @@ const planted: ReadonlyArray<readonly [file: string, line: string]> = [
   [`${src}/engines/embedded/planted.ts`, `import "../cluster/engine.ts";`],
   [`${src}/engines/embedded/planted.ts`, `new Worker(new URL("../../worker/worker.ts", import.meta.url));`],
   [`${src}/engines/cluster/planted.ts`, `export { openEmbedded } from "../embedded/engine.ts";`],
+  [`${src}/engines/shared/planted.ts`, `import "../cluster/ledger/read.ts";`],
+  [`${src}/engine/planted.ts`, `import type { StatusRow } from "../engines/shared/rows.ts";`],
   [`${src}/gateway/planted.ts`, `const worker = await import("../worker/worker.ts");`],
   [`${src}/gateway/planted.ts`, `let engine: import("../engines/embedded/engine.ts").EmbeddedEngine;`],
   [`${src}/gateway/planted.ts`, `import { Client } from "@sluice/client";`],

@@ -1,4 +1,3 @@
-import { randomFillSync } from "node:crypto";
 import { bodyHashOf, type BodyHash } from "../../core/body-hash.ts";
 import { invariant } from "../../core/errors.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
@@ -6,6 +5,7 @@ import type { NewRequest, Receipt, State } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import { requestHeadText } from "../../core/stored-head.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
+import { randomSource } from "../shared/random-source.ts";
 import { INSERT_CALLBACK } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
@@ -140,18 +140,4 @@ export function prepareAccept({
 
 function isSame(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
-}
-
-/** Eight random bytes at a time out of a pool: a call to the system's source costs as much for 8 as for 8,192. */
-function randomSource(): () => Uint8Array {
-  const pool = new Uint8Array(8_192);
-  let used = pool.length;
-  return () => {
-    if (used === pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    used += 8;
-    return pool.subarray(used - 8, used);
-  };
 }

@@ -1,9 +1,8 @@
 // Callbacks that are due: found by the reader, noted as told by the writer.
 import type { DatabaseSync } from "node:sqlite";
-import type { DueCallback } from "../../core/callback.ts";
-import type { FinalState } from "../../core/request.ts";
 import { requestIdOf, seqOf } from "../../core/request-id.ts";
 import type { CallbacksAsk, CallbacksPage, ToldCallback } from "../../engine/engine.ts";
+import { dueOf, type CallbackRow } from "../shared/rows.ts";
 
 export const INSERT_CALLBACK = "INSERT INTO callbacks (seq, queue, url) VALUES (?, ?, ?)";
 /** A replay: what was told is told, and the next outcome is another one. */
@@ -16,15 +15,10 @@ const SELECT_PAGE = `
   LEFT JOIN outcomes o ON o.seq = c.seq
   ORDER BY c.seq`;
 
-interface PageRow {
+interface PageRow extends CallbackRow {
   readonly seq: number;
-  readonly url: string;
-  readonly round: number;
+  /** Null when its request is not stored. */
   readonly random: Uint8Array | null;
-  readonly state: FinalState | null;
-  readonly finished_at: number;
-  readonly content_type: string | null;
-  readonly result_bytes: number | null;
 }
 
 export function prepareCallbacksDue(db: DatabaseSync): (ask: CallbacksAsk) => CallbacksPage {
@@ -32,16 +26,12 @@ export function prepareCallbacksDue(db: DatabaseSync): (ask: CallbacksAsk) => Ca
   return ({ after, max }) => {
     const rows = selectPage.all(after === undefined ? -1 : seqOf(after), max) as unknown as PageRow[];
     const last = rows.length < max ? undefined : rows.at(-1);
+    const due = rows.flatMap(({ seq, random, ...row }) =>
+      random === null ? [] : dueOf(requestIdOf(seq, random), row),
+    );
     // As a place in the line an id needs no random bits.
-    return { due: rows.flatMap(dueOf), next: last && requestIdOf(last.seq, last.random ?? new Uint8Array(8)) };
+    return { due, next: last && requestIdOf(last.seq, last.random ?? new Uint8Array(8)) };
   };
-}
-
-function dueOf({ seq, random, state, ...row }: PageRow): readonly DueCallback[] {
-  if (random === null || state === null) return [];
-  const { url, round, finished_at: finishedAt, content_type: contentType, result_bytes: byteCount } = row;
-  const result = state === "done" ? { contentType: contentType ?? "", byteCount: byteCount ?? 0 } : undefined;
-  return [{ id: requestIdOf(seq, random), url, round, finishedAt, result }];
 }
 
 export function prepareCallbacksTold(db: DatabaseSync): (told: readonly ToldCallback[]) => void {

@@ -3,38 +3,28 @@ import type { DatabaseSync } from "node:sqlite";
 import { requestIdOf } from "../../core/request-id.ts";
 import type { ReplayFilter } from "../../engine/engine.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../engine/failures.ts";
-import { shownMessage } from "./read.ts";
+import { deadGroupOf, type DeadGroupRow } from "../shared/rows.ts";
+import { shownMessage, type IdRow } from "./read.ts";
 
 /** The bare columns of the groups are those of the row with the highest seq, which SQLite promises beside one max(). */
 const GROUP_DEAD = `
   SELECT g.*, r.random FROM (
-    SELECT max(seq) AS seq, error_code, ${shownMessage("error_message")} AS error_message, finished_at, count(*) AS n
+    SELECT max(seq) AS seq, error_code, ${shownMessage("error_message")} AS error_message, finished_at, count(*) AS count
     FROM (
       SELECT o.seq, o.error_code, o.error_message, o.finished_at FROM outcomes o
       WHERE o.queue = (SELECT no FROM queues WHERE name = ?) AND o.state = 'dead' ORDER BY o.seq DESC LIMIT ${deadLookMax})
     GROUP BY error_code) g
-  JOIN requests r ON r.seq = g.seq ORDER BY g.n DESC, g.seq DESC LIMIT ${deadGroupsMax}`;
+  JOIN requests r ON r.seq = g.seq ORDER BY g.count DESC, g.seq DESC LIMIT ${deadGroupsMax}`;
 const COUNT_DEAD = `
   SELECT count(*) AS n FROM outcomes
   WHERE queue = (SELECT no FROM queues WHERE name = :queue) AND state = 'dead' AND (:code IS NULL OR error_code = :code)`;
 
-interface GroupRow {
-  readonly seq: number;
-  readonly error_code: string;
-  readonly error_message: string;
-  readonly finished_at: number;
-  readonly n: number;
-  readonly random: Uint8Array;
-}
-
 export function prepareDeadByError(db: DatabaseSync): (queue: string) => readonly DeadGroup[] {
   const groupDead = db.prepare(GROUP_DEAD);
-  return (queue) =>
-    (groupDead.all(queue) as unknown as GroupRow[]).map((row) => ({
-      errorCode: row.error_code,
-      count: row.n,
-      newest: { id: requestIdOf(row.seq, row.random), message: row.error_message, finishedAt: row.finished_at },
-    }));
+  return (queue) => {
+    const rows = groupDead.all(queue) as unknown as readonly (DeadGroupRow & IdRow)[];
+    return rows.map((row) => deadGroupOf(requestIdOf(row.seq, row.random), row));
+  };
 }
 
 /** All that fit the filter, whatever its limit. */

@@ -1,9 +1,10 @@
 // Newest first. Each filter is driven by the index that knows its rows, so that a page costs a page.
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import type { RequestStatus, State } from "../../core/request.ts";
-import { seqOf } from "../../core/request-id.ts";
+import { requestIdOf, seqOf } from "../../core/request-id.ts";
 import type { ListFilter } from "../../engine/engine.ts";
-import { FROM_STATUS, STATUS_COLUMNS, statusOf, type StatusRow } from "./read.ts";
+import { statusOf, type StatusRow } from "../shared/rows.ts";
+import { FROM_STATUS, STATUS_COLUMNS, type IdRow } from "./read.ts";
 
 /** The sequence numbers of one queue that fit the state, newest first. */
 const candidates: Readonly<Record<State | "any", string>> = {
@@ -42,8 +43,9 @@ export function prepareList(db: DatabaseSync): (filter: ListFilter, now: number)
     // A key has few requests, and their states are not known yet.
     const looked = filter.key === undefined ? newest.slice(0, filter.limit) : newest;
     // An index may still name what a damaged table has lost: the audit tells of it.
-    const rows = looked.flatMap((seq) => selectStatus.all({ seq, now }) as unknown as readonly StatusRow[]);
-    const fitting = rows.map(statusOf).filter(({ state }) => filter.state === undefined || state === filter.state);
+    const rows = looked.flatMap((seq) => selectStatus.all({ seq, now }) as unknown as readonly (StatusRow & IdRow)[]);
+    const found = rows.map((row) => statusOf(requestIdOf(row.seq, row.random), row));
+    const fitting = found.filter(({ state }) => filter.state === undefined || state === filter.state);
     return fitting.slice(0, filter.limit);
   };
 

@@ -1,10 +1,18 @@
 import type { DatabaseSync } from "node:sqlite";
-import { readStoredKey } from "../../core/idempotency-key.ts";
-import type { Content, RequestStatus, Result, State } from "../../core/request.ts";
-import { requestIdOf, seqOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
-import { readRequestHead, readResponseHead } from "../../core/stored-head.ts";
+import type { Content, RequestStatus, Result } from "../../core/request.ts";
+import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
 import { messageBytesMax } from "../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../engine/failures.ts";
+import {
+  contentOf,
+  failuresOf,
+  resultOf,
+  statusOf,
+  type ContentRow,
+  type FailureRow,
+  type ResultRow,
+  type StatusRow,
+} from "../shared/rows.ts";
 import { FROM_REQUESTS, STATE } from "./state.ts";
 
 /**
@@ -35,32 +43,13 @@ const SELECT_FAILURES = `
   FROM failures f JOIN requests r ON r.seq = f.seq
   WHERE f.seq = ? ORDER BY f.attempt DESC LIMIT ${failuresMax}`;
 
-export interface StatusRow {
+/** What an id is made of. */
+export interface IdRow {
   readonly seq: number;
   readonly random: Uint8Array;
-  readonly queue: string;
-  readonly key: string | null;
-  readonly content_type: string;
-  /** Absent in lists. */
-  readonly headers?: string | null;
-  readonly bytes: number;
-  readonly result_bytes: number | null;
-  readonly state: State;
-  readonly attempts: number;
-  readonly started_at: number | null;
-  readonly finished_at: number | null;
-  readonly due_at: number | null;
-  readonly error_code: string | null;
-  readonly error_message: string | null;
 }
 
-interface FailureRow {
-  readonly random: Uint8Array;
-  readonly attempt: number;
-  readonly failed_at: number;
-  readonly code: string;
-  readonly message: string;
-}
+type Random = Pick<IdRow, "random">;
 
 export interface Reads {
   read(id: RequestId, now: number): RequestStatus | undefined;
@@ -76,59 +65,25 @@ export function prepareReads(db: DatabaseSync): Reads {
   const selectFailures = db.prepare(SELECT_FAILURES);
   return {
     read(id, now) {
-      const row = selectStatus.get({ seq: seqOf(id), now }) as unknown as StatusRow | undefined;
-      return isRowOf(id, row) ? statusOf(row) : undefined;
+      const row = selectStatus.get({ seq: seqOf(id), now }) as unknown as (StatusRow & IdRow) | undefined;
+      return isRowOf(id, row) ? statusOf(id, row) : undefined;
     },
-    readBody: (id) => contentOf(id, selectBody.get(seqOf(id))),
-    readResult: (id) => resultOf(id, selectResult.get(seqOf(id))),
-    readFailures: (id) =>
-      (selectFailures.all(seqOf(id)) as unknown as FailureRow[])
-        .filter((row) => isRowOf(id, row))
-        .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
-        .toReversed(),
-  };
-}
-
-export function statusOf(row: StatusRow): RequestStatus {
-  const { key, sender } = readStoredKey(row.key);
-  return {
-    id: requestIdOf(row.seq, row.random),
-    queue: row.queue,
-    key,
-    sender,
-    state: row.state,
-    attempts: row.attempts,
-    acceptedAt: timeOfSeq(row.seq),
-    startedAt: row.started_at ?? undefined,
-    finishedAt: row.finished_at ?? undefined,
-    nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
-    lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
-    contentType: row.content_type,
-    bytes: row.bytes,
-    head: row.headers === undefined ? undefined : readRequestHead(row.headers),
-    resultBytes: row.result_bytes ?? undefined,
-    progress: undefined,
+    readBody(id) {
+      const row = selectBody.get(seqOf(id)) as unknown as (ContentRow & Random) | undefined;
+      return isRowOf(id, row) ? contentOf(row) : undefined;
+    },
+    readResult(id) {
+      const row = selectResult.get(seqOf(id)) as unknown as (ResultRow & Random) | undefined;
+      return isRowOf(id, row) ? resultOf(row) : undefined;
+    },
+    readFailures(id) {
+      const rows = selectFailures.all(seqOf(id)) as unknown as readonly (FailureRow & Random)[];
+      return failuresOf(rows.filter((row) => isRowOf(id, row)));
+    },
   };
 }
 
 /** The row is found by the id's time and counter; its random bits must be the same too. */
-function isRowOf<Row extends { readonly random: Uint8Array }>(id: RequestId, row: Row | undefined): row is Row {
+function isRowOf<Row extends Random>(id: RequestId, row: Row | undefined): row is Row {
   return row !== undefined && requestIdOf(seqOf(id), row.random) === id;
-}
-
-interface ContentRow {
-  readonly random: Uint8Array;
-  readonly content_type: string;
-  readonly bytes: Uint8Array;
-}
-
-function contentOf(id: RequestId, found: unknown): Content | undefined {
-  const row = found as ContentRow | undefined;
-  return isRowOf(id, row) ? { contentType: row.content_type, bytes: row.bytes } : undefined;
-}
-
-function resultOf(id: RequestId, found: unknown): Result | undefined {
-  const row = found as (ContentRow & { readonly response: string | null }) | undefined;
-  const content = contentOf(id, row);
-  return content && { ...content, ...readResponseHead(row?.response ?? null) };
 }

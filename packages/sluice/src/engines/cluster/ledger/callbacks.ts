@@ -1,9 +1,8 @@
 // Callbacks that are due, and those that have been told. The row of a request that wants one is stored with it by
 // accept.ts; a replay begins its next round in moves.ts.
-import type { DueCallback } from "../../../core/callback.ts";
-import type { FinalState } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { CallbacksAsk, CallbacksPage, ToldCallback } from "../../../engine/engine.ts";
+import { dueOf, type CallbackRow } from "../../shared/rows.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 import { lowestId } from "./state.ts";
 
@@ -31,27 +30,15 @@ const NOTE_TOLD: Statement = {
     WHERE c.id = i.id AND c.round = i.round`,
 };
 
-interface PageRow {
+interface PageRow extends CallbackRow {
   readonly id: RequestId;
-  readonly url: string;
-  readonly round: number;
   readonly is_stored: boolean;
-  readonly state: FinalState | null;
-  readonly finished_at: number;
-  readonly content_type: string | null;
-  readonly result_bytes: number | null;
 }
 
 export async function callbacksDue(db: Connected, { after, max }: CallbacksAsk): Promise<CallbacksPage> {
   const rows = await db.rows<PageRow>(SELECT_PAGE, [after ?? lowestId, max]);
-  return { due: rows.flatMap(dueOf), next: rows.length < max ? undefined : rows.at(-1)?.id };
-}
-
-function dueOf({ id, url, round, is_stored, state, ...row }: PageRow): readonly DueCallback[] {
-  if (!is_stored || state === null) return [];
-  const { finished_at: finishedAt, content_type: contentType, result_bytes: byteCount } = row;
-  const result = state === "done" ? { contentType: contentType ?? "", byteCount: byteCount ?? 0 } : undefined;
-  return [{ id, url, round, finishedAt, result }];
+  const due = rows.flatMap((row) => (row.is_stored ? dueOf(row.id, row) : []));
+  return { due, next: rows.length < max ? undefined : rows.at(-1)?.id };
 }
 
 export async function callbacksTold(db: Connected, told: readonly ToldCallback[]): Promise<void> {

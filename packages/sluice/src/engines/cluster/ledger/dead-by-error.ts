@@ -2,6 +2,7 @@
 import type { RequestId } from "../../../core/request-id.ts";
 import type { ReplayFilter } from "../../../engine/engine.ts";
 import { deadGroupsMax, deadLookMax, type DeadGroup } from "../../../engine/failures.ts";
+import { deadGroupOf, type DeadGroupRow } from "../../shared/rows.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 import { shownChars } from "./read.ts";
 
@@ -24,21 +25,9 @@ const COUNT_DEAD: Statement = {
       AND ($2::text IS NULL OR error_code = $2)`,
 };
 
-interface GroupRow {
-  readonly id: RequestId;
-  readonly count: number;
-  readonly error_code: string;
-  readonly error_message: string;
-  readonly finished_at: number;
-}
-
 export async function deadByError(db: Connected, queue: string): Promise<readonly DeadGroup[]> {
-  const rows = await db.rows<GroupRow>(GROUP_DEAD, [queue]);
-  return rows.map((row) => ({
-    errorCode: row.error_code,
-    count: row.count,
-    newest: { id: row.id, message: row.error_message, finishedAt: row.finished_at },
-  }));
+  const rows = await db.rows<DeadGroupRow & { readonly id: RequestId }>(GROUP_DEAD, [queue]);
+  return rows.map((row) => deadGroupOf(row.id, row));
 }
 
 /** All that fit the filter, whatever its limit. */

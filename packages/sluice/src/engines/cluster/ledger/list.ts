@@ -4,8 +4,9 @@ import { storedKeyOf } from "../../../core/idempotency-key.ts";
 import type { RequestStatus, State } from "../../../core/request.ts";
 import { timeOfId, type RequestId } from "../../../core/request-id.ts";
 import type { ListFilter } from "../../../engine/engine.ts";
+import { statusOf, type StatusRow } from "../../shared/rows.ts";
 import type { Connected, Statement } from "./connection/database.ts";
-import { statusColumns, statusOf, STATUS_ROWS, type StatusRow } from "./read.ts";
+import { statusColumns, STATUS_ROWS } from "./read.ts";
 import { firstIdAt, hasRow, highestId, lowestId, type IdBound } from "./state.ts";
 
 // $1 the queue or null, $2 and $3 the span's bounds, $4 how many, $5 the time; only by key: $6 and $7, the
@@ -48,8 +49,8 @@ export async function listRequests(db: Connected, filter: ListFilter, now: numbe
   for (const { from, before } of isSmall(kind) ? [wholeSpan(filter)] : spans(filter, now)) {
     const most = key === undefined ? limit - found.length : ofKeyMax; // their states are not known yet
     const values = [queue, from, before, most, Math.floor(now), ...(key === undefined ? [] : storedKeys(key))];
-    const rows = await db.rows<StatusRow>(statements[kind], values);
-    found.push(...rows.map(statusOf));
+    const rows = await db.rows<StatusRow & { readonly id: RequestId }>(statements[kind], values);
+    found.push(...rows.map((row) => statusOf(row.id, row)));
     if (found.length >= limit) break;
   }
   return found.filter((status) => state === undefined || status.state === state).slice(0, limit);

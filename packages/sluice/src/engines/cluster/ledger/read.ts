@@ -1,9 +1,17 @@
-import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { Content, RequestStatus, Result, State } from "../../../core/request.ts";
-import { timeOfId, type RequestId } from "../../../core/request-id.ts";
-import { readRequestHead, readResponseHead } from "../../../core/stored-head.ts";
+import type { RequestId } from "../../../core/request-id.ts";
 import { messageBytesMax } from "../../../core/stored-text.ts";
 import { failuresMax, type FailedAttempt } from "../../../engine/failures.ts";
+import {
+  contentOf,
+  failuresOf,
+  resultOf,
+  statusOf,
+  type ContentRow,
+  type FailureRow,
+  type ResultRow,
+  type StatusRow,
+} from "../../shared/rows.ts";
 import type { Connected, Reading, Statement } from "./connection/database.ts";
 import { ROWS_OF_ID, stateAt } from "./state.ts";
 
@@ -48,40 +56,10 @@ const FIND_ALIASES: Statement = {
   text: "SELECT alias, id FROM sluice.aliases WHERE alias = ANY ($1::uuid[])",
 };
 
-export interface StatusRow {
-  readonly id: RequestId;
-  readonly queue: string;
-  readonly key: string | null;
-  readonly content_type: string;
-  /** Absent in lists. */
-  readonly headers?: string | null;
-  readonly bytes: number;
-  readonly result_bytes: number | null;
-  readonly state: State;
-  readonly attempts: number;
-  readonly started_at: number | null;
-  readonly finished_at: number | null;
-  readonly due_at: number | null;
-  readonly error_code: string | null;
-  readonly error_message: string | null;
-}
-
-interface FailureRow {
-  readonly attempt: number;
-  readonly failed_at: number;
-  readonly code: string;
-  readonly message: string;
-}
-
-interface ContentRow {
-  readonly content_type: string;
-  readonly bytes: Uint8Array;
-}
-
 export async function readRequest(db: Connected, id: RequestId, now: number): Promise<RequestStatus | undefined> {
   const status = async (own: RequestId): Promise<RequestStatus | undefined> => {
     const [row] = await db.rows<StatusRow>(SELECT_STATUS, [own, Math.floor(now)]);
-    return row === undefined ? undefined : statusOf(row);
+    return row && statusOf(own, row);
   };
   const found = await status(id);
   if (found !== undefined) return found;
@@ -125,15 +103,17 @@ export async function requestOfAlias(db: Reading, id: RequestId): Promise<Reques
 }
 
 export async function readBody(db: Connected, id: RequestId): Promise<Content | undefined> {
-  return ofRequestOrAlias(db, id, async (own) => contentOf(await db.rows<ContentRow>(SELECT_BODY, [own])));
+  return ofRequestOrAlias(db, id, async (own) => {
+    const [row] = await db.rows<ContentRow>(SELECT_BODY, [own]);
+    return row && contentOf(row);
+  });
 }
 
 /** The result of a request that is done, or the response of the target that refused one which is dead. */
 export async function readResult(db: Connected, id: RequestId): Promise<Result | undefined> {
   return ofRequestOrAlias(db, id, async (own) => {
-    const rows = await db.rows<ContentRow & { readonly response: string | null }>(SELECT_RESULT, [own]);
-    const content = contentOf(rows);
-    return content && { ...content, ...readResponseHead(rows[0]?.response ?? null) };
+    const [row] = await db.rows<ResultRow>(SELECT_RESULT, [own]);
+    return row && resultOf(row);
   });
 }
 
@@ -153,33 +133,5 @@ export async function readFailures(db: Connected, id: RequestId): Promise<readon
     const found = await db.rows<FailureRow>(SELECT_FAILURES, [own]);
     return found.length === 0 ? undefined : found;
   });
-  return (rows ?? [])
-    .map(({ attempt, failed_at, code, message }) => ({ attempt, failedAt: failed_at, failure: { code, message } }))
-    .toReversed();
-}
-
-export function statusOf(row: StatusRow): RequestStatus {
-  const { key, sender } = readStoredKey(row.key);
-  return {
-    id: row.id,
-    queue: row.queue,
-    key,
-    sender,
-    state: row.state,
-    attempts: row.attempts,
-    acceptedAt: timeOfId(row.id),
-    startedAt: row.started_at ?? undefined,
-    finishedAt: row.finished_at ?? undefined,
-    nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
-    lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
-    contentType: row.content_type,
-    bytes: row.bytes,
-    head: row.headers === undefined ? undefined : readRequestHead(row.headers),
-    resultBytes: row.result_bytes ?? undefined,
-    progress: undefined,
-  };
-}
-
-function contentOf([row]: readonly ContentRow[]): Content | undefined {
-  return row === undefined ? undefined : { contentType: row.content_type, bytes: row.bytes };
+  return failuresOf(rows ?? []);
 }

@@ -1,11 +1,11 @@
 // What a group of calls comes to before it is stored: which keys are known, what is new and gets its id, and whether there
 // is room for it. It reads the ledger only where what is known does not tell.
-import { randomFillSync } from "node:crypto";
 import { bodyHashOf, type BodyHash } from "../../../core/body-hash.ts";
 import { fingerprintOf, storedKeyOf } from "../../../core/idempotency-key.ts";
 import type { NewRequest, Receipt } from "../../../core/request.ts";
 import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../../core/request-id.ts";
 import type { AcceptResult } from "../../../engine/engine.ts";
+import { randomSource } from "../../shared/random-source.ts";
 import { int2Array, textArray } from "./connection/binary-array.ts";
 import type { Connection, Statement } from "./connection/database.ts";
 import type { Entry } from "./connection/lane.ts";
@@ -218,18 +218,4 @@ export class Resolver {
 
 function receiptOf(id: RequestId, queue: string, isReplayed: boolean): Receipt {
   return { id, queue, state: "waiting", acceptedAt: timeOfId(id), isReplayed, durability: "postgres" };
-}
-
-/** Eight random bytes at a time out of a pool: a call to the system's source costs as much for 8 as for 8,192. */
-function randomSource(): () => Uint8Array {
-  const pool = new Uint8Array(8_192);
-  let used = pool.length;
-  return () => {
-    if (used === pool.length) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    used += 8;
-    return pool.subarray(used - 8, used);
-  };
 }
