@@ -20,6 +20,7 @@ export const memberModels: Readonly<Record<string, Model>> = {
   "migrate-version": reads(() => [{ version: versionKnown }]),
   "migrate-prefix": reads(() => []),
   "migrate-claim-prefix": reads(({ values: [prefix] }) => [{ value: prefix }]),
+  "migrate-missing-functions": reads(() => []),
   "migrate-missing-queues": reads(({ seen, values: [names] }) => {
     const known = new Set(seen.queues.values().map(({ name }) => name));
     return (names as readonly string[]).filter((name) => !known.has(name)).map((name) => ({ name }));

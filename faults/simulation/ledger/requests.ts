@@ -107,7 +107,7 @@ function store(scope: Scope): Row[] {
   return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue, rests_on: scope.restsOn }));
 }
 
-/** The function sluice.claim: its first statement sees a snapshot, its second one all that is committed by then. */
+/** The function of claim.ts: its first statement sees a snapshot, its second one all that is committed by then. */
 function claim({ seen, db, values, tokens }: Scope): Row[] {
   const [ids, areSuspects, member, now] = values as [readonly string[], boolean, number, number];
   const lastBefore = tokens.next();

@@ -11,7 +11,7 @@ import { auditLedger } from "./audit/audit.ts";
 import { prove } from "./audit/audit-chain.ts";
 import { heal } from "./audit/audit-rows.ts";
 import { link, linkValues, storeLinks } from "./ledger/chains.ts";
-import { claim } from "./ledger/claim.ts";
+import { claim, claimFunction } from "./ledger/claim.ts";
 import { BacklogReader, freshWaiting } from "./ledger/backlog.ts";
 import {
   ConflictError,
@@ -425,7 +425,7 @@ test("a claim knows one state of each queue, though one is paused and one resume
     );
     const rows = rowsOf<{ id: RequestId; verdict: string }>(
       claiming,
-      "SELECT id, verdict FROM sluice.claim($1::uuid[], false, 1, $2)",
+      `SELECT id, verdict FROM sluice.${claimFunction.name}($1::uuid[], false, 1, $2)`,
       [[held, waiting, mail], now],
     );
     await untilSomebodyWaits(ledger.db);
@@ -615,6 +615,21 @@ test("a database of an older Sluice is refused until it is brought up to this on
   const sincePause = "(extract(epoch FROM clock_timestamp()) * 1000 - paused_at)::float8";
   const [queue] = await rowsOf<{ ms: number }>(db, `SELECT ${sincePause} AS ms FROM sluice.queues`);
   ok(Math.abs(queue?.ms ?? Number.NaN) < 60_000, "of a pause from before only the time of the migration is known");
+});
+
+test("a ledger of the release before lacks its functions until it is migrated, though its schema is this one's", async () => {
+  const url = await postgres.createDatabase("functions");
+  await using db = connect(url);
+  await migrate(url, ["orders"]);
+  await db.script(`DROP FUNCTION sluice.${claimFunction.name}`);
+  await rejects(
+    checkSchema(db, ["orders"]),
+    coded("schema-older", new RegExp(`no function sluice.${claimFunction.name}, .*: run sluice migrate`)),
+  );
+  deepEqual(await migrate(url, ["orders"]), { from: latest, to: latest, queuesDeclared: ["orders"] });
+  equal(await checkSchema(db, ["orders"]), latest);
+  const [before] = await rowsOf(db, "SELECT count(*)::int FROM sluice.claim(ARRAY[]::uuid[], false, 1, 0)");
+  deepEqual(before, { count: 0 }, "processes of the release before go on with theirs");
 });
 
 test("a ledger keeps its first prefix, and a cluster with another one is refused before it changes anything", async () => {

@@ -6,10 +6,59 @@ import { readRequestHead } from "../../../core/stored-head.ts";
 import { uuidArray } from "./connection/binary-array.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 
+/**
+ * Makes the function that CLAIM calls. `sluice migrate` does, while processes of the release before still call theirs: a
+ * release that changes the text gives it a new name.
+ */
+export const claimFunction: Statement = {
+  name: "claim_2",
+  text: `CREATE OR REPLACE FUNCTION sluice.claim_2(ids uuid[], are_suspects boolean, by_member integer, now_ms bigint)
+  RETURNS TABLE (
+    id uuid, verdict text, token bigint, attempts integer, queue text, key text, content_type text, headers text, body bytea
+  )
+  LANGUAGE plpgsql AS $$
+  DECLARE
+    last_before bigint := nextval('sluice.tokens');
+    -- Read once: were a queue paused or resumed between the two statements, one would leave what the other does not know.
+    paused smallint[] := ARRAY (SELECT q.no FROM sluice.queues q WHERE q.is_paused);
+  BEGIN
+    -- Waits for whoever moves rows out of the default partitions, before the next statement takes its snapshot: with one
+    -- of before, it would look for them where they have not come yet.
+    LOCK TABLE sluice.requests_rest, sluice.outcomes_rest IN ACCESS SHARE MODE;
+    INSERT INTO sluice.running (id, token, member, queue, attempts, crashes, started_at, bytes)
+    SELECT r.id, nextval('sluice.tokens'), by_member, r.queue, coalesce(s.attempts, 0), coalesce(s.crashes, 0), now_ms,
+      r.bytes
+    FROM unnest(ids) AS i (id)
+    JOIN sluice.requests r ON r.id = i.id
+    LEFT JOIN sluice.schedule s ON s.id = i.id
+    WHERE r.queue <> ALL (paused) AND (s.id IS NULL OR s.is_hinted OR s.due_at <= now_ms)
+      AND (coalesce(s.crashes, 0) > 1) = are_suspects
+      AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
+    ON CONFLICT DO NOTHING;
+    -- A second statement, so that it sees what others committed while the first one waited for them.
+    RETURN QUERY
+      SELECT i.id,
+        CASE
+          WHEN r.queue = ANY (paused) THEN 'paused'
+          WHEN n.id IS NULL THEN 'gone'
+          WHEN o.id IS NOT NULL OR coalesce(s.attempts, 0) <> n.attempts OR coalesce(s.crashes, 0) <> n.crashes
+            OR (s.due_at > now_ms AND NOT s.is_hinted) THEN 'void'
+          ELSE 'claimed'
+        END,
+        n.token, n.attempts, q.name, r.key, r.content_type, r.headers, r.body
+      FROM unnest(ids) AS i (id)
+      LEFT JOIN sluice.running n ON n.id = i.id AND n.member = by_member AND n.token > last_before
+      LEFT JOIN sluice.requests r ON r.id = i.id
+      LEFT JOIN sluice.queues q ON q.no = r.queue
+      LEFT JOIN sluice.outcomes o ON o.id = n.id
+      LEFT JOIN sluice.schedule s ON s.id = n.id;
+  END
+  $$`,
+};
 const CLAIM: Statement = {
   name: "claim",
   text: `SELECT id, verdict, token::float8 AS token, attempts, queue, key, content_type, headers, body
-    FROM sluice.claim($1::uuid[], $2, $3, $4)`,
+    FROM sluice.${claimFunction.name}($1::uuid[], $2, $3, $4)`,
 };
 /** Claims that turned out to be of requests that had moved on meanwhile. */
 const RELEASE: Statement = {

@@ -4,6 +4,7 @@ import { addressOf } from "../../../../core/server-url.ts";
 import { crashPoint } from "../../../../engine/crash-point.ts";
 import type { Logger } from "../../../../telemetry/log.ts";
 import { Broker } from "../../carriers/rabbitmq/broker.ts";
+import { claimFunction } from "../claim.ts";
 import { Connection, type Connected, type Statement } from "../connection/database.ts";
 import { ledger } from "./migrations/0001-ledger.ts";
 import { callbacks } from "./migrations/0002-callbacks.ts";
@@ -40,6 +41,8 @@ const migrations: readonly string[] = [
   aliases,
 ];
 export const versionKnown = migrations.length;
+/** What `sluice migrate` makes again each time: a function lies beside its caller, and is not part of a migration. */
+const functions: readonly Statement[] = [claimFunction];
 
 const HAS_META: Statement = {
   name: "migrate-has-meta",
@@ -72,6 +75,10 @@ const ADD_QUEUES: Statement = {
   text: `INSERT INTO sluice.queues (name) SELECT i.name FROM unnest($1::text[]) AS i (name)
     WHERE NOT EXISTS (SELECT FROM sluice.queues q WHERE q.name = i.name) RETURNING name`,
 };
+const MISSING_FUNCTIONS: Statement = {
+  name: "migrate-missing-functions",
+  text: "SELECT i.name FROM unnest($1::text[]) AS i (name) WHERE to_regproc('sluice.' || i.name) IS NULL",
+};
 const MISSING_QUEUES: Statement = {
   name: "migrate-missing-queues",
   text: `SELECT i.name FROM unnest($1::text[]) AS i (name)
@@ -97,9 +104,9 @@ export interface Migrated {
 }
 
 /**
- * Brings the database up to this version, makes what is missing of the queues, and declares them at RabbitMQ if there is one. Any number
- * of processes may do it at once, and again after a crash. Errors: `unreachable`, `schema-newer`, `wrong-queue`, `bad-config`
- * for a ledger with another prefix.
+ * Brings the database up to this version, makes its functions and what is missing of the queues, and declares those at RabbitMQ
+ * if there is one. Any number of processes may do it at once, and again after a crash. Errors: `unreachable`, `schema-newer`,
+ * `wrong-queue`, `bad-config` for a ledger with another prefix.
  */
 export async function migrateCluster(options: MigrateOptions): Promise<Migrated> {
   const { servers, queues, log, declare } = options;
@@ -111,6 +118,7 @@ export async function migrateCluster(options: MigrateOptions): Promise<Migrated>
   await claimPrefix(connection, servers.prefix);
   const added = await connection.transaction(async (inside) => {
     await inside.rows(LOCK_SCHEMA);
+    for (const { text } of functions) await inside.script(text);
     return inside.rows<{ readonly name: string }>(ADD_QUEUES, [[...new Set(queues)]]);
   });
   const clock = new StoreClock();
@@ -131,6 +139,11 @@ export async function checkSchema(db: Connected, queues: readonly string[]): Pro
     throw new SluiceError("schema-older", `${found}: run sluice migrate`);
   }
   refuseNewer(version);
+  const [absent] = await db.rows<{ name: string }>(MISSING_FUNCTIONS, [functions.map(({ name }) => name)]);
+  if (absent !== undefined) {
+    const found = `the database has no function sluice.${absent.name}, which this Sluice needs`;
+    throw new SluiceError("schema-older", `${found}: run sluice migrate`);
+  }
   const missing = await db.rows<{ name: string }>(MISSING_QUEUES, [queues]);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => `"${name}"`).join(", ");
