@@ -43,7 +43,7 @@ export interface UnderLoadOptions {
   readonly mode: "plain" | "honours-key";
   /** Handlers must have begun more often than they made effects. */
   readonly isRedeliveryMeant?: boolean;
-  /** RabbitMQ loses what it has confirmed; else the auditor, who is the last resort, must find nothing missing. */
+  /** RabbitMQ loses what it has confirmed; else the look for lost hints, the last resort, must find nothing missing. */
   readonly isHintLossMeant?: boolean;
   readonly restMs?: number;
   /** What is sent; small ones unless given. */

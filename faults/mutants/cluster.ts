@@ -129,7 +129,7 @@ export const clusterMutants: readonly Mutant[] = [
     name: "acknowledge-when-claimed",
     engine: "cluster",
     // A worker that dies leaves its claim in the ledger, and the reaper hints it again. PostgreSQL's crash takes the claim.
-    bug: "hints are acknowledged when they are claimed (against I2): a claim that PostgreSQL forgets waits for the auditor",
+    bug: "hints are acknowledged when they are claimed (against I2): a claim that PostgreSQL forgets waits for the look for lost hints",
     patches: [
       {
         file: `${cluster}/ledger/deliver.ts`,

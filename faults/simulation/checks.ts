@@ -135,11 +135,11 @@ export class Checks {
     });
   }
 
-  /** The auditor is the last resort: where nothing was lost or held up it must find nothing. */
+  /** The look for lost hints is the last resort: where nothing was lost or held up it must find nothing. */
   logged(message: string, process: Process): void {
     if (message !== "the broker has lost hints of this queue: they are put back") return;
     const { broker, ledger, faults } = this.#world;
-    this.#world.faults.count("put back by the auditor");
+    this.#world.faults.count("put back as lost hints");
     const isExcused = broker.losses > 0 || ledger.crashes > 0 || holdingUp.some((kind) => faults.counts.has(kind));
     if (!isExcused) this.broke(`${process.name} had to put back hints, and nothing that was confirmed was lost`);
   }

@@ -21,7 +21,7 @@ export interface Played {
 const faultyMs = 6_000;
 /** Once all faults are over, everything that was accepted has its outcome within so long. */
 const restMsMax = 60_000;
-/** Where confirmed hints were lost, or somebody held them without a sign of life, the auditor has to find them. */
+/** Where confirmed hints were lost, or somebody held them without a sign of life, the look for lost hints has to find them. */
 const restMsMaxAfterLoss = 150_000;
 
 export async function playHistory(seed: number, options: WorldOptions = {}): Promise<Played> {

@@ -1,5 +1,5 @@
 // Models of what holds the rows against each other and against the broker: lost-hints.ts, backlog.ts, audit.ts.
-import { stateOf } from "./moves.ts";
+import { stateOf } from "./operate.ts";
 import { highestId } from "../../../packages/sluice/src/engines/cluster/ledger/state.ts";
 import { racyWrites, reads, unnest, writes, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";

@@ -7,7 +7,7 @@ import { auditModels } from "./audits.ts";
 import { chainModels } from "./chains.ts";
 import { memberModels } from "./members.ts";
 import { Refusal, type Model, type Row } from "./model.ts";
-import { moveModels } from "./moves.ts";
+import { operateModels } from "./operate.ts";
 import { outcomeModels } from "./outcomes.ts";
 import { requestModels } from "./requests.ts";
 import type { Recorded } from "./recording.ts";
@@ -20,7 +20,7 @@ const models: Readonly<Record<string, Model>> = {
   ...requestModels,
   ...outcomeModels,
   ...memberModels,
-  ...moveModels,
+  ...operateModels,
   ...auditModels,
   ...chainModels,
 };

@@ -8,7 +8,7 @@ import { clocksCases, dueTimesCases } from "./clocks.ts";
 import { closingCases } from "./closing.ts";
 import { crashingCases } from "./crashing.ts";
 import { deliveringCases } from "./delivering.ts";
-import { movesCases } from "./moves.ts";
+import { operatingCases } from "./operating.ts";
 import { poisonCases } from "./poison.ts";
 import { randomCases } from "./random.ts";
 import { readingCases } from "./reading.ts";
@@ -63,7 +63,7 @@ export function describeEngine(engine: EngineUnderTest): void {
     settling: settlingCases,
     retrying: retryingCases,
     refusing: refusingCases,
-    moves: movesCases,
+    operating: operatingCases,
     reading: readingCases,
     watching: watchingCases,
     restarts: restartsCases,

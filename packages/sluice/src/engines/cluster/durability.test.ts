@@ -29,7 +29,7 @@ import { hintQueues } from "./carriers/rabbitmq/topology.ts";
 
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const untilMsMax = 20_000;
-/** The auditor, who puts back what the broker has lost, takes a line for lost when it stood still for 30 s. */
+/** The leader, who puts back what the broker has lost, takes a line for lost when it stood still for 30 s. */
 const soonMs = 20_000;
 /** What is not waited for stays in PostgreSQL's memory, and goes with a crash. */
 const settings = { wal_writer_delay: "10s" };
@@ -421,7 +421,7 @@ describe("the cluster engine", () => {
     deepEqual(idsOf(await take(second, 1)), [id]);
   });
 
-  it("what is accepted behind the auditor's mark lowers it, as the clock has stepped back", async () => {
+  it("what is accepted behind the leader's mark lowers it, as the clock has stepped back", async () => {
     const servers = await newCluster();
     await using life = await join(servers);
     await using client = await connected(servers);
@@ -429,7 +429,7 @@ describe("the cluster engine", () => {
     await delay(500); // ten beats
     const id = await acceptOne(life);
     const [mark] = (await client.query<{ fresh_from: string }>("SELECT fresh_from FROM sluice.queues")).rows;
-    ok(mark !== undefined && mark.fresh_from <= id); // lower still where the auditor has looked meanwhile
+    ok(mark !== undefined && mark.fresh_from <= id); // lower still where the leader has looked meanwhile
   });
 
   it("what RabbitMQ has not confirmed is told again when its process has died (I6)", async () => {

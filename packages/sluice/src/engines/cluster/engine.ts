@@ -42,8 +42,8 @@ import type { Connected } from "./ledger/connection/database.ts";
 import { countDead, deadByError } from "./ledger/dead-by-error.ts";
 import { handBackAtClose } from "./leader/give-back.ts";
 import { listRequests } from "./ledger/list.ts";
-import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/moves.ts";
 import type { OutboxRow } from "./carriers/carrier.ts";
+import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/operate.ts";
 import type { Parts } from "./parts.ts";
 import { readQueues } from "./ledger/read-queues.ts";
 import { readBody, readFailures, readRequest, readResult } from "./ledger/read.ts";
@@ -171,7 +171,7 @@ export class ClusterEngine implements Engine {
   }
 
   async replay(id: RequestId): Promise<MoveResult> {
-    const result = await this.#move(() => replay(id, this.#parts.moves));
+    const result = await this.#operate(() => replay(id, this.#parts.operate));
     if (result.kind === "moved") this.#changed(id, "waiting");
     return result;
   }
@@ -180,14 +180,14 @@ export class ClusterEngine implements Engine {
     const total = await this.#look((db) => countDead(db, filter));
     if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     return replayInSlices(filter, total, async (ask) => {
-      const slice = await this.#move(() => replaySlice(ask, this.#parts.moves));
+      const slice = await this.#operate(() => replaySlice(ask, this.#parts.operate));
       for (const id of slice.ids) this.#changed(id, "waiting");
       return slice;
     });
   }
 
   async cancel(id: RequestId): Promise<MoveResult> {
-    const result = await this.#move(() => cancel(id, this.#parts.moves));
+    const result = await this.#operate(() => cancel(id, this.#parts.operate));
     if (result.kind === "moved") this.#changed(id, "cancelled");
     return result;
   }
@@ -197,21 +197,21 @@ export class ClusterEngine implements Engine {
   }
 
   async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
-    await this.#move(() => callbacksTold(this.#parts.moves.connection, told));
+    await this.#operate(() => callbacksTold(this.#parts.operate.connection, told));
   }
 
   async pause(queue: string, isPaused: boolean): Promise<void> {
-    await this.#move(() => pause(queue, isPaused, this.#parts.moves));
+    await this.#operate(() => pause(queue, isPaused, this.#parts.operate));
     this.#parts.notices.publishQueues();
     this.#parts.deliverer.serve();
   }
 
   async askReplicas(queue: string, replicas: number): Promise<void> {
-    await this.#move(() => askReplicas(queue, replicas, this.#parts.moves));
+    await this.#operate(() => askReplicas(queue, replicas, this.#parts.operate));
   }
 
   async noteActivity(activities: readonly Activity[]): Promise<void> {
-    await this.#move(() => noteActivity(this.#parts.moves.connection, activities));
+    await this.#operate(() => noteActivity(this.#parts.operate.connection, activities));
   }
 
   async listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]> {
@@ -230,8 +230,8 @@ export class ClusterEngine implements Engine {
   }
 
   readonly heal = async (): Promise<number> => {
-    const { connection, outbox } = this.#parts.moves;
-    const { healed, told } = await this.#move(() => connection.transaction((inside) => heal(inside, this.#now())));
+    const { connection, outbox } = this.#parts.operate;
+    const { healed, told } = await this.#operate(() => connection.transaction((inside) => heal(inside, this.#now())));
     void outbox.tell(told);
     return healed;
   };
@@ -261,10 +261,10 @@ export class ClusterEngine implements Engine {
   }
 
   async #close(): Promise<void> {
-    const { deliverer, accepting, settling, moving, auditing, outbox, leader, session, watchers } = this.#parts;
+    const { deliverer, accepting, settling, operating, auditing, outbox, leader, session, watchers } = this.#parts;
     watchers.close();
     await deliverer.close();
-    await Promise.all([accepting, settling, moving, auditing].map((lane) => lane.drained()));
+    await Promise.all([accepting, settling, operating, auditing].map((lane) => lane.drained()));
     await leader.close();
     await handBackAtClose(this.#parts);
     await this.#taps.close();
@@ -278,10 +278,10 @@ export class ClusterEngine implements Engine {
     return this.#heeding(look(this.#parts.reading));
   }
 
-  /** The moves take turns: each has the connection to itself. */
-  async #move<Value>(move: () => Promise<Value>): Promise<Value> {
+  /** What people ask for takes turns: each has the connection to itself. */
+  async #operate<Value>(call: () => Promise<Value>): Promise<Value> {
     this.#assertOpen();
-    return this.#heeding(this.#parts.moving.send<Value>(move));
+    return this.#heeding(this.#parts.operating.send<Value>(call));
   }
 
   /** An unavailable store is seen at once, not at the next beat. */

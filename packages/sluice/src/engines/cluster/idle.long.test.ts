@@ -9,7 +9,7 @@ import { migrateCluster } from "./ledger/schema/migrate.ts";
 const log = pino({ level: "silent" });
 const names = Array.from({ length: 30 }, (_, no) => `queue-${no}`);
 const perSecondMax = 20;
-const seconds = 12; // four looks of the auditor
+const seconds = 12; // four looks for lost hints
 
 test("an idle process asks at most 20 statements a second of PostgreSQL, whether it leads or not", async () => {
   await using postgres = await startPostgres({ settings: { log_statement: "all", log_line_prefix: "[%a] " } });

@@ -15,7 +15,7 @@ import { again, Connection } from "./ledger/connection/database.ts";
 import { Deliverer } from "./ledger/deliver.ts";
 import { Lane, type Entry } from "./ledger/connection/lane.ts";
 import { Leader } from "./leader/leader.ts";
-import type { MovesOptions } from "./ledger/moves.ts";
+import type { OperateOptions } from "./ledger/operate.ts";
 import { LedgerNotices } from "./carriers/ledger-notices.ts";
 import { LedgerShare } from "./carriers/ledger-share.ts";
 import { LedgerTokens } from "./carriers/ledger-tokens.ts";
@@ -63,8 +63,8 @@ export interface Parts {
   readonly reading: Connection;
   readonly accepting: Lane<readonly NewRequest[]>;
   readonly settling: Lane<SettleCall | RetryCall>;
-  readonly moving: Lane<() => Promise<unknown>>;
-  readonly moves: MovesOptions;
+  readonly operating: Lane<() => Promise<unknown>>;
+  readonly operate: OperateOptions;
   readonly auditing: Lane<() => Promise<unknown>>;
   readonly auditConnection: Connection;
   readonly transactions: ConnectionPool;
@@ -113,7 +113,7 @@ export function partsOf(options: ClusterOptions): Parts {
     carrying: connect("hints", { ...steady, synchronous_commit: "off" }),
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
-    moving: tokenConnection({ databaseUrl, primary, name: `sluice move, ${name}`, settings: { jit: "off" } }),
+    operating: tokenConnection({ databaseUrl, primary, name: `sluice operate, ${name}`, settings: { jit: "off" } }),
     auditing: connect("audit", { jit: "off" }), // for as long as an audit takes: nothing else is to wait for it
     sharing: connect("share", steady), // never connected with Redis
   };
@@ -251,8 +251,8 @@ export function partsOf(options: ClusterOptions): Parts {
       bytesMax: groupBytesMax,
       bytesOf: resultBytesOf,
     }),
-    moving: new Lane({ commit: oneByOne, callsMax: 1 }),
-    moves: { connection: lanes.moving, queues, outbox, clock, member },
+    operating: new Lane({ commit: oneByOne, callsMax: 1 }),
+    operate: { connection: lanes.operating, queues, outbox, clock, member },
     auditing: new Lane({ commit: oneByOne, callsMax: 1 }),
     auditConnection: lanes.auditing,
     transactions: new ConnectionPool(

@@ -18,12 +18,12 @@ const COUNT_DUE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_a
 const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
 const COUNT_OUTCOMES = "SELECT count(*) AS n FROM outcomes WHERE queue = ? AND state = ?";
 
-export interface Auditor {
+export interface PreparedAudit {
   audit(now: number, timeoutMsOf: ReadonlyMap<string, number>): AuditReport;
   prove(id: RequestId): Proof;
 }
 
-export function prepareAudit(db: DatabaseSync): Auditor {
+export function prepareAudit(db: DatabaseSync): PreparedAudit {
   const selectQueues = db.prepare(SELECT_QUEUES);
   const statements = new Map(
     [COUNT_REQUESTS, COUNT_AFTER_CURSOR, COUNT_RUNNING, COUNT_DUE, COUNT_FUTURE, COUNT_OUTCOMES].map((sql) => [

@@ -11,7 +11,7 @@ import { storeProblemOf } from "./database.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
 import { noteKeyed } from "./keyed.ts";
-import { prepareMoves } from "./moves.ts";
+import { prepareOperations } from "./operate.ts";
 import { prepareRetry } from "./retry.ts";
 import { prepareSettle } from "./settle.ts";
 import { RefusedValue } from "./refused-value.ts";
@@ -49,7 +49,7 @@ export class CommitLoop {
   readonly #settle;
   readonly #retry;
   readonly #crashed;
-  readonly #moves;
+  readonly #operations;
   readonly #callbacksTold;
   readonly #noteActivity;
   /** Deliver calls that found nothing yet, by their number. */
@@ -72,7 +72,7 @@ export class CommitLoop {
     this.#settle = prepareSettle(store);
     this.#retry = prepareRetry(store);
     this.#crashed = prepareCrashed(store, crashesMax);
-    this.#moves = prepareMoves(store);
+    this.#operations = prepareOperations(store);
     this.#callbacksTold = prepareCallbacksTold(store.db);
     this.#noteActivity = prepareNoteActivity(store.db);
   }
@@ -262,13 +262,13 @@ export class CommitLoop {
         this.#deliverer.suspect();
         break;
       case "replay":
-        answers.push({ call: call.call, value: this.#moves.replay(call.id) });
+        answers.push({ call: call.call, value: this.#operations.replay(call.id) });
         break;
       case "replaySlice":
-        answers.push({ call: call.call, value: this.#moves.replaySlice(call.ask) });
+        answers.push({ call: call.call, value: this.#operations.replaySlice(call.ask) });
         break;
       case "cancel":
-        answers.push({ call: call.call, value: this.#moves.cancel(call.id) });
+        answers.push({ call: call.call, value: this.#operations.cancel(call.id) });
         break;
       case "callbacksTold":
         answers.push({ call: call.call, value: this.#callbacksTold(call.told) });
@@ -277,14 +277,14 @@ export class CommitLoop {
         answers.push({ call: call.call, value: this.#noteActivity(call.activities) });
         break;
       case "pause":
-        answers.push({ call: call.call, value: this.#moves.pause(call.queue, call.isPaused) });
+        answers.push({ call: call.call, value: this.#operations.pause(call.queue, call.isPaused) });
         break;
       case "noteKeyed":
         noteKeyed(this.#store.db, call.isKeyed);
         answers.push({ call: call.call });
         break;
       case "askReplicas":
-        answers.push({ call: call.call, value: this.#moves.askReplicas(call.queue, call.replicas) });
+        answers.push({ call: call.call, value: this.#operations.askReplicas(call.queue, call.replicas) });
         break;
       case "close":
         throw new SluiceError("internal", "broken invariant: close is the writer's own call");

@@ -30,7 +30,7 @@ import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
 import { noDeliveries, Roster, type Attendance } from "../../engine/presence.ts";
 import { Progress } from "../../engine/progress.ts";
 import { replayInSlices, type ReplaySlice } from "../../engine/replay-slices.ts";
-import type { Auditor } from "./auditor.ts";
+import type { Audits } from "./audits.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
@@ -41,7 +41,7 @@ import { Watchers } from "./watchers.ts";
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
   readonly reader: Thread<ReaderCall>;
-  readonly auditor: Auditor;
+  readonly audits: Audits;
   /** The names of the queues that are served. */
   readonly queues: readonly string[];
   readonly clock: Clock;
@@ -63,7 +63,7 @@ interface QueueTraffic {
 export class EmbeddedEngine implements Engine {
   readonly #writer: Thread<WriterCall>;
   readonly #reader: Thread<ReaderCall>;
-  readonly #auditor: Auditor;
+  readonly #audits: Audits;
   readonly clock: Clock;
   readonly carriers = undefined;
   readonly #problem: () => Problem | undefined;
@@ -78,11 +78,11 @@ export class EmbeddedEngine implements Engine {
   #pendingBytes = 0;
   #closing: Promise<void> | undefined;
 
-  constructor({ writer, reader, auditor, queues, clock, problem, damage, files }: EmbeddedEngineOptions) {
+  constructor({ writer, reader, audits, queues, clock, problem, damage, files }: EmbeddedEngineOptions) {
     this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
     this.#writer = writer;
     this.#reader = reader;
-    this.#auditor = auditor;
+    this.#audits = audits;
     this.clock = clock;
     this.#roster = new Roster(() => clock.now());
     this.#openedAt = clock.now();
@@ -265,7 +265,7 @@ export class EmbeddedEngine implements Engine {
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
     this.#assertOpen();
     this.#files.assertInPlace(); // or it would prove what the next start does not find
-    return this.#auditor.audit(this.clock.now(), { timeoutMsOf });
+    return this.#audits.audit(this.clock.now(), { timeoutMsOf });
   }
 
   async prove(id: RequestId): Promise<Proof> {
@@ -308,7 +308,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async #closeThreads(): Promise<void> {
-    await this.#auditor.close();
+    await this.#audits.close();
     await this.#reader.call({ verb: "close" });
     await this.#writer.call({ verb: "close" });
     await Promise.all([this.#reader.exited(), this.#writer.exited()]);

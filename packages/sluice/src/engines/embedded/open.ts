@@ -2,7 +2,7 @@ import { systemClock, type Clock } from "../../core/clock.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { Engine, QueueBounds } from "../../engine/engine.ts";
 import { makeNamedFolder } from "../../files/make-folder.ts";
-import { Auditor } from "./auditor.ts";
+import { Audits } from "./audits.ts";
 import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "./calls.ts";
 import { EmbeddedEngine } from "./engine.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -70,7 +70,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   return new EmbeddedEngine({
     writer,
     reader: await openReader(),
-    auditor: new Auditor(openReader),
+    audits: new Audits(openReader),
     queues: queues.map(({ name }) => name),
     clock,
     problem: () => problem,

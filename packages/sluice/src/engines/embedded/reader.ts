@@ -42,7 +42,7 @@ function open() {
     backlog: prepareBacklog(db),
     callbacksDue: prepareCallbacksDue(db),
     listActivity: prepareListActivity(db),
-    auditor: prepareAudit(db),
+    audit: prepareAudit(db),
   };
 }
 
@@ -94,9 +94,12 @@ function problemOf(error: unknown): Problem {
 }
 
 /** An audit of a store that fell behind would prove something else. */
-function audit({ db, auditor }: Opened, { now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>): AuditReport {
+function audit(
+  { db, audit: prepared }: Opened,
+  { now, timeoutMsOf }: Extract<ReaderCall, { verb: "audit" }>,
+): AuditReport {
   const mark = readMark(folder);
-  const report = auditor.audit(now, timeoutMsOf);
+  const report = prepared.audit(now, timeoutMsOf);
   if (mark !== undefined) refuseOlder(db, folder, mark);
   return report;
 }
@@ -126,7 +129,7 @@ function answer(opened: Opened, call: ReaderCall): unknown {
     case "audit":
       return audit(opened, call);
     case "prove":
-      return opened.auditor.prove(call.id);
+      return opened.audit.prove(call.id);
     case "wasKeyed":
       return wasKeyed(opened.db);
     case "close":

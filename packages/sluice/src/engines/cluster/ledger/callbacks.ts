@@ -1,5 +1,5 @@
 // Callbacks that are due, and those that have been told. The row of a request that wants one is stored with it by
-// accept.ts; a replay begins its next round in moves.ts.
+// accept.ts; a replay begins its next round in operate.ts.
 import type { RequestId } from "../../../core/request-id.ts";
 import type { CallbacksAsk, CallbacksPage, ToldCallback } from "../../../engine/engine.ts";
 import { dueOf, type CallbackRow } from "../../shared/rows.ts";

@@ -4,7 +4,7 @@ import type { AuditOptions, AuditReport } from "../../engine/audit.ts";
 import type { ReaderCall } from "./calls.ts";
 import type { Thread } from "./thread.ts";
 
-export class Auditor {
+export class Audits {
   readonly #open: () => Promise<Thread<ReaderCall>>;
   #thread: Promise<Thread<ReaderCall>> | undefined;
 

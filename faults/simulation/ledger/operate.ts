@@ -1,8 +1,8 @@
-// Models of what people ask for and look at: moves.ts, read.ts.
+// Models of what people ask for and look at: operate.ts, read.ts.
 import { count, list, noOutcome, reads, Refusal, writes, type Model, type Row, type Scope } from "./model.ts";
 import type { Tables } from "./tables.ts";
 
-export const moveModels: Readonly<Record<string, Model>> = {
+export const operateModels: Readonly<Record<string, Model>> = {
   "select-dead": reads(({ seen, values: [queue, after, most] }) =>
     seen.outcomes
       .values()

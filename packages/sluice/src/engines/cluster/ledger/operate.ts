@@ -1,4 +1,4 @@
-// The moves that people ask for: replay a dead request, cancel one that waits, pause a queue.
+// What people ask for: replay a dead request, cancel one that waits, pause a queue.
 import type { State } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
@@ -82,8 +82,8 @@ const PAUSE: Statement = {
     WHERE no = $1`,
 };
 
-export interface MovesOptions {
-  /** For these moves alone: each takes it for a transaction. */
+export interface OperateOptions {
+  /** For these alone: each takes it for a transaction. */
   readonly connection: Connection;
   readonly queues: QueueNumbers;
   readonly outbox: Outbox;
@@ -91,18 +91,18 @@ export interface MovesOptions {
   readonly member: () => number;
 }
 
-export async function replay(id: RequestId, options: MovesOptions): Promise<MoveResult> {
+export async function replay(id: RequestId, options: OperateOptions): Promise<MoveResult> {
   const ids = await revive([id], options);
   return ids.length > 0 ? { kind: "moved" } : ofAliasOr(id, options, replay);
 }
 
-export async function replaySlice(ask: ReplaySliceAsk, options: MovesOptions): Promise<ReplaySlice> {
+export async function replaySlice(ask: ReplaySliceAsk, options: OperateOptions): Promise<ReplaySlice> {
   const values = [options.queues.noOf(ask.queue), ask.after ?? lowestId, looksOf(ask)];
   const slice = sliceOf(ask, await options.connection.rows<DeadRow>(SELECT_DEAD, values));
   return slice.ids.length === 0 ? slice : { ...slice, ids: await revive(slice.ids, options) };
 }
 
-export async function cancel(id: RequestId, options: MovesOptions): Promise<MoveResult> {
+export async function cancel(id: RequestId, options: OperateOptions): Promise<MoveResult> {
   const { connection, clock, member } = options;
   const isCancelled = await connection
     .transaction(async (inside) => {
@@ -117,7 +117,7 @@ export async function cancel(id: RequestId, options: MovesOptions): Promise<Move
   return isCancelled ? { kind: "moved" } : ofAliasOr(id, options, cancel);
 }
 
-export async function pause(queue: string, isPaused: boolean, options: MovesOptions): Promise<void> {
+export async function pause(queue: string, isPaused: boolean, options: OperateOptions): Promise<void> {
   const { connection, queues, clock } = options;
   await connection.rows(PAUSE, [queues.noOf(queue), isPaused, clock.now()]);
   await queues.read(connection);
@@ -126,7 +126,7 @@ export async function pause(queue: string, isPaused: boolean, options: MovesOpti
 export async function askReplicas(
   queue: string,
   replicas: number,
-  { connection, queues }: MovesOptions,
+  { connection, queues }: OperateOptions,
 ): Promise<void> {
   await connection.rows(ASK_REPLICAS, [queues.noOf(queue), replicas]);
 }
@@ -146,7 +146,7 @@ async function cancelHeld(
   return (await inside.rows(CANCEL, [id, now, member])).length > 0;
 }
 
-async function revive(ids: readonly RequestId[], options: MovesOptions): Promise<readonly RequestId[]> {
+async function revive(ids: readonly RequestId[], options: OperateOptions): Promise<readonly RequestId[]> {
   const { connection, clock, outbox, member } = options;
   const rows = await connection.transaction(async (inside) => {
     const listed = await inside.rows<{ no: number; queue: number; kind: "again"; ids: RequestId[] }>(REPLAY, [
@@ -164,14 +164,14 @@ async function revive(ids: readonly RequestId[], options: MovesOptions): Promise
 /** An alias moves the request that it is one more id of. */
 async function ofAliasOr(
   id: RequestId,
-  options: MovesOptions,
-  move: (of: RequestId, options: MovesOptions) => Promise<MoveResult>,
+  options: OperateOptions,
+  move: (of: RequestId, options: OperateOptions) => Promise<MoveResult>,
 ): Promise<MoveResult> {
   const of = await requestOfAlias(options.connection, id);
   return of === undefined ? refusal(id, options) : move(of, options);
 }
 
-async function refusal(id: RequestId, { connection, clock }: MovesOptions): Promise<MoveResult> {
+async function refusal(id: RequestId, { connection, clock }: OperateOptions): Promise<MoveResult> {
   const state: State | undefined = (await readStates(connection, [id], clock.now())).get(id);
   return state === undefined ? { kind: "unknown" } : { kind: "refused", state };
 }

@@ -1,4 +1,4 @@
-// The moves that people ask for: replay a dead request, cancel one that waits, pause a queue.
+// What people ask for: replay a dead request, cancel one that waits, pause a queue.
 import type { StatementSync } from "node:sqlite";
 import { canMove, type State } from "../../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
@@ -20,7 +20,7 @@ const SELECT_DEAD = `
   WHERE o.queue = :queue AND o.state = 'dead' AND o.seq > :after ORDER BY o.seq LIMIT :looks`;
 const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ? RETURNING attempts, started_at";
 
-export interface Moves {
+export interface Operations {
   replay(id: RequestId): MoveResult;
   replaySlice(ask: ReplaySliceAsk): ReplaySlice;
   cancel(id: RequestId): MoveResult;
@@ -28,7 +28,7 @@ export interface Moves {
   askReplicas(queue: string, replicas: number): void;
 }
 
-export function prepareMoves({ db, queues, now }: Store): Moves {
+export function prepareOperations({ db, queues, now }: Store): Operations {
   const stateOfSeq = db.prepare(STATE_OF_SEQ);
   const selectDead = db.prepare(SELECT_DEAD);
   const bytesOf = db.prepare(BYTES_OF);

@@ -4,7 +4,7 @@ import type { RequestId } from "../../core/request-id.ts";
 import { boom, dead, done, hourMs, idsOf, orders, request, textOf, unknownId, type Rig } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
-export function movesCases(check: Check): void {
+export function operatingCases(check: Check): void {
   replayCases(check);
   replayManyCases(check);
   cancelCases(check);
