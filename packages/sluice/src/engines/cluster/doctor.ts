@@ -7,7 +7,7 @@ import { messageOf, SluiceError } from "../../core/errors.ts";
 import { addressOf, nodesOf } from "../../core/server-url.ts";
 import { openLog } from "../../telemetry/log.ts";
 import { Broker } from "./carriers/rabbitmq/broker.ts";
-import { drop } from "./carriers/rabbitmq/broker-link.ts";
+import { drop } from "./carriers/rabbitmq/broker-connection.ts";
 import { tryOut } from "./carriers/cache.ts";
 import { Connection, type Statement } from "./ledger/connection/database.ts";
 import { checkSchema, readPrefix } from "./ledger/schema/migrate.ts";

@@ -32,14 +32,14 @@ export class Cache implements AsyncDisposable {
   readonly prefix: string;
   readonly #options: CacheOptions;
   readonly #address: string;
-  readonly #calling: CacheLink;
-  #subscribing: CacheLink | undefined;
+  readonly #calling: CacheConnection;
+  #subscribing: CacheConnection | undefined;
 
   constructor(options: CacheOptions) {
     this.prefix = options.prefix;
     this.#options = options;
     this.#address = addressOf(options.url);
-    this.#calling = this.#link();
+    this.#calling = this.#newConnection();
   }
 
   /** The first connection. Without Redis the outage begins, and ends when it is there. */
@@ -72,7 +72,7 @@ export class Cache implements AsyncDisposable {
 
   /** Calls back with each message of a channel, on a connection of its own. What is sent while it is out is missed. */
   async subscribe(channel: string, onMessage: (message: string) => void): Promise<void> {
-    this.#subscribing ??= this.#link();
+    this.#subscribing ??= this.#newConnection();
     await this.#subscribing.subscribe(channel, onMessage);
   }
 
@@ -80,13 +80,13 @@ export class Cache implements AsyncDisposable {
     await Promise.all([this.#calling.close(), this.#subscribing?.close()]);
   }
 
-  #link(): CacheLink {
-    return new CacheLink(this.#options, () => this.#tell());
+  #newConnection(): CacheConnection {
+    return new CacheConnection(this.#options, () => this.#tell());
   }
 
   #tell(): void {
     const { outages } = this.#options;
-    const down = [this.#calling, this.#subscribing].find((link) => link?.downBecause !== undefined);
+    const down = [this.#calling, this.#subscribing].find((connection) => connection?.downBecause !== undefined);
     if (down === undefined) outages.end("cache-unavailable");
     else outages.begin("cache-unavailable", `Redis at ${this.#address} cannot be used now: ${down.downBecause}`);
   }
@@ -98,7 +98,7 @@ export async function tryOut(client: CacheClient, prefix: string): Promise<void>
   await tryNotice(client, prefix);
 }
 
-class CacheLink {
+class CacheConnection {
   readonly #options: CacheOptions;
   readonly #onChange: () => void;
   readonly #listeners = new Map<string, (message: string) => void>();

@@ -4,7 +4,7 @@ import type { Channel, Replies } from "amqplib";
 import { messageOf, SluiceError } from "../../../../core/errors.ts";
 import { addressOf } from "../../../../core/server-url.ts";
 import type { Logger } from "../../../../telemetry/log.ts";
-import { BrokerLink } from "./broker-link.ts";
+import { BrokerConnection } from "./broker-connection.ts";
 import type { ConsumeOptions, Consumption } from "../carrier.ts";
 import { consume } from "./consumer.ts";
 import type { Outages } from "../../outages.ts";
@@ -35,8 +35,8 @@ export class Broker implements AsyncDisposable {
   readonly publisher: Publisher;
   readonly #options: BrokerOptions;
   readonly #address: string;
-  readonly #publishing: BrokerLink;
-  readonly #consuming: BrokerLink;
+  readonly #publishing: BrokerConnection;
+  readonly #consuming: BrokerConnection;
   readonly #consumptions = new Set<Consumption>();
   readonly #closing = new AbortController();
 
@@ -45,8 +45,8 @@ export class Broker implements AsyncDisposable {
     const onChange = (): void => this.#tell();
     this.#options = options;
     this.#address = addressOf(url);
-    this.#publishing = new BrokerLink({ url, name: `${name} publishing`, onChange });
-    this.#consuming = new BrokerLink({ url, name: `${name} consuming`, onChange });
+    this.#publishing = new BrokerConnection({ url, name: `${name} publishing`, onChange });
+    this.#consuming = new BrokerConnection({ url, name: `${name} consuming`, onChange });
     this.publisher = new Publisher(this.#publishing, prefix, onChange);
   }
 
@@ -105,7 +105,7 @@ export class Broker implements AsyncDisposable {
 
   consume(options: ConsumeOptions): Consumption {
     const { prefix, log } = this.#options;
-    const consumption = consume({ ...options, link: this.#consuming, prefix, log });
+    const consumption = consume({ ...options, connection: this.#consuming, prefix, log });
     this.#consumptions.add(consumption);
     return {
       stop: async () => {

@@ -6,12 +6,12 @@ import { messageOf } from "../../../../core/errors.ts";
 import { parseRequestId, type RequestId } from "../../../../core/request-id.ts";
 import type { Logger } from "../../../../telemetry/log.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
-import type { BrokerLink } from "./broker-link.ts";
+import type { BrokerConnection } from "./broker-connection.ts";
 import type { ConsumeOptions, Consumption, HintKind } from "../carrier.ts";
 import { hintQueues } from "./topology.ts";
 
 export interface ConsumerOptions extends ConsumeOptions {
-  readonly link: BrokerLink;
+  readonly connection: BrokerConnection;
   readonly prefix: string;
   readonly log: Logger;
 }
@@ -66,8 +66,8 @@ class Consumer {
 
   /** Resolves, with the reason, when the channel is gone. */
   async #consumeOnce(onConsuming: () => void): Promise<string> {
-    const { link, prefix, queue, prefetch, onLost } = this.#options;
-    const { channel, closed } = await link.channel(this.#stopping.signal);
+    const { connection, prefix, queue, prefetch, onLost } = this.#options;
+    const { channel, closed } = await connection.channel(this.#stopping.signal);
     const acknowledgements = new Acknowledgements(channel);
     const onChannel: OnChannel = { acknowledgements, fresh: new Set() };
     const close = (): void => {

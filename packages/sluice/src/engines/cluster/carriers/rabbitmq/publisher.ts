@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { ConfirmChannel, Message } from "amqplib";
 import type { RequestId } from "../../../../core/request-id.ts";
 import { crashPoint } from "../../../../engine/crash-point.ts";
-import type { BrokerLink, OpenChannel } from "./broker-link.ts";
+import type { BrokerConnection, OpenChannel } from "./broker-connection.ts";
 import type { HintKind } from "../carrier.ts";
 import { hintQueues } from "./topology.ts";
 
@@ -31,7 +31,7 @@ const unanswered =
 const reopenMs = 200;
 
 export class Publisher implements AsyncDisposable {
-  readonly #link: BrokerLink;
+  readonly #connection: BrokerConnection;
   readonly #prefix: string;
   readonly #closing = new AbortController();
   /** By message id, the oldest first. All of it is on the channel that is open. */
@@ -48,8 +48,8 @@ export class Publisher implements AsyncDisposable {
   readonly #onChange: () => void;
 
   /** `onChange` is told whenever `stuckBecause` changes. */
-  constructor(link: BrokerLink, prefix: string, onChange: () => void) {
-    this.#link = link;
+  constructor(connection: BrokerConnection, prefix: string, onChange: () => void) {
+    this.#connection = connection;
     this.#prefix = prefix;
     this.#onChange = onChange;
   }
@@ -61,7 +61,7 @@ export class Publisher implements AsyncDisposable {
 
   /** Whether RabbitMQ can be asked to take anything now. */
   get isOpen(): boolean {
-    return this.#channel !== undefined && this.#link.blockedBecause === undefined;
+    return this.#channel !== undefined && this.#connection.blockedBecause === undefined;
   }
 
   /** Resolves once something can be published; from then on the channel is kept open. */
@@ -133,7 +133,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   async #open(): Promise<OpenChannel<ConfirmChannel>> {
-    const opened = await this.#link.confirmChannel(this.#closing.signal);
+    const opened = await this.#connection.confirmChannel(this.#closing.signal);
     const { channel } = opened;
     channel.on("return", ({ properties }: Message) => {
       const returned = this.#unconfirmed.get(String(properties.messageId));

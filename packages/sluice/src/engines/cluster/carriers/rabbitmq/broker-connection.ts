@@ -7,12 +7,12 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "a
 import { messageOf, SluiceError } from "../../../../core/errors.ts";
 import { addressOf, nodesOf } from "../../../../core/server-url.ts";
 
-export interface BrokerLinkOptions {
+export interface BrokerConnectionOptions {
   /** Of one node or several. */
   readonly url: string;
   /** Shown in RabbitMQ's list of connections. */
   readonly name: string;
-  /** Told whenever the link is up, down, blocked or free again. */
+  /** Told whenever the connection is up, down, blocked or free again. */
   readonly onChange: () => void;
 }
 
@@ -30,8 +30,8 @@ const retryMinMs = 100;
 const retryMaxMs = 2_000;
 const closeMsMax = 1_000;
 
-export class BrokerLink implements AsyncDisposable {
-  readonly #options: BrokerLinkOptions;
+export class BrokerConnection implements AsyncDisposable {
+  readonly #options: BrokerConnectionOptions;
   readonly #events = new EventEmitter();
   readonly #closing = new AbortController();
   /** In an order of chance, so that many processes spread over them. */
@@ -43,7 +43,7 @@ export class BrokerLink implements AsyncDisposable {
   #downBecause: string | undefined;
   #blockedBecause: string | undefined;
 
-  constructor(options: BrokerLinkOptions) {
+  constructor(options: BrokerConnectionOptions) {
     this.#options = options;
     this.#nodes = shuffled(nodesOf(options.url));
     this.#events.setMaxListeners(0); // one for each that waits to open a channel

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { BrokerLink } from "./broker-link.ts";
+import { BrokerConnection } from "./broker-connection.ts";
 
 interface Refusing extends AsyncDisposable {
   readonly port: number;
@@ -30,13 +30,13 @@ test("a first connection tries each node once, beginning with any, and names the
   const ports = new Set(nodes.map(({ port }) => port));
   const firsts = new Set<number | undefined>();
   for (let round = 0; round < 50; round += 1) {
-    await using link = new BrokerLink({
+    await using connection = new BrokerConnection({
       url: `amqp://u:hunter2@${addresses.join(",")}/v`,
       name: "test",
       onChange: () => undefined,
     });
     asked.length = 0;
-    await assert.rejects(link.connect(), (error: Error) => {
+    await assert.rejects(connection.connect(), (error: Error) => {
       assert.ok(error.message.startsWith(`RabbitMQ at ${addresses.join(", ")} cannot be reached: `), error.message);
       assert.doesNotMatch(error.message, /hunter2/);
       return true;
