@@ -24,7 +24,7 @@ export const greedMutants: readonly Mutant[] = [
     bug: "a bulk replay is one commit, which all others wait for",
     patches: [
       {
-        file: "packages/sluice/src/engine/replay-slices.ts",
+        file: "packages/sluice/src/engines/shared/replay-slices.ts",
         from: "const sliceMax = 200;",
         to: "const sliceMax = 1_000_000;",
       },

@@ -165,6 +165,8 @@ export interface Deliveries {
   readonly limit?: number;
 }
 
+export const noDeliveries: Deliveries = { claimed: 0, running: 0, committing: 0 };
+
 export interface Presence extends Disposable {
   /** Whether the breaker keeps this worker from claiming: its target is out, or the worker lacks a resource of its own. */
   breakerOpen(isOpen: boolean): void;

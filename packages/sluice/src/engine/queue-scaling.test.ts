@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { nothingCounted } from "../core/rate-meter.ts";
 import { states, type StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "./engine.ts";
-import { noDeliveries } from "./presence.ts";
+import { noDeliveries } from "./engine.ts";
 import { QueueScaling } from "./queue-scaling.ts";
 
 const idle: QueueStatus = {

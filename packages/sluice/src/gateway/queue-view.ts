@@ -5,7 +5,7 @@ import { nothingCounted, observedPerHour, ratesOf } from "../core/rate-meter.ts"
 import { isFinal, states } from "../core/request.ts";
 import type { State, StateCounts } from "../core/request.ts";
 import type { QueueStatus } from "../engine/engine.ts";
-import { noDeliveries } from "../engine/presence.ts";
+import { noDeliveries } from "../engine/engine.ts";
 import type { Forecast, QueueView } from "./schemas.ts";
 import { timeText, timeTextOrNull } from "./time-text.ts";
 

@@ -31,8 +31,8 @@ import type {
   TransactedWork,
 } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
-import { Progress } from "../../engine/progress.ts";
-import { replayInSlices } from "../../engine/replay-slices.ts";
+import { Progress } from "../shared/progress.ts";
+import { replayInSlices } from "../shared/replay-slices.ts";
 import { listActivity, noteActivity } from "./ledger/activity.ts";
 import { auditLedger } from "./audit/audit.ts";
 import { prove } from "./audit/audit-chain.ts";
@@ -51,7 +51,7 @@ import type { RetryCall } from "./ledger/retry.ts";
 import type { SettleCall } from "./ledger/settle.ts";
 import { Taps } from "./carriers/taps.ts";
 import { transact } from "./ledger/transact.ts";
-import { WaitingBound } from "./ledger/waiting-bound.ts";
+import { WaitingBound } from "../shared/waiting-bound.ts";
 
 export class ClusterEngine implements Engine {
   readonly clock: Clock;

@@ -37,7 +37,7 @@ import { StoreClock } from "./ledger/connection/store-clock.ts";
 import { Traffic } from "./ledger/traffic.ts";
 import { tokenConnection } from "./ledger/connection/token-connection.ts";
 import { cancelBackend, ConnectionPool } from "./ledger/transact.ts";
-import { Watchers } from "./ledger/watchers.ts";
+import { LedgerWatchers } from "./ledger/watchers.ts";
 
 export interface Parts {
   readonly carrierNames: CarrierNames;
@@ -56,7 +56,7 @@ export interface Parts {
   readonly outbox: Outbox;
   readonly leader: Leader;
   readonly deliverer: Deliverer;
-  readonly watchers: Watchers;
+  readonly watchers: LedgerWatchers;
   readonly traffic: Traffic;
   readonly backlogReader: BacklogReader;
   /** For queries. */
@@ -191,7 +191,7 @@ export function partsOf(options: ClusterOptions): Parts {
       () => undefined,
     );
   };
-  const watchers = new Watchers({
+  const watchers = new LedgerWatchers({
     readStates: (ids) => readStates(lanes.reading, ids, clock.now()),
     now: () => clock.now(),
     lookEveryMs,

@@ -21,7 +21,7 @@ import {
   missingText,
   unchainedText,
   type FindingList,
-} from "../../engine/finding-list.ts";
+} from "../shared/finding-list.ts";
 import { prepareLostPlaces } from "./expired-places.ts";
 
 const LINK = "SELECT first_seq, chain, place, previous, hash, ids, digests FROM links";

@@ -9,7 +9,7 @@ import {
   overtakenMs,
   retryOvertakenMs,
   type FindingList,
-} from "../../engine/finding-list.ts";
+} from "../shared/finding-list.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 
 const orphanTables = {

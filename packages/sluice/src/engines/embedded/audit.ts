@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { FinalState } from "../../core/request.ts";
 import type { AuditReport, HourAudit, Proof, QueueAudit } from "../../engine/audit.ts";
-import { FindingList } from "../../engine/finding-list.ts";
+import { FindingList } from "../shared/finding-list.ts";
 import { seqOf, type RequestId } from "../../core/request-id.ts";
 import { prepareChainAudit } from "./audit-chain.ts";
 import { prepareRowAudit } from "./audit-rows.ts";

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { timeOfSeq } from "../../core/request-id.ts";
 import type { QueueStatus } from "../../engine/engine.ts";
-import type { Attendance } from "../../engine/presence.ts";
+import type { Attendance } from "../shared/presence.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";

@@ -14,7 +14,7 @@ import type {
   RetryOptions,
   ToldCallback,
 } from "../../engine/engine.ts";
-import type { ReplaySliceAsk } from "../../engine/replay-slices.ts";
+import type { ReplaySliceAsk } from "../shared/replay-slices.ts";
 
 export type WriterCall =
   | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }

@@ -26,17 +26,19 @@ import type {
   SettleResult,
   ToldCallback,
 } from "../../engine/engine.ts";
+import { noDeliveries } from "../../engine/engine.ts";
 import type { DeadGroup, FailedAttempt } from "../../engine/failures.ts";
-import { noDeliveries, Roster, type Attendance } from "../../engine/presence.ts";
-import { Progress } from "../../engine/progress.ts";
-import { replayInSlices, type ReplaySlice } from "../../engine/replay-slices.ts";
+import { Roster, type Attendance } from "../shared/presence.ts";
+import { Progress } from "../shared/progress.ts";
+import { replayInSlices, type ReplaySlice } from "../shared/replay-slices.ts";
 import type { Audits } from "./audits.ts";
 import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
 import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { Thread } from "./thread.ts";
-import { Watchers } from "./watchers.ts";
+import { WaitingBound } from "../shared/waiting-bound.ts";
+import { Watchers } from "../shared/watchers.ts";
 
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
@@ -50,10 +52,6 @@ export interface EmbeddedEngineOptions {
   readonly damage: () => Problem | undefined;
   readonly files: OpenFiles;
 }
-
-/** What may wait for its commit: beyond it the caller is told to come again. */
-const pendingCallsMax = 20_000;
-const pendingBytesMax = 256 * 1024 * 1024;
 
 interface QueueTraffic {
   readonly accepting: RateMeter;
@@ -75,7 +73,7 @@ export class EmbeddedEngine implements Engine {
   readonly #openedAt: number;
   readonly #watchers = new Watchers();
   readonly #progress = new Progress();
-  #pendingBytes = 0;
+  readonly #waiting = new WaitingBound();
   #closing: Promise<void> | undefined;
 
   constructor({ writer, reader, audits, queues, clock, problem, damage, files }: EmbeddedEngineOptions) {
@@ -93,21 +91,13 @@ export class EmbeddedEngine implements Engine {
 
   async accept(requests: readonly NewRequest[]): Promise<AcceptResult> {
     this.#assertOpen();
-    const bytes = sumOfBytes(requests);
     for (const { queue } of requests) this.#trafficOf(queue);
-    if (this.#writer.pendingCount >= pendingCallsMax || this.#pendingBytes + bytes > pendingBytesMax) {
-      throw new SluiceError("overloaded", "too much is waiting for its commit", { retryAfterSeconds: 1 });
+    using _room = this.#waiting.enter(requests);
+    const result = await this.#writer.call<AcceptResult>({ verb: "accept", requests });
+    if (result.kind === "accepted") {
+      for (const { queue, isReplayed } of result.receipts) if (!isReplayed) this.#trafficOf(queue).accepting.add(1);
     }
-    this.#pendingBytes += bytes;
-    try {
-      const result = await this.#writer.call<AcceptResult>({ verb: "accept", requests });
-      if (result.kind === "accepted") {
-        for (const { queue, isReplayed } of result.receipts) if (!isReplayed) this.#trafficOf(queue).accepting.add(1);
-      }
-      return result;
-    } finally {
-      this.#pendingBytes -= bytes;
-    }
+    return result;
   }
 
   async deliver({ queue, max, retries, signal }: DeliverOptions): Promise<readonly Delivery[]> {
@@ -330,14 +320,10 @@ export class EmbeddedEngine implements Engine {
   }
 
   #changed(id: RequestId, state: State): void {
-    if (this.#watchers.count > 0) this.#watchers.tell(id, { kind: "state", state, at: this.clock.now() });
+    if (!this.#watchers.isEmpty) this.#watchers.tell(id, { kind: "state", state, at: this.clock.now() });
   }
 }
 
 function newTraffic(clock: Clock): QueueTraffic {
   return { accepting: new RateMeter(clock), finishing: new RateMeter(clock) };
-}
-
-function sumOfBytes(requests: readonly NewRequest[]): number {
-  return requests.reduce((sum, { body }) => sum + body.byteLength, 0);
 }

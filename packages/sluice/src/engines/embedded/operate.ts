@@ -4,7 +4,7 @@ import { canMove, type State } from "../../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { MoveResult } from "../../engine/engine.ts";
-import { looksOf, sliceOf, type ReplaySlice, type ReplaySliceAsk } from "../../engine/replay-slices.ts";
+import { looksOf, sliceOf, type ReplaySlice, type ReplaySliceAsk } from "../shared/replay-slices.ts";
 import { BEGIN_ROUND } from "./callbacks.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import { SCHEDULE } from "./retry.ts";

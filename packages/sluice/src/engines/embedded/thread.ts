@@ -63,10 +63,6 @@ export class Thread<Call extends { readonly call: number }> {
     });
   }
 
-  get pendingCount(): number {
-    return this.#pending.size;
-  }
-
   call<Value>(call: Unnumbered<Call>): Promise<Value> {
     return this.numbered<Value>(call).answer;
   }

@@ -11,7 +11,7 @@ import {
   missingText,
   unchainedText,
   type FindingList,
-} from "../../../engine/finding-list.ts";
+} from "../../shared/finding-list.ts";
 import { int4Array, uuidArray } from "../ledger/connection/binary-array.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
 import { requestOfAlias } from "../ledger/read.ts";

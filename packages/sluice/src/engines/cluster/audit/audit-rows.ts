@@ -9,7 +9,7 @@ import {
   overtakenMs,
   retryOvertakenMs,
   type FindingList,
-} from "../../../engine/finding-list.ts";
+} from "../../shared/finding-list.ts";
 import { freshWaiting } from "../ledger/backlog.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";

@@ -2,7 +2,7 @@
 // one snapshot, taken slice by slice, so that no statement takes longer than a connection waits for one.
 import type { FinalState, State } from "../../../core/request.ts";
 import type { AuditOptions, AuditReport, HourAudit, QueueAudit } from "../../../engine/audit.ts";
-import { FindingList } from "../../../engine/finding-list.ts";
+import { FindingList } from "../../shared/finding-list.ts";
 import { auditLinks, auditSlice, type ChainAuditOptions } from "./audit-chain.ts";
 import { auditOrphans, auditStuck } from "./audit-rows.ts";
 import type { Connected, Connection, Statement } from "../ledger/connection/database.ts";

@@ -1,7 +1,7 @@
 // What each queue holds, from the counts that every process keeps in rows of its own. Only the time of the oldest that
 // waits has to be looked for, and a reader remembers where it was.
 import type { QueueStatus } from "../../../engine/engine.ts";
-import type { Attendance } from "../../../engine/presence.ts";
+import type { Attendance } from "../../shared/presence.ts";
 import { timeOfId, type RequestId } from "../../../core/request-id.ts";
 import type { Reading, Statement } from "./connection/database.ts";
 import { hasRow, highestId, type IdBound } from "./state.ts";

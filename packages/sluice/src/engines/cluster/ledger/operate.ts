@@ -3,13 +3,7 @@ import type { State } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
 import type { MoveResult } from "../../../engine/engine.ts";
-import {
-  looksOf,
-  sliceOf,
-  type DeadRow,
-  type ReplaySlice,
-  type ReplaySliceAsk,
-} from "../../../engine/replay-slices.ts";
+import { looksOf, sliceOf, type DeadRow, type ReplaySlice, type ReplaySliceAsk } from "../../shared/replay-slices.ts";
 import type { Connected, Connection, Statement } from "./connection/database.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { Outbox } from "./outbox.ts";

@@ -1,7 +1,8 @@
 // A process as a member of the cluster: its beat, its number, its chance to lead. All of it is rows: what becomes of a
 // connection says nothing of who is there or who leads, and a pooler may stand in between.
 import { randomInt, randomUUID } from "node:crypto";
-import { noDeliveries, Roster, sumOfDeliveries, type Attendance } from "../../../engine/presence.ts";
+import { noDeliveries } from "../../../engine/engine.ts";
+import { Roster, sumOfDeliveries, type Attendance } from "../../shared/presence.ts";
 import type { Deliveries } from "../../../engine/engine.ts";
 import type { Logger } from "../../../telemetry/log.ts";
 import { Connection, type Statement } from "../ledger/connection/database.ts";

@@ -1,5 +1,5 @@
 // Which workers are present in this process, queue by queue, and since when none of a queue's can deliver.
-import type { Deliveries, Presence } from "./engine.ts";
+import { noDeliveries, type Deliveries, type Presence } from "../../engine/engine.ts";
 
 /** What the workers of one queue show. */
 export interface Attendance {
@@ -10,8 +10,6 @@ export interface Attendance {
   readonly stoppedAt: number | undefined;
   readonly deliveries: Deliveries;
 }
-
-export const noDeliveries: Deliveries = { claimed: 0, running: 0, committing: 0 };
 
 export function sumOfDeliveries(all: Iterable<Deliveries>): Deliveries {
   const sum: { -readonly [Field in keyof Deliveries]: Deliveries[Field] } = { ...noDeliveries };

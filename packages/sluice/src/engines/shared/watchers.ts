@@ -7,9 +7,13 @@ type OnChange = (change: Change) => void;
 export class Watchers {
   readonly #watchers = new Map<RequestId, Set<OnChange>>();
 
-  /** Requests that somebody watches. */
-  get count(): number {
-    return this.#watchers.size;
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0;
+  }
+
+  /** Of the requests that somebody watches. */
+  ids(): readonly RequestId[] {
+    return [...this.#watchers.keys()];
   }
 
   add(id: RequestId, onChange: OnChange): Disposable {

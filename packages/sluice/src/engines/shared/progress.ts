@@ -1,6 +1,6 @@
 // How far the handlers of this process got, by their own word. A hint: it goes with the process.
-import type { Claim, RequestStatus } from "../core/request.ts";
-import type { RequestId } from "../core/request-id.ts";
+import type { Claim, RequestStatus } from "../../core/request.ts";
+import type { RequestId } from "../../core/request-id.ts";
 
 export class Progress {
   readonly #reported = new Map<RequestId, { readonly token: number; readonly progress: unknown }>();

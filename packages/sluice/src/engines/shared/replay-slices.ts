@@ -1,8 +1,8 @@
 // A bulk replay in slices, each a commit of its own: between two of them the store has time for others. What is replayed
 // when one of them fails stays replayed, and the error says how many those are.
-import { SluiceError } from "../core/errors.ts";
-import type { RequestId } from "../core/request-id.ts";
-import type { ReplayFilter, ReplayReport } from "./engine.ts";
+import { SluiceError } from "../../core/errors.ts";
+import type { RequestId } from "../../core/request-id.ts";
+import type { ReplayFilter, ReplayReport } from "../../engine/engine.ts";
 
 export interface ReplaySliceAsk extends Pick<ReplayFilter, "queue" | "errorCode"> {
   /** `next` of the slice before; from the oldest unless given. */

@@ -1,6 +1,6 @@
 // The bound of what waits for its commit in this process (I7): beyond it the caller is told to come again.
-import { SluiceError } from "../../../core/errors.ts";
-import type { NewRequest } from "../../../core/request.ts";
+import { SluiceError } from "../../core/errors.ts";
+import type { NewRequest } from "../../core/request.ts";
 
 const callsMax = 20_000;
 const bytesMax = 256 * 1024 * 1024;

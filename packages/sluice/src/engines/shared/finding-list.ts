@@ -1,6 +1,6 @@
-import type { ChainGap } from "../core/chain.ts";
-import { timeOfId } from "../core/request-id.ts";
-import type { Finding, Gap } from "./audit.ts";
+import type { ChainGap } from "../../core/chain.ts";
+import { timeOfId } from "../../core/request-id.ts";
+import type { Finding, Gap } from "../../engine/audit.ts";
 
 /** Of each kind, for each queue: the first ones tell where to look. */
 const findingsMax = 100;
