@@ -19,8 +19,8 @@ const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND du
 const COUNT_OUTCOMES = "SELECT count(*) AS n FROM outcomes WHERE queue = ? AND state = ?";
 
 export interface PreparedAudit {
-  audit(now: number, timeoutMsOf: ReadonlyMap<string, number>): AuditReport;
-  prove(id: RequestId): Proof;
+  readonly audit: (now: number, timeoutMsOf: ReadonlyMap<string, number>) => AuditReport;
+  readonly prove: (id: RequestId) => Proof;
 }
 
 export function prepareAudit(db: DatabaseSync): PreparedAudit {

@@ -18,13 +18,13 @@ export class Audits {
       throw error;
     });
     const thread = await this.#thread;
-    return thread.call({ verb: "audit", now, timeoutMsOf });
+    return thread.call({ verb: "audit", args: [now, timeoutMsOf] });
   }
 
   /** Waits for the audits under way. */
   async close(): Promise<void> {
     const thread = await this.#thread?.catch(() => undefined);
-    await thread?.call({ verb: "close" });
+    await thread?.call({ verb: "close", args: [] });
     await thread?.exited();
   }
 }

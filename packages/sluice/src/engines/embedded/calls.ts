@@ -1,20 +1,14 @@
 // What crosses between the engine's thread and its writer and reader: calls one way, answers the other,
 // many of each in one message.
-import type { Activity, ActivityAsk } from "../../core/activity.ts";
+import type { Activity } from "../../core/activity.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
 import type { Commit } from "../../engine/commit.ts";
-import type {
-  CallbacksAsk,
-  ListFilter,
-  QueueBounds,
-  ReplayFilter,
-  RetryOptions,
-  ToldCallback,
-} from "../../engine/engine.ts";
+import type { QueueBounds, RetryOptions, ToldCallback } from "../../engine/engine.ts";
 import type { ReplaySliceAsk } from "../shared/replay-slices.ts";
+import type { ReaderVerbs } from "./reader-verbs.ts";
 
 export type WriterCall =
   | { readonly verb: "accept"; readonly call: number; readonly requests: readonly NewRequest[] }
@@ -39,29 +33,13 @@ export type WriterCall =
   | { readonly verb: "askReplicas"; readonly call: number; readonly queue: string; readonly replicas: number }
   | { readonly verb: "close"; readonly call: number };
 
-export type ReaderCall =
-  | {
-      readonly verb: "read" | "readBody" | "readResult";
-      readonly call: number;
-      readonly id: RequestId;
-      readonly now: number;
-    }
-  | { readonly verb: "readFailures"; readonly call: number; readonly id: RequestId }
-  | { readonly verb: "deadByError"; readonly call: number; readonly queue: string }
-  | { readonly verb: "countDead"; readonly call: number; readonly filter: ReplayFilter }
-  | { readonly verb: "list"; readonly call: number; readonly filter: ListFilter; readonly now: number }
-  | { readonly verb: "callbacksDue"; readonly call: number; readonly ask: CallbacksAsk }
-  | { readonly verb: "backlog"; readonly call: number; readonly queue: string | undefined; readonly now: number }
-  | { readonly verb: "listActivity"; readonly call: number; readonly ask: ActivityAsk }
-  | {
-      readonly verb: "audit";
-      readonly call: number;
-      readonly now: number;
-      readonly timeoutMsOf: ReadonlyMap<string, number>;
-    }
-  | { readonly verb: "prove"; readonly call: number; readonly id: RequestId }
-  | { readonly verb: "wasKeyed"; readonly call: number }
-  | { readonly verb: "close"; readonly call: number };
+export type ReaderCall = {
+  readonly [Verb in keyof ReaderVerbs]: {
+    readonly verb: Verb;
+    readonly call: number;
+    readonly args: Parameters<ReaderVerbs[Verb]>;
+  };
+}[keyof ReaderVerbs];
 
 /** A call as its caller writes it: the number is given by the thread's port. */
 export type Unnumbered<Call> = Call extends unknown ? Omit<Call, "call"> : never;

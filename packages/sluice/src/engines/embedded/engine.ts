@@ -32,10 +32,10 @@ import { Roster, type Attendance } from "../shared/presence.ts";
 import { Progress } from "../shared/progress.ts";
 import { replayInSlices, type ReplaySlice } from "../shared/replay-slices.ts";
 import type { Audits } from "./audits.ts";
-import type { StoredQueueStatus } from "./backlog.ts";
 import type { Crashed } from "./crash.ts";
-import type { Problem, ReaderCall, WriterCall } from "./calls.ts";
+import type { Problem, ReaderCall, Unnumbered, WriterCall } from "./calls.ts";
 import type { OpenFiles } from "./open-files.ts";
+import type { ReaderVerbs } from "./reader-verbs.ts";
 import type { Thread } from "./thread.ts";
 import { WaitingBound } from "../shared/waiting-bound.ts";
 import { Watchers } from "../shared/watchers.ts";
@@ -150,41 +150,33 @@ export class EmbeddedEngine implements Engine {
   }
 
   async read(id: RequestId): Promise<RequestStatus | undefined> {
-    this.#assertOpen();
-    const status = await this.#reader.call<RequestStatus | undefined>({ verb: "read", id, now: this.clock.now() });
+    const status = await this.#look("read", id, this.clock.now());
     return status && this.#progress.addTo(status);
   }
 
   async readBody(id: RequestId): Promise<Content | undefined> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "readBody", id, now: this.clock.now() });
+    return this.#look("readBody", id);
   }
 
   async readResult(id: RequestId): Promise<Content | undefined> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "readResult", id, now: this.clock.now() });
+    return this.#look("readResult", id);
   }
 
   async readFailures(id: RequestId): Promise<readonly FailedAttempt[]> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "readFailures", id });
+    return this.#look("readFailures", id);
   }
 
   async deadByError(queue: string): Promise<readonly DeadGroup[]> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "deadByError", queue });
+    return this.#look("deadByError", queue);
   }
 
   async list(filter: ListFilter): Promise<readonly RequestStatus[]> {
-    this.#assertOpen();
-    const found = await this.#reader.call<readonly RequestStatus[]>({ verb: "list", filter, now: this.clock.now() });
+    const found = await this.#look("list", filter, this.clock.now());
     return found.map((status) => this.#progress.addTo(status));
   }
 
   async backlog(queue?: string): Promise<readonly QueueStatus[]> {
-    this.#assertOpen();
-    const now = this.clock.now();
-    const stored = await this.#reader.call<readonly StoredQueueStatus[]>({ verb: "backlog", queue, now });
+    const stored = await this.#look("backlog", this.clock.now(), queue);
     return stored.map((status) => {
       const traffic = this.#traffic.get(status.queue) ?? newTraffic(this.clock);
       const attendance = this.#roster.of(status.queue) ?? this.#unattended;
@@ -203,7 +195,7 @@ export class EmbeddedEngine implements Engine {
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
     this.#assertOpen();
     this.#trafficOf(filter.queue);
-    const total = await this.#reader.call<number>({ verb: "countDead", filter });
+    const total = await this.#look("countDead", filter);
     if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     return replayInSlices(filter, total, async (ask) => {
       this.#assertOpen();
@@ -221,8 +213,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async callbacksDue(ask: CallbacksAsk): Promise<CallbacksPage> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "callbacksDue", ask });
+    return this.#look("callbacksDue", ask);
   }
 
   async callbacksTold(told: readonly ToldCallback[]): Promise<void> {
@@ -248,8 +239,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "listActivity", ask });
+    return this.#look("listActivity", ask);
   }
 
   async audit({ timeoutMsOf = new Map() }: Partial<AuditOptions> = {}): Promise<AuditReport> {
@@ -261,7 +251,7 @@ export class EmbeddedEngine implements Engine {
   async prove(id: RequestId): Promise<Proof> {
     this.#assertOpen();
     this.#files.assertInPlace();
-    return this.#reader.call({ verb: "prove", id });
+    return this.#look("prove", id);
   }
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
@@ -274,8 +264,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async wasKeyed(): Promise<boolean> {
-    this.#assertOpen();
-    return this.#reader.call({ verb: "wasKeyed" });
+    return this.#look("wasKeyed");
   }
 
   async noteKeyed(isKeyed: boolean): Promise<void> {
@@ -299,9 +288,17 @@ export class EmbeddedEngine implements Engine {
 
   async #closeThreads(): Promise<void> {
     await this.#audits.close();
-    await this.#reader.call({ verb: "close" });
+    await this.#reader.call({ verb: "close", args: [] });
     await this.#writer.call({ verb: "close" });
     await Promise.all([this.#reader.exited(), this.#writer.exited()]);
+  }
+
+  async #look<Verb extends keyof ReaderVerbs>(
+    verb: Verb,
+    ...args: Parameters<ReaderVerbs[Verb]>
+  ): Promise<ReturnType<ReaderVerbs[Verb]>> {
+    this.#assertOpen();
+    return this.#reader.call({ verb, args } as Unnumbered<ReaderCall>);
   }
 
   #assertOpen(): void {
