@@ -21,16 +21,27 @@ import type { RetryBounds } from "../core/retry-share.ts";
 import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
 import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
-export interface Engine extends AsyncDisposable {
+export interface Engine extends Intake, Work, Reads, Operations, AsyncDisposable {
   /** The store's clock: it decides what is due, whatever this machine's clock says (I8). */
   readonly clock: Clock;
 
   /** Undefined where requests do not travel between processes. */
   readonly carriers: Carriers | undefined;
 
+  health(): EngineHealth;
+
+  /** Stops taking calls, finishes what is under way, lets go of the store. Closing twice is safe. */
+  close(): Promise<void>;
+}
+
+/** Taking requests in. */
+export interface Intake {
   /** Stores all of the requests or none; resolves once they are durable (I1). */
   accept(requests: readonly NewRequest[]): Promise<AcceptResult>;
+}
 
+/** Delivering them, and what comes of it. */
+export interface Work {
   /**
    * Claims up to `max` requests of a queue, the longest waiting first; waits until there is at least one.
    * Empty only after the signal aborted: nothing is claimed then.
@@ -64,6 +75,12 @@ export interface Engine extends AsyncDisposable {
   /** Notes how far a running handler got. A hint in memory: lost with the process. */
   report(claim: Claim, progress: unknown): void;
 
+  /** Shows a worker as present for a queue until disposed, and what it holds whenever that is looked at. */
+  attend(queue: string, holding?: () => Deliveries): Presence;
+}
+
+/** Looking at what there is; nothing changes. */
+export interface Reads {
   read(id: RequestId): Promise<RequestStatus | undefined>;
   readBody(id: RequestId): Promise<Content | undefined>;
   /** The result of a request that is done, or the response of the target that refused one which is dead. */
@@ -78,32 +95,15 @@ export interface Engine extends AsyncDisposable {
   /** The dead requests of a queue by the code of their error, the largest group first: of the newest 100,000. */
   deadByError(queue: string): Promise<readonly DeadGroup[]>;
 
-  /** Notes how many replicas of its worker a queue's scaling asks for; told by `backlog`, and kept over restarts. */
-  askReplicas(queue: string, replicas: number): Promise<void>;
-
   /** Every queue the store knows, configured or not; the one of this name alone if given, which costs no more for the others. */
   backlog(queue?: string): Promise<readonly QueueStatus[]>;
-
-  /** Runs a dead request again: same id, fresh attempts. */
-  replay(id: RequestId): Promise<MoveResult>;
-  replayMany(filter: ReplayFilter): Promise<ReplayReport>;
-
-  /** Ends a request that waits or is scheduled. */
-  cancel(id: RequestId): Promise<MoveResult>;
 
   /**
    * Looks at the next requests that want a callback and have not had it, in the order of acceptance: which of them have
    * their outcome. However an outcome came about, it is found here until it is noted as told.
    */
   callbacksDue(page: CallbacksAsk): Promise<CallbacksPage>;
-  /** Notes that these have been accepted as requests. One that was replayed since is due again at its next outcome. */
-  callbacksTold(told: readonly ToldCallback[]): Promise<void>;
 
-  /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
-  pause(queue: string, isPaused: boolean): Promise<void>;
-
-  /** Keeps what was done in the activity log, of which the newest entries stay. A key's entry is kept once. */
-  noteActivity(activities: readonly Activity[]): Promise<void>;
   /** Newest first. */
   listActivity(ask: ActivityAsk): Promise<readonly KeptActivity[]>;
 
@@ -113,17 +113,36 @@ export interface Engine extends AsyncDisposable {
   /** Looks one receipt up in the chain. */
   prove(id: RequestId): Promise<Proof>;
 
+  /** Calls back with each change of state of a request. A hint: the store has the truth. Dispose to stop. */
+  watch(id: RequestId, onChange: (change: Change) => void): Disposable;
+}
+
+/** What people and the process itself ask for beside intake and work. */
+export interface Operations {
+  /** Runs a dead request again: same id, fresh attempts. */
+  replay(id: RequestId): Promise<MoveResult>;
+  replayMany(filter: ReplayFilter): Promise<ReplayReport>;
+
+  /** Ends a request that waits or is scheduled. */
+  cancel(id: RequestId): Promise<MoveResult>;
+
+  /** Stops and starts deliveries of a queue; kept over restarts. Intake goes on. */
+  pause(queue: string, isPaused: boolean): Promise<void>;
+
+  /** Notes how many replicas of its worker a queue's scaling asks for; told by `backlog`, and kept over restarts. */
+  askReplicas(queue: string, replicas: number): Promise<void>;
+
+  /** Notes that these have been accepted as requests. One that was replayed since is due again at its next outcome. */
+  callbacksTold(told: readonly ToldCallback[]): Promise<void>;
+
+  /** Keeps what was done in the activity log, of which the newest entries stay. A key's entry is kept once. */
+  noteActivity(activities: readonly Activity[]): Promise<void>;
+
   /**
    * Tells the broker again of what an audit finds stuck; gives back how many requests. Absent where there is no broker
    * that could have lost them.
    */
   readonly heal?: () => Promise<number>;
-
-  /** Calls back with each change of state of a request. A hint: the store has the truth. Dispose to stop. */
-  watch(id: RequestId, onChange: (change: Change) => void): Disposable;
-
-  /** Shows a worker as present for a queue until disposed, and what it holds whenever that is looked at. */
-  attend(queue: string, holding?: () => Deliveries): Presence;
 
   /**
    * Whether calls needed API keys when this was noted last, so that a restored store does not open by itself. Both are absent
@@ -131,11 +150,6 @@ export interface Engine extends AsyncDisposable {
    */
   readonly wasKeyed?: () => Promise<boolean>;
   readonly noteKeyed?: (isKeyed: boolean) => Promise<void>;
-
-  health(): EngineHealth;
-
-  /** Stops taking calls, finishes what is under way, lets go of the store. Closing twice is safe. */
-  close(): Promise<void>;
 }
 
 export type AcceptResult =

@@ -17,12 +17,12 @@ interface Troubled {
 }
 
 export class Admission {
-  readonly #engine: Engine;
+  readonly #engine: Pick<Engine, "health">;
   readonly #others: readonly Troubled[];
   #isDraining = false;
   #isClosed = false;
 
-  constructor(engine: Engine, others: readonly Troubled[]) {
+  constructor(engine: Pick<Engine, "health">, others: readonly Troubled[]) {
     this.#engine = engine;
     this.#others = others;
   }

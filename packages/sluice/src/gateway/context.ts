@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
 import type { AuditReport } from "../engine/audit.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, Work } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { KeyRing } from "./access/key-ring.ts";
@@ -57,7 +57,7 @@ export interface IntakeQueue {
 
 /** What every route works with. */
 export interface GatewayContext {
-  readonly engine: Engine;
+  readonly engine: Omit<Engine, keyof Work>;
   /** Undefined: whoever reaches the port is let in. */
   readonly keys: KeyRing | undefined;
   readonly activity: ActivityLog;

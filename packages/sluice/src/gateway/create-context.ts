@@ -2,7 +2,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
 import type { AuditReport } from "../engine/audit.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, Work } from "../engine/engine.ts";
 import { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
@@ -40,7 +40,7 @@ export interface GatewayQueue {
 }
 
 export interface GatewayOptions {
-  readonly engine: Engine;
+  readonly engine: Omit<Engine, keyof Work>;
   /** Without it whoever reaches the port is let in. Belongs to whoever opened it. */
   readonly keys?: KeyRing | undefined;
   /** The names of this server beside the loopback's, as Host has them; with keys any name does unless some are given. */

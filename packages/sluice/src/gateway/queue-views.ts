@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { FinishEstimate, type FinishBounds, type LineReading } from "../core/finish-estimate.ts";
 import type { RequestId } from "../core/request-id.ts";
 import { isFinal, type Receipt, type RequestStatus } from "../core/request.ts";
-import type { Engine, QueueStatus } from "../engine/engine.ts";
+import type { QueueStatus, Reads } from "../engine/engine.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { expectedBy, isStopped, isTried, retryAfterSeconds, soonMs, unusedQueue, viewOfQueue } from "./queue-view.ts";
 import type { QueueView } from "./schemas.ts";
@@ -16,7 +16,7 @@ const readingMsMax = 100;
 const looksMax = 8;
 
 export interface QueueViewsOptions {
-  readonly engine: Engine;
+  readonly engine: Reads;
   readonly clock: Clock;
   readonly log: Logger;
   /** Those that are configured. */
@@ -221,7 +221,7 @@ async function atMost(reading: Promise<void>, ms: number): Promise<void> {
 }
 
 interface LookDeps {
-  readonly engine: Engine;
+  readonly engine: Reads;
   readonly estimate: FinishEstimate;
   readonly clock: Clock;
 }

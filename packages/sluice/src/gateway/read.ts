@@ -4,7 +4,7 @@ import { SluiceError } from "../core/errors.ts";
 import { parseRequestId } from "../core/request-id.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { RequestStatus } from "../core/request.ts";
-import type { Engine, ListFilter } from "../engine/engine.ts";
+import type { ListFilter, Reads } from "../engine/engine.ts";
 import type { Viewer } from "./access/viewer.ts";
 import { sendStored } from "./content-answer.ts";
 import { unknownQueue } from "./context.ts";
@@ -98,7 +98,7 @@ function addListRoute(app: App, context: GatewayContext): void {
 }
 
 /** A key that is limited gets the newest of its own queues. */
-async function listSeen(engine: Engine, viewer: Viewer, filter: ListFilter): Promise<readonly RequestStatus[]> {
+async function listSeen(engine: Reads, viewer: Viewer, filter: ListFilter): Promise<readonly RequestStatus[]> {
   if (viewer.queues === undefined || filter.queue !== undefined) return engine.list(filter);
   const lists = await Promise.all(viewer.queues.map((queue) => engine.list({ ...filter, queue })));
   const newestFirst = lists.flat().toSorted((a, b) => (a.id < b.id ? 1 : -1));

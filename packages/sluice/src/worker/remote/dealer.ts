@@ -4,10 +4,10 @@
 import type { Claim, Delivery } from "../../core/request.ts";
 import { RetryShare, type RetryBounds } from "../../core/retry-share.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { DeliverOptions, Engine } from "../../engine/engine.ts";
+import type { DeliverOptions, Work } from "../../engine/engine.ts";
 
 export interface DealerOptions {
-  readonly engine: Pick<Engine, "deliver">;
+  readonly engine: Pick<Work, "deliver">;
   readonly clock: Clock;
   /** For a delivery that nobody asks for any more. */
   readonly handBack: (claim: Claim) => void;

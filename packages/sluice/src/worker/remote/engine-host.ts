@@ -3,7 +3,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { invariant, SluiceError } from "../../core/errors.ts";
 import type { Claim } from "../../core/request.ts";
-import type { Engine, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import type { StartsAsk, StartsGrant, Work } from "../../engine/engine.ts";
 import type { Logger } from "../../telemetry/log.ts";
 import { handedBack } from "../attempt.ts";
 import { RateGate } from "../rate-gate.ts";
@@ -24,7 +24,7 @@ export interface HostedQueue {
 
 export interface EngineHostOptions {
   /** One that is told of crashes. */
-  readonly engine: Engine;
+  readonly engine: Work;
   readonly queues: readonly HostedQueue[];
   readonly clock: Clock;
   readonly log: Logger;

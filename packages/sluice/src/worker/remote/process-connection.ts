@@ -3,7 +3,7 @@
 // the others with nothing (I4).
 import { messageOf, SluiceError } from "../../core/errors.ts";
 import type { Claim, Delivery } from "../../core/request.ts";
-import type { Deliveries, Engine, Presence, SettleResult, StartsAsk, StartsGrant } from "../../engine/engine.ts";
+import type { Deliveries, Presence, SettleResult, StartsAsk, StartsGrant, Work } from "../../engine/engine.ts";
 import type { Dealer, Holder } from "./dealer.ts";
 import { Outbox } from "./outbox.ts";
 import { BeginReader, messagesIn, progressIn, type Answer, type FromWorker } from "./wire.ts";
@@ -25,7 +25,7 @@ export interface GoneOptions {
 }
 
 interface ConnectionOptions {
-  readonly engine: Engine;
+  readonly engine: Work;
   readonly dealerOf: (queue: string) => Dealer;
   readonly starts: (ask: StartsAsk) => StartsGrant;
   readonly putBack: (claim: Claim, options: GoneOptions) => Promise<void>;
