@@ -178,7 +178,6 @@ export class ClusterEngine implements Engine {
 
   async replayMany(filter: ReplayFilter): Promise<ReplayReport> {
     const total = await this.#look((db) => countDead(db, filter));
-    if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     return replayInSlices(filter, total, async (ask) => {
       const slice = await this.#operate(() => replaySlice(ask, this.#parts.operate));
       for (const id of slice.ids) this.#changed(id, "waiting");

@@ -196,7 +196,6 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     this.#trafficOf(filter.queue);
     const total = await this.#look("countDead", filter);
-    if (filter.isDryRun) return { total, matched: Math.min(total, filter.limit), replayed: 0 };
     return replayInSlices(filter, total, async (ask) => {
       this.#assertOpen();
       const slice = await this.#writer.call<ReplaySlice>({ verb: "replaySlice", ask });

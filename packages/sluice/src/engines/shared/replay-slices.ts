@@ -45,10 +45,11 @@ export function sliceOf(ask: ReplaySliceAsk, rows: readonly DeadRow[]): ReplaySl
 
 /** Of so many that fit the filter. */
 export async function replayInSlices(
-  { queue, errorCode, limit }: ReplayFilter,
+  { queue, errorCode, limit, isDryRun }: ReplayFilter,
   total: number,
   replay: (ask: ReplaySliceAsk) => Promise<ReplaySlice>,
 ): Promise<ReplayReport> {
+  if (isDryRun) return { total, matched: Math.min(total, limit), replayed: 0 };
   const report = { total, matched: 0, replayed: 0 };
   let after: RequestId | undefined;
   do {
