@@ -52,6 +52,7 @@ export const requestModels: Readonly<Record<string, Model>> = {
       if (db.running.get(id)?.token === token) db.running.remove(id);
     return [];
   }),
+  "read-aliases": reads(() => []), // no gateway of these histories has a spool
   "release-unknown": writes(releaseUnknown),
   "clear-outbox": writes(clear),
   "take-hints": writes(takeHints),
