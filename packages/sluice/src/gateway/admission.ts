@@ -17,12 +17,12 @@ interface Troubled {
 }
 
 export class Admission {
-  readonly #engine: Pick<Engine, "health">;
+  readonly #engine: Pick<Engine, "health" | "carriers">;
   readonly #others: readonly Troubled[];
   #isDraining = false;
   #isClosed = false;
 
-  constructor(engine: Pick<Engine, "health">, others: readonly Troubled[]) {
+  constructor(engine: Pick<Engine, "health" | "carriers">, others: readonly Troubled[]) {
     this.#engine = engine;
     this.#others = others;
   }
