@@ -3,22 +3,35 @@ import type { Door } from "../door.ts";
 interface Plan {
   readonly name: string;
   readonly fault: string;
+  readonly isLong?: true;
 }
 
-const chosen: readonly { readonly door: Door; readonly what: string; readonly points: readonly string[] }[] = [
+const chosen: readonly {
+  readonly door: Door;
+  readonly what: string;
+  readonly points: readonly string[];
+  readonly isLong?: true;
+}[] = [
   { door: "front", what: "the client sends to the front", points: ["accept-committed", "effect-made", "outside"] },
   {
     door: "front-wait",
     what: "the client waits at the front for B's response",
     points: ["accept-committed", "outcome-committed"],
+    isLong: true,
   },
 ];
 
 /** Some of an engine's kill plans again, with the front before the queue. */
 export function frontPlans<OfEngine extends Plan>(plans: readonly OfEngine[]): readonly OfEngine[] {
-  return chosen.flatMap(({ door, what, points }) =>
+  return chosen.flatMap(({ door, what, points, ...length }) =>
     plans
       .filter(({ name }) => points.includes(name.replace("kill-", "")))
-      .map((plan) => ({ ...plan, door, name: plan.name.replace("kill", door), fault: `${plan.fault}; ${what}` })),
+      .map((plan) => ({
+        ...plan,
+        ...length,
+        door,
+        name: plan.name.replace("kill", door),
+        fault: `${plan.fault}; ${what}`,
+      })),
   );
 }
