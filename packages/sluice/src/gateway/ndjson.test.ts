@@ -217,6 +217,14 @@ test("a line is read exactly when JSON.parse reads it", () => {
   );
 });
 
+test("of a field that a line has twice, the first must be JSON too", () => {
+  assert.equal(Buffer.from(parse('{"body":1,"body":2}').body).toString(), "2");
+  for (const first of ["", "x", "[1"])
+    assert.match(refusal(() => parse(`{"body":${first},"body":true}`)).message, /^line 7: /);
+  const large = JSON.stringify("x".repeat(1_000));
+  assert.equal(refusal(() => parse(`{"body":${large},"body":true}`)).code, "body-too-large");
+});
+
 test("events are read exactly when JSON.parse reads them", () => {
   const pieces = ["{}", "{", "}", "[", "]", ",", '"a":1', '{"id":"]"}', " ", "\u0001", "1"];
   fc.assert(

@@ -64,9 +64,9 @@ export function* splitEvents(bytes: Buffer): Generator<RawLine> {
 
 /** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`, with `"headers"?`. The line is parsed member by member: one too large is not. */
 export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
-  const members = membersOfLine(bytes, line);
-  const key = parseKey(members.key, line);
   const bound = { line, bodyBytesMax };
+  const members = membersOfLine(bytes, bound);
+  const key = parseKey(members.key, line);
   const { contentType, body } =
     members.body === undefined ? base64Body(members, bound) : jsonBody(members.body, members, bound);
   return {
@@ -104,17 +104,24 @@ function checkSize(bodyBytes: number, { line, bodyBytesMax }: Bound): void {
   if (bodyBytes > bodyBytesMax) throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
 }
 
-/** The JSON of each field that the line has; of several of one name the last, as JSON.parse has it. */
+/** The JSON of each field that the line has; of several of one name the last, as JSON.parse has it, and the others are JSON too. */
 type Members = Partial<Record<Field, Buffer>>;
 
-function membersOfLine(bytes: Buffer, line: number): Members {
+function membersOfLine(bytes: Buffer, bound: Bound): Members {
+  const { line } = bound;
   const members: Members = {};
   let count = 0;
   try {
     for (const { name, value } of membersOf(bytes)) {
       count += 1;
       if (count > fields.length) throw lineError("bad-batch-line", line, `it may have at most ${fields.length} fields`);
-      members[parseField(name, line)] = value;
+      const field = parseField(name, line);
+      const overwritten = members[field];
+      if (overwritten !== undefined) {
+        checkSize(overwritten.length, bound);
+        parseValue(overwritten, line, `each ${field}`);
+      }
+      members[field] = value;
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
