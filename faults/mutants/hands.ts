@@ -15,7 +15,7 @@ export const handsMutants: readonly Mutant[] = [
     ],
     catcher: {
       kind: "test",
-      file: "faults/outsiders/hands.test.ts",
+      file: "faults/outsiders/hands.long.test.ts",
       cases: "send takes no part of a line for a line",
     },
     sign: /was accepted, and is the beginning of a line/,

@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const sources = "packages/sluice/src";
-const suite = "faults/outsiders/settings.test.ts";
+const suite = "faults/outsiders/settings.long.test.ts";
 
 export const settingsMutants: readonly Mutant[] = [
   {
