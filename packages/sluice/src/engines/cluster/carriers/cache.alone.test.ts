@@ -169,8 +169,8 @@ describe("the shared rate", { concurrency: false }, () => {
     assert.match(rig.outages.list()[0]?.message ?? "", /READONLY/);
     assert.equal(rig.lines.length, 1, rig.lines.join(""));
     await admin.sendCommand(["REPLICAOF", "NO", "ONE"]);
-    await until("Redis is used", () => isWorking(rig));
-    assert.deepEqual(rig.outages.list(), []);
+    // A connection that is given up just now may still answer.
+    await until("Redis is used", async () => (await isWorking(rig)) && rig.outages.list().length === 0);
     await admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);
     await until("it is refused", async () => (await rig.rate().take(ask), rig.outages.list().length > 0));
     await busy();
