@@ -97,7 +97,7 @@ export const clusterMutants: readonly Mutant[] = [
     bug: "the sessions that write the ledger do not wait for the disk, though the server's own setting is safe (against I1)",
     patches: [
       {
-        file: `${cluster}/parts.ts`,
+        file: `${cluster}/ledger/connection/database.ts`,
         from: "const steady = {",
         to: 'const steady = { synchronous_commit: "off",',
       },

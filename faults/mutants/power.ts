@@ -21,7 +21,7 @@ export const powerMutants: readonly Mutant[] = [
     bug: "the sessions that write the ledger do not wait for the disk (against I1)",
     patches: [
       {
-        file: "packages/sluice/src/engines/cluster/parts.ts",
+        file: "packages/sluice/src/engines/cluster/ledger/connection/database.ts",
         from: "const steady = {",
         to: 'const steady = { synchronous_commit: "off",',
       },

@@ -86,7 +86,7 @@ export interface ErrorDetails {
   readonly cause?: unknown;
   /** When the caller may try again, in seconds. */
   readonly retryAfterSeconds?: number;
-  /** What was refused may be stored all the same: to store it elsewhere too could double it. */
+  /** The refused request may be in the store: to store it elsewhere too could double it. */
   readonly isInDoubt?: boolean;
   /** More fields for the problem document, such as the line of a batch. */
   readonly fields?: Readonly<Record<string, unknown>>;

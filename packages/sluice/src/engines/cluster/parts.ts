@@ -11,7 +11,7 @@ import { PostgresCarrier } from "./carriers/postgres.ts";
 import { Broker } from "./carriers/rabbitmq/broker.ts";
 import { RabbitmqCarrier } from "./carriers/rabbitmq/carrier.ts";
 import { Cache } from "./carriers/cache.ts";
-import { again, Connection } from "./ledger/connection/database.ts";
+import { again, Connection, steady } from "./ledger/connection/database.ts";
 import { Deliverer } from "./ledger/deliver.ts";
 import { Lane, type Entry } from "./ledger/connection/lane.ts";
 import { Leader } from "./leader/leader.ts";
@@ -81,14 +81,6 @@ const groupBytesMax = 8 * 1024 * 1024;
 const lookEveryMs = 1_000;
 /** What RabbitMQ has not confirmed by then workers take from the outbox. */
 const unconfirmedMs = 2_000;
-/** Plans are made once: the statements are the same each time, and planning costs more than they do. */
-export const steady = {
-  plan_cache_mode: "force_generic_plan",
-  enable_seqscan: "off",
-  enable_hashjoin: "off",
-  enable_mergejoin: "off",
-  jit: "off",
-};
 
 export function partsOf(options: ClusterOptions): Parts {
   const { servers, name, log, onCommit } = options;

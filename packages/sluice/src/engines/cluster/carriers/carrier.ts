@@ -1,5 +1,5 @@
-// Carriers bring hints from whoever committed them to the workers. A hint names requests that may wait; whether they do, the
-// ledger says. So a carrier may lose hints, double them and change their order: that costs time, and no request.
+// Carriers bring hints from the process that committed them to the workers. A hint names requests that may wait. The ledger knows
+// whether they do. So a carrier may lose hints, double them and change their order: that costs time, and no request.
 import type { RequestId } from "../../../core/request-id.ts";
 
 export type CarrierName = "postgres" | "rabbitmq";

@@ -25,7 +25,7 @@ const watchedSeconds = 10;
 /** A row is there for longer than anybody who polls takes to come back. */
 const keptSeconds = 3;
 const clearedMax = 10_000;
-/** Whoever was away for long gets the last ones: bounds what one poll brings. */
+/** One poll brings no more: a process that was away for long gets the last ones. */
 const rowsMax = 200;
 
 const TELL: Statement = {

@@ -1,5 +1,5 @@
 // What processes tell each other: which requests changed, for who watches them, and that queues were paused or resumed. Best
-// effort: the ledger has the truth, and whoever missed a notice finds it there.
+// effort: the ledger has the truth, and a process that missed a notice finds it there.
 import { parseRequestId, type RequestId } from "../../../core/request-id.ts";
 import { states } from "../../../core/request.ts";
 import type { Change } from "../../../engine/engine.ts";

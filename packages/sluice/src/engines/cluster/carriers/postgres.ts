@@ -65,7 +65,7 @@ const idleMsMax = 50;
 const idleMsPerQueue = 0.2;
 const idleFactor = 1.5;
 /** While another carrier brings all that is new. */
-const spareMs = 500;
+const spareMs = 1_000;
 const failedMs = 500;
 const freeEveryMs = 10_000;
 
@@ -138,7 +138,7 @@ export class PostgresCarrier implements Carrier {
         if (found === "more") continue;
       } catch (error) {
         waitMs = failedMs;
-        this.#freedAt = Number.NEGATIVE_INFINITY; // it may have taken some all the same
+        this.#freedAt = Number.NEGATIVE_INFINITY; // the server may have done it
         this.#tell(error);
       }
       await this.#awaken(waitMs);

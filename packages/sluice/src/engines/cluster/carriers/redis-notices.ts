@@ -55,7 +55,7 @@ export class RedisNotices implements Notices {
     });
   }
 
-  /** The cache is closed by whoever opened it. */
+  /** The cache is not its own: parts.ts closes it. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -1,4 +1,4 @@
-// RabbitMQ comes and goes, by an outage or as processes are given it and lose it: what was accepted is delivered all the same, and
+// RabbitMQ comes and goes, by an outage or as processes are given it and lose it: what was accepted is delivered, and
 // without waiting for it to come back. However many requests one commit stores, they are handed out in parts.
 import { after, before, test } from "node:test";
 import { deepEqual, equal, ok } from "node:assert/strict";
@@ -222,7 +222,7 @@ test("a running cluster loses RabbitMQ and gets it again, process by process, an
     return work;
   };
   const [a, b] = [await start("rabbitmq"), await start("rabbitmq")];
-  // The first without it: from now on nothing new goes by RabbitMQ.
+  // The first worker without it: new hints stay in the outbox.
   const c = await start("nothing");
   await a.leave();
   await b.leave();

@@ -195,7 +195,8 @@ export class LostHints {
     if (isLost || row.put_back_from !== null)
       await this.#putBack(row, isLost ? from : maxOf([from, row.put_back_from ?? lowestId]));
     if (row.is_paused || isLost) return;
-    const inOutbox = await outboxHolds(this.#options.connection, row.no);
+    const hasHead = !row.is_empty || fresh.get(row.no)?.ids.length !== 0 || ahead.get(row.no)?.ids.length !== 0;
+    const inOutbox = hasHead ? await outboxHolds(this.#options.connection, row.no) : nothing;
     const isFreshHeld = inOutbox.fresh || atRabbitmq?.fresh;
     await this.#lookAtHead(row, { kind: "fresh", head: fresh.get(row.no), isHeld: isFreshHeld });
     await this.#lookAtHead(row, { kind: "ahead", head: ahead.get(row.no), isHeld: isFreshHeld });

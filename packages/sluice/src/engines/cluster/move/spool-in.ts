@@ -9,6 +9,7 @@ import {
   again,
   ConflictError,
   Connection,
+  steady,
   UniqueError,
   type Connected,
   type Statement,
@@ -16,7 +17,6 @@ import {
 import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
-import { steady } from "../parts.ts";
 import { BEGIN_MOVE, UP_TO } from "./move-in.ts";
 import { storeSpooled } from "./spool-page.ts";
 
@@ -42,7 +42,7 @@ export interface SpoolInOptions {
   readonly tell: (rows: readonly OutboxRow[]) => Promise<void>;
 }
 
-/** A carrier that does not respond hears of the rows by the relay, in some order. */
+/** What a carrier has not taken by then workers take from the outbox. */
 const tellingMsMax = 1_000;
 
 export class SpoolIn implements SpoolSink {
@@ -79,7 +79,7 @@ export class SpoolIn implements SpoolSink {
       if (move?.up_to !== upTo) throw wentBack(); // else an earlier try was committed
     });
     crashPoint("page-forwarded");
-    this.#telling = this.#telling.then(() => this.#tell(rows)).catch(() => undefined); // the relay's, then
+    this.#telling = this.#telling.then(() => this.#tell(rows)).catch(() => undefined); // workers find them in the outbox
   }
 
   async confirm(store: number, upTo: number): Promise<void> {

@@ -31,6 +31,15 @@ export interface ConnectionOptions {
 }
 
 /** What a statement may be sent to. */
+/** Plans are made once: the statements are the same each time, and planning costs more than they do. */
+export const steady = {
+  plan_cache_mode: "force_generic_plan",
+  enable_seqscan: "off",
+  enable_hashjoin: "off",
+  enable_mergejoin: "off",
+  jit: "off",
+};
+
 export interface Connected {
   rows<Row extends QueryResultRow>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, one after the other. */
