@@ -1,4 +1,5 @@
-// What is left of one file when power is lost: each page stands as it was at one of its changes since the last sync.
+// What is left of one file when power is lost: each page stands as it was at one of its changes since the last sync. A cut
+// is of the file, not of its pages: as in a journalling file system it is there or not, and what came after it only with it.
 import type { Change } from "./journal.ts";
 
 /** What a disk is written by. */
@@ -24,11 +25,16 @@ export interface PagesLost {
 
 /** Sets the file back, page by page. Its size is what its surviving pages need. */
 export function loseUnsynced(file: PagedFile, changes: readonly Change[], keep: KeepChanges): PagesLost {
+  const cuts = changes.filter(({ kind }) => kind === "cut");
+  const cutsKept = keep(cuts.length);
+  const [lastKept, firstLost] = [cuts[cutsKept - 1], cuts[cutsKept]];
   const byPage = groupByPage(changes);
   let size = endOfUntouched(file.size, byPage);
   let lost = 0;
   for (const [page, ofPage] of byPage) {
-    const kept = keep(ofPage.length);
+    const least = lastKept === undefined ? 0 : ofPage.indexOf(lastKept) + 1;
+    const most = firstLost !== undefined && ofPage.includes(firstLost) ? ofPage.indexOf(firstLost) : ofPage.length;
+    const kept = least + keep(most - least);
     const start = page * pageBytes;
     const bytes = file.read(start, pageBytes);
     for (const change of ofPage.slice(kept).toReversed()) undo(bytes, start, change);

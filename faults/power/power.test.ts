@@ -119,6 +119,23 @@ describe("a loss of power", () => {
     equal(loss.pagesUnsynced, pages);
   });
 
+  test("has a file cut as a whole or not at all, and what came after the cut only with it", async () => {
+    const pages = 16;
+    const program = `
+      const fd = fs.openSync(at("file"), "r+");
+      fs.ftruncateSync(fd, 4096);
+      for (let page = 1; page < ${pages / 2}; page += 1) fs.writeSync(fd, "new.".repeat(1024), page * 4096);`;
+    const before = { file: "old.".repeat(1_024 * pages) };
+    const kinds = new Set<string>();
+    for (let seed = 0; seed < 6; seed += 1) {
+      const { read } = await lose(program, { before, survival: { kind: "torn", random: seededRandom(seed, "cut") } });
+      const text = read("file") ?? "";
+      const cut = /^(old\.){1024}((new\.){1024}|\0{4096})*$/.test(text);
+      kinds.add(text === before.file ? "old" : cut ? "cut" : "a mixture");
+    }
+    deepEqual(kinds, new Set(["cut", "old"]));
+  });
+
   test("kills who still writes", async () => {
     const { signal, read } = await lose('append("file", "more");', { before: { file: "text" }, isCutBefore: true });
     deepEqual([signal, read("file")], ["SIGKILL", "text"]);
