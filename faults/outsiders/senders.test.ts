@@ -16,7 +16,7 @@ import { anyCall, plainCall, type Call, type Good } from "./senders/calls.ts";
 import { send } from "./senders/raw-call.ts";
 
 const configFile = fileURLToPath(new URL("./senders/senders.config.ts", import.meta.url));
-const calls = isFull ? 20_000 : 800;
+const calls = isFull ? 20_000 : 300;
 const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 2 ** 31);
 
 const everything: NewApiKey = {

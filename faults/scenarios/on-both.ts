@@ -37,6 +37,7 @@ export function scenariosOn<Options extends PlayOptions>({ open, rerunsMax }: Gr
       name: "burst-killed",
       numbers: "none",
       fault: burstKilledFault,
+      isLong: true,
       isKill: true,
       play: (options) => burst(options, true),
     },
