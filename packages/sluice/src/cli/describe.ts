@@ -39,6 +39,7 @@ export function failureText(failure: WireFailure | null): string {
 export function requestFields(request: WireRequest): Record<string, string | undefined> {
   return {
     id: request.id,
+    "same as": request.sameAs,
     queue: request.queue,
     key: request.key ?? undefined,
     state: request.state,

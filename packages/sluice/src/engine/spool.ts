@@ -10,8 +10,8 @@ export interface SpoolStore extends AsyncDisposable {
   readonly identity: number;
   /** What was found wrong with its files and how it goes on; undefined when they were whole. */
   readonly damage: string | undefined;
-  /** The requests that follow, in the order of acceptance; undefined behind the last one. */
-  page(after: number): MovedPage | undefined;
+  /** The requests that follow, in the order of acceptance, in a page of that share; undefined behind the last one. */
+  page(after: number, share: number): MovedPage | undefined;
   /** What is stored up to there; all of it unless given. */
   held(upTo?: number): Held;
   /** Closes it and removes its files: all of it is in the ledger. Dead on the way, it comes back whole or empty. */

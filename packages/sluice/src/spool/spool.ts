@@ -26,8 +26,11 @@ export interface SpoolOptions {
 
 /** What is out is tried again after so long. */
 const retryMs = 500;
-/** A page with fewer is the last one or nearly so: from here on new requests wait. */
+/** So few are the last page or nearly so: from here on new requests wait. */
 const fewRequests = 500;
+/** After a page that the ledger did not take in time comes a smaller one, down to a single request; then they grow slowly. */
+const [smallerBy, largerBy] = [4, 1.1];
+const shareMin = 1 / 1_000;
 /** For so long at most. */
 const holdMsMax = 2_000;
 const retryAfterSeconds = 5;
@@ -49,6 +52,8 @@ export class Spool {
   /** Whether new requests go to the ledger: nothing is here that the ledger does not have. */
   #isDirect: boolean;
   #hold: Hold | undefined;
+  /** Of a whole page: a slow ledger takes a small one in the time that it has. */
+  #share = 1;
   #bytes: number;
   /** Requests of each queue that the ledger does not have. */
   readonly #waiting: Map<string, number>;
@@ -58,7 +63,8 @@ export class Spool {
   #onIdle: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
   #reopening: Promise<void> = Promise.resolve();
-  #told = "";
+  /** Why the last try did not forward; empty after one that did. */
+  #failure = "";
 
   /** With what is in it already, which is forwarded first. */
   static async open(options: SpoolOptions): Promise<Spool> {
@@ -96,6 +102,10 @@ export class Spool {
   /** Requests that the ledger does not have. */
   get count(): number {
     return sumOf(this.#waiting);
+  }
+
+  get failure(): string {
+    return this.#failure;
   }
 
   countOf(queue: string): number {
@@ -199,12 +209,12 @@ export class Spool {
       if (store === undefined || !(await isLedgerBack())) return false;
       let after = await sink.begin(store.identity);
       this.#countFrom(store, after);
-      let page = store.page(after);
+      let page = store.page(after, this.#share);
       while (!this.#closing.signal.aborted) {
-        if (hold?.isOn() !== true && (page?.requests.length ?? 0) < fewRequests) {
+        if (hold?.isOn() !== true && this.count < fewRequests) {
           hold = this.#holdOn();
           await this.#idle();
-          page = store.page(after);
+          page = store.page(after, this.#share);
         } else if (page === undefined) {
           await sink.confirm(store.identity, after);
           if (!hold?.isOn()) continue;
@@ -212,8 +222,12 @@ export class Spool {
           return true;
         } else {
           const { requests, upTo } = page;
+          const share = this.#share;
+          this.#share = Math.max(shareMin, share / smallerBy); // for the next try, should this one fail
           // The next page is read while the ledger stores this one.
-          [page] = await Promise.all([pageBehind(store, upTo), sink.store(store.identity, page, after)]);
+          [page] = await Promise.all([pageBehind(store, upTo, share), sink.store(store.identity, page, after)]);
+          this.#share = Math.min(1, share * largerBy);
+          this.#failure = "";
           after = upTo;
           this.#noteForwarded(requests);
         }
@@ -305,9 +319,9 @@ export class Spool {
 
   #tell(error: unknown): void {
     const message = messageOf(error);
-    if (message !== this.#told)
+    if (message !== this.#failure)
       this.#options.log.warn({ err: error, requests: this.count }, "the spool is not forwarded");
-    this.#told = message;
+    this.#failure = message;
   }
 
   #tellDamage({ damage }: SpoolStore): void {
@@ -316,9 +330,9 @@ export class Spool {
 }
 
 /** Once what is under way has been sent. */
-async function pageBehind(store: SpoolStore, upTo: number): Promise<MovedPage | undefined> {
+async function pageBehind(store: SpoolStore, upTo: number, share: number): Promise<MovedPage | undefined> {
   await delay(readAheadMs);
-  return store.page(upTo);
+  return store.page(upTo, share);
 }
 
 function sumOf(counts: ReadonlyMap<string, number>): number {

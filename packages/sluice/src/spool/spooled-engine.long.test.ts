@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startPostgres, startProxy, temporaryFolder, type Postgres, type Proxy } from "@sluice/testing";
 import { Client } from "pg";
 import { pino } from "pino";
-import type { SluiceError } from "../core/errors.ts";
+import { SluiceError } from "../core/errors.ts";
 import type { Content, NewRequest, Receipt } from "../core/request.ts";
 import { orders, queue, request } from "../engine/contract/rig.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -54,12 +54,17 @@ interface GatewayOptions {
   readonly isOut?: boolean;
   /** How long its disk takes for a commit. */
   readonly commitMs?: number;
+  readonly queues?: readonly string[];
+  /** A page with more does not reach PostgreSQL in the time that it has. */
+  readonly rowsMax?: number;
 }
 
 async function openGateway({
   bytesMax = 2 ** 30,
   isOut = false,
   commitMs = 0,
+  queues: names = [orders],
+  rowsMax = Infinity,
   ...options
 }: GatewayOptions): Promise<Gateway> {
   await using opened = new AsyncDisposableStack();
@@ -69,7 +74,7 @@ async function openGateway({
   const url = new URL(options.databaseUrl);
   url.port = String(toPostgres.port);
   const databaseUrl = url.href;
-  const queues = [queue(orders)];
+  const queues = names.map((name) => queue(name));
   const meter = new Meter();
   const engine = await openSpooled({
     openStore: async () => {
@@ -77,7 +82,7 @@ async function openGateway({
       if (commitMs > 0) slowDown(store.engine, commitMs);
       return store;
     },
-    sink: new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} }),
+    sink: slowFor(new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} }), rowsMax),
     openLedger: () => openCluster({ servers: { databaseUrl, prefix: "test" }, queues, name: "test", beatMs: 50, log }),
     carriers: { hints: "postgres", notices: "postgres" },
     bytesMax,
@@ -95,6 +100,15 @@ function slowDown(engine: Engine, ms: number): void {
     await delay(ms);
     return accept(requests);
   };
+}
+
+function slowFor(sink: SpoolIn, rowsMax: number): SpoolIn {
+  const store = sink.store.bind(sink);
+  sink.store = async (id, page, after) => {
+    if (page.requests.length > rowsMax) throw new SluiceError("store-unavailable", "no answer for 15000 ms");
+    return store(id, page, after);
+  };
+  return sink;
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -287,6 +301,36 @@ describe("while the ledger is out", () => {
     await rejects(openGateway(at), { code: "folder-owned" });
   });
 
+  it("sends smaller pages while PostgreSQL is too slow for large ones, and says why it waits", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl, isOut: true, rowsMax: 5 });
+    const receipts = await accept(gateway, ...Array.from({ length: 300 }, () => request()));
+    gateway.toPostgres.restore();
+    await until("a page was too large", () =>
+      gateway.engine.health().degradations.some(({ message }) => message.endsWith("no answer for 15000 ms")),
+    );
+    await drained(gateway);
+    deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
+  });
+
+  it("adds a queue that the ledger does not have: its requests have their receipts", async () => {
+    const databaseUrl = await newDatabase();
+    await using folder = await temporaryFolder();
+    const at = { databaseUrl, folder: folder.path, isOut: true };
+    {
+      await using withNew = await openGateway({ ...at, queues: [orders, "new"] });
+      await accept(withNew, request(), request({ queue: "new" }), request());
+    }
+    await using gateway = await openGateway(at);
+    await drained(gateway);
+    equal((await storedIds(databaseUrl)).length, 3);
+    const statuses = await gateway.engine.backlog();
+    deepEqual(
+      new Set(statuses.map(({ queue: name, accepted }) => `${name} ${accepted}`)),
+      new Set(["new 1", `${orders} 2`]),
+    );
+  });
+
   it("starts with none of it stored twice when it died between the ledger's commit and its own note", async () => {
     const databaseUrl = await newDatabase();
     await using folder = await temporaryFolder();
@@ -298,7 +342,7 @@ describe("while the ledger is out", () => {
       await using sink = new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} });
       await using store = await openSpoolStore({ folder: folder.path, owner: "test", queues: [queue(orders)] });
       equal(await sink.begin(store.identity), -1);
-      const page = store.page(-1);
+      const page = store.page(-1, 1);
       ok(page !== undefined && page.requests.length === 1_000);
       await sink.store(store.identity, page, -1);
       await sink.store(store.identity, page, -1);
@@ -307,7 +351,7 @@ describe("while the ledger is out", () => {
       equal(await sink.begin(store.identity), -1);
       await sink.store(store.identity, page, -1);
       equal((await storedIds(databaseUrl)).length, 1_000);
-      const next = store.page(page.upTo);
+      const next = store.page(page.upTo, 1);
       ok(next !== undefined);
       await rejects(sink.store(store.identity, next, page.upTo + 1), { code: "store-unavailable" });
       await rejects(sink.confirm(store.identity, page.upTo + 1), { code: "store-unavailable" });

@@ -165,10 +165,11 @@ class SpooledEngine implements Engine {
   health(): EngineHealth {
     const outages = this.#ledger.outages();
     const { degradations = [] } = this.#ledger.engine?.health() ?? {};
-    const { problem, damage, isDirect, count } = this.#spool;
+    const { problem, damage, isDirect, count, failure } = this.#spool;
     const noted = [...degradations, ...(damage === undefined ? [] : [damage])];
     if (isDirect && outages.length === 0) return { problems: [], degradations: problem ? [...noted, problem] : noted };
-    const message = `${count} requests are in the spool of this gateway, and go to the ledger when it is back`;
+    const why = failure === "" ? "" : `; the last try ended with: ${failure}`;
+    const message = `${count} requests are in the spool of this gateway, and go to the ledger when it is back${why}`;
     const going = [...outages, ...noted, { code: "spooling", message }];
     return problem === undefined ? { problems: [], degradations: going } : { problems: [problem], degradations: going };
   }

@@ -81,4 +81,5 @@ export interface WriterSettings {
   readonly crashesMax: number;
   readonly diskFreeMin: number | undefined;
   readonly clockOffsetMs: number;
+  readonly isSpool: boolean;
 }

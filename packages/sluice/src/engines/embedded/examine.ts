@@ -4,12 +4,17 @@ import { randomInt } from "node:crypto";
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
+import { openForReading } from "./database.ts";
 import { readMark, type MarkContent } from "./mark.ts";
 import { assertRegularFile, logFileIn, markFileIn, storeFileIn } from "./store-file.ts";
 
 const SELECT_IDENTITY = "SELECT value FROM meta WHERE name = 'identity'";
 /** A number of its own, by which its mark and a cluster know the folder again. */
 const SET_IDENTITY = "INSERT INTO meta (name, value) VALUES ('identity', ?) ON CONFLICT DO NOTHING";
+const SET_SPOOL = "INSERT INTO meta (name, value) VALUES ('spool', 1) ON CONFLICT DO NOTHING";
+const SELECT_USE = `
+  SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'identity') OR EXISTS (SELECT 1 FROM requests) AS isUsed,
+    EXISTS (SELECT 1 FROM meta WHERE name = 'spool') AS isSpool`;
 const SELECT_POSITION = "SELECT sum(changes) AS position FROM queues";
 const magic = "SQLite format 3\0";
 const headerBytes = 100;
@@ -58,8 +63,31 @@ export function refuseOlder(db: DatabaseSync, folder: string, mark: MarkContent)
   if (position < mark.position) throw behind(folder, `is at change ${position}`, mark.position);
 }
 
-export function setIdentity(db: DatabaseSync): void {
-  db.prepare(SET_IDENTITY).run(randomInt(1, 2 ** 48 - 1));
+/** In one transaction: a store that has it is marked as a spool or is none. */
+export function setIdentity(db: DatabaseSync, isSpool: boolean): void {
+  const { changes } = db.prepare(SET_IDENTITY).run(randomInt(1, 2 ** 48 - 1));
+  if (changes > 0 && isSpool) db.prepare(SET_SPOOL).run();
+}
+
+/**
+ * A spool hands its requests on and is emptied: of a data folder it would do all again, and delete the results. Errors:
+ * `bad-config`. What cannot be read, or was never used, is neither.
+ */
+export function refuseOtherUse(folder: string, isSpool: boolean): void {
+  const file = storeFileIn(folder);
+  if (sizeOf(file) === undefined) return;
+  let use: { readonly isUsed: number; readonly isSpool: number };
+  try {
+    using db = openForReading(file);
+    use = db.prepare(SELECT_USE).get() as typeof use;
+  } catch {
+    return;
+  }
+  if (use.isUsed === 0 || (use.isSpool === 1) === isSpool) return;
+  const what = isSpool
+    ? `${folder} is a data folder of sluice up: a spool needs a folder of its own. To hand its requests to a cluster, use sluice move`
+    : `${folder} is the spool of a gateway: start sluice gateway --spool with it, which forwards what it holds`;
+  throw new SluiceError("bad-config", what);
 }
 
 /** Which store it is, and how far: the changes of all queues' rows. */

@@ -19,6 +19,8 @@ export interface EmbeddedOptions {
   readonly retentionMs?: number;
   /** Crashes in flight after which a request ends dead as `poison`; 5 unless set. */
   readonly crashesMax?: number;
+  /** Whether it keeps what a gateway forwards. A folder is one or the other for as long as it lives; not a spool unless set. */
+  readonly isSpool?: boolean;
   /** Bytes that must stay free on the disk for intake to go on; 256 MiB or a tenth of the disk unless set. */
   readonly diskFreeMin?: number | undefined;
   readonly clock?: Clock;
@@ -43,6 +45,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     crashesMax: options.crashesMax ?? 5,
     diskFreeMin: options.diskFreeMin,
     clockOffsetMs: clockOffsetMs(),
+    isSpool: options.isSpool ?? false,
   };
   let problem: Problem | undefined;
   let damage: Problem | undefined;

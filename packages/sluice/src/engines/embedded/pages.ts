@@ -74,9 +74,9 @@ export class Pages {
     this.#names = names;
   }
 
-  /** The requests that follow, in the order of acceptance; undefined behind the last one. */
-  page(after: number): MovedPage | undefined {
-    const rows = this.#pageRows(after);
+  /** The requests that follow, in the order of acceptance, in a page of that share; undefined behind the last one. */
+  page(after: number, share = 1): MovedPage | undefined {
+    const rows = this.#pageRows(after, share);
     const [first, last] = [rows[0], rows.at(-1)];
     if (first === undefined || last === undefined) return undefined;
     const failures = this.#failuresBetween(first.seq, last.seq);
@@ -84,13 +84,14 @@ export class Pages {
     return { requests, upTo: last.seq };
   }
 
-  #pageRows(after: number): PageRow[] {
+  #pageRows(after: number, share: number): PageRow[] {
+    const rowsMax = Math.ceil(pageRows * share);
     const rows: PageRow[] = [];
     let bytes = 0;
-    for (const row of this.#selectPage.iterate(after, pageRows) as Iterable<unknown> as Iterable<PageRow>) {
+    for (const row of this.#selectPage.iterate(after, rowsMax) as Iterable<unknown> as Iterable<PageRow>) {
       rows.push(row);
       bytes += row.body.byteLength + (row.result?.byteLength ?? 0);
-      if (bytes > pageBytes) break;
+      if (bytes > pageBytes * share) break;
     }
     return rows;
   }

@@ -1,12 +1,13 @@
 // What a spool's folder is after a crash, a torn file, and when it was emptied.
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { appendFileSync, cpSync, existsSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder, type TemporaryFolder } from "@sluice/testing";
 import type { RequestId } from "../../core/request-id.ts";
 import { orders, queue, request } from "../../engine/contract/rig.ts";
 import type { SpoolStore } from "../../engine/spool.ts";
+import { openEmbedded } from "./open.ts";
 import { openSpoolStore } from "./spool-store.ts";
 import { logFileIn, markFileIn, storeFileIn } from "./store-file.ts";
 
@@ -50,8 +51,8 @@ function folderWith(change: (folder: string) => void): string {
 }
 
 function idsIn(store: SpoolStore): readonly RequestId[] {
-  const page = store.page(-1);
-  equal(page === undefined ? undefined : store.page(page.upTo), undefined);
+  const page = store.page(-1, 1);
+  equal(page === undefined ? undefined : store.page(page.upTo, 1), undefined);
   return page?.requests.map(({ id }) => id) ?? [];
 }
 
@@ -97,6 +98,24 @@ describe("a spool that its process has left", () => {
       ok(existsSync(join(folder, aside as string, "sluice.db")));
       equal((await accept(store)).length, 2);
     }
+  });
+
+  it("is no data folder, and a data folder is no spool: neither is changed", async () => {
+    const folder = join(root.path, "data");
+    const options = { folder, owner: "the test", queues: [queue(orders)], diskFreeMin: 0 };
+    const engine = await openEmbedded(options);
+    await engine.accept([request()]);
+    await engine.close();
+    const markBefore = readFileSync(markFileIn(folder), "utf8");
+    await rejects(open(folder), { code: "bad-config", message: /is a data folder of sluice up/ });
+    equal(readFileSync(markFileIn(folder), "utf8"), markBefore);
+    await rejects(openEmbedded({ ...options, folder: folderWith(() => {}) }), {
+      code: "bad-config",
+      message: /is the spool of a gateway/,
+    });
+    const again = await openEmbedded(options);
+    deepEqual(again.health().problems, []);
+    await again.close();
   });
 
   it("belongs to one process", async () => {

@@ -68,7 +68,7 @@ function isDamage(error: unknown): error is SluiceError {
 }
 
 async function open(options: SpoolStoreOptions, damage: string | undefined): Promise<EmbeddedSpoolStore> {
-  const engine = await openEmbedded(options);
+  const engine = await openEmbedded({ ...options, isSpool: true });
   try {
     return new EmbeddedSpoolStore(options.folder, engine, damage);
   } catch (error) {
@@ -117,8 +117,8 @@ class EmbeddedSpoolStore implements SpoolStore {
     this.#pages = new Pages(this.#db, this.#names);
   }
 
-  page(after: number): MovedPage | undefined {
-    return this.#pages.page(after);
+  page(after: number, share: number): MovedPage | undefined {
+    return this.#pages.page(after, share);
   }
 
   held(upTo = Number.MAX_SAFE_INTEGER): Held {

@@ -54,9 +54,9 @@ function refusalOf(error: unknown): Problem {
 }
 
 function start(): void {
-  const { folder, queues, crashesMax, retentionMs } = settings;
+  const { folder, queues, crashesMax, retentionMs, isSpool } = settings;
   const ownership = takeOwnership(folder, settings.owner);
-  const db = openStore(folder);
+  const db = openStore(folder, isSpool);
   syncFolder(folder);
   syncFolder(dirname(resolve(folder)));
   const clock = new SteppingClock(() => Date.now() + clockOffsetMs);
@@ -69,7 +69,7 @@ function start(): void {
   const pullIn = preparePullIn(db, clock);
   pullIn();
   ledger.flush();
-  setIdentity(db);
+  setIdentity(db, isSpool);
   db.exec(NEXT_COOKIE);
   db.exec("COMMIT");
   crashPoint("start");

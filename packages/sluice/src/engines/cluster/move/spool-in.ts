@@ -16,6 +16,7 @@ import {
 } from "../ledger/connection/database.ts";
 import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
+import { ADD_QUEUES } from "../ledger/schema/migrate.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { BEGIN_MOVE, UP_TO } from "./move-in.ts";
 import { storeSpooled } from "./spool-page.ts";
@@ -67,6 +68,7 @@ export class SpoolIn implements SpoolSink {
   }
 
   async store(store: number, { requests, upTo }: MovedPage, after: number): Promise<void> {
+    await this.#know(new Set(requests.map(({ queue }) => queue)));
     let isAgain = false;
     let rows: readonly OutboxRow[] = [];
     await this.#transaction(async (inside) => {
@@ -80,6 +82,14 @@ export class SpoolIn implements SpoolSink {
     });
     crashPoint("page-forwarded");
     this.#telling = this.#telling.then(() => this.#tell(rows)).catch(() => undefined); // workers find them in the outbox
+  }
+
+  /** A queue that was never migrated gets its row: its requests have their receipts, and nobody else may wait for them. */
+  async #know(queues: ReadonlySet<string>): Promise<void> {
+    const missing = [...queues].filter((queue) => this.#numbers.find(queue) === undefined);
+    if (missing.length === 0) return;
+    await this.#connection.rows(ADD_QUEUES, [missing]);
+    await this.#numbers.read(this.#connection);
   }
 
   async confirm(store: number, upTo: number): Promise<void> {

@@ -30,7 +30,6 @@ export interface ConnectionOptions {
   readonly onConnect?: ((connection: Connected) => Promise<void>) | undefined;
 }
 
-/** What a statement may be sent to. */
 /** Plans are made once: the statements are the same each time, and planning costs more than they do. */
 export const steady = {
   plan_cache_mode: "force_generic_plan",
@@ -40,6 +39,7 @@ export const steady = {
   jit: "off",
 };
 
+/** What a statement may be sent to. */
 export interface Connected {
   rows<Row extends QueryResultRow>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Statements without values, one after the other. */

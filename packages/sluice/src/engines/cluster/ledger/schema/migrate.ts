@@ -70,7 +70,7 @@ const SELECT_PREFIX: Statement = {
   text: "SELECT value FROM sluice.meta WHERE name = 'prefix'",
 };
 /** What is there already draws no number: there are 32,767 of them. */
-const ADD_QUEUES: Statement = {
+export const ADD_QUEUES: Statement = {
   name: "migrate-add-queues",
   text: `INSERT INTO sluice.queues (name) SELECT i.name FROM unnest($1::text[]) AS i (name)
     WHERE NOT EXISTS (SELECT FROM sluice.queues q WHERE q.name = i.name) RETURNING name`,
