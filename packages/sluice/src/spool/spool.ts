@@ -104,6 +104,10 @@ export class Spool {
     return sumOf(this.#waiting);
   }
 
+  get #identity(): number | undefined {
+    return this.#store?.identity;
+  }
+
   get failure(): string {
     return this.#failure;
   }
@@ -128,6 +132,7 @@ export class Spool {
   begin(): void {
     if (!this.#isDirect) return;
     this.#isDirect = false;
+    this.#failure = "";
     this.#work = this.#work.then(() => this.#forwardAll());
   }
 
@@ -254,6 +259,7 @@ export class Spool {
       this.#reopening = this.#reopen(undefined);
       await this.#reopening;
     }
+    if (this.#identity === store.identity) return; // its files could not be removed: how far it is still counts
     // Should it stay, it is a row that nobody asks for.
     await this.#options.sink.forget(store.identity).catch((error: unknown) => this.#tell(error));
   }

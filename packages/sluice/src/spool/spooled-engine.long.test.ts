@@ -301,6 +301,25 @@ describe("while the ledger is out", () => {
     await rejects(openGateway(at), { code: "folder-owned" });
   });
 
+  it("stores nothing when a copy of a forwarded folder is put back, though all have keys", async () => {
+    const databaseUrl = await newDatabase();
+    await using folder = await temporaryFolder();
+    await using gateway = await openGateway({ databaseUrl, folder: folder.path, isOut: true });
+    const receipts = await accept(gateway, request({ key: "a" }), request({ key: "b" }));
+    await gateway.engine.close();
+    await using sink = new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} });
+    await using store = await openSpoolStore({ folder: folder.path, owner: "test", queues: [queue(orders)] });
+    const page = store.page(-1, 1);
+    ok(page !== undefined);
+    for (let copy = 0; copy < 2; copy += 1) {
+      equal(await sink.begin(store.identity), -1);
+      await sink.store(store.identity, page, -1);
+      await sink.forget(store.identity);
+    }
+    deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
+    deepEqual(await rowsOf(databaseUrl, "SELECT * FROM sluice.aliases"), []);
+  });
+
   it("sends smaller pages while PostgreSQL is too slow for large ones, and says why it waits", async () => {
     const databaseUrl = await newDatabase();
     await using gateway = await openGateway({ databaseUrl, isOut: true, rowsMax: 5 });

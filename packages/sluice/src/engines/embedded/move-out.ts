@@ -48,7 +48,7 @@ export class MoveOut implements Disposable {
       throw new SluiceError("bad-config", `${folder} is no data folder: there is no sluice.db in it`);
     using resources = new DisposableStack();
     resources.adopt(lockFolder(folder, owner), (lock) => lock.release());
-    const db = resources.adopt(openStore(folder, false), (opened) => opened.close());
+    const db = resources.adopt(openStore(folder, undefined), (opened) => opened.close());
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });
   }

@@ -53,7 +53,7 @@ export async function storeSpooled(inside: Connected, page: SpooledPage): Promis
   const aliases: { readonly alias: RequestId; readonly id: RequestId }[] = [];
   for (const request of all) {
     const owner = owners.get(request.id);
-    if (known.has(request.id)) continue;
+    if (known.has(request.id) || owner?.id === request.id) continue; // a copy of the spool's folder was put back
     if (owner === undefined) fresh.push(request);
     else if (owner.isSame) aliases.push({ alias: request.id, id: owner.id });
     else dead.push({ ...request, standing: keyReused(owner.id, now) });
