@@ -74,7 +74,7 @@ export const clusterMutants: readonly Mutant[] = [
     engine: "cluster",
     bug: "a process that was the leader acts, though another one leads by now",
     patches: [{ file: `${cluster}/leader/terms.ts`, from: "if (held?.length !== 1)", to: "if (held === undefined)" }],
-    catcher: test("members/leadership", "a newer term wins"),
+    catcher: test("contract", "a newer term wins"),
     sign: /✖ a newer term wins/,
   },
   {
@@ -294,8 +294,8 @@ export const clusterMutants: readonly Mutant[] = [
         to: "void isSettled;",
       },
     ],
-    catcher: test("durability", "has no effect when another outcome was first"),
-    sign: /✖ has no effect when another outcome/,
+    catcher: test("contract", "an effect whose outcome is not the first is undone"),
+    sign: /✖ an effect whose outcome is not the first/,
   },
   {
     name: "effect-outside",
@@ -308,8 +308,8 @@ export const clusterMutants: readonly Mutant[] = [
         to: "options.transactions.take().query(text, values)",
       },
     ],
-    catcher: test("durability", "has both, or neither when it fails"),
-    sign: /✖ has both, or neither/,
+    catcher: test("contract", "an effect and its outcome have both, or neither"),
+    sign: /✖ an effect and its outcome have both/,
   },
   {
     name: "token-unchecked",

@@ -22,6 +22,7 @@ import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts"
 import { openCluster } from "../src/engines/cluster/open.ts";
 import type { ClusterServers } from "../src/engines/cluster/options.ts";
 import { Outages } from "../src/engines/cluster/outages.ts";
+import { joinAsCandidate } from "./cluster-session.ts";
 
 const log = pino({ level: process.env["SLUICE_TEST_LOG"] ?? "silent" });
 const deadlineMs = 20_000;
@@ -52,6 +53,10 @@ const WAITING: Statement = {
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)`,
 };
 const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
+
+const EFFECTS = "CREATE TABLE IF NOT EXISTS effects (id uuid)";
+const END_SESSIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid()`;
 
 const UNDO = `WITH undone AS (
     DELETE FROM sluice.links WHERE $1::uuid = ANY (ids) RETURNING queue, ids
@@ -84,17 +89,21 @@ export async function newStore(): Promise<Store> {
   const databaseUrl = free.pop() ?? (await postgres.createDatabase(prefix.replaceAll("-", "_")));
   const servers = { databaseUrl, amqpUrl: rabbitmq?.url, redisUrl: redis?.url, prefix };
   const inspector = new Connection({ databaseUrl, name: "test" });
-  let life: Life | undefined;
   let queues: readonly string[] = [];
   const lives: Life[] = [];
+  const begin = async (options: OpenOptions): Promise<Life> => {
+    const life = await Life.begin(servers, options);
+    lives.push(life);
+    return life;
+  };
   return {
     async open(options) {
-      if (life === undefined) {
+      if (lives.length === 0) {
         queues = options.queues.map((queue) => queue.name);
         await migrateCluster({ servers, queues, log });
+        await inspector.query(EFFECTS);
       }
-      life = await Life.begin(servers, options);
-      lives.push(life);
+      const life = await begin(options);
       await life.openTaps(queues);
       await until("the claims of the dead are given back", async () => {
         const [row] = await inspector.rows<{ count: number }>(COUNT_RUNNING);
@@ -102,8 +111,22 @@ export async function newStore(): Promise<Store> {
       });
       return life.engine;
     },
-    async crash() {
-      life?.cut();
+    async crash(engine) {
+      lives.find((life) => life.engine === engine)?.cut();
+    },
+    async effectsOf(id) {
+      return (await inspector.query("SELECT FROM effects WHERE id = $1", [id])).rowCount;
+    },
+    shared: {
+      join: async (options) => (await begin(options)).engine,
+      async loseHints() {
+        if (rabbitmq !== undefined) await removeQueues(queues, { url: rabbitmq.url, prefix }, "declare");
+        await inspector.query("DELETE FROM sluice.outbox");
+      },
+      async endSessions() {
+        await inspector.query(END_SESSIONS);
+      },
+      candidate: () => joinAsCandidate(databaseUrl),
     },
     async quiet(engine, queue) {
       if (!(engine instanceof ClusterEngine)) throw new Error("not an engine of this store");
@@ -134,13 +157,16 @@ export async function newStore(): Promise<Store> {
   };
 }
 
-async function removeQueues(
-  queues: readonly string[],
-  at: { readonly url: string; readonly prefix: string },
-): Promise<void> {
+interface BrokersNames {
+  readonly url: string;
+  readonly prefix: string;
+}
+
+async function removeQueues(queues: readonly string[], at: BrokersNames, andThen?: "declare"): Promise<void> {
   await using broker = new Broker({ ...at, name: "test", outages: new Outages(log), log });
   await broker.connect();
   await Promise.all(queues.map((queue) => broker.remove(queue)));
+  if (andThen === "declare") await Promise.all(queues.map((queue) => broker.declare(queue)));
 }
 
 /** One engine and its way to the servers, which can be cut. */

@@ -26,6 +26,34 @@ export interface Store extends AsyncDisposable {
   spoil(engine: Engine, id: RequestId): Promise<void>;
   /** Resolves once all that waits in the queue can be delivered; absent where that is always so. */
   quiet?(engine: Engine, queue: string): Promise<void>;
+  /** How many rows with this id are in the table `effects`, which lies beside the requests; absent without `transact`. */
+  effectsOf?(id: RequestId): Promise<number>;
+  /** Absent where one process has the store to itself. */
+  readonly shared?: SharedStore;
+}
+
+/** What several processes can be on. */
+export interface SharedStore {
+  /** Opens it beside the engines that are open. Nothing is claimed ahead before the first deliver. */
+  join(options: OpenOptions): Promise<Engine>;
+  /** Takes all hints of what waits from the carriers while no engine is open. */
+  loseHints(): Promise<void>;
+  /** Ends the sessions of all that have it open, on its server. */
+  endSessions(): Promise<void>;
+  candidate(): Promise<Candidate>;
+}
+
+/** A process that may lead, and does nothing else. */
+export interface Candidate extends AsyncDisposable {
+  /** Of its last beat; undefined while it does not lead. */
+  readonly term: number | undefined;
+  /**
+   * An act as the leader of a term that it had: asks for so many replicas of `orders`. `meanwhile` runs in the middle of it.
+   * Rejects as `lost-claim` when another one leads by now.
+   */
+  act(term: number, replicas: number, meanwhile?: () => Promise<void>): Promise<void>;
+  /** The server holds its session, and answers nothing on it until this is disposed. */
+  hang(): Promise<Disposable>;
 }
 
 export type NewStore = () => Promise<Store>;
@@ -47,6 +75,7 @@ export class Rig implements AsyncDisposable {
   readonly #options: OpenOptions;
   readonly #clock: MovableClock;
   #engine: Engine;
+  #joined: Engine | undefined;
 
   static async open(newStore: NewStore, { queues = [queue(orders)], crashesMax = 5 }: RigOptions = {}): Promise<Rig> {
     const store = await newStore();
@@ -75,10 +104,39 @@ export class Rig implements AsyncDisposable {
     this.#clock.pass(ms);
   }
 
-  /** Kills the engine and opens the store again. */
+  /** Kills the engine. One that has joined goes on, or else the store is opened again. */
   async crash(): Promise<void> {
     await this.#store.crash(this.#engine);
+    this.#engine = this.#joined ?? (await this.#store.open(this.#options));
+    this.#joined = undefined;
+  }
+
+  /** Another process opens the store as well. */
+  async join(): Promise<void> {
+    this.#joined = await this.#shared.join(this.#options);
+  }
+
+  /** As carriers that are wiped while every process is down. */
+  async loseHints(): Promise<void> {
+    await this.#store.crash(this.#engine);
+    await this.#shared.loseHints();
     this.#engine = await this.#store.open(this.#options);
+  }
+
+  endSessions(): Promise<void> {
+    return this.#shared.endSessions();
+  }
+
+  candidate(): Promise<Candidate> {
+    return this.#shared.candidate();
+  }
+
+  effectsOf(id: RequestId): Promise<number> {
+    return this.#store.effectsOf?.(id) ?? fail("its store shares no transaction");
+  }
+
+  get #shared(): SharedStore {
+    return this.#store.shared ?? fail("its store is not shared");
   }
 
   /** Closes the engine gracefully and opens the store again. */
@@ -115,6 +173,11 @@ export class Rig implements AsyncDisposable {
   /** Claims up to `max`, waiting for the first. */
   async take(max: number, name = orders, retries?: RetryBounds): Promise<readonly Delivery[]> {
     await this.#store.quiet?.(this.#engine, name);
+    return this.deliver(max, name, retries);
+  }
+
+  /** As `take`, of what is there first. */
+  deliver(max = 1, name = orders, retries?: RetryBounds): Promise<readonly Delivery[]> {
     return this.#engine.deliver({ queue: name, max, retries, signal: new AbortController().signal });
   }
 
@@ -164,7 +227,7 @@ export class Rig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#engine.close();
+    await Promise.all([this.#engine.close(), this.#joined?.close()]);
     await this.#store[Symbol.asyncDispose]();
   }
 }

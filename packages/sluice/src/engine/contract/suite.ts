@@ -1,4 +1,5 @@
 // The contract of an engine. Every engine passes all of it, and the law must hold at the end of each case.
+import { deepEqual } from "node:assert/strict";
 import { describe, test } from "node:test";
 import { acceptingCases } from "./accepting.ts";
 import { auditingCases } from "./auditing.ts";
@@ -8,6 +9,8 @@ import { clocksCases, dueTimesCases } from "./clocks.ts";
 import { closingCases } from "./closing.ts";
 import { crashingCases } from "./crashing.ts";
 import { deliveringCases } from "./delivering.ts";
+import { healingCases } from "./healing.ts";
+import { leadingCases, succeedingCases } from "./leading.ts";
 import { operatingCases } from "./operating.ts";
 import { poisonCases } from "./poison.ts";
 import { randomCases } from "./random.ts";
@@ -18,6 +21,7 @@ import { Rig, type NewStore, type RigOptions } from "./rig.ts";
 import { refusingCases } from "./refusing.ts";
 import { startsCases } from "./starts.ts";
 import { settlingCases } from "./settling.ts";
+import { transactingCases } from "./transacting.ts";
 import { watchingCases } from "./watching.ts";
 
 /** States one behaviour, shown on a store of its own. */
@@ -32,23 +36,30 @@ export interface EngineUnderTest {
   readonly isToldOfCrashes: boolean;
   /** Whether it has `starts`: several workers of a queue share its rate. */
   readonly sharesRates: boolean;
+  /** Whether it has `transact`: a handler's effect can lie in its store. */
+  readonly sharesTransactions: boolean;
+  /** Whether several processes can have its store open: one of them leads, and `heal` finds what carriers between them lose. */
+  readonly isShared: boolean;
   /** Which themes are shown; all unless given. */
   readonly isMeant?: (theme: string) => boolean;
   /** How many random histories are run, and the seed they come from; none where undefined. */
   readonly histories: { readonly runs: number; readonly seed: number } | undefined;
 }
 
-/** What no request may get lost or done twice by. The others are of what is told, and of bounds. */
+const ofWhatIsTold = ["reading", "watching", "clocks", "due times", "calling back", "auditing"];
+const ofBounds = ["bounds", "starts"];
+const ofLongWaits = ["succeeding", "healing"];
+
+/** What no request may get lost or done twice by, as far as that shows at once. */
 export function isOfPromise(theme: string): boolean {
-  return !["bounds", "reading", "watching", "clocks", "due times", "calling back", "auditing", "starts"].includes(
-    theme,
-  );
+  return ![...ofWhatIsTold, ...ofBounds, ...ofLongWaits].includes(theme);
 }
 
 const caseMsMax = 30_000;
 
 export function describeEngine(engine: EngineUnderTest): void {
-  const { name, newStore, pullsDueTimesIn, isToldOfCrashes, sharesRates, isMeant = () => true, histories } = engine;
+  const { name, newStore, pullsDueTimesIn, isToldOfCrashes, sharesRates, sharesTransactions, isShared } = engine;
+  const { isMeant = () => true, histories } = engine;
   const check: Check = (behaviour, show, options) => {
     test(behaviour, { timeout: caseMsMax }, async () => {
       await using rig = await Rig.open(newStore, options);
@@ -56,7 +67,13 @@ export function describeEngine(engine: EngineUnderTest): void {
       if (options?.isLawBroken !== true) await rig.assertLaw();
     });
   };
+  const verbsCases = (): void =>
+    check("it has each verb that its description says it has, and no other", async (rig) => {
+      const has = (["crashed", "starts", "transact", "heal"] as const).map((verb) => rig.engine[verb] !== undefined);
+      deepEqual(has, [isToldOfCrashes, sharesRates, sharesTransactions, isShared]);
+    });
   const themes = {
+    verbs: verbsCases,
     accepting: acceptingCases,
     bounds: boundsCases,
     delivering: deliveringCases,
@@ -72,6 +89,8 @@ export function describeEngine(engine: EngineUnderTest): void {
     ...(pullsDueTimesIn && { "due times": dueTimesCases }),
     ...(sharesRates && { starts: startsCases }),
     ...(isToldOfCrashes && { crashing: crashingCases }),
+    ...(sharesTransactions && { transacting: transactingCases }),
+    ...(isShared && { leading: leadingCases, succeeding: succeedingCases, healing: healingCases }),
     "calling back": callingBackCases,
     auditing: auditingCases,
     closing: closingCases,

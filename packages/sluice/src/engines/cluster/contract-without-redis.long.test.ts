@@ -9,6 +9,8 @@ describeEngine({
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
   sharesRates: true,
+  sharesTransactions: true,
+  isShared: true,
   isMeant: (theme) => ["watching", "starts", "restarts"].includes(theme),
   histories: undefined,
 });

@@ -8,6 +8,8 @@ describeEngine({
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
   sharesRates: true,
+  sharesTransactions: true,
+  isShared: true,
   isMeant: (theme) => !isOfPromise(theme),
   histories: undefined,
 });

@@ -11,6 +11,8 @@ describeEngine({
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
   sharesRates: true,
+  sharesTransactions: true,
+  isShared: true,
   isMeant: isOfPromise,
   histories: { runs: Number(runs), seed: Number(seed) },
 });

@@ -192,18 +192,6 @@ async function effectOf(
 }
 
 describe("a handler whose effect and outcome share a transaction", () => {
-  it("has both, or neither when it fails (I2)", async () => {
-    for (const [outcome, ...expected] of [
-      [done("made"), "settled", 1, "done"],
-      [undefined, "rolled-back", 0, "running"],
-    ] as const) {
-      const servers = await newCluster();
-      await using life = await join(servers);
-      const { end, effects, state } = await effectOf(life, servers, async () => outcome);
-      deepEqual([end, effects, state], expected);
-    }
-  });
-
   it("may ask for several things at once: they go to its session one after the other", async () => {
     const servers = await newCluster();
     await using life = await join(servers);
@@ -268,16 +256,6 @@ describe("a handler whose effect and outcome share a transaction", () => {
       return done("read");
     });
     deepEqual(settings, ["on", "0"]);
-  });
-
-  it("has no effect when another outcome was first (I3)", async () => {
-    const servers = await newCluster();
-    await using life = await join(servers);
-    const late = await effectOf(life, servers, async (claim) => {
-      equal(await life.engine.settle(claim, done("first")), "settled");
-      return done("late");
-    });
-    deepEqual([late.end, late.effects, late.state], ["superseded", 0, "done"]);
   });
 
   it("has no effect when PostgreSQL is lost before the commit (I2)", async () => {

@@ -16,6 +16,8 @@ describeEngine({
   pullsDueTimesIn: true,
   isToldOfCrashes: true,
   sharesRates: false,
+  sharesTransactions: false,
+  isShared: false,
   histories: { runs: Number(runs), seed: Number(seed) },
 });
 
