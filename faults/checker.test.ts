@@ -31,6 +31,13 @@ const sound = {
 const resultOfB = { kind: "result", id: "id-b", resultHash: "result-b", resultOf: "2" } as const;
 const [readingA, readingB] = sound.readings as [Reading, Reading];
 
+/** The key came to two gateways while the ledger was out: each gave a receipt, and both ids show one request. */
+const aliased = {
+  ...sound,
+  ledger: [...sound.ledger, { kind: "accepted", key: "a", sha256: "1", id: "id-a2" }],
+  readings: [...sound.readings, { ...readingA, id: "id-a2", sameAs: "id-a" }],
+} satisfies Evidence;
+
 interface Seed {
   readonly fault: string;
   readonly evidence: Evidence;
@@ -90,6 +97,24 @@ const seeds: readonly Seed[] = [
     red: "doubledOutcomes",
   },
   {
+    fault: "an id that shows the request of another key",
+    evidence: { ...aliased, readings: [...sound.readings, { ...readingA, id: "id-a2", key: "a", sameAs: "id-b" }] },
+    red: "mismatched",
+  },
+  {
+    fault: "a second id that shows another result than the first",
+    evidence: {
+      ...aliased,
+      readings: [...sound.readings, { ...readingA, id: "id-a2", sameAs: "id-a", resultHash: "x" }],
+    },
+    red: "doubledOutcomes",
+  },
+  {
+    fault: "an effect of a second id that is no request",
+    evidence: { ...aliased, effects: [...sound.effects, { id: "id-a2", sha256: "1" }] },
+    red: "phantom",
+  },
+  {
     fault: "a result that changed after it was read",
     evidence: { ...sound, readings: [{ ...readingA, resultHash: "other" }, readingB] },
     red: "doubledOutcomes",
@@ -144,6 +169,14 @@ describe("the checker", () => {
         effects: 2,
         doubledEffects: 0,
       },
+    );
+  });
+
+  test("takes two ids that show one request for one", () => {
+    const figures = check(aliased);
+    deepEqual(
+      forbidden.map((name) => figures[name]),
+      forbidden.map(() => 0),
     );
   });
 

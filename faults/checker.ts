@@ -8,6 +8,8 @@ export interface Reading {
   readonly id: string;
   readonly key: string;
   readonly state: string;
+  /** The request that it shows: the same key came to two gateways with spools, and both gave a receipt. */
+  readonly sameAs?: string;
   /** Of a great many requests the results of some are read. */
   readonly isResultRead: boolean;
   /** For a done one: the hash of the result's bytes, and the body's hash that B wrote into it. */
@@ -19,7 +21,7 @@ export interface Evidence {
   readonly ledger: Iterable<LedgerLine>;
   readonly starts: Iterable<LogLine>;
   readonly effects: Iterable<LogLine>;
-  readonly readings: Iterable<Reading>;
+  readonly readings: readonly Reading[];
 }
 
 export interface Figures {
@@ -77,7 +79,9 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
     const name = `${key} ${sha256}`;
     parcels.set(name, (parcels.get(name) ?? 0) | bit);
   };
-  const requestOf = (id: string, key: string): Request => {
+  const firsts = new Map(readings.flatMap(({ id, sameAs }) => (sameAs === undefined ? [] : [[id, sameAs]])));
+  const requestOf = (given: string, key: string): Request => {
+    const id = firsts.get(given) ?? given;
     const known = requests.get(id);
     if (known !== undefined) return known;
     const request: Request = { key, isAccepted: false, state: undefined, hasEffect: false, resultHash: undefined };
@@ -86,8 +90,13 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
     idsByKey.set(key, ids === undefined ? id : (typeof ids === "string" ? new Set([ids]) : ids).add(id));
     return request;
   };
+  const accept = ({ id, key }: Extract<LedgerLine, { kind: "accepted" }>): void => {
+    const request = requestOf(id, key);
+    request.isAccepted = true;
+    if (request.key !== key) counts.mismatched += 1;
+  };
   const seeResult = ({ id, resultHash, resultOf }: Extract<LedgerLine, { kind: "result" }>): void => {
-    const request = requests.get(id);
+    const request = requests.get(firsts.get(id) ?? id);
     if (request === undefined) {
       changed.add(id); // of an id that nobody was given
       return;
@@ -106,7 +115,7 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
       case "accepted":
         keysAccepted.add(line.key);
         mark(line.key, line.sha256, mayHaveCome);
-        requestOf(line.id, line.key).isAccepted = true;
+        accept(line);
         break;
       case "unknown":
         counts.unknown += 1;

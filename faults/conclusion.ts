@@ -2,7 +2,7 @@
 import { check, type Figures, type Reading } from "./checker.ts";
 import type { Ledger } from "./ledger.ts";
 import { readLog } from "./logs.ts";
-import { readAudit, readOutcomes } from "./readings.ts";
+import { readAliases, readAudit, readOutcomes } from "./readings.ts";
 import type { Sender } from "./sender.ts";
 
 export interface ConcludeOptions {
@@ -41,7 +41,9 @@ export async function conclude({
     if (sender.withoutReceipt > 0) violations.push(`${sender.withoutReceipt} sent again got no receipt`);
     if (sender.door === "front-wait" && sender.responses === 0) violations.push("no sender got B's own response");
   }
-  const readings = await readOutcomes(urls[0], resultsMax);
+  const outcomes = await readOutcomes(urls[0], resultsMax);
+  const given = senders.flatMap(({ ids }) => ids);
+  const readings = [...outcomes, ...(await readAliases(urls[0], given, outcomes))];
   const unfinished = readings.filter(({ state }) => !["done", "dead", "cancelled"].includes(state)).length;
   if (unfinished > 0) violations.push(`${unfinished} requests are in the backlog after the drain`);
   for (const url of urls) {

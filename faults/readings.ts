@@ -7,6 +7,7 @@ interface WireRequest {
   readonly id: string;
   readonly key: string | null;
   readonly state: string;
+  readonly sameAs?: string;
 }
 
 const finalStates: ReadonlySet<string> = new Set(["done", "dead", "cancelled"]);
@@ -25,6 +26,19 @@ export async function readOutcomes(url: string, resultsMax = Number.POSITIVE_INF
     const result = isResultRead ? await readResult(url, id, ended) : noResult;
     return { id, key: key ?? "", state: ended, isResultRead, ...result };
   });
+}
+
+/** Of ids that were given and are not listed, those that show another request as theirs. */
+export async function readAliases(url: string, ids: Iterable<string>, listed: readonly Reading[]): Promise<Reading[]> {
+  const known = new Set(listed.map(({ id }) => id));
+  const others = [...new Set(ids)].filter((id) => !known.has(id));
+  const read = await mapAtOnce(others, async (id): Promise<readonly Reading[]> => {
+    const response = await fetch(`${url}/v1/requests/${id}`);
+    const { key, state, sameAs } = (await response.json()) as WireRequest;
+    if (sameAs === undefined) return []; // lost
+    return [{ id, key: key ?? "", state, sameAs, isResultRead: true, ...(await readResult(url, id, state)) }];
+  });
+  return read.flat();
 }
 
 const noResult = { resultHash: undefined, resultOf: undefined };

@@ -39,6 +39,8 @@ export interface ClusterStageOptions extends Pick<TargetOptions, "mode" | "flaki
   readonly autoscalerArgs?: readonly string[];
   /** More environment of a worker, by its number from 1. Those that have it start first: the first of all leads. */
   readonly workerEnv?: Readonly<Record<number, Readonly<Record<string, string>>>>;
+  /** Each gateway has a spool, in the stage's folder. */
+  readonly isSpooling?: boolean;
   /** RabbitMQ is reached through a proxy, which can be cut. */
   readonly isBrokerProxied?: boolean;
   /** A folder for what each process logs. */
@@ -184,12 +186,12 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   /** Sends until it is stopped, resting a little, so that the load is steady. */
-  load(sender: Sender, { restMs = 60, pauseMs }: Pick<SendOptions, "restMs" | "pauseMs"> = {}): Load {
+  load(sender: Sender, { url = this.intakeUrls, concurrency = 8, restMs = 60, pauseMs }: LoadOptions = {}): Load {
     const stopping = new AbortController();
     const { signal } = stopping;
     const sending = sender.send({
-      url: this.intakeUrls,
-      concurrency: 8,
+      url,
+      concurrency,
       signal,
       newMax: Number.POSITIVE_INFINITY,
       restMs,
@@ -314,12 +316,13 @@ export class ClusterStage implements AsyncDisposable {
 
   async #startMember(role: Role, number: number): Promise<void> {
     const { options, name, ports, frontPorts } = this.#parts;
-    const front = role === "gateway" ? frontArgs(frontPorts[number - 1]) : [];
-    const { crashAt, logFolder, workerEnv } = options;
+    const { crashAt, logFolder, workerEnv, isSpooling = false } = options;
+    const spool = isSpooling ? ["--spool", join(this.folder, `spool-${number}`)] : [];
+    const ofGateway = role === "gateway" ? [...frontArgs(frontPorts[number - 1]), ...spool] : [];
     const member = new Member({
       role,
       number,
-      args: () => [...this.#argsOf(role, String(ports[number - 1])), ...front, "--wait-for-servers", "60s"],
+      args: () => [...this.#argsOf(role, String(ports[number - 1])), ...ofGateway, "--wait-for-servers", "60s"],
       env: { ...this.#env, ...(role === "worker" && workerEnv?.[number]) },
       crashAt: () => crashAt?.(role),
       logFile: logFolder === undefined ? undefined : join(logFolder, `${name}-${role}-${number}.log`),
@@ -413,6 +416,9 @@ async function disarm(member: Member): Promise<void> {
   while (member.isArmed) await member.restart();
   await member.ready();
 }
+
+/** Where it sends, and how much at once; to all gateways unless given. */
+type LoadOptions = Partial<Pick<SendOptions, "url" | "concurrency" | "restMs" | "pauseMs">>;
 
 export interface Load extends AsyncDisposable {
   /** Resolves once nothing is under way any more. Twice is safe. */

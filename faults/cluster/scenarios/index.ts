@@ -14,6 +14,7 @@ import { ledgerPower } from "./ledger-power.ts";
 import { refusals } from "./refusals.ts";
 import { sigterm } from "./sigterm.ts";
 import { skewedClocks } from "./skewed-clocks.ts";
+import { spool } from "./spool.ts";
 import { stoppedWorker } from "./stopped-worker.ts";
 
 /** With two gateways and three workers, in the order of the list of faults. */
@@ -26,6 +27,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   consumerTimeout,
   ...cacheOutages,
   ledgerOutage,
+  ...spool,
   ledgerDisk,
   ledgerPower,
   stoppedWorker,
