@@ -366,4 +366,47 @@ export const clusterMutants: readonly Mutant[] = [
     catcher: test("contract", "a crash counts no attempt"),
     sign: /✖ a crash counts no attempt/,
   },
+  {
+    name: "spool-emptied-early",
+    engine: "cluster",
+    bug: "a spool counts as forwarded, and is emptied, when its last page is not in the ledger yet (against I1)",
+    patches: [
+      {
+        file: "packages/sluice/src/spool/spool.ts",
+        from: "} else if (page === undefined) {",
+        to: "} else if (page === undefined || page.requests.length < fewRequests) {",
+      },
+    ],
+    catcher: { kind: "scenario", name: "spool-outage", rounds: 1 },
+    sign: /lost is [1-9]/,
+  },
+  {
+    name: "spool-overtaken",
+    engine: "cluster",
+    bug: "new requests go to the ledger as soon as it is back, before older ones of the spool",
+    patches: [
+      {
+        file: "packages/sluice/src/spool/spooled-engine.ts",
+        from: "if (!this.#spool.isDirect) return this.#spool.accept(requests);",
+        to: `if (!this.#spool.isDirect && this.#ledger.outages().length > 0) return this.#spool.accept(requests);
+      if (this.#ledger.engine === undefined) return this.#spool.accept(requests);`,
+      },
+    ],
+    catcher: { kind: "scenario", name: "spool-outage", rounds: 1 },
+    sign: /overtaken in the (?:ledger|deliveries)/,
+  },
+  {
+    name: "alias-forgotten",
+    engine: "cluster",
+    bug: "of a key that came to two spools the second id is not kept, though it was given with a receipt (against I1)",
+    patches: [
+      {
+        file: `${cluster}/move/spool-page.ts`,
+        from: "if (aliases.length > 0)",
+        to: "if (aliases.length < 0)",
+      },
+    ],
+    catcher: { kind: "scenario", name: "spool-outage", rounds: 1 },
+    sign: /lost is [1-9]/,
+  },
 ];

@@ -41,8 +41,8 @@ export const spool: readonly ClusterScenario[] = [
 ];
 
 const requestsFull = 200_000;
-const requestsUsual = 1_500;
-const requestsShort = 300;
+/** Of each gateway a page of its spool. */
+const requestsUsual = 2_000;
 const shownMsMax = 10_000;
 const clearMsMax = 60_000;
 const drainMsMax = 600_000;
@@ -83,9 +83,9 @@ interface Ground extends ClusterPlayOptions {
 }
 
 async function playOutages(options: ClusterPlayOptions): Promise<Played> {
-  const { servers, logFolder, random, rounds, isShort, isFull } = options;
+  const { servers, logFolder, random, rounds, isFull } = options;
   const outages = isFull ? 1 : rounds;
-  const requests = isFull ? requestsFull : isShort ? requestsShort : requestsUsual;
+  const requests = isFull ? requestsFull : requestsUsual;
   // One delivery at a time shows the order of all; of a great run that takes too long.
   const workers = isFull ? {} : { workers: 1, workerArgs: ["--queue", "orders", "--concurrency", "1"] };
   await using stage = await ClusterStage.open({
@@ -96,7 +96,7 @@ async function playOutages(options: ClusterPlayOptions): Promise<Played> {
     isSpooling: true,
   });
   const intakes = stage.urls.map((url, place): Intake => {
-    const name = `gateway-${place + 1}-`;
+    const name = `gateway-${place + 1}`;
     const sender = new Sender(stage.ledger, parcelsFor(name, random));
     return { name, url, sender, gateway: stage.gateways[place] as Member };
   });
@@ -127,6 +127,9 @@ async function playOutages(options: ClusterPlayOptions): Promise<Played> {
     notes.push(`${ordered} in the order of acceptance in the ${what}, ${overtaken} not`);
     if (overtaken > 0) wrong.push(`${overtaken} requests were overtaken in the ${what} by one accepted later`);
   }
+  const twice = keysGivenTwice(stage.ledger.lines);
+  notes.push(`${twice} keys had a receipt of either gateway, with an id of its own`);
+  if (twice === 0) wrong.push("no key came to both spools");
   return {
     trials: outages * intakes.length,
     hits: stage.kills,
@@ -233,6 +236,14 @@ async function spoolOf(url: string): Promise<{ readonly requests: number; readon
   return { requests: read("sluice_spool_requests"), forwarded: read("sluice_spool_forwarded_total") };
 }
 
+function keysGivenTwice(lines: readonly LedgerLine[]): number {
+  const accepted = Map.groupBy(
+    lines.filter((line) => line.kind === "accepted"),
+    ({ key }) => key,
+  );
+  return [...accepted.values()].filter((own) => new Set(own.map(({ id }) => id)).size > 1).length;
+}
+
 /** By the transactions that stored them: those of a spool follow one another. Within a page the ids do. */
 async function ranksInLedger(databaseUrl: string): Promise<ReadonlyMap<string, number>> {
   const client = new Client({ connectionString: databaseUrl });
@@ -293,7 +304,7 @@ async function playKills(point: string, options: ClusterPlayOptions): Promise<Pl
         await servers.postgres.kill();
         wrong.push(...(await whenShown(urls, { codes: ["spooling"], status: 200, msMax: shownMsMax })));
         isArmed = true;
-        for (const gateway of gateways) await gateway.restart(); // the other one takes requests meanwhile
+        await Promise.all(gateways.map((gateway) => gateway.restart()));
         isArmed = false;
         await sender.acceptedMore(random.between(200, requestsUsual)); // of a page, or of more than one
         await servers.postgres.up();
