@@ -1,6 +1,15 @@
 // What a spool's folder is after a crash, a torn file, and when it was emptied.
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { temporaryFolder, type TemporaryFolder } from "@sluice/testing";
