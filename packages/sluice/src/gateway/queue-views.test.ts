@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { pino } from "pino";
+import { SluiceError } from "../core/errors.ts";
+import type { Engine, QueueStatus } from "../engine/engine.ts";
 import { boom, done, orders as queue, request } from "../engine/contract/rig.ts";
 import { openLog } from "../telemetry/log.ts";
 import { GatewayUnderTest } from "../../test/gateway-under-test.ts";
@@ -78,4 +81,27 @@ test("receipts tell no time that is too soon while those before them are put off
     await views.close();
   }
   assert.ok((await promisedMs()) >= hourMs - minuteMs);
+});
+
+test("a store that is out is told once, and again when it was back meanwhile", async () => {
+  const lines: string[] = [];
+  const own = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
+  let isOut = true;
+  const outage = new SluiceError("store-unavailable", "PostgreSQL is out");
+  const backlog = (): Promise<readonly QueueStatus[]> => (isOut ? Promise.reject(outage) : sut.engine.backlog());
+  const engine = Object.assign(Object.create(sut.engine) as Engine, { backlog });
+  const views = new QueueViews({ engine, clock, log: own, queues: new Map([[queue, {}]]) });
+  const ask = async (times: number): Promise<void> => {
+    for (let asked = 0; asked < times; asked += 1) {
+      passedMs += 1_000;
+      await views.freshen(queue);
+    }
+  };
+  await ask(5);
+  assert.equal(lines.length, 1, lines.join(""));
+  isOut = false;
+  await ask(1);
+  isOut = true;
+  await ask(5);
+  assert.equal(lines.length, 2, lines.join(""));
 });

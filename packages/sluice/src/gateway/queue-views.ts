@@ -1,6 +1,7 @@
 // What the gateway knows of the queues. Reading them costs the engine a query, so intake uses what was
 // read within the last moment; who asks for a queue itself gets a fresh reading.
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import { FinishEstimate, type FinishBounds, type LineReading } from "../core/finish-estimate.ts";
 import type { RequestId } from "../core/request-id.ts";
 import { isFinal, type Receipt, type RequestStatus } from "../core/request.ts";
@@ -45,6 +46,8 @@ export class QueueViews {
   /** Under way, by the queue; of all queues under the empty name, which no queue has. */
   readonly #readings = new Map<string, Promise<void>>();
   readonly #lookings = new Map<string, Promise<void>>();
+  /** Why the last reading failed: told once. */
+  #failure = "";
 
   constructor(options: QueueViewsOptions) {
     this.#options = options;
@@ -156,6 +159,7 @@ export class QueueViews {
   async #readSafely(name: string, queues: readonly string[], read: () => Promise<unknown>): Promise<void> {
     try {
       await read();
+      this.#failure = "";
       if (!this.#lookings.has(name)) {
         const looking = this.#look(name).finally(() => this.#lookings.delete(name));
         this.#lookings.set(name, looking);
@@ -163,7 +167,10 @@ export class QueueViews {
     } catch (error) {
       const readAt = this.#options.clock.monotonic(); // the next try comes after a while
       for (const queue of queues) this.#known.set(queue, { ...this.expectation(queue), readAt });
-      this.#options.log.warn({ err: error }, "the queues could not be read: forecasts stay as they were");
+      const failure = messageOf(error);
+      if (failure !== this.#failure)
+        this.#options.log.warn({ err: error }, "the queues cannot be read: forecasts stay as they were");
+      this.#failure = failure;
     }
   }
 
