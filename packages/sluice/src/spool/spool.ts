@@ -47,46 +47,60 @@ export class Spool {
   readonly #options: SpoolOptions;
   readonly #forwarded: Counter;
   readonly #closing = new AbortController();
-  /** Undefined while it is emptied. */
+  /** Undefined while it is emptied or cannot be opened. */
   #store: SpoolStore | undefined;
   /** Whether new requests go to the ledger: nothing is here that the ledger does not have. */
-  #isDirect: boolean;
+  #isDirect = true;
   #hold: Hold | undefined;
   /** Of a whole page: a slow ledger takes a small one in the time that it has. */
   #share = 1;
-  #bytes: number;
+  #bytes = 0;
   /** Requests of each queue that the ledger does not have. */
-  readonly #waiting: Map<string, number>;
+  #waiting = new Map<string, number>();
   /** Whether `#waiting` leaves out what was forwarded before this process started. */
   #isCounted = false;
   #accepting = 0;
   #onIdle: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
   #reopening: Promise<void> = Promise.resolve();
+  /** Goes on beside the work: what cannot be opened holds up nobody. */
+  #opening: Promise<void> = Promise.resolve();
   /** Why the last try did not forward; empty after one that did. */
   #failure = "";
 
-  /** With what is in it already, which is forwarded first. */
+  /**
+   * With what is in it already, which is forwarded first. On a full disk it opens later: until then requests go to the ledger alone.
+   * Errors: those of `openStore`.
+   */
   static async open(options: SpoolOptions): Promise<Spool> {
-    const store = await options.openStore();
-    return new Spool(options, store);
+    const spool = new Spool(options);
+    try {
+      spool.#use(await options.openStore());
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== "disk-full") throw error;
+      spool.#tell(error);
+      spool.#opening = spool.#openAgain();
+    }
+    return spool;
   }
 
-  private constructor(options: SpoolOptions, store: SpoolStore) {
-    const { queues, bytes } = store.held();
-    const count = sumOf(queues);
+  private constructor(options: SpoolOptions) {
     this.#options = options;
-    this.#store = store;
-    this.#waiting = new Map(queues);
-    this.#bytes = bytes + chargedFor(count);
-    this.#isDirect = true;
     this.#forwarded = options.meter.counter("sluice.spool.forwarded", {});
     options.meter.addObserver(() => [
       observe("sluice.spool.requests", {}, this.count),
       observe("sluice.spool.size", {}, this.#bytes),
     ]);
-    this.#tellDamage(store);
-    if (count > 0) this.begin();
+  }
+
+  #use(store: SpoolStore): void {
+    const { queues, bytes } = store.held();
+    this.#bytes = bytes + chargedFor(sumOf(queues));
+    this.#isCounted = false;
+    this.#waiting = new Map(queues);
+    this.#store = store;
+    if (store.damage !== undefined) this.#options.log.error({}, store.damage);
+    if (queues.size > 0) this.begin();
   }
 
   /** Whether new requests go to the ledger. */
@@ -119,6 +133,8 @@ export class Spool {
   /** Why it takes nothing more; undefined when it does. */
   get problem(): Failure | undefined {
     if (this.#bytes + chargeMin > this.#options.bytesMax) return full(this.#options.bytesMax);
+    if (this.#store === undefined && this.#failure !== "")
+      return { code: "store-unavailable", message: `the spool cannot be opened: ${this.#failure}` };
     const [problem] = this.#store?.engine.health().problems ?? [];
     return problem;
   }
@@ -187,6 +203,7 @@ export class Spool {
     this.#closing.abort();
     this.#hold?.release();
     await this.#work;
+    await this.#opening;
     if (this.count > 0)
       this.#options.log.warn({ requests: this.count }, "requests stay in the spool until the next start");
     await this.#store?.[Symbol.asyncDispose]();
@@ -198,7 +215,7 @@ export class Spool {
     log.warn({ requests: this.count }, "requests go to the spool");
     while (!this.#closing.signal.aborted) {
       if (await this.#isDrained()) {
-        log.info({}, "all of the spool is in the ledger");
+        if (this.#store !== undefined) log.info({}, "all of the spool is in the ledger");
         return this.#empty();
       }
       await this.#rest();
@@ -208,10 +225,14 @@ export class Spool {
   /** Forwards page by page. True once the ledger has all, and new requests go there. */
   async #isDrained(): Promise<boolean> {
     const { sink, isLedgerBack } = this.#options;
-    const store = this.#store;
     let hold: Hold | undefined;
     try {
-      if (store === undefined || !(await isLedgerBack())) return false;
+      if (!(await isLedgerBack())) return false;
+      const store = this.#store;
+      if (store === undefined) {
+        this.#isDirect = true;
+        return true;
+      }
       let after = await sink.begin(store.identity);
       this.#countFrom(store, after);
       let page = store.page(after, this.#share);
@@ -254,14 +275,18 @@ export class Spool {
     this.#store = undefined;
     this.#reopening = this.#reopen(store);
     await this.#reopening;
+    if (this.#identity === undefined) this.#opening = this.#openAgain();
+    if (this.#identity === store.identity) return; // its files could not be removed: how far it is still counts
+    // Should it stay, it is a row that nobody asks for.
+    await this.#options.sink.forget(store.identity).catch((error: unknown) => this.#tell(error));
+  }
+
+  async #openAgain(): Promise<void> {
     while (this.#store === undefined && !this.#closing.signal.aborted) {
       await this.#rest();
       this.#reopening = this.#reopen(undefined);
       await this.#reopening;
     }
-    if (this.#identity === store.identity) return; // its files could not be removed: how far it is still counts
-    // Should it stay, it is a row that nobody asks for.
-    await this.#options.sink.forget(store.identity).catch((error: unknown) => this.#tell(error));
   }
 
   /** Never rejects. */
@@ -269,14 +294,7 @@ export class Spool {
     try {
       await store?.empty();
       crashPoint("spool-emptied");
-      const opened = await this.#options.openStore();
-      const { queues, bytes } = opened.held();
-      this.#bytes = bytes + chargedFor(sumOf(queues));
-      this.#isCounted = false;
-      this.#waiting.clear();
-      for (const [queue, count] of queues) this.#waiting.set(queue, count);
-      this.#store = opened;
-      if (queues.size > 0) this.begin(); // its files could not be removed
+      this.#use(await this.#options.openStore()); // with all that it had, if its files could not be removed
     } catch (error) {
       this.#tell(error);
     }
@@ -328,10 +346,6 @@ export class Spool {
     if (message !== this.#failure)
       this.#options.log.warn({ err: error, requests: this.count }, "the spool is not forwarded");
     this.#failure = message;
-  }
-
-  #tellDamage({ damage }: SpoolStore): void {
-    if (damage !== undefined) this.#options.log.error({}, damage);
   }
 }
 

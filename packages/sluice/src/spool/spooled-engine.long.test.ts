@@ -57,6 +57,8 @@ interface GatewayOptions {
   readonly queues?: readonly string[];
   /** A page with more does not reach PostgreSQL in the time that it has. */
   readonly rowsMax?: number;
+  /** So often its disk has no room to open. */
+  readonly fullTimes?: number;
 }
 
 async function openGateway({
@@ -65,6 +67,7 @@ async function openGateway({
   commitMs = 0,
   queues: names = [orders],
   rowsMax = Infinity,
+  fullTimes = 0,
   ...options
 }: GatewayOptions): Promise<Gateway> {
   await using opened = new AsyncDisposableStack();
@@ -76,8 +79,11 @@ async function openGateway({
   const databaseUrl = url.href;
   const queues = names.map((name) => queue(name));
   const meter = new Meter();
+  let opens = 0;
   const engine = await openSpooled({
     openStore: async () => {
+      opens += 1;
+      if (opens <= fullTimes) throw new SluiceError("disk-full", "database or disk is full");
       const store = await openSpoolStore({ folder, owner: "the test", queues, diskFreeMin: 0 });
       if (commitMs > 0) slowDown(store.engine, commitMs);
       return store;
@@ -330,6 +336,33 @@ describe("while the ledger is out", () => {
     );
     await drained(gateway);
     deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
+  });
+
+  it("starts on a full disk, and goes on with what it holds when there is room", async () => {
+    const databaseUrl = await newDatabase();
+    await using folder = await temporaryFolder();
+    const at = { databaseUrl, folder: folder.path };
+    {
+      await using earlier = await openGateway({ ...at, isOut: true });
+      await accept(earlier, request(), request());
+    }
+    await using gateway = await openGateway({ ...at, fullTimes: 2 });
+    const [problem] = gateway.engine.health().degradations;
+    deepEqual([problem?.code, gateway.engine.health().problems], ["store-unavailable", []]);
+    equal((await acceptOne(gateway)).durability, "postgres");
+    await until("all are forwarded", async () => (await metric(gateway, "sluice.spool.forwarded")) === 2);
+    await drained(gateway);
+    equal((await storedIds(databaseUrl)).length, 3);
+    deepEqual(gateway.engine.health(), { problems: [], degradations: [] });
+  });
+
+  it("takes nothing while both PostgreSQL and its disk are out, and all again when PostgreSQL is back", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl, fullTimes: Infinity });
+    await out(gateway);
+    await rejects(accept(gateway, request()), { code: "store-unavailable" });
+    await drained(gateway);
+    equal((await acceptOne(gateway)).durability, "postgres");
   });
 
   it("adds a queue that the ledger does not have: its requests have their receipts", async () => {
