@@ -101,8 +101,7 @@ export function partsOf(options: ClusterOptions): Parts {
       { databaseUrl, primary, name: `sluice claim, ${name}`, settings: { ...steady, synchronous_commit: "off" } },
       () => deliverer.lookForUnknown(),
     ),
-    // A row that is free again, or not yet deleted, is told twice at most.
-    carrying: connect("hints", { ...steady, synchronous_commit: "off" }),
+    carrying: connect("hints", steady),
     settling: connect("settle", steady),
     reading: connect("read", { jit: "off" }),
     operating: tokenConnection({ databaseUrl, primary, name: `sluice operate, ${name}`, settings: { jit: "off" } }),

@@ -5,16 +5,21 @@ import { messageOf, SluiceError } from "../../../core/errors.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
 import type { Logger } from "../../../telemetry/log.ts";
 import type { Connected, Reading, Statement } from "../ledger/connection/database.ts";
+import { behindWhatItSaw, quickly } from "../ledger/connection/settings-check.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 import type { Carrier, ConsumeOptions, Consumption, OutboxRow } from "./carrier.ts";
 
-/** A row that is longer than there is room is cut, and a suspect runs alone. What lies ahead of the clock is old: it stepped back. */
+/**
+ * What no standby has may be gone after a failover, and its effect would stay: nothing is handed out of it. A row that is longer than there is
+ * room is cut, and a suspect runs alone. What lies ahead of the clock is old: it stepped back.
+ */
 const TAKE: Statement = {
   name: "take-hints",
-  text: `WITH cleared AS (
+  text: `WITH ${behindWhatItSaw}, cleared AS (
       DELETE FROM sluice.outbox WHERE no = ANY ($1::bigint[])
     ), asked AS (
-      SELECT * FROM unnest($3::smallint[], $4::boolean[], $5::int[], $6::int[]) AS a (queue, is_again, room, age_ms)
+      SELECT a.* FROM behind_what_it_saw,
+        unnest($3::smallint[], $4::boolean[], $5::int[], $6::int[]) AS a (queue, is_again, room, age_ms)
     ), found AS (
       SELECT a.room, f.* FROM asked a CROSS JOIN LATERAL (
         SELECT o.no, o.queue, o.kind, o.ids, o.stored_at FROM sluice.outbox o
@@ -41,8 +46,9 @@ const TAKE: Statement = {
 /** Of this member, but for those that it knows of: a take whose answer was lost, or all of them when it leaves. */
 const FREE: Statement = {
   name: "free-hints",
-  text: `WITH cleared AS (DELETE FROM sluice.outbox WHERE no = ANY ($1::bigint[]))
-    UPDATE sluice.outbox SET taken_by = NULL WHERE taken_by = $2 AND no <> ALL ($3::bigint[]) AND no <> ALL ($1::bigint[])`,
+  text: `WITH ${quickly}, cleared AS (DELETE FROM sluice.outbox WHERE no = ANY ($1::bigint[]))
+    UPDATE sluice.outbox SET taken_by = NULL FROM quickly
+    WHERE taken_by = $2 AND no <> ALL ($3::bigint[]) AND no <> ALL ($1::bigint[])`,
 };
 const FREE_OF_GONE: Statement = {
   name: "free-hints-of-gone",

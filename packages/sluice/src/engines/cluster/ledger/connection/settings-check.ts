@@ -24,6 +24,13 @@ export const locally = "locally AS MATERIALIZED (SELECT set_config('synchronous_
 /** As above; its commit waits for nothing, as what it says may be lost. */
 export const quickly = "quickly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))";
 
+/**
+ * As above; where a standby is waited for it waits as a receipt does. Commits are replicated in their order: what it saw will be
+ * there after a failover.
+ */
+export const behindWhatItSaw = `behind_what_it_saw AS MATERIALIZED (SELECT set_config('synchronous_commit',
+      CASE current_setting('synchronous_standby_names') WHEN '' THEN 'off' ELSE current_setting('synchronous_commit') END, true))`;
+
 export interface RestsOnRow {
   readonly rests_on: string;
 }
