@@ -46,7 +46,7 @@ const requestsUsual = 2_000;
 const shownMsMax = 10_000;
 const clearMsMax = 60_000;
 const drainMsMax = 600_000;
-const hitMsMax = 60_000;
+const hitMsMax = 120_000;
 const lookAgainMs = 20;
 /** Accepted before each outage and after it. */
 const calmRequests = 50;
@@ -236,6 +236,11 @@ async function spoolOf(url: string): Promise<{ readonly requests: number; readon
   return { requests: read("sluice_spool_requests"), forwarded: read("sluice_spool_forwarded_total") };
 }
 
+/** Without a request a gateway has nothing to forward. */
+async function haveAll(urls: readonly string[]): Promise<boolean> {
+  return (await Promise.all(urls.map(spoolOf))).every(({ requests }) => requests > 0);
+}
+
 function keysGivenTwice(lines: readonly LedgerLine[]): number {
   const accepted = Map.groupBy(
     lines.filter((line) => line.kind === "accepted"),
@@ -307,6 +312,7 @@ async function playKills(point: string, options: ClusterPlayOptions): Promise<Pl
         await Promise.all(gateways.map((gateway) => gateway.restart()));
         isArmed = false;
         await sender.acceptedMore(random.between(200, requestsUsual)); // of a page, or of more than one
+        if ((await whenTrue(() => haveAll(urls), hitMsMax)) === undefined) wrong.push("a spool stays empty");
         await servers.postgres.up();
         const kills = gateways.length * (round + 1);
         if (!(await stage.killsReach(kills, hitMsMax))) wrong.push(`killed ${stage.kills} times, not ${kills}`);
