@@ -1,5 +1,7 @@
 // Workers stop breathing with deliveries under way, and come back when their claims are somebody else's.
 import { setTimeout as delay } from "node:timers/promises";
+import { Client } from "pg";
+import type { ClusterStage } from "../cluster-stage.ts";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
 import { whenTrue } from "../observe.ts";
 
@@ -12,13 +14,17 @@ export const stoppedWorker: ClusterScenario = {
 };
 
 const handlerMs = 2_000;
+const busyMsMax = 30_000;
 const leaseMsMax = 30_000;
 const lateMsMax = 15_000;
 const late = /a late outcome was refused/;
 
 async function stop({ stage, random, wrong }: Field): Promise<Fault> {
   await stage.behave(`wait:${handlerMs}`);
-  await delay(1.5 * handlerMs);
+  if ((await whenTrue(() => haveAllBegun(stage), busyMsMax)) === undefined)
+    wrong.push("a worker has nothing under way");
+  await delay(0.5 * handlerMs);
+  if (!(await haveAllBegun(stage))) wrong.push("a worker has nothing under way any more");
   const breathing = stage.workers[random.between(0, stage.workers.length - 1)];
   const stopped = stage.workers.filter((worker) => worker !== breathing);
   for (const worker of stopped) worker.kill("SIGSTOP");
@@ -33,6 +39,17 @@ async function stop({ stage, random, wrong }: Field): Promise<Fault> {
   const hits = refused.filter(Boolean).length;
   if (hits < stopped.length) wrong.push(`${hits} of ${stopped.length} resumed workers had late outcomes refused`);
   return { trials: stopped.length, hits };
+}
+
+async function haveAllBegun({ databaseUrl, workers }: ClusterStage): Promise<boolean> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query("SELECT count(DISTINCT member)::int AS busy FROM sluice.running");
+    return rows[0].busy === workers.length;
+  } finally {
+    await client.end();
+  }
 }
 
 function hasRepeats(ids: readonly string[]): boolean {
