@@ -57,8 +57,8 @@ export class Spool {
   #bytes = 0;
   /** Requests of each queue that the ledger does not have. */
   #waiting = new Map<string, number>();
-  /** Whether `#waiting` leaves out what was forwarded before this process started. */
-  #isCounted = false;
+  /** Up to where `#waiting` leaves out what the ledger has. */
+  #forwardedUpTo = -1;
   #accepting = 0;
   #onIdle: (() => void) | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -96,7 +96,7 @@ export class Spool {
   #use(store: SpoolStore): void {
     const { queues, bytes } = store.held();
     this.#bytes = bytes + chargedFor(sumOf(queues));
-    this.#isCounted = false;
+    this.#forwardedUpTo = -1;
     this.#waiting = new Map(queues);
     this.#store = store;
     if (store.damage !== undefined) this.#options.log.error({}, store.damage);
@@ -237,7 +237,7 @@ export class Spool {
       this.#countFrom(store, after);
       let page = store.page(after, this.#share);
       while (!this.#closing.signal.aborted) {
-        if (hold?.isOn() !== true && this.count < fewRequests) {
+        if (hold?.isOn() !== true && (page === undefined || this.count < fewRequests)) {
           hold = this.#holdOn();
           await this.#idle();
           page = store.page(after, this.#share);
@@ -247,15 +247,18 @@ export class Spool {
           this.#isDirect = true; // before those that wait go on
           return true;
         } else {
-          const { requests, upTo } = page;
+          const stored = page;
           const share = this.#share;
           this.#share = Math.max(shareMin, share / smallerBy); // for the next try, should this one fail
           // The next page is read while the ledger stores this one.
-          [page] = await Promise.all([pageBehind(store, upTo, share), sink.store(store.identity, page, after)]);
+          [page] = await Promise.all([
+            pageBehind(store, stored.upTo, share),
+            sink.store(store.identity, stored, after),
+          ]);
           this.#share = Math.min(1, share * largerBy);
           this.#failure = "";
-          after = upTo;
-          this.#noteForwarded(requests);
+          after = stored.upTo;
+          this.#noteForwarded(stored);
         }
       }
       return false;
@@ -282,8 +285,9 @@ export class Spool {
   }
 
   async #openAgain(): Promise<void> {
-    while (this.#store === undefined && !this.#closing.signal.aborted) {
+    while (this.#store === undefined) {
       await this.#rest();
+      if (this.#closing.signal.aborted) return;
       this.#reopening = this.#reopen(undefined);
       await this.#reopening;
     }
@@ -300,14 +304,19 @@ export class Spool {
     }
   }
 
-  /** What was forwarded before this process started, or without its knowing. */
+  /** An earlier life got so far, or a page whose answer was lost; a ledger that was restored is further back. */
   #countFrom(store: SpoolStore, after: number): void {
-    if (this.#isCounted) return;
-    this.#isCounted = true;
-    for (const [queue, count] of store.held(after).queues) this.#waiting.set(queue, this.countOf(queue) - count);
+    if (after === this.#forwardedUpTo) return;
+    const [counted, forwarded] = [store.held(this.#forwardedUpTo).queues, store.held(after).queues];
+    for (const queue of new Set([...counted.keys(), ...forwarded.keys()])) {
+      const more = (counted.get(queue) ?? 0) - (forwarded.get(queue) ?? 0);
+      this.#waiting.set(queue, Math.max(0, this.countOf(queue) + more));
+    }
+    this.#forwardedUpTo = after;
   }
 
-  #noteForwarded(requests: readonly { readonly queue: string }[]): void {
+  #noteForwarded({ requests, upTo }: MovedPage): void {
+    this.#forwardedUpTo = upTo;
     this.#forwarded.value += requests.length;
     for (const { queue } of requests) this.#waiting.set(queue, Math.max(0, this.countOf(queue) - 1));
   }

@@ -57,6 +57,8 @@ interface GatewayOptions {
   readonly queues?: readonly string[];
   /** A page with more does not reach PostgreSQL in the time that it has. */
   readonly rowsMax?: number;
+  /** So often PostgreSQL stores a page, and its answer is lost. */
+  readonly lostTimes?: number;
   /** So often its disk has no room to open. */
   readonly fullTimes?: number;
 }
@@ -67,6 +69,7 @@ async function openGateway({
   commitMs = 0,
   queues: names = [orders],
   rowsMax = Infinity,
+  lostTimes = 0,
   fullTimes = 0,
   ...options
 }: GatewayOptions): Promise<Gateway> {
@@ -88,7 +91,10 @@ async function openGateway({
       if (commitMs > 0) slowDown(store.engine, commitMs);
       return store;
     },
-    sink: slowFor(new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} }), rowsMax),
+    sink: spoiled(new SpoolIn({ databaseUrl, name: "test", needsStandby: false, tell: async () => {} }), {
+      rowsMax,
+      lostTimes,
+    }),
     openLedger: () => openCluster({ servers: { databaseUrl, prefix: "test" }, queues, name: "test", beatMs: 50, log }),
     carriers: { hints: "postgres", notices: "postgres" },
     bytesMax,
@@ -108,11 +114,14 @@ function slowDown(engine: Engine, ms: number): void {
   };
 }
 
-function slowFor(sink: SpoolIn, rowsMax: number): SpoolIn {
+function spoiled(sink: SpoolIn, { rowsMax, lostTimes }: { rowsMax: number; lostTimes: number }): SpoolIn {
   const store = sink.store.bind(sink);
+  let stores = 0;
   sink.store = async (id, page, after) => {
     if (page.requests.length > rowsMax) throw new SluiceError("store-unavailable", "no answer for 15000 ms");
-    return store(id, page, after);
+    await store(id, page, after);
+    stores += 1;
+    if (stores <= lostTimes) throw new SluiceError("store-unavailable", "its answer was lost");
   };
   return sink;
 }
@@ -336,6 +345,15 @@ describe("while the ledger is out", () => {
     );
     await drained(gateway);
     deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
+  });
+
+  it("knows how much is left when the answer to a stored page was lost", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl, isOut: true, lostTimes: 1 });
+    const receipts = await accept(gateway, ...Array.from({ length: 1_500 }, () => request()));
+    await drained(gateway);
+    deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
+    equal(await metric(gateway, "sluice.spool.requests"), 0);
   });
 
   it("starts on a full disk, and goes on with what it holds when there is room", async () => {

@@ -76,7 +76,7 @@ export function succeedingCases(check: Check): void {
   check("a process whose sessions the server ends keeps its claims, and leads on (I4)", async (rig) => {
     const { later, claim } = await scheduleAndTake(rig);
     await rig.endSessions();
-    await sleep(1_000); // whoever lost its place is found dead by then
+    await sleep(1_000); // the leader finds a dead member within that time
     rig.pass(hourMs);
     deepEqual(idsOf(await rig.deliver()), [later]);
     equal(await rig.engine.settle(claim, done()), "settled");

@@ -22,8 +22,8 @@ export const claimFunction: Statement = {
     -- Read once: were a queue paused or resumed between the two statements, one would leave what the other does not know.
     paused smallint[] := ARRAY (SELECT q.no FROM sluice.queues q WHERE q.is_paused);
   BEGIN
-    -- Waits for whoever moves rows out of the default partitions, before the next statement takes its snapshot: with one
-    -- of before, it would look for them where they have not come yet.
+    -- The leader moves rows out of the default partitions. The lock waits for it before the next statement takes its
+    -- snapshot: an older snapshot would miss the moved rows.
     LOCK TABLE sluice.requests_rest, sluice.outcomes_rest IN ACCESS SHARE MODE;
     INSERT INTO sluice.running (id, token, member, queue, attempts, crashes, started_at, bytes)
     SELECT r.id, nextval('sluice.tokens'), by_member, r.queue, coalesce(s.attempts, 0), coalesce(s.crashes, 0), now_ms,
