@@ -87,7 +87,7 @@ is then 75, and 1 if something was wrong already.
 Examples:
   sluice rehearse -q orders --profile day --speed 600x --requests 33000
   sluice rehearse -q orders --profile "200000/h for 10h" --speed 60x --requests 33000
-  sluice rehearse -q orders --profile access.log --speed 60x --kill gateway,worker --kills 20 --pids data/cluster/processes.json
+  sluice rehearse -q orders --profile access.log --speed 60x --kill gateway,worker --kills 20 --pids cluster-data/processes.json
   sluice rehearse -q orders --profile "5000/h for 8h, 0 for 2h" --speed 120x --echo --report rehearsal.md
 `;
 

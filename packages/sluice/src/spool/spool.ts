@@ -67,6 +67,8 @@ export class Spool {
   #opening: Promise<void> = Promise.resolve();
   /** Why the last try did not forward; empty after one that did. */
   #failure = "";
+  /** Why the store cannot be opened; empty when it is open. */
+  #unopened = "";
 
   /**
    * With what is in it already, which is forwarded first. On a full disk it opens later: until then requests go to the ledger alone.
@@ -78,7 +80,7 @@ export class Spool {
       spool.#use(await options.openStore());
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== "disk-full") throw error;
-      spool.#tell(error);
+      spool.#tellUnopened(error);
       spool.#opening = spool.#openAgain();
     }
     return spool;
@@ -95,6 +97,7 @@ export class Spool {
 
   #use(store: SpoolStore): void {
     const { queues, bytes } = store.held();
+    this.#unopened = "";
     this.#bytes = bytes + chargedFor(sumOf(queues));
     this.#forwardedUpTo = -1;
     this.#waiting = new Map(queues);
@@ -133,8 +136,8 @@ export class Spool {
   /** Why it takes nothing more; undefined when it does. */
   get problem(): Failure | undefined {
     if (this.#bytes + chargeMin > this.#options.bytesMax) return full(this.#options.bytesMax);
-    if (this.#store === undefined && this.#failure !== "")
-      return { code: "store-unavailable", message: `the spool cannot be opened: ${this.#failure}` };
+    if (this.#unopened !== "")
+      return { code: "store-unavailable", message: `the spool cannot be opened: ${this.#unopened}` };
     const [problem] = this.#store?.engine.health().problems ?? [];
     return problem;
   }
@@ -214,24 +217,26 @@ export class Spool {
     const { log } = this.#options;
     log.warn({ requests: this.count }, "requests go to the spool");
     while (!this.#closing.signal.aborted) {
-      if (await this.#isDrained()) {
-        if (this.#store !== undefined) log.info({}, "all of the spool is in the ledger");
-        return this.#empty();
+      const drained = await this.#drain();
+      if (drained === "nothing") return;
+      if (drained !== "not yet") {
+        log.info({}, "all of the spool is in the ledger");
+        return this.#empty(drained);
       }
       await this.#rest();
     }
   }
 
-  /** Forwards page by page. True once the ledger has all, and new requests go there. */
-  async #isDrained(): Promise<boolean> {
+  /** Forwards page by page. Gives back the store once the ledger has all of it, and new requests go there. */
+  async #drain(): Promise<SpoolStore | "nothing" | "not yet"> {
     const { sink, isLedgerBack } = this.#options;
     let hold: Hold | undefined;
     try {
-      if (!(await isLedgerBack())) return false;
+      if (!(await isLedgerBack())) return "not yet";
       const store = this.#store;
       if (store === undefined) {
         this.#isDirect = true;
-        return true;
+        return "nothing";
       }
       let after = await sink.begin(store.identity);
       this.#countFrom(store, after);
@@ -245,7 +250,7 @@ export class Spool {
           await sink.confirm(store.identity, after);
           if (!hold?.isOn()) continue;
           this.#isDirect = true; // before those that wait go on
-          return true;
+          return store;
         } else {
           const stored = page;
           const share = this.#share;
@@ -261,27 +266,31 @@ export class Spool {
           this.#noteForwarded(stored);
         }
       }
-      return false;
+      return "not yet";
     } catch (error) {
       this.#tell(error);
-      return false;
+      return "not yet";
     } finally {
       hold?.release();
     }
   }
 
   /** Closes the store and opens an empty one. */
-  async #empty(): Promise<void> {
-    const store = this.#store;
-    if (store === undefined || this.#bytes === 0) return;
+  async #empty(store: SpoolStore): Promise<void> {
+    if (this.#bytes === 0) return;
     crashPoint("spool-drained");
     this.#store = undefined;
     this.#reopening = this.#reopen(store);
     await this.#reopening;
-    if (this.#identity === undefined) this.#opening = this.#openAgain();
-    if (this.#identity === store.identity) return; // its files could not be removed: how far it is still counts
+    if (this.#identity !== undefined) return this.#forget(store.identity);
+    this.#opening = this.#openAgain().then(() => this.#forget(store.identity));
+  }
+
+  /** Once another store is there. While its files are, the ledger must know how far it is: it would take all of it again. */
+  async #forget(identity: number): Promise<void> {
+    if (this.#identity === undefined || this.#identity === identity) return;
     // Should it stay, it is a row that nobody asks for.
-    await this.#options.sink.forget(store.identity).catch((error: unknown) => this.#tell(error));
+    await this.#options.sink.forget(identity).catch((error: unknown) => this.#tell(error));
   }
 
   async #openAgain(): Promise<void> {
@@ -298,9 +307,15 @@ export class Spool {
     try {
       await store?.empty();
       crashPoint("spool-emptied");
-      this.#use(await this.#options.openStore()); // with all that it had, if its files could not be removed
+      const opened = await this.#options.openStore();
+      try {
+        this.#use(opened);
+      } catch (error) {
+        await opened[Symbol.asyncDispose](); // else this process has the folder, and cannot open it
+        throw error;
+      }
     } catch (error) {
-      this.#tell(error);
+      this.#tellUnopened(error);
     }
   }
 
@@ -355,6 +370,12 @@ export class Spool {
     if (message !== this.#failure)
       this.#options.log.warn({ err: error, requests: this.count }, "the spool is not forwarded");
     this.#failure = message;
+  }
+
+  #tellUnopened(error: unknown): void {
+    const message = messageOf(error);
+    if (message !== this.#unopened) this.#options.log.error({ err: error }, "the spool cannot be opened");
+    this.#unopened = message;
   }
 }
 

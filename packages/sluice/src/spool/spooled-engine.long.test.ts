@@ -59,6 +59,8 @@ interface GatewayOptions {
   readonly rowsMax?: number;
   /** So often PostgreSQL stores a page, and its answer is lost. */
   readonly lostTimes?: number;
+  /** Whether its disk does not remove the files of the first store. */
+  readonly isStuck?: boolean;
   /** So often its disk has no room to open. */
   readonly fullTimes?: number;
 }
@@ -70,6 +72,7 @@ async function openGateway({
   queues: names = [orders],
   rowsMax = Infinity,
   lostTimes = 0,
+  isStuck = false,
   fullTimes = 0,
   ...options
 }: GatewayOptions): Promise<Gateway> {
@@ -88,6 +91,11 @@ async function openGateway({
       opens += 1;
       if (opens <= fullTimes) throw new SluiceError("disk-full", "database or disk is full");
       const store = await openSpoolStore({ folder, owner: "the test", queues, diskFreeMin: 0 });
+      if (isStuck && opens === 1)
+        store.empty = async () => {
+          await store[Symbol.asyncDispose]();
+          throw new Error("EROFS: read-only file system");
+        };
       if (commitMs > 0) slowDown(store.engine, commitMs);
       return store;
     },
@@ -354,6 +362,19 @@ describe("while the ledger is out", () => {
     await drained(gateway);
     deepEqual(await storedIds(databaseUrl), receipts.map(({ id }) => id).toSorted());
     equal(await metric(gateway, "sluice.spool.requests"), 0);
+  });
+
+  it("is not forwarded again while its files cannot be removed", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl, isStuck: true });
+    await out(gateway);
+    await accept(gateway, request(), request(), request());
+    await drained(gateway);
+    await until("its files are gone", async () => (await metric(gateway, "sluice.spool.size")) === 0);
+    equal(await metric(gateway, "sluice.spool.forwarded"), 3);
+    await until("the ledger has forgotten it", async () => {
+      return (await rowsOf(databaseUrl, "SELECT * FROM sluice.moves")).length === 0;
+    });
   });
 
   it("starts on a full disk, and goes on with what it holds when there is room", async () => {

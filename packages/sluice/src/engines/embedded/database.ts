@@ -47,6 +47,9 @@ export interface StoreProblem {
 }
 
 const full = 13;
+/** No room for the index of the log. */
+const indexFull = 10 | (19 << 8);
+const fullErrnos: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 const damages: ReadonlySet<number> = new Set([11, 26]); // corrupt, not a database
 const troubles: ReadonlySet<number> = new Set([5, 6, 8, 10, full, 14]); // busy, locked, readonly, io, full, cannot open
 
@@ -56,7 +59,7 @@ export function storeProblemOf(error: unknown, db: DatabaseSync | string): Store
     return error.code === "store-unavailable"
       ? { code: error.code, message: error.message, isLasting: false }
       : undefined;
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : Number.NaN;
+  const code = codeOf(error);
   const isLasting = damages.has(code);
   if (!isLasting && !troubles.has(code)) return undefined;
   const file = typeof db === "string" ? db : db.location();
@@ -66,4 +69,11 @@ export function storeProblemOf(error: unknown, db: DatabaseSync | string): Store
     message: `${file}: ${messageOf(error)}${advice}`,
     isLasting,
   };
+}
+
+/** SQLite's own, without its details; full as well where it was the system that had no room. */
+function codeOf(error: unknown): number {
+  if (!(error instanceof Error)) return Number.NaN;
+  if ("errcode" in error) return error.errcode === indexFull ? full : Number(error.errcode) & 0xff;
+  return "code" in error && fullErrnos.has(String(error.code)) ? full : Number.NaN;
 }

@@ -70,9 +70,17 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
         damage = told;
       },
     });
+  let reader: Thread<ReaderCall>;
+  try {
+    reader = await openReader();
+  } catch (error) {
+    await writer.call({ verb: "close" }); // else this process has the folder, and nobody can open it
+    await writer.exited();
+    throw error;
+  }
   return new EmbeddedEngine({
     writer,
-    reader: await openReader(),
+    reader,
     audits: new Audits(openReader),
     queues: queues.map(({ name }) => name),
     clock,

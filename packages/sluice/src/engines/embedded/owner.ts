@@ -48,7 +48,12 @@ export function lockFolder(folder: string, owner: string): Ownership {
     if (!/locked|busy/.test(messageOf(cause))) throw cause;
     throw new SluiceError("folder-owned", `${folder} is in use by ${describeOwner(ownerFile)}`, { cause });
   }
-  writeFileSync(ownerFile, JSON.stringify({ owner, host: hostname(), startedAt: new Date() }), { mode: privateMode });
+  try {
+    writeFileSync(ownerFile, JSON.stringify({ owner, host: hostname(), startedAt: new Date() }), { mode: privateMode });
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   return {
     release() {
       rmSync(ownerFile, { force: true });

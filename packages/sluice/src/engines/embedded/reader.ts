@@ -33,7 +33,7 @@ function serve(verbs: ReaderVerbs): void {
 function refuse(error: unknown): void {
   const found = storeProblemOf(error, file);
   const message = found?.message ?? `${file} is damaged: ${messageOf(error)}`;
-  const problem: Problem = { code: "store-unavailable", message };
+  const problem: Problem = { code: found?.code ?? "store-unavailable", message };
   port.postMessage({ kind: "refused", ...problem } satisfies Opening);
   if (found?.isLasting !== false) port.postMessage({ answers: [], told: { problem } } satisfies FromThread);
   port.close();
