@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 export const flags = {
-  data: { type: "string", default: "data/cluster" },
+  data: { type: "string", default: "cluster-data" },
   config: {
     type: "string",
     default: fileURLToPath(new URL("../../examples/webhooks/sluice.config.ts", import.meta.url)),

@@ -11,7 +11,7 @@ workers on them. On Debian, as root, missing servers are installed. With --only-
 
   npm run up:cluster -- [flags]
 
-  --data DIR       where the servers keep their data (default ./data/cluster)
+  --data DIR       where the servers keep their data (default ./cluster-data)
   --config FILE    the queues and their handlers (default examples/webhooks/sluice.config.ts)
   --port N         where the gateways listen (default 8080)
   --gateways N     copies of the gateway (default 2)
