@@ -1,8 +1,12 @@
 // What a store keeps of an HTTP message beside its body, as one JSON text: the header fields, and what the start line said under
 // the names that HTTP/2 gives it. A field name has no colon, so that no sender can write one of those.
 
+import type { Placement } from "./placement.ts";
+
 /** What was sent beside the body: how much of it is kept depends on the way that the request came. */
 export interface RequestHead {
+  /** What the sender asked for of its place in the backlog. */
+  readonly placement?: Placement | undefined;
   /** Undefined unless the request came over the front, or was moved here from there. */
   readonly method?: string | undefined;
   /** With the query, as it was sent. */
@@ -21,24 +25,39 @@ export type ResponseHeaders = Readonly<Record<string, string | readonly string[]
 
 const method = ":method";
 const path = ":path";
+const notBefore = ":not-before";
+const expiresAt = ":expires";
 const status = ":status";
 
 const noHead: RequestHead = { headers: undefined };
 
 /** Undefined where there is nothing to keep: most requests cost no more than before. */
 export function requestHeadText(head: RequestHead): string | undefined {
-  if (head.method === undefined && head.path === undefined)
-    return head.headers === undefined ? undefined : JSON.stringify(head.headers);
-  return JSON.stringify({ [method]: head.method, [path]: head.path, ...head.headers });
+  const { placement, headers } = head;
+  if (head.method === undefined && head.path === undefined && placement === undefined)
+    return headers === undefined ? undefined : JSON.stringify(headers);
+  return JSON.stringify({
+    [method]: head.method,
+    [path]: head.path,
+    [notBefore]: placement?.notBefore,
+    [expiresAt]: placement?.expiresAt,
+    ...headers,
+  });
 }
 
 /** Throws a SyntaxError for a text that is damaged. */
 export function readRequestHead(text: string | null): RequestHead {
   if (text === null) return noHead;
   const fields = JSON.parse(text) as Readonly<Record<string, string>>;
-  if (fields[method] === undefined && fields[path] === undefined) return { headers: fields };
-  const { [method]: sentMethod, [path]: sentPath, ...headers } = fields;
-  return { method: sentMethod, path: sentPath, headers };
+  if (!text.startsWith('{":')) return { headers: fields };
+  const { [method]: sentMethod, [path]: sentPath, [notBefore]: from, [expiresAt]: until, ...headers } = fields;
+  const head = { method: sentMethod, path: sentPath, headers };
+  if (from === undefined && until === undefined) return head;
+  return { ...head, placement: { notBefore: numberOf(from), expiresAt: numberOf(until) } };
+}
+
+function numberOf(value: string | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
 }
 
 /** Undefined where there is nothing to keep. */

@@ -3,6 +3,7 @@ import { deepEqual, equal, fail } from "node:assert/strict";
 import type { Clock } from "../../core/clock.ts";
 import type { Content, Delivery, Failure, NewRequest, Outcome, Receipt, State } from "../../core/request.ts";
 import { states } from "../../core/request.ts";
+import type { Placement } from "../../core/placement.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
 import type { Engine, QueueBounds } from "../engine.ts";
@@ -247,12 +248,13 @@ export interface RequestFields {
   readonly sender?: string;
   readonly body?: string;
   readonly callback?: string;
+  readonly placement?: Placement;
 }
 
 export function request({ queue: name = orders, body = "{}", ...fields }: RequestFields = {}): NewRequest {
-  const { key, sender, callback } = fields;
+  const { key, sender, callback, placement } = fields;
   const content = { contentType: "application/json", headers: undefined, body: Buffer.from(body) };
-  return { queue: name, key, sender, ...content, callback };
+  return { queue: name, key, sender, ...content, callback, placement };
 }
 
 export function queue(name: string, bounds: Partial<QueueBounds> = {}): QueueBounds {

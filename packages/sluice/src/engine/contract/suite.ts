@@ -12,6 +12,7 @@ import { deliveringCases } from "./delivering.ts";
 import { healingCases } from "./healing.ts";
 import { leadingCases, succeedingCases } from "./leading.ts";
 import { operatingCases } from "./operating.ts";
+import { placingCases } from "./placing.ts";
 import { poisonCases } from "./poison.ts";
 import { randomCases } from "./random.ts";
 import { readingCases } from "./reading.ts";
@@ -79,6 +80,7 @@ export function describeEngine(engine: EngineUnderTest): void {
     delivering: deliveringCases,
     settling: settlingCases,
     retrying: retryingCases,
+    placing: placingCases,
     refusing: refusingCases,
     operating: operatingCases,
     reading: readingCases,

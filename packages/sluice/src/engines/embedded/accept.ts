@@ -2,12 +2,13 @@ import { bodyHashOf, type BodyHash } from "../../core/body-hash.ts";
 import { invariant } from "../../core/errors.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
+import type { Placement } from "../../core/placement.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import { requestHeadText } from "../../core/stored-head.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
 import { randomSource } from "../shared/random-source.ts";
 import { INSERT_CALLBACK } from "./callbacks.ts";
-import type { QueueRow } from "./queue-ledger.ts";
+import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
 import { STATE_OF_SEQ } from "./state.ts";
 
@@ -19,6 +20,10 @@ const INSERT_KEY = `
   ON CONFLICT (queue, key) DO UPDATE SET seq = excluded.seq, fingerprint = excluded.fingerprint`;
 const INSERT_REQUEST = `
   INSERT INTO requests (seq, random, queue, key, content_type, headers, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const SCHEDULE_FIRST = `
+  INSERT INTO scheduled (seq, queue, due_at, attempts, crashes, scheduled_at, is_first) VALUES (?, ?, ?, 0, 0, ?, 1)`;
+const INSERT_EXPIRY = "INSERT INTO expiries (seq, queue, expires_at) VALUES (?, ?, ?)";
 
 /** A request of the call under way: to be stored, or a repeat of one that is or will be. */
 interface Entry {
@@ -35,12 +40,15 @@ export function prepareAccept({
   queues,
   chains,
   seqs,
+  isSpool,
   now,
 }: Store): (requests: readonly NewRequest[]) => AcceptResult {
   const findKey = db.prepare(FIND_KEY);
   const insertKey = db.prepare(INSERT_KEY);
   const insertRequest = db.prepare(INSERT_REQUEST);
   const insertCallback = db.prepare(INSERT_CALLBACK);
+  const insertExpiry = db.prepare(INSERT_EXPIRY);
+  const schedule = db.prepare(SCHEDULE_FIRST);
   const stateOfSeq = db.prepare(STATE_OF_SEQ);
   const randomBytes = randomSource();
 
@@ -117,7 +125,7 @@ export function prepareAccept({
     const seq = seqs.next(now());
     invariant(seq > queue.cursor, "a request is accepted after its queue's cursor, or nobody would deliver it");
     const random = randomBytes();
-    const { contentType, body, callback } = request;
+    const { contentType, body, callback, placement } = request;
     const storedKey = storedKeyOf(request) ?? null;
     const head = requestHeadText(request) ?? null;
     insertRequest.run(seq, random, queue.no, storedKey, contentType, head, body.byteLength, body);
@@ -130,11 +138,23 @@ export function prepareAccept({
     return {
       id,
       queue: queue.name,
-      state: "waiting",
+      state: placement === undefined || isSpool ? "waiting" : place(queue, seq, placement),
       acceptedAt: timeOfSeq(seq),
       isReplayed: false,
       durability: "fsync",
     };
+  }
+
+  /** Gives it a place beside the log, if it is not to begin yet, and the state that it is in there. */
+  function place(queue: QueueRow, seq: number, { notBefore, expiresAt }: Placement): State {
+    if (expiresAt !== undefined) insertExpiry.run(seq, queue.no, expiresAt);
+    if (notBefore === undefined || notBefore <= now()) return "waiting";
+    schedule.run(seq, queue.no, notBefore, now());
+    queue.scheduled += 1;
+    queue.placed = seq;
+    // With nothing in the log the cursor passes it, so that a million of these are not looked through for what waits.
+    if (backlogOf(queue) === queue.running + queue.scheduled) queue.cursor = seq;
+    return "scheduled";
   }
 }
 

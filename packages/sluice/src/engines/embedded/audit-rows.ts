@@ -16,6 +16,7 @@ const orphanTables = {
   outcomes: "outcome",
   running: "claim",
   scheduled: "place in the schedule",
+  expiries: "time to expire",
   keys: "key",
 } as const;
 const SELECT_ORPHANS = (table: keyof typeof orphanTables): string =>

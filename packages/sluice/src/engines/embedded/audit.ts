@@ -7,12 +7,13 @@ import { seqOf, type RequestId } from "../../core/request-id.ts";
 import { prepareChainAudit } from "./audit-chain.ts";
 import { prepareRowAudit } from "./audit-rows.ts";
 import type { QueueRow } from "./queue-ledger.ts";
+import { hasOthers, IN_LOG, IN_LOG_AMONG_OTHERS } from "./waiting.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
 const COUNT_REQUESTS = "SELECT count(*) AS n FROM requests WHERE queue = ?";
-const COUNT_AFTER_CURSOR = `
-  SELECT count(*) AS n FROM requests r WHERE r.queue = ? AND r.seq > ?
-    AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq)`;
+const COUNT_AFTER_CURSOR = `SELECT count(*) AS n FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG}`;
+const COUNT_AMONG_OTHERS = `
+  SELECT count(*) AS n FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG_AMONG_OTHERS}`;
 const COUNT_RUNNING = "SELECT count(*) AS n FROM running WHERE queue = ?";
 const COUNT_DUE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at <= ?";
 const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
@@ -26,10 +27,15 @@ export interface PreparedAudit {
 export function prepareAudit(db: DatabaseSync): PreparedAudit {
   const selectQueues = db.prepare(SELECT_QUEUES);
   const statements = new Map(
-    [COUNT_REQUESTS, COUNT_AFTER_CURSOR, COUNT_RUNNING, COUNT_DUE, COUNT_FUTURE, COUNT_OUTCOMES].map((sql) => [
-      sql,
-      db.prepare(sql),
-    ]),
+    [
+      COUNT_REQUESTS,
+      COUNT_AFTER_CURSOR,
+      COUNT_AMONG_OTHERS,
+      COUNT_RUNNING,
+      COUNT_DUE,
+      COUNT_FUTURE,
+      COUNT_OUTCOMES,
+    ].map((sql) => [sql, db.prepare(sql)]),
   );
 
   const chain = prepareChainAudit(db);
@@ -66,7 +72,7 @@ export function prepareAudit(db: DatabaseSync): PreparedAudit {
     const { no, name, accepted, cursor } = row;
     const outcomes = (state: FinalState): number => count(COUNT_OUTCOMES, no, state) + row[`expired_${state}`];
     const counts = {
-      waiting: count(COUNT_AFTER_CURSOR, no, cursor) + count(COUNT_DUE, no, now),
+      waiting: count(hasOthers(row) ? COUNT_AMONG_OTHERS : COUNT_AFTER_CURSOR, no, cursor) + count(COUNT_DUE, no, now),
       scheduled: count(COUNT_FUTURE, no, now),
       running: count(COUNT_RUNNING, no),
       done: outcomes("done"),

@@ -2,30 +2,41 @@ import type { DatabaseSync } from "node:sqlite";
 import { timeOfSeq } from "../../core/request-id.ts";
 import type { QueueStatus } from "../../engine/engine.ts";
 import type { Attendance } from "../shared/presence.ts";
+import { IN_LOG_AMONG_OTHERS } from "./waiting.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
 const SELECT_QUEUE = "SELECT * FROM queues WHERE name = ?";
+/** What is due is little, and what is not may be a million: only the former is counted. */
 const FUTURE = `
-  SELECT count(*) AS scheduled, min(due_at) AS firstDueAt, max(due_at) AS lastDueAt
-  FROM scheduled WHERE queue = ? AND due_at > ?`;
+  SELECT (SELECT count(*) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at <= :now)
+      + (SELECT count(*) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at <= :now) AS due,
+    min((SELECT coalesce(min(due_at), :never) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at > :now),
+      (SELECT coalesce(min(due_at), :never) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at > :now)) AS firstDueAt,
+    max((SELECT coalesce(max(due_at), 0) FROM scheduled WHERE queue = :queue AND is_first = 0),
+      (SELECT coalesce(max(due_at), 0) FROM scheduled WHERE queue = :queue AND is_first = 1)) AS lastDueAt`;
 const OLDEST_WAITING = `
   SELECT min(seq) AS seq FROM (
     SELECT seq FROM (
       SELECT seq FROM requests r WHERE r.queue = :queue AND r.seq > :cursor
-        AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq) ORDER BY seq LIMIT 1)
-    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND due_at <= :now)`;
+        AND ${IN_LOG_AMONG_OTHERS} ORDER BY seq LIMIT 1)
+    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at <= :now
+    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at <= :now)`;
 
 /** What the store knows of a queue; workers and rates are the engine's to add. */
 export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;
 
+/** Later than any time. */
+const never = Number.MAX_SAFE_INTEGER;
+
 interface Future {
-  readonly scheduled: number;
-  readonly firstDueAt: number | null;
-  readonly lastDueAt: number | null;
+  readonly due: number;
+  /** `never` where nothing is scheduled for later. */
+  readonly firstDueAt: number;
+  readonly lastDueAt: number;
 }
 
-const noFuture: Future = { scheduled: 0, firstDueAt: null, lastDueAt: null };
+const noFuture: Future = { due: 0, firstDueAt: never, lastDueAt: 0 };
 
 export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) => readonly StoredQueueStatus[] {
   const selectQueues = db.prepare(SELECT_QUEUES);
@@ -41,8 +52,9 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
   function statusOf(row: QueueRow, now: number): StoredQueueStatus {
     const { no, name, accepted, running, done, dead, cancelled, cursor } = row;
     const backlog = backlogOf(row);
-    const { scheduled, firstDueAt, lastDueAt } =
-      row.scheduled === 0 ? noFuture : (future.get(no, now) as unknown as Future);
+    const { due, firstDueAt, lastDueAt } =
+      row.scheduled === 0 ? noFuture : (future.get({ queue: no, now, never }) as unknown as Future);
+    const scheduled = row.scheduled - due;
     const waiting = backlog - running - scheduled;
     const oldest = waiting === 0 ? null : (oldestWaiting.get({ queue: no, cursor, now })?.["seq"] as number | null);
     return {
@@ -54,8 +66,8 @@ export function prepareBacklog(db: DatabaseSync): (now: number, queue?: string) 
       backlogBytes: row.backlog_bytes,
       oldestWaitingAt: oldest === null ? undefined : Math.min(timeOfSeq(oldest), now),
       counts: { waiting, scheduled, running, done, dead, cancelled },
-      firstDueAt: firstDueAt ?? undefined,
-      lastDueAt: lastDueAt ?? undefined,
+      firstDueAt: scheduled > 0 ? firstDueAt : undefined,
+      lastDueAt: scheduled > 0 ? lastDueAt : undefined,
       replicasAsked: row.replicas_asked ?? undefined,
     };
   }

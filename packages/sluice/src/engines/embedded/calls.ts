@@ -62,6 +62,8 @@ export interface FromThread {
   readonly commit?: Commit;
   /** Said when the store's state changed: a problem came, or went. */
   readonly told?: { readonly problem: Problem | undefined };
+  /** What has ended without a call: it expired. */
+  readonly lapsed?: readonly RequestId[];
 }
 
 /** The first message of a thread. */

@@ -39,6 +39,7 @@ function storeOf(folder: string, db: DatabaseSync, queues: QueueLedger): Store {
     seqs: new SeqSource(-1),
     files: new OpenFiles(folder),
     mark: new Mark(folder, { store: 1, cookie: 0, position: 0 }),
+    isSpool: false,
     now: Date.now,
   };
 }

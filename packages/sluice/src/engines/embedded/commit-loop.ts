@@ -8,6 +8,7 @@ import { prepareCallbacksTold } from "./callbacks.ts";
 import type { Answer, FromThread, Problem, WriterCall } from "./calls.ts";
 import { prepareCrashed } from "./crash.ts";
 import { storeProblemOf } from "./database.ts";
+import { Lapses } from "./lapse.ts";
 import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
 import { noteKeyed } from "./keyed.ts";
@@ -46,6 +47,7 @@ export class CommitLoop {
   readonly #accepting: () => SluiceError | undefined;
   readonly #accept;
   readonly #deliverer;
+  readonly #lapses: Lapses;
   readonly #settle;
   readonly #retry;
   readonly #crashed;
@@ -68,7 +70,8 @@ export class CommitLoop {
     this.#post = post;
     this.#accepting = accepting;
     this.#accept = prepareAccept(store);
-    this.#deliverer = prepareDeliver(store, nextToken);
+    this.#lapses = new Lapses(store);
+    this.#deliverer = prepareDeliver(store, { nextToken, lapses: this.#lapses });
     this.#settle = prepareSettle(store);
     this.#retry = prepareRetry(store);
     this.#crashed = prepareCrashed(store, crashesMax);
@@ -93,6 +96,14 @@ export class CommitLoop {
     } catch (error) {
       this.#tell(this.#problemOf(error));
     }
+  }
+
+  /** Ends some of what has expired; whether there may be more. */
+  lapse(): boolean {
+    let isMore = false;
+    this.upkeep(() => (isMore = this.#lapses.step()));
+    this.#tellLapsed();
+    return isMore;
   }
 
   /** Something other than a call may have made requests deliverable. */
@@ -128,6 +139,8 @@ export class CommitLoop {
       for (const { call } of served) this.#waiters.delete(call);
       this.#crashPoints(calls);
       if (this.#problem !== undefined) this.#tell(this.#accepting());
+      this.#tellLapsed();
+      if (this.#deliverer.isUnfinished) this.#turnSoon();
       const durationMs = performance.now() - startedAt;
       this.#post({ answers, commit: { kind: "all", calls: calls.length, durationMs } }, transfer);
     } catch (error) {
@@ -174,6 +187,7 @@ export class CommitLoop {
   #transact(work: () => void): void {
     const { db, queues, chains, files, mark } = this.#store;
     if (this.#isStale) this.#readAgain();
+    this.#lapses.take(); // of a transaction that was undone
     db.exec("BEGIN IMMEDIATE");
     try {
       // I1: nothing is durable in a file that no path leads to, or that was cut off. Before the work too: what outgrows
@@ -223,6 +237,11 @@ export class CommitLoop {
     if (problem?.code === this.#problem?.code && problem?.message === this.#problem?.message) return;
     this.#problem = problem && { code: problem.code, message: problem.message };
     this.#post({ answers: [], told: { problem: this.#problem } }, []);
+  }
+
+  #tellLapsed(): void {
+    const lapsed = this.#lapses.take();
+    if (lapsed.length > 0) this.#post({ answers: [], lapsed }, []);
   }
 
   /** These change nothing in the store, and take effect though their group fails. */
@@ -309,9 +328,8 @@ export class CommitLoop {
     let wakeAt = Number.POSITIVE_INFINITY;
     try {
       for (const { queue } of this.#waiters.values()) {
-        const dueAt = this.#deliverer.nextDueAt(queue) ?? wakeAt;
         // What was due already waits for something else, a pause or a suspect that runs alone: its end is a call.
-        if (dueAt > servedAt) wakeAt = Math.min(wakeAt, dueAt);
+        wakeAt = Math.min(wakeAt, this.#deliverer.nextDueAt(queue, servedAt) ?? wakeAt);
       }
     } catch (error) {
       this.#tell(this.#problemOf(error));

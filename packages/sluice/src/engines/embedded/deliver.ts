@@ -1,5 +1,6 @@
-// Claims what waits: first what is due to come back, then what lies after the queue's cursor. Of those that come back after
-// a failed attempt only so many go first as the worker asks for, and the rest of them last.
+// Claims what waits: first what is due to come back, then what lies after the queue's cursor and what was not to begin earlier,
+// as if it had been accepted at that time. Of those that come back after a failed attempt only so many go first as the worker
+// asks for, and the rest of them last.
 import type { StatementSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
 import { readStoredKey } from "../../core/idempotency-key.ts";
@@ -7,22 +8,33 @@ import type { Delivery } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
 import type { RetryBounds } from "../../core/retry-share.ts";
 import { readRequestHead, type RequestHead } from "../../core/stored-head.ts";
+import type { Lapses } from "./lapse.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 import type { Store } from "./store.ts";
+import { hasOthers, IN_LOG, IN_LOG_AMONG_OTHERS } from "./waiting.ts";
 
 const COLUMNS = "r.seq, r.random, r.key, r.content_type, r.headers, r.bytes, r.body";
 const SELECT_WAITING = `
-  SELECT ${COLUMNS} FROM requests r
-  WHERE r.queue = ? AND r.seq > ? AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = r.seq)
+  SELECT ${COLUMNS} FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG} ORDER BY r.seq LIMIT ?`;
+/** With others between them, which may be many: only those of a window. */
+const SELECT_AMONG_OTHERS = `
+  SELECT ${COLUMNS} FROM requests r WHERE r.queue = ? AND r.seq > ? AND r.seq <= ? AND ${IN_LOG_AMONG_OTHERS}
   ORDER BY r.seq LIMIT ?`;
+const WINDOW_END = "SELECT seq FROM requests WHERE queue = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET 1999";
 /** What was handed back untouched is due at 0, so it goes before what failed. */
 const SELECT_DUE = `
   SELECT ${COLUMNS}, s.attempts, s.crashes, s.due_at FROM scheduled s JOIN requests r ON r.seq = s.seq
-  WHERE s.queue = ? AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
+  WHERE s.queue = ? AND s.is_first = 0 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
+const SELECT_FIRST = `
+  SELECT ${COLUMNS}, s.due_at, 1 AS is_first FROM scheduled s JOIN requests r ON r.seq = s.seq
+  WHERE s.queue = ? AND s.is_first = 1 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
 const SELECT_SUSPECT = `
-  SELECT ${COLUMNS}, s.attempts, s.crashes FROM scheduled s JOIN requests r ON r.seq = s.seq
+  SELECT ${COLUMNS}, s.attempts, s.crashes, s.due_at FROM scheduled s JOIN requests r ON r.seq = s.seq
   WHERE s.queue = ? AND s.crashes > 1 ORDER BY s.seq LIMIT 1`;
-const NEXT_DUE = "SELECT min(due_at) AS due_at FROM scheduled WHERE queue = ?";
+const NEXT_DUE = `
+  SELECT min(due_at) AS due_at FROM (
+    SELECT min(due_at) AS due_at FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at > :after
+    UNION ALL SELECT min(due_at) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at > :after)`;
 const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ?";
 const CLAIM = `
   INSERT INTO running (seq, queue, token, attempts, crashes, started_at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)`;
@@ -51,8 +63,10 @@ export interface Deliverer {
   serve(waiters: Iterable<Waiter>): readonly Served[];
   /** There may be suspects from now on. */
   suspect(): void;
-  /** When the next scheduled request of the queue is due. */
-  nextDueAt(queue: string): number | undefined;
+  /** More may be deliverable than what was handed out last: whoever waits is to be served again. */
+  readonly isUnfinished: boolean;
+  /** When the next scheduled request of the queue is due that was not due at this time. */
+  nextDueAt(queue: string, after: number): number | undefined;
 }
 
 interface Row {
@@ -66,6 +80,12 @@ interface Row {
   readonly attempts?: number;
   readonly crashes?: number;
   readonly due_at?: number;
+  readonly is_first?: number;
+}
+
+interface ClaimedRow extends Row {
+  readonly id: RequestId;
+  readonly head: RequestHead;
 }
 
 /** Rows up to the bounds of a delivery. */
@@ -79,9 +99,17 @@ interface Taken {
 
 const nothing: Taken = { rows: [], retries: 0, isCut: false };
 
-export function prepareDeliver(store: Store, nextToken: () => number): Deliverer {
+export interface DeliverParts {
+  readonly nextToken: () => number;
+  readonly lapses: Lapses;
+}
+
+export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts): Deliverer {
   const { db, queues, seqs, now } = store;
   const selectWaiting = db.prepare(SELECT_WAITING);
+  const selectAmongOthers = db.prepare(SELECT_AMONG_OTHERS);
+  const windowEnd = db.prepare(WINDOW_END);
+  const selectFirst = db.prepare(SELECT_FIRST);
   const selectDue = db.prepare(SELECT_DUE);
   const selectSuspect = db.prepare(SELECT_SUSPECT);
   const suspectRunning = db.prepare(SUSPECT_RUNNING);
@@ -91,9 +119,14 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
   const claim = db.prepare(CLAIM);
   // Only a crash makes new suspects, so once they are gone nobody needs to look again before the next one.
   let hasSuspects = true;
+  let isUnfinished = false;
 
   return {
+    get isUnfinished() {
+      return isUnfinished;
+    },
     serve(waiters) {
+      isUnfinished = false;
       const open: Waiter[] = [];
       for (const waiter of waiters) if (mayHave(rowOf(waiter.queue))) open.push(waiter);
       if (hasSuspects) hasSuspects = suspectsLeft.get()?.["n"] !== 0;
@@ -105,9 +138,9 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
     suspect() {
       hasSuspects = true;
     },
-    nextDueAt(name) {
+    nextDueAt(name, after) {
       const queue = rowOf(name);
-      const dueAt = queue.scheduled > 0 ? nextDue.get(queue.no)?.["due_at"] : undefined;
+      const dueAt = queue.scheduled > 0 ? nextDue.get({ queue: queue.no, after })?.["due_at"] : undefined;
       return typeof dueAt === "number" ? dueAt : undefined;
     },
   };
@@ -128,25 +161,27 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
       const queue = rowOf(waiter.queue);
       const [suspect] = selectSuspect.all(queue.no) as unknown as Row[];
       if (suspect === undefined) continue;
-      return queues.runningCount() === 0 ? [{ waiter, deliveries: [claimDue(queue, suspect)] }] : [];
+      return queues.runningCount() === 0 ? [{ waiter, deliveries: claimAll(queue, [suspect]) }] : [];
     }
     return undefined;
   }
 
   function deliverBatch(queue: QueueRow, { max, retries }: Waiter): readonly Delivery[] {
     const due = takeDue(queue, max, retries?.first ?? max);
-    const deliveries = due.rows.map((row) => claimDue(queue, row));
-    const room = max - deliveries.length;
-    if (room === 0 || due.isCut) return deliveries;
-    const fresh = take(selectWaiting, [queue.no, queue.cursor, room]);
-    const last = fresh.rows.at(-1);
-    if (last !== undefined) queues.change(queue).cursor = last.seq;
-    // Nothing more waits: the cursor also passes the cancelled ones, so that nobody scans them again.
-    if (fresh.rows.length < room && !fresh.isCut) skipTo(queue, seqs.last);
-    for (const row of fresh.rows) deliveries.push(claimRow(queue, row));
-    if (retries === undefined || fresh.isCut) return deliveries;
+    const deliveries = claimAll(queue, due.rows);
+    const room = max - due.rows.length;
+    if (room === 0 || due.isCut) return finished(deliveries);
+    const fresh = takeFresh(queue, room);
+    deliveries.push(...claimAll(queue, fresh.rows));
+    if (retries === undefined || fresh.isCut) return finished(deliveries);
     const later = takeDue(queue, room - fresh.rows.length, retries.most - due.retries);
-    for (const row of later.rows) deliveries.push(claimDue(queue, row));
+    deliveries.push(...claimAll(queue, later.rows));
+    return finished(deliveries);
+  }
+
+  /** What was looked at may all have turned out to be nothing to deliver. */
+  function finished(deliveries: readonly Delivery[]): readonly Delivery[] {
+    if (deliveries.length > 0) isUnfinished = false;
     return deliveries;
   }
 
@@ -155,28 +190,68 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
     return take(selectDue, [queue.no, retriesMax > 0 ? now() : 0, max], retriesMax);
   }
 
+  function takeFresh(queue: QueueRow, max: number): Taken {
+    const { isCut, ...log } = takeLog(queue, max);
+    const until = log.upTo === undefined ? now() : Math.min(now(), timeOfSeq(log.upTo));
+    const firsts = queue.scheduled === 0 ? nothing : take(selectFirst, [queue.no, until, max]);
+    const taken = firsts.rows.length === 0 ? { ...log, isCut } : merge(log.rows, firsts.rows, max);
+    const last = taken.rows.findLast((row) => row.is_first === undefined);
+    if (last !== undefined) skipTo(queue, last.seq);
+    const isLogTaken = log.rows.length === 0 || last === log.rows.at(-1);
+    if (isLogTaken && !isCut && log.rows.length < max) skipPast(queue, log.upTo);
+    return taken;
+  }
+
+  /** Of those between others, what is in the next window: up to there nothing else waits in the log. */
+  function takeLog(queue: QueueRow, max: number): Taken & { readonly upTo?: number | undefined } {
+    const { no, cursor } = queue;
+    if (!hasOthers(queue)) return take(selectWaiting, [no, cursor, max]);
+    const upTo = windowEnd.get(no, cursor)?.["seq"] as number | undefined;
+    return { ...take(selectAmongOthers, [no, cursor, upTo ?? seqs.last, max]), upTo };
+  }
+
+  /** Nothing more waits up to there: the cursor also passes the cancelled ones, so that nobody scans them again. */
+  function skipPast(queue: QueueRow, upTo: number | undefined): void {
+    skipTo(queue, upTo ?? seqs.last);
+    if (upTo !== undefined) isUnfinished = true;
+  }
+
   function skipTo(queue: QueueRow, seq: number): void {
     if (queue.cursor < seq) queues.change(queue).cursor = seq;
   }
 
-  function claimDue(queue: QueueRow, row: Row): Delivery {
-    unschedule.run(row.seq);
-    queues.change(queue).scheduled -= 1;
-    return claimRow(queue, row);
+  /** But for those that expired before this. */
+  function claimAll(queue: QueueRow, rows: readonly Row[]): Delivery[] {
+    const deliveries: Delivery[] = [];
+    for (const row of rows) {
+      const id = requestIdOf(row.seq, row.random);
+      const head = headOf(id, row.headers);
+      if (isPast(head, row) && lapses.endIfPast(row.seq)) isUnfinished = true;
+      else deliveries.push(claimRow(queue, { ...row, id, head }));
+    }
+    return deliveries;
   }
 
-  function claimRow(queue: QueueRow, row: Row): Delivery {
+  function isPast({ placement }: RequestHead, { attempts = 0 }: Row): boolean {
+    return placement?.expiresAt !== undefined && attempts === 0 && placement.expiresAt <= now();
+  }
+
+  function claimRow(queue: QueueRow, row: ClaimedRow): Delivery {
+    if (row.due_at !== undefined) {
+      unschedule.run(row.seq);
+      queues.change(queue).scheduled -= 1;
+    }
     const token = nextToken();
     const { seq, attempts = 0, crashes = 0 } = row;
     claim.run(seq, queue.no, token, attempts, crashes, now(), row.bytes);
     queues.change(queue).running += 1;
-    const id = requestIdOf(seq, row.random);
+    const { id, head } = row;
     const request = {
       id,
       queue: queue.name,
       key: readStoredKey(row.key).key,
       contentType: row.content_type,
-      ...headOf(id, row.headers),
+      ...head,
       body: row.body,
       acceptedAt: timeOfSeq(seq),
     };
@@ -185,8 +260,25 @@ export function prepareDeliver(store: Store, nextToken: () => number): Deliverer
 }
 
 /** One that was handed back untouched is due at 0. */
-function isAgain({ due_at }: Row): boolean {
-  return due_at !== undefined && due_at > 0;
+function isAgain({ due_at, is_first }: Row): boolean {
+  return due_at !== undefined && due_at > 0 && is_first === undefined;
+}
+
+/** The log, and beside it what may begin by now, by the times since which they may; up to the bounds of a delivery. */
+function merge(log: readonly Row[], firsts: readonly Row[], max: number): Taken {
+  const rows: Row[] = [];
+  let bytes = 0;
+  for (let [at, first] = [0, 0]; rows.length < max && bytes <= deliveredBytesMax;) {
+    const [one, other] = [log[at], firsts[first]];
+    if (one === undefined && other === undefined) return { rows, retries: 0, isCut: false };
+    const isOfLog = other === undefined || (one !== undefined && timeOfSeq(one.seq) <= (other.due_at as number));
+    const row = (isOfLog ? one : other) as Row;
+    if (isOfLog) at += 1;
+    else first += 1;
+    rows.push(row);
+    bytes += row.bytes;
+  }
+  return { rows, retries: 0, isCut: bytes > deliveredBytesMax };
 }
 
 function headOf(id: RequestId, text: string | null): RequestHead {

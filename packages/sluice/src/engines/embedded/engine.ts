@@ -38,7 +38,7 @@ import type { OpenFiles } from "./open-files.ts";
 import type { ReaderVerbs } from "./reader-verbs.ts";
 import type { Thread } from "./thread.ts";
 import { WaitingBound } from "../shared/waiting-bound.ts";
-import { Watchers } from "../shared/watchers.ts";
+import type { Watchers } from "../shared/watchers.ts";
 
 export interface EmbeddedEngineOptions {
   readonly writer: Thread<WriterCall>;
@@ -47,6 +47,7 @@ export interface EmbeddedEngineOptions {
   /** The names of the queues that are served. */
   readonly queues: readonly string[];
   readonly clock: Clock;
+  readonly watchers: Watchers;
   readonly problem: () => Problem | undefined;
   /** What a read has met that cannot be read: other reads go on, and so does intake. */
   readonly damage: () => Problem | undefined;
@@ -71,17 +72,18 @@ export class EmbeddedEngine implements Engine {
   readonly #roster: Roster;
   /** Before, nobody worked on anything that is stored here. */
   readonly #openedAt: number;
-  readonly #watchers = new Watchers();
+  readonly #watchers: Watchers;
   readonly #progress = new Progress();
   readonly #waiting = new WaitingBound();
   #closing: Promise<void> | undefined;
 
-  constructor({ writer, reader, audits, queues, clock, problem, damage, files }: EmbeddedEngineOptions) {
+  constructor({ writer, reader, audits, queues, clock, watchers, problem, damage, files }: EmbeddedEngineOptions) {
     this.#traffic = new Map(queues.map((queue) => [queue, newTraffic(clock)]));
     this.#writer = writer;
     this.#reader = reader;
     this.#audits = audits;
     this.clock = clock;
+    this.#watchers = watchers;
     this.#roster = new Roster(() => clock.now());
     this.#openedAt = clock.now();
     this.#problem = problem;

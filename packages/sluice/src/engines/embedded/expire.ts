@@ -23,6 +23,7 @@ const DELETE_FAILURES = `
 const SELECT_UNTOLD = `
   SELECT 1 FROM callbacks WHERE is_told = 0 AND seq BETWEEN :first AND :last AND queue = :queue LIMIT 1`;
 const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
+const DELETE_EXPIRIES = "DELETE FROM expiries WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
 const LOWEST = "SELECT min(first_seq) AS seq FROM links";
@@ -58,9 +59,14 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
   const selectOld = db.prepare(SELECT_OLD);
   const countOutcomes = db.prepare(COUNT_OUTCOMES);
   // In this order: keys and failures are found through the requests.
-  const deletes = [DELETE_KEYS, DELETE_FAILURES, DELETE_CALLBACKS, DELETE_OUTCOMES, DELETE_REQUESTS].map((sql) =>
-    db.prepare(sql),
-  );
+  const deletes = [
+    DELETE_KEYS,
+    DELETE_FAILURES,
+    DELETE_CALLBACKS,
+    DELETE_EXPIRIES,
+    DELETE_OUTCOMES,
+    DELETE_REQUESTS,
+  ].map((sql) => db.prepare(sql));
   const selectUntold = db.prepare(SELECT_UNTOLD);
   const deleteLink = db.prepare(DELETE_LINK);
   const boundFinished = db.prepare(BOUND_FINISHED);

@@ -4,6 +4,7 @@ import type { RequestStatus, State } from "../../core/request.ts";
 import { requestIdOf, seqOf } from "../../core/request-id.ts";
 import type { ListFilter } from "../../engine/engine.ts";
 import { statusOf, type StatusRow } from "../shared/rows.ts";
+import { IN_LOG_AMONG_OTHERS } from "./waiting.ts";
 import { FROM_STATUS, STATUS_COLUMNS, type IdRow } from "./read.ts";
 
 /** The sequence numbers of one queue that fit the state, newest first. */
@@ -20,9 +21,9 @@ const candidates: Readonly<Record<State | "any", string>> = {
     SELECT seq FROM (
       SELECT seq FROM scheduled WHERE queue = :queue AND due_at <= :now AND seq < :before
       UNION ALL
-      SELECT seq FROM requests WHERE queue = :queue AND seq < :before
+      SELECT seq FROM requests r WHERE queue = :queue AND seq < :before
         AND seq > (SELECT cursor FROM queues WHERE no = :queue)
-        AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.seq = requests.seq)
+        AND ${IN_LOG_AMONG_OTHERS}
     ) ORDER BY seq DESC`,
 };
 const SELECT_QUEUES = "SELECT no, name FROM queues";

@@ -9,9 +9,20 @@ import { scaling } from "./migrations/0005-scaling.ts";
 import { activity } from "./migrations/0006-activity.ts";
 import { chains } from "./migrations/0007-chains.ts";
 import { responses } from "./migrations/0008-responses.ts";
+import { placements } from "./migrations/0009-placements.ts";
 
 /** In order; what is released is never edited, only added to. The store's `user_version` counts those applied. */
-const migrations: readonly string[] = [requests, callbacks, clocks, pauses, scaling, activity, chains, responses];
+const migrations: readonly string[] = [
+  requests,
+  callbacks,
+  clocks,
+  pauses,
+  scaling,
+  activity,
+  chains,
+  responses,
+  placements,
+];
 
 /** Brings the store up to this version, each step in a transaction of its own. Refuses a newer store. */
 export function migrate(db: DatabaseSync): void {

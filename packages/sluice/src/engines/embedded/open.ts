@@ -7,6 +7,7 @@ import type { Problem, ReaderCall, ToWriter, WriterCall, WriterSettings } from "
 import { EmbeddedEngine } from "./engine.ts";
 import { OpenFiles } from "./open-files.ts";
 import { packCalls } from "./pack.ts";
+import { Watchers } from "../shared/watchers.ts";
 import { Thread } from "./thread.ts";
 
 export interface EmbeddedOptions {
@@ -47,6 +48,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     clockOffsetMs: clockOffsetMs(),
     isSpool: options.isSpool ?? false,
   };
+  const watchers = new Watchers();
   let problem: Problem | undefined;
   let damage: Problem | undefined;
   const writer = await Thread.open<WriterCall>({
@@ -59,6 +61,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     onCommit: options.onCommit,
     onTold: (told) => {
       problem = told;
+    },
+    onLapsed: (ids) => {
+      for (const id of ids) watchers.tell(id, { kind: "state", state: "dead", at: clock.now() });
     },
   });
   const openReader = (): Promise<Thread<ReaderCall>> =>
@@ -84,6 +89,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     audits: new Audits(openReader),
     queues: queues.map(({ name }) => name),
     clock,
+    watchers,
     problem: () => problem,
     damage: () => damage,
     files: new OpenFiles(folder),

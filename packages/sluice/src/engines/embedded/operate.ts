@@ -6,6 +6,7 @@ import { crashPoint } from "../../engine/crash-point.ts";
 import type { MoveResult } from "../../engine/engine.ts";
 import { looksOf, sliceOf, type ReplaySlice, type ReplaySliceAsk } from "../shared/replay-slices.ts";
 import { BEGIN_ROUND } from "./callbacks.ts";
+import { FORGET_EXPIRY } from "./lapse.ts";
 import type { QueueRow } from "./queue-ledger.ts";
 import { SCHEDULE } from "./retry.ts";
 import { INSERT_OUTCOME } from "./settle.ts";
@@ -34,6 +35,7 @@ export function prepareOperations({ db, queues, now }: Store): Operations {
   const bytesOf = db.prepare(BYTES_OF);
   const forgetOutcome = db.prepare(FORGET_OUTCOME);
   const forgetFailures = db.prepare(FORGET_FAILURES);
+  const forgetExpiry = db.prepare(FORGET_EXPIRY);
   const beginRound = db.prepare(BEGIN_ROUND);
   const schedule = db.prepare(SCHEDULE);
   const unschedule = db.prepare(UNSCHEDULE);
@@ -69,6 +71,7 @@ export function prepareOperations({ db, queues, now }: Store): Operations {
     forgetOutcome.run(seq);
     forgetFailures.run(seq);
     beginRound.run(seq);
+    forgetExpiry.run(seq);
     schedule.run(seq, queue.no, now(), 0, 0, null, now());
     queues.change(queue).dead -= 1;
     queue.scheduled += 1;

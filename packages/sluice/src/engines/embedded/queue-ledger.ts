@@ -11,6 +11,8 @@ export interface QueueRow {
   paused_at: number | null;
   /** The last sequence number handed out: what lies after it waits. */
   cursor: number;
+  /** The last sequence number accepted with a place of its own: see waiting.ts. */
+  placed: number;
   accepted: number;
   running: number;
   scheduled: number;
@@ -29,7 +31,7 @@ export interface QueueRow {
 const INSERT = "INSERT INTO queues (name) VALUES (?) ON CONFLICT (name) DO NOTHING";
 const SELECT = "SELECT * FROM queues ORDER BY no";
 const UPDATE = `
-  UPDATE queues SET is_paused = ?, paused_at = ?, cursor = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
+  UPDATE queues SET is_paused = ?, paused_at = ?, cursor = ?, placed = ?, accepted = ?, running = ?, scheduled = ?, done = ?, dead = ?,
     cancelled = ?, expired_done = ?, expired_dead = ?, expired_cancelled = ?, backlog_bytes = ?, replicas_asked = ?,
     changes = ?
   WHERE no = ?`;
@@ -105,6 +107,7 @@ export class QueueLedger {
         row.is_paused,
         row.paused_at,
         row.cursor,
+        row.placed,
         row.accepted,
         row.running,
         row.scheduled,

@@ -15,5 +15,7 @@ export interface Store {
   readonly files: OpenFiles;
   /** Told of each commit. */
   readonly mark: Mark;
+  /** Whether it only keeps requests that are to be handed on, and none begins or expires here. */
+  readonly isSpool: boolean;
   now(): number;
 }

@@ -3,6 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
 import { Slots } from "../../core/slots.ts";
+import type { RequestId } from "../../core/request-id.ts";
 import type { OnCommit } from "../../engine/commit.ts";
 import type { FromThread, Opening, Problem, Unnumbered } from "./calls.ts";
 import type { Packed } from "./pack.ts";
@@ -12,6 +13,7 @@ export interface ThreadOptions<Call> {
   readonly workerData: unknown;
   readonly wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly onTold?: (problem: Problem | undefined) => void;
+  readonly onLapsed?: (ids: readonly RequestId[]) => void;
   readonly onCommit?: OnCommit | undefined;
 }
 
@@ -30,6 +32,7 @@ export class Thread<Call extends { readonly call: number }> {
   readonly #wrap: (calls: readonly Call[]) => Packed<unknown>;
   readonly #onCommit: OnCommit | undefined;
   readonly #onTold: ((problem: Problem | undefined) => void) | undefined;
+  readonly #onLapsed: ((ids: readonly RequestId[]) => void) | undefined;
   readonly #pending = new Slots<Pending>();
   readonly #opening: Promise<Opening>;
   readonly #exited: Promise<void>;
@@ -48,9 +51,10 @@ export class Thread<Call extends { readonly call: number }> {
     throw new SluiceError(opening.code, opening.message);
   }
 
-  private constructor({ file, workerData, wrap, onTold, onCommit }: ThreadOptions<Call>) {
+  private constructor({ file, workerData, wrap, onTold, onLapsed, onCommit }: ThreadOptions<Call>) {
     this.#wrap = wrap;
     this.#onTold = onTold;
+    this.#onLapsed = onLapsed;
     this.#onCommit = onCommit;
     this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb } });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
@@ -119,9 +123,10 @@ export class Thread<Call extends { readonly call: number }> {
     }
   }
 
-  #receive({ answers, commit, told }: FromThread): void {
+  #receive({ answers, commit, told, lapsed }: FromThread): void {
     if (commit !== undefined) this.#onCommit?.(commit);
     if (told !== undefined) this.#onTold?.(told.problem);
+    if (lapsed !== undefined) this.#onLapsed?.(lapsed);
     for (const { call, value, error } of answers) {
       const pending = this.#pending.take(call);
       invariant(pending !== undefined, "a call is answered once: its number may be another one's afterwards");

@@ -81,6 +81,7 @@ function start(): void {
     seqs: new SeqSource(lastSeqOf(db)),
     files: new OpenFiles(folder),
     mark: new Mark(folder, { ...whereIs(db), cookie }),
+    isSpool,
     now: () => clock.now(),
   };
 
@@ -101,6 +102,7 @@ function start(): void {
       if (pullIn()) loop.lookAgain();
       expireStep();
     });
+    lapseStep();
   }, upkeepEveryMs);
 
   function noteSchema(): void {
@@ -114,6 +116,11 @@ function start(): void {
   /** One step at a time, so that calls get their turn in between. */
   function expireStep(): void {
     if (jumps.isSteady() && expire()) setImmediate(() => db.isOpen && loop.upkeep(expireStep));
+  }
+
+  /** As above. */
+  function lapseStep(): void {
+    if (loop.lapse()) setImmediate(() => db.isOpen && lapseStep());
   }
 
   port.on("message", (message: ToWriter) => {

@@ -1,0 +1,70 @@
+// What a sender may ask for beside its request: when it may begin. Pure: the clock is passed in.
+import { parseDuration } from "./duration.ts";
+
+/** Times are milliseconds since 1970, by the store's clock. */
+export interface Placement {
+  /** It does not begin before this time. */
+  readonly notBefore?: number | undefined;
+  /** If it has not begun by then, it ends dead as `expired`. */
+  readonly expiresAt?: number | undefined;
+}
+
+export const noPlacement: Placement = {};
+
+/** The outcome of a request that did not begin in time. */
+export const expiredFailure = { code: "expired", message: "it did not begin before the time at which it expires" };
+
+/** As the sender wrote them. */
+export interface PlacementTexts {
+  readonly notBefore?: string | undefined;
+  readonly expires?: string | undefined;
+}
+
+export type PlacementRead =
+  | { readonly kind: "placed"; readonly placement: Placement }
+  | { readonly kind: "refused"; readonly name: keyof PlacementTexts; readonly message: string };
+
+const yearMs = 366 * 86_400_000;
+/** Behind the last time at which a request may be asked to begin. */
+const expiresMaxMs = 2 * yearMs;
+
+export function parsePlacement({ notBefore, expires }: PlacementTexts, now: number): PlacementRead {
+  const from = notBefore === undefined ? undefined : parseTime(notBefore, now);
+  if (from === "unreadable" || (from !== undefined && from > now + yearMs))
+    return refused("notBefore", `${timeRule} from now, at most one year ahead`, notBefore);
+  const until = expires === undefined ? undefined : parseTime(expires, now);
+  if (until === "unreadable" || (until !== undefined && until > now + expiresMaxMs))
+    return refused("expires", `${timeRule} from now, at most two years ahead`, expires);
+  if (from !== undefined && until !== undefined && until <= from)
+    return refused("expires", "a time after the one before which the request does not begin", expires);
+  return { kind: "placed", placement: { notBefore: from, expiresAt: until } };
+}
+
+const timeRule = 'a time as in "2026-12-24T18:00:00Z", or a duration such as 30s, 5m, 2h or 7d';
+
+function refused(name: keyof PlacementTexts, rule: string, value = ""): PlacementRead {
+  return { kind: "refused", name, message: `must be ${rule}, got ${JSON.stringify(value.slice(0, 80))}` };
+}
+
+const dateTime = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:[Zz]|[+-](\d\d):(\d\d))$/;
+
+/** RFC 3339 with its offset, or a duration from now. */
+function parseTime(text: string, now: number): number | "unreadable" {
+  const match = dateTime.exec(text);
+  if (match === null) return parseWait(text, now);
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ...offset] = match.slice(1).map(Number);
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+  const [offsetHours = 0, offsetMinutes = 0] = offset.map((part) => part || 0);
+  const isTime = hour <= 23 && minute <= 59 && second <= 60 && offsetHours <= 23 && offsetMinutes <= 59;
+  if (!isDay || !isTime) return "unreadable";
+  const leapless = second === 60 ? `${text.slice(0, 17)}59${text.slice(19)}` : text;
+  return Date.parse(leapless.toUpperCase()) + (second === 60 ? 1_000 : 0);
+}
+
+function parseWait(text: string, now: number): number | "unreadable" {
+  try {
+    return now + parseDuration(text);
+  } catch {
+    return "unreadable";
+  }
+}
