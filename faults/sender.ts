@@ -26,6 +26,8 @@ export interface SendOptions {
   readonly newMax: number;
   /** Rest of a turn after each receipt; none unless given. */
   readonly restMs?: number;
+  /** Whether a turn goes on to the next of several after each receipt. */
+  readonly isInTurn?: boolean | undefined;
   /** Rest after a refusal or a broken connection; 10 unless given. */
   readonly pauseMs?: number | undefined;
 }
@@ -98,6 +100,7 @@ export class Sender {
         if (answer.response !== undefined) this.#responses += 1;
         this.ids.push(answer.id);
         for (const watch of this.#watchers) watch();
+        if (options.isInTurn === true) at += 1;
         if (restMs > 0) await rest(restMs, signal);
         continue;
       }

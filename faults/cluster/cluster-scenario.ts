@@ -1,4 +1,5 @@
 // What every scenario of the cluster has in common: a fault while a client sends to both gateways, and the checks after it.
+import { saidOfLost } from "../../packages/sluice/src/engines/cluster/leader/lost-hints.ts";
 import type { Figures } from "../checker.ts";
 import { parcelSource, type Parcel } from "../parcel.ts";
 import type { Played, PlayOptions, Scenario } from "../scenario.ts";
@@ -61,7 +62,7 @@ export async function underLoad(
   await using stage = await ClusterStage.open({ ...stageOptions, mode, servers, logFolder });
   const sender = new Sender(stage.ledger, parcels, stageOptions?.door);
   const wrong: string[] = [];
-  await using load = stage.load(sender, { restMs });
+  await using load = stage.load(sender, { restMs, isInTurn: stageOptions?.isSpooling });
   const { trials, hits } = await fault({ ...options, stage, sender, load, wrong });
   await load.stop();
   await stage.sampleResults(sender.ids);
@@ -75,7 +76,7 @@ function judge(
   { dead, starts, effects }: Figures,
   { members }: ClusterStage,
 ): readonly string[] {
-  const putBack = countSaid(members, /the broker has lost (?:hints of )?this queue/g);
+  const putBack = countSaid(members, saidOfLost.queue) + countSaid(members, saidOfLost.hints);
   return [
     ...(dead > 0 ? [`${dead} requests are dead, and B rejected none`] : []),
     ...(isRedeliveryMeant && starts <= effects ? ["no request was delivered twice"] : []),

@@ -186,7 +186,10 @@ export class ClusterStage implements AsyncDisposable {
   }
 
   /** Sends until it is stopped, resting a little, so that the load is steady. */
-  load(sender: Sender, { url = this.intakeUrls, concurrency = 8, restMs = 60, pauseMs }: LoadOptions = {}): Load {
+  load(
+    sender: Sender,
+    { url = this.intakeUrls, concurrency = 8, restMs = 60, pauseMs, isInTurn }: LoadOptions = {},
+  ): Load {
     const stopping = new AbortController();
     const { signal } = stopping;
     const sending = sender.send({
@@ -195,6 +198,7 @@ export class ClusterStage implements AsyncDisposable {
       signal,
       newMax: Number.POSITIVE_INFINITY,
       restMs,
+      isInTurn,
       pauseMs,
     });
     const stop = (): Promise<void> => {
@@ -418,7 +422,7 @@ async function disarm(member: Member): Promise<void> {
 }
 
 /** Where it sends, and how much at once; to all gateways unless given. */
-type LoadOptions = Partial<Pick<SendOptions, "url" | "concurrency" | "restMs" | "pauseMs">>;
+type LoadOptions = Partial<Pick<SendOptions, "url" | "concurrency" | "restMs" | "pauseMs" | "isInTurn">>;
 
 export interface Load extends AsyncDisposable {
   /** Resolves once nothing is under way any more. Twice is safe. */

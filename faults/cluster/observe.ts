@@ -73,8 +73,8 @@ export async function order(url: string, what: "pause" | "resume"): Promise<void
 }
 
 /** How often one of them has logged this. */
-export function countSaid(members: readonly { readonly output: string }[], pattern: RegExp): number {
-  return members.reduce((sum, { output }) => sum + (output.match(pattern)?.length ?? 0), 0);
+export function countSaid(members: readonly { readonly output: string }[], text: string): number {
+  return members.reduce((sum, { output }) => sum + output.split(text).length - 1, 0);
 }
 
 /** Memory of a process that is in use, in MiB. Linux only. */

@@ -1,6 +1,7 @@
 // What must hold at every moment, seen from outside of the product: on each commit of the ledger, each acknowledgement,
 // each answer. It keeps books of its own, and never asks the product.
 import type { Engine } from "../../packages/sluice/src/engine/engine.ts";
+import { saidOfLost } from "../../packages/sluice/src/engines/cluster/leader/lost-hints.ts";
 import type { Message } from "./broker.ts";
 import type { Query } from "./ledger/session.ts";
 import type { Changed, OutcomeRow, RequestRow, RunningRow, ScheduleRow, Tables } from "./ledger/tables.ts";
@@ -137,7 +138,7 @@ export class Checks {
 
   /** The look for lost hints is the last resort: where nothing was lost or held up it must find nothing. */
   logged(message: string, process: Process): void {
-    if (message !== "the broker has lost hints of this queue: they are put back") return;
+    if (message !== saidOfLost.hints) return;
     const { broker, ledger, faults } = this.#world;
     this.#world.faults.count("put back as lost hints");
     const isExcused = broker.losses > 0 || ledger.crashes > 0 || holdingUp.some((kind) => faults.counts.has(kind));

@@ -1,7 +1,7 @@
 // The network between the cluster and RabbitMQ breaks: connections are reset, or go silent.
 import { setTimeout as delay } from "node:timers/promises";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
-import { acceptedWithin, residentMiB, whenClear, whenShown } from "../observe.ts";
+import { acceptedWithin, residentMiB, whenClear, whenShown, whenTrue } from "../observe.ts";
 
 const stage = { isBrokerProxied: true } as const;
 
@@ -36,7 +36,7 @@ async function reset({ stage, random, rounds, wrong }: Field): Promise<Fault> {
     stage.brokerProxy.cut();
     const missed = await whenShown(stage.urls, { codes: ["broker-unavailable"], status: 200, msMax: 5_000 });
     await delay(random.between(0, 1_500));
-    if (acceptedWithin(stage.ledger.lines.slice(from)) === 0)
+    if ((await whenTrue(() => acceptedWithin(stage.ledger.lines.slice(from)) > 0, seenMsMax)) === undefined)
       wrong.push("nothing was accepted while RabbitMQ was cut off");
     stage.brokerProxy.restore();
     wrong.push(...missed, ...(await whenClear(stage.urls, clearMsMax)));

@@ -1,6 +1,7 @@
 // RabbitMQ dies, forgets everything, or has a queue taken away, while requests come in.
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "amqplib";
+import { saidOfLost } from "../../../packages/sluice/src/engines/cluster/leader/lost-hints.ts";
 import { underLoad, type ClusterScenario, type Fault, type Field } from "../cluster-scenario.ts";
 import { acceptedWithin, countSaid, order, whenClear, whenShown, whenTrue } from "../observe.ts";
 
@@ -61,7 +62,7 @@ async function wipeBroker({ stage, servers, sender, wrong }: Field): Promise<Fau
   await sender.acceptedMore(backlogLeast);
   await (await servers.rabbitmq.kill()).wipe();
   await servers.rabbitmq.up();
-  const msLost = await whenTrue(() => countSaid(stage.members, /the broker has lost this queue/g) > 0, clearMsMax);
+  const msLost = await whenTrue(() => countSaid(stage.members, saidOfLost.queue) > 0, clearMsMax);
   if (msLost === undefined) wrong.push("nobody noticed that RabbitMQ has lost the queue");
   await order(stage.urls[0], "resume");
   wrong.push(...(await whenClear(stage.urls, clearMsMax)));
@@ -77,10 +78,7 @@ async function purgeQueue({ stage, servers, sender, load, wrong }: Field): Promi
   const { messageCount } = await (await connection.createChannel()).purgeQueue(stage.freshLine);
   await connection.close();
   await order(stage.urls[0], "resume");
-  const msLost = await whenTrue(
-    () => countSaid(stage.members, /the broker has lost hints of this queue/g) > 0,
-    stillMsMax,
-  );
+  const msLost = await whenTrue(() => countSaid(stage.members, saidOfLost.hints) > 0, stillMsMax);
   if (msLost === undefined) wrong.push(`nobody noticed that ${messageCount} hints are gone`);
   return { trials: 1, hits: messageCount > 0 && msLost !== undefined ? 1 : 0 };
 }

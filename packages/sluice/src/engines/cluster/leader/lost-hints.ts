@@ -128,6 +128,12 @@ interface Still {
 }
 
 /** Workers of a queue, in all processes, by whether they have RabbitMQ. */
+/** The log's words for it: nothing but RabbitMQ, or a hand, can lose what it has confirmed. */
+export const saidOfLost = {
+  queue: "RabbitMQ has lost this queue: its backlog is put back",
+  hints: "hints of this queue are lost: they are put back",
+};
+
 export interface Takers {
   readonly having: number;
   readonly lacking: number;
@@ -224,7 +230,7 @@ export class LostHints {
     const { fresh, again } = await broker.depth(row.name);
     const isMissing = fresh === "missing" || again === "missing";
     if (isMissing && row.is_at_rabbitmq) {
-      log.warn({ queue: row.name }, "RabbitMQ has lost this queue: its backlog is put back");
+      log.warn({ queue: row.name }, saidOfLost.queue);
       await this.#lose(row, true);
     } else if (!row.is_at_rabbitmq) await this.#act(AT_RABBITMQ, [row.no, true]);
     if (!isMissing) return { fresh: fresh.ready > 0, again: again.ready > 0 };
@@ -292,7 +298,7 @@ export class LostHints {
       performance.now() - before.since >= before.ms &&
       (kind === "ahead" || (await this.#isLost(row, isHeld, head)))
     ) {
-      log.warn({ queue: row.name, id: head }, "hints of this queue are lost: they are put back");
+      log.warn({ queue: row.name, id: head }, saidOfLost.hints);
       const ms = Math.min(2 * before.ms, stillFactorMax * stillMs);
       this.#still.set(key, { id: head, since: performance.now(), ms });
       if (kind === "again" && isHeld === false) await this.#unhintAll(row);
