@@ -49,7 +49,7 @@ export interface EngineUnderTest {
 
 const ofWhatIsTold = ["reading", "watching", "clocks", "due times", "calling back", "auditing"];
 const ofBounds = ["bounds", "starts"];
-const ofLongWaits = ["succeeding", "healing"];
+const ofLongWaits = ["succeeding", "healing", "placing"];
 
 /** What no request may get lost or done twice by, as far as that shows at once. */
 export function isOfPromise(theme: string): boolean {
