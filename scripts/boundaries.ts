@@ -27,6 +27,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "engines/cluster": { ours: ["engines/shared", "engine", "core", "telemetry"] },
   spool: { ours: ["engine", "core", "telemetry"] },
   callbacks: { ours: ["engine", "core", "telemetry"] },
+  schedules: { ours: ["engine", "core", "telemetry"] },
   gateway: { ours: ["engine", "core", "telemetry", "files", "outbound"] },
   outbound: { ours: ["core"] },
   worker: { ours: ["engine", "core", "telemetry", "outbound"] },

@@ -14,6 +14,7 @@ import {
   queueSettings,
   retrySettings,
   scalingSettings,
+  scheduleSettings,
   spoolSettings,
 } from "../packages/sluice/src/config/declared-settings.ts";
 import type { Setting } from "../packages/sluice/src/core/setting.ts";
@@ -122,6 +123,7 @@ const configSections: Readonly<Record<string, string>> = {
   RetryConfig: "Its `retry`",
   CallbackConfig: "Its `callback`",
   ScalingConfig: "Its `scaling`",
+  ScheduleConfig: "A schedule",
   CallbacksConfig: "`callbacks`",
   TargetConfig: "Its `target`, as an object",
   TargetTlsConfig: "`tls` of a target",
@@ -138,6 +140,7 @@ const declared: Readonly<Record<string, Readonly<Record<string, Setting>>>> = {
   QueueConfig: queueSettings,
   RetryConfig: retrySettings,
   ScalingConfig: scalingSettings,
+  ScheduleConfig: scheduleSettings,
   CallbacksConfig: callbacksSettings,
   FrontConfig: frontSettings,
   FrontRouteConfig: frontRouteSettings,

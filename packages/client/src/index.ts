@@ -56,6 +56,8 @@ export type {
   WireRequestList,
   WireSchemaPath,
   WireState,
+  WireSchedule,
+  WireScheduleList,
   WireStateEvent,
   WireUnreadableEvent,
 } from "./wire.ts";

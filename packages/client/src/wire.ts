@@ -183,6 +183,27 @@ export interface WireQueueList {
   readonly queues: readonly WireQueue[];
 }
 
+/** A request at set times. */
+export interface WireSchedule {
+  readonly name: string;
+  readonly queue: string;
+  /** One of `cron` and `every`. */
+  readonly cron?: string;
+  readonly every?: string;
+  /** Of `cron`. */
+  readonly timeZone: string | null;
+  /** Which of the ticks that passed while none could be submitted are submitted later. */
+  readonly missed: "skip" | "last" | "all";
+  readonly nextAt: string | null;
+  /** The last tick that was submitted, and its request; null where none is known. */
+  readonly lastAt: string | null;
+  readonly lastId: string | null;
+}
+
+export interface WireScheduleList {
+  readonly schedules: readonly WireSchedule[];
+}
+
 /** The body of a bulk replay; without one, up to 1,000 dead requests of the queue are replayed. */
 export interface WireReplayOrder {
   /** Only those whose last error has this code. */

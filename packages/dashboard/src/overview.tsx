@@ -4,6 +4,7 @@ import { Law } from "./law.tsx";
 import type { Curve, Live } from "./live.ts";
 import { QueueMarks } from "./queue-marks.tsx";
 import { hashOf } from "./route.ts";
+import { ScheduleTable } from "./schedule-table.tsx";
 import { countWords, durationWords, forecastWords, measuredWords } from "./words.ts";
 
 export function Overview({ live }: { readonly live: Live }) {
@@ -23,6 +24,7 @@ export function Overview({ live }: { readonly live: Live }) {
           </li>
         ))}
       </ul>
+      <ScheduleTable live={live} now={now} />
     </>
   );
 }

@@ -8,6 +8,7 @@ export {
   type QueueConfig,
   type RetryConfig,
   type ScalingConfig,
+  type ScheduleConfig,
   type SluiceConfig,
   type TargetConfig,
   type TargetsConfig,

@@ -31,6 +31,7 @@ export interface TestOptions {
   readonly host?: string;
   readonly hosts?: readonly string[];
   readonly cors?: readonly string[];
+  readonly schedules?: GatewayOptions["schedules"];
 }
 
 export interface Answer {
@@ -76,6 +77,7 @@ export class GatewayUnderTest implements AsyncDisposable {
     host = "127.0.0.1",
     hosts,
     cors,
+    schedules,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
@@ -107,6 +109,7 @@ export class GatewayUnderTest implements AsyncDisposable {
       activityLines: pino({ base: null }, stream),
       meter: new Meter(),
       version: "1.2.3",
+      schedules,
       dashboardFolder,
     };
     const gateway = await openGateway(options);

@@ -16,6 +16,7 @@ import type { SpoolInOptions } from "../engines/cluster/move/spool-in.ts";
 import type { SpoolStore } from "../engine/spool.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
+import { prepareSchedules } from "./prepare-schedules.ts";
 import { copyNo } from "./parent.ts";
 import { whenReachable } from "./reach.ts";
 import { isParent, runReplicas } from "./replicas.ts";
@@ -45,6 +46,7 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
     ]);
     const { servers, durability, retentionMs, callbacks } = settings;
     const queues = servedQueues(settings);
+    const schedules = parts.intake && { schedules: await prepareSchedules(parts.intake, queues), retentionMs };
     const start = async (): Promise<Server> => {
       const meter = new Meter();
       const onCommit = commitMeter(meter);
@@ -62,7 +64,7 @@ export async function runMember(options: MemberOptions, read: (sources: Sources)
       const engine = spool === undefined ? await openLedger() : await openSpool(spool, spooling);
       const isCallingBack = role === "worker" && callbacks !== undefined;
       const calling = isCallingBack ? await callbackWork(callbacks, servers) : undefined;
-      return serve({ role, engine, queues, ...parts, callbacks: calling, log: memberLog, meter });
+      return serve({ role, engine, queues, ...parts, schedules, callbacks: calling, log: memberLog, meter });
     };
     return whenReachable(start, { waitMs: options.waitForServers, log: memberLog });
   }, memberLog);

@@ -14,6 +14,7 @@ import { openExport, type Export } from "../telemetry/export.ts";
 import { openActivityLines, type Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { MetricsListener } from "../telemetry/metrics-listener.ts";
+import type { PreparedSchedule, Schedules } from "../schedules/schedules.ts";
 import type { Worker } from "../worker/worker.ts";
 import { openKeys } from "./key-access.ts";
 import { openMetricsPage, type MetricsPlace } from "./metrics-page.ts";
@@ -31,6 +32,8 @@ export interface Parts {
   readonly isWithoutKeys?: boolean;
   /** Absent where none are run. */
   readonly work?: { readonly queues: readonly WorkedQueue[]; readonly graceMs: number };
+  /** Absent where this process submits none. */
+  readonly schedules?: ScheduleWork | undefined;
   /** What runs them, if not workers in this process. */
   readonly openWork?: ((engine: Engine) => Promise<Worker>) | undefined;
   /** Makes the callbacks of outcomes, and posts them; absent where this process does not. */
@@ -48,6 +51,11 @@ export interface CallbackWork {
   readonly queue: WorkedQueue;
   /** Given where other processes make callbacks too. Closed at the end. */
   readonly leadership?: Leadership | undefined;
+}
+
+export interface ScheduleWork {
+  readonly schedules: readonly PreparedSchedule[];
+  readonly retentionMs: number;
 }
 
 export interface Server {
@@ -70,10 +78,12 @@ export async function serve(parts: Parts): Promise<Server> {
   let workers: Worker[] = [];
   let keys: KeyRing | undefined;
   let relay: CallbackRelay | undefined;
+  let schedules: Schedules | undefined;
   let telemetry: Export | undefined;
   let page: MetricsListener | undefined;
   const stop = async (graceMs: number): Promise<void> => {
     await gateway?.drain();
+    await schedules?.close();
     await relay?.close();
     await Promise.all(workers.map((worker) => worker.drain({ graceMs })));
     await gateway?.close(); // after the workers: the answers that it holds open wait for them
@@ -88,7 +98,8 @@ export async function serve(parts: Parts): Promise<Server> {
     const tracing = await tracingBy(telemetry.tracer);
     if (tracing !== undefined) engine = await tracedBy(tracing, engine);
     keys = intake && (await openKeys({ engine, settings: intake, isWithoutKeys, log }));
-    gateway = intake && (await gatewayOf({ ...parts, engine }, intake, keys));
+    schedules = parts.schedules && (await schedulesOf(parts.schedules, { engine, log }));
+    gateway = intake && (await gatewayOf({ ...parts, engine }, intake, { keys, schedules }));
     workers = openWork
       ? [await openWork(engine)]
       : (work?.queues ?? []).map((queue) => workerOf(queue, { engine, log, meter, tracing }));
@@ -101,6 +112,7 @@ export async function serve(parts: Parts): Promise<Server> {
     const adminUrl = intake?.admin && (await gateway?.listenForAdmin(intake.admin))?.url;
     const frontUrl = intake?.front && (await gateway?.listenForFront(intake.front))?.url;
     const url = intake && (await gateway?.listen(intake))?.url;
+    schedules?.begin();
     log.info(
       {
         role,
@@ -139,16 +151,31 @@ async function tracedBy({ tracer }: Tracing, engine: Engine): Promise<Engine> {
   return traced(engine, tracer);
 }
 
+async function schedulesOf(
+  { schedules, retentionMs }: ScheduleWork,
+  { engine, log }: Pick<Parts, "engine" | "log">,
+): Promise<Schedules | undefined> {
+  if (schedules.length === 0) return undefined;
+  const { Schedules } = await import("../schedules/schedules.ts");
+  return new Schedules({ engine, schedules, retentionMs, log });
+}
+
+interface OfGateway {
+  readonly keys: KeyRing | undefined;
+  readonly schedules: Schedules | undefined;
+}
+
 function gatewayOf(
   { engine, queues, log, meter }: Parts,
   { bodyBytesMax, hosts, cors, tls, activityLog }: IntakeSettings,
-  keys: KeyRing | undefined,
+  { keys, schedules: scheduled }: OfGateway,
 ): Promise<Gateway> {
   const limits = { ...defaultGatewayLimits, bodyBytesMax };
   const { version } = manifest;
   const dashboardFolder = fileURLToPath(new URL(".", import.meta.resolve("#dashboard/index.html")));
   const { clock } = engine;
   const logs = { log, activityLines: openActivityLines(log, activityLog) };
+  const schedules = scheduled && (() => scheduled.status());
   const options = { engine, keys, hosts, cors, tls, queues, limits, clock, ...logs, meter, version, dashboardFolder };
-  return openGateway(options);
+  return openGateway({ ...options, schedules });
 }

@@ -9,6 +9,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Meter } from "../telemetry/meter.ts";
 import type { Worker } from "../worker/worker.ts";
 import { overrideOption } from "./flag-settings.ts";
+import { prepareSchedules } from "./prepare-schedules.ts";
 import type { ProcessRange } from "./processes.ts";
 import {
   addConfigFlag,
@@ -106,6 +107,7 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
       ]);
     const { data, retentionMs, diskFreeMin, isWithoutKeys } = settings;
     const queues = servedQueues(settings);
+    const schedules = { schedules: await prepareSchedules(settings, queues), retentionMs };
     const callbacks = settings.callbacks && { queue: settings.callbacks };
     const owner = `process ${process.pid}`;
     const meter = new Meter();
@@ -115,7 +117,7 @@ async function up({ processes: range, ...options }: UpOptions): Promise<void> {
     if (loose.length > 0)
       log.warn({ loose }, `others on this machine have access to the data folder: chmod -R go= ${data}`);
     const openWork = range && ((to: Engine) => openWorkIn(range, { engine: to, work: settings, log, meter }));
-    const parts = { engine, queues, intake: settings, work: settings, openWork, callbacks };
+    const parts = { engine, queues, intake: settings, work: settings, openWork, schedules, callbacks };
     const server = await serve({ role: "up", ...parts, isWithoutKeys, data, log, meter });
     const { keys } = settings;
     if (server.url !== undefined && keys.kind === "file")

@@ -38,6 +38,8 @@ export interface SluiceConfig {
   readonly linger?: string;
   /** How long a stop waits for what runs; `"25s"`. */
   readonly grace?: string;
+  /** Submit a request at set times, by their names: `{ nightly: { queue: "orders", cron: "0 3 * * *" } }`. */
+  readonly schedules?: Readonly<Record<string, ScheduleConfig>>;
   /** How callbacks are signed and made. */
   readonly callbacks?: CallbacksConfig;
   /** Which addresses may be called; `callbacks.allow` says which private ones callbacks may call. */
@@ -53,6 +55,24 @@ export interface SluiceConfig {
   readonly spool?: SpoolConfig;
   /** The servers of `sluice gateway` and `sluice worker`; secrets are better given by the environment. */
   readonly cluster?: ClusterConfig;
+}
+
+/** A request at set times: one for each tick, however many gateways there are. */
+export interface ScheduleConfig {
+  readonly queue: string;
+  /** Five fields, as `"0 3 * * *"`: minute, hour, day of the month, month, day of the week. This or `every`. */
+  readonly cron?: string;
+  /** Counted from 1970-01-01T00:00Z: `"15m"` ticks at :00, :15, :30 and :45. This or `cron`. */
+  readonly every?: string;
+  /** In which `cron` is read, as `"Europe/Berlin"`; `"UTC"`. */
+  readonly timeZone?: string;
+  /** Sent as JSON; `null`. */
+  readonly body?: unknown;
+  /**
+   * Which of the ticks that passed while none could be submitted are submitted later: `"skip"` none, `"last"` the latest, `"all"` each of
+   * the newest 1,000, the oldest first; `"last"`. A tick up to a minute late is not missed.
+   */
+  readonly missed?: "skip" | "last" | "all";
 }
 
 export interface SpoolConfig {

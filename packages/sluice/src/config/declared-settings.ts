@@ -8,6 +8,7 @@ import type {
   QueueConfig,
   RetryConfig,
   ScalingConfig,
+  ScheduleConfig,
   SluiceConfig,
   SpoolConfig,
 } from "./config.ts";
@@ -68,6 +69,10 @@ export const scalingSettings = {
   maxWait: { kind: "duration", min: "1ms", max: "30d", default: "5m" },
   hold: { kind: "duration", min: "0s", max: "30d", default: "5m" },
 } as const satisfies Declared<ScalingConfig>;
+
+export const scheduleSettings = {
+  every: { kind: "duration", min: "1s", max: "365d" },
+} as const satisfies Declared<ScheduleConfig>;
 
 export const callbacksSettings = {
   rate: queueSettings.rate,

@@ -23,6 +23,7 @@ import { readCallbackAddresses, readCallbackQueue, readCallbackSecrets } from ".
 import { readQueue, workedQueue, type QueuePlace } from "./read-queue.ts";
 import { guarded } from "./read-descriptor.ts";
 import { readFront } from "./read-front.ts";
+import { readSchedules } from "./read-schedules.ts";
 import { readServers } from "./read-servers.ts";
 import { readHeaderLines, readTargets } from "./read-target.ts";
 import { fileSettings, queueSettings, scalingSettings, spoolSettings } from "./declared-settings.ts";
@@ -46,6 +47,7 @@ const fileFields = [
   "diskFreeMin",
   "linger",
   "grace",
+  "schedules",
   "callbacks",
   "targets",
   "durability",
@@ -144,6 +146,7 @@ function intakeOf(sources: Sources, queues: readonly QueueSettings[]): IntakeSet
     cors: readCors(sources),
     port: readField("port", sources),
     bodyBytesMax,
+    schedules: readSchedules(file?.schedules, { queues, bodyBytesMax }),
     front: readFront({ file: file?.front, overrides, env }, { queues, bodyBytesMax }),
     lingerMs: readField("linger", sources),
   };

@@ -1,6 +1,7 @@
 // What a configuration means once read.
 import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
+import type { Schedule } from "../core/schedule.ts";
 import type { SecretsOf, WebhookSecret } from "../core/webhook-signature.ts";
 import type { AddressRule } from "../outbound/address-rule.ts";
 import type { Target } from "../outbound/target.ts";
@@ -20,6 +21,7 @@ export interface IntakeSettings {
   readonly activityLog: string | undefined;
   readonly cors: readonly string[];
   readonly bodyBytesMax: number;
+  readonly schedules: readonly Schedule[];
   /** A second listener. */
   readonly front: FrontSettings | undefined;
   /** How long a stop goes on serving everything, so that proxies notice. */

@@ -1,4 +1,4 @@
-// The activity log: who did what to queues, requests and API keys. Pure: where it is kept is not known here.
+// The activity log: who did what to queues, requests, API keys and schedules. Pure: where it is kept is not known here.
 
 /** What is kept: the newest. */
 export const activityMax = 100_000;
@@ -11,6 +11,7 @@ export const activityKinds = [
   "healed",
   "key-created",
   "key-revoked",
+  "schedule-added",
 ] as const;
 export type ActivityKind = (typeof activityKinds)[number];
 
@@ -18,11 +19,11 @@ export interface Activity {
   /** Milliseconds since 1970, by the store's clock; of a key, the time in its file. */
   readonly at: number;
   readonly what: ActivityKind;
-  /** A queue's name, a request's id, or a key's name and id. */
+  /** A queue's name, a request's id, a key's name and id, or a schedule's name with its queue and its times. */
   readonly about: string;
   /** How many requests it changed, where it is about requests. */
   readonly requests: number | undefined;
-  /** The name of the API key that it was done with; undefined where there are no keys, and for keys, which are made by hand. */
+  /** The name of the API key that it was done with; undefined where there are no keys, and for keys and schedules, which are made by hand. */
   readonly key: string | undefined;
   readonly sender: string | undefined;
   /** Where the call came from: of the proxy, where one is in front. */

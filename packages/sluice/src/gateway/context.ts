@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
+import type { ScheduleStatus } from "../core/schedule.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
 import type { AuditReport } from "../engine/audit.ts";
 import type { Engine, Work } from "../engine/engine.ts";
@@ -82,6 +83,7 @@ export interface GatewayContext {
   readonly log: Logger;
   readonly meter: Meter;
   readonly version: string;
+  readonly schedules: () => readonly ScheduleStatus[];
   /** Where the built dashboard lies. */
   readonly dashboardFolder: string | undefined;
 }

@@ -1,5 +1,6 @@
 // What the routes work with, made of the options of a gateway.
 import type { Clock } from "../core/clock.ts";
+import type { ScheduleStatus } from "../core/schedule.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
 import type { AuditReport } from "../engine/audit.ts";
 import type { Engine, Work } from "../engine/engine.ts";
@@ -58,12 +59,14 @@ export interface GatewayOptions {
   /** What is counted here and read for /metrics. */
   readonly meter: Meter;
   readonly version: string;
+  /** The schedules that this process runs; none unless given. */
+  readonly schedules?: (() => readonly ScheduleStatus[]) | undefined;
   /** Where the built dashboard lies; without it `/` says how to build it. */
   readonly dashboardFolder?: string | undefined;
 }
 
 export function createContext(options: GatewayOptions): GatewayContext {
-  const { engine, keys, queues, limits, clock, log, meter, version, dashboardFolder } = options;
+  const { engine, keys, queues, limits, clock, log, meter, version, schedules, dashboardFolder } = options;
   const timeoutMsOf = new Map(queues.map(({ name, timeoutMs }) => [name, timeoutMs]));
   const views = new QueueViews({ engine, clock, log, queues: new Map(queues.map((queue) => [queue.name, queue])) });
   const activity = new ActivityLog({ engine, clock: engine.clock, lines: options.activityLines ?? log, log });
@@ -105,6 +108,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     log,
     meter,
     version,
+    schedules: schedules ?? (() => []),
     dashboardFolder,
   };
 }

@@ -33,6 +33,7 @@ import { addAuditRoutes } from "./audit.ts";
 import { addQueueRoutes } from "./queues.ts";
 import { addReadRoutes } from "./read.ts";
 import { addScalingRoute } from "./scaling.ts";
+import { addScheduleRoute } from "./schedules.ts";
 import { answerSocketError, createApp } from "./server.ts";
 import { followCertificate, readCertificate, type TlsFiles } from "./tls.ts";
 import { stopListening } from "./stop-listening.ts";
@@ -87,6 +88,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addAdminRoutes(app, context);
   addQueueRoutes(app, context);
   addScalingRoute(app, context);
+  addScheduleRoute(app, context);
   addAuditRoutes(app, context);
   addActivityRoute(app, context);
   addProbeRoutes(app, context);

@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import type { Static, TProperties, TSchema } from "typebox";
 import { activityKinds } from "../core/activity.ts";
+import { missedPolicies } from "../core/schedule.ts";
 import { states } from "../core/request.ts";
 import { errorCodePattern, replayLimit } from "./replay-order.ts";
 
@@ -300,7 +301,10 @@ export const ActivityList = Type.Object({
     Type.Object({
       at: Time,
       what: Type.Enum([...activityKinds]),
-      about: Type.String({ description: "A queue's name, a request's id, or a key's name and id" }),
+      about: Type.String({
+        description:
+          "A queue's name, a request's id, a key's name and id, or a schedule's name with its queue and its times",
+      }),
       requests: nullable(Type.Integer({ minimum: 0, description: "How many requests it changed" })),
       key: nullable(Type.String({ description: "The name of the API key that it was done with" })),
       sender: nullable(Type.String({ description: "Its owner" })),
@@ -309,6 +313,23 @@ export const ActivityList = Type.Object({
   ),
   nextCursor: nullable(Type.String()),
 });
+
+export const ScheduleView = Type.Object({
+  name: Type.String(),
+  queue: Type.String(),
+  cron: Type.Optional(Type.String({ description: "Five fields; absent where `every` is given" })),
+  every: Type.Optional(Type.String({ description: "A duration, counted from 1970-01-01T00:00Z" })),
+  timeZone: nullable(Type.String({ description: "Of `cron`" })),
+  missed: Type.Enum([...missedPolicies], {
+    description: "Which of the ticks that passed while none could be submitted are submitted later",
+  }),
+  nextAt: nullable(Time),
+  lastAt: nullable(
+    Type.String({ format: "date-time", description: "The last tick that was submitted; null where none is known" }),
+  ),
+  lastId: nullable(Type.String({ format: "uuid", description: "Its request" })),
+});
+export const ScheduleList = Type.Object({ schedules: Type.Array(ScheduleView) });
 
 export const Healing = Type.Object({ healed: Count });
 
@@ -406,12 +427,15 @@ export const namedSchemas = {
   Request: RequestView,
   RequestList,
   Scaling: ScalingView,
+  Schedule: ScheduleView,
+  ScheduleList,
   State,
   StateEvent,
 };
 
 export type RequestView = Static<typeof RequestView>;
 export type QueueView = Static<typeof QueueView>;
+export type ScheduleView = Static<typeof ScheduleView>;
 export type OverviewEvent = Static<typeof OverviewEvent>;
 export type HistoryEvent = Static<typeof HistoryEvent>;
 export type AuditEvent = Static<typeof AuditEvent>;

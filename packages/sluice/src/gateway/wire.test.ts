@@ -20,6 +20,7 @@ import type {
   WireReplayOrder,
   WireRequest,
   WireRequestList,
+  WireScheduleList,
 } from "@sluice/client";
 import type * as schemas from "./schemas.ts";
 
@@ -38,6 +39,7 @@ const same: {
   readonly requestList: Same<WireRequestList, Static<typeof schemas.RequestList>>;
   readonly queue: Same<WireQueue, Static<typeof schemas.QueueView>>;
   readonly queueList: Same<WireQueueList, Static<typeof schemas.QueueList>>;
+  readonly scheduleList: Same<WireScheduleList, Static<typeof schemas.ScheduleList>>;
   readonly replayOrder: Same<WireReplayOrder, Static<typeof schemas.ReplayOrder>>;
   readonly replayAnswer: Same<WireReplayAnswer, Static<typeof schemas.ReplayAnswer>>;
   readonly audit: Same<WireAudit, Static<typeof schemas.Audit>>;
@@ -57,6 +59,7 @@ const same: {
   requestList: true,
   queue: true,
   queueList: true,
+  scheduleList: true,
   replayOrder: true,
   replayAnswer: true,
   audit: true,

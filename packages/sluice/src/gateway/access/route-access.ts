@@ -44,6 +44,7 @@ const table = {
   "GET /v1/queues/:queue": keyed("read", "queue"),
   "GET /v1/queues/:queue/dead": keyed("read", "queue"),
   "GET /v1/queues/:queue/scaling": keyed("read", "queue"),
+  "GET /v1/schedules": keyed("read", "seen"),
   "GET /v1/overview/events": keyed("read", "seen"),
   "GET /v1/audit": keyed("read", "seen"),
   "GET /v1/audit/receipts/:id": keyed("read", "request"),

@@ -9,7 +9,13 @@ const publicRoutes = ["GET /", "GET /livez", "GET /readyz"];
 /** They need a key, of whatever scope. */
 const unscopedRoutes = ["GET /openapi.json"];
 /** They concern several queues: what each answers with is tested on its own. */
-const overviews = ["GET /v1/requests", "GET /v1/queues", "GET /v1/audit", "GET /v1/overview/events"];
+const overviews = [
+  "GET /v1/requests",
+  "GET /v1/queues",
+  "GET /v1/schedules",
+  "GET /v1/audit",
+  "GET /v1/overview/events",
+];
 /** Whoever is let in gets a stream without an end: overview.test.ts reads it. */
 const endless = ["GET /v1/overview/events"];
 

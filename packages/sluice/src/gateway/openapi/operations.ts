@@ -27,6 +27,7 @@ import {
   RequestList,
   RequestView,
   ScalingView,
+  ScheduleList,
   StateEvent,
 } from "../schemas.ts";
 import { quotaHeaders, type HeaderName, type ParameterName, type ProblemName } from "./components.ts";
@@ -261,6 +262,14 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
       "How many replicas of its worker a queue needs to keep its goal, and why: an autoscaler can follow it.",
     answers: { 200: { description: "The decision", content: json(ScalingView) } },
     problems: ["Unavailable"],
+  },
+  "GET /v1/schedules": {
+    id: "listSchedules",
+    tag: "queues",
+    summary: "List schedules",
+    description:
+      "The schedules that this gateway runs: when they tick, their next tick, and their last one with its request.",
+    answers: { 200: { description: "The schedules", content: json(ScheduleList) } },
   },
   "POST /v1/queues/:queue/replay": {
     id: "replayQueue",
