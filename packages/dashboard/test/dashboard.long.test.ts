@@ -210,6 +210,30 @@ describe("the dashboard", () => {
     });
   }
 
+  test("lists schedules where there are some, with their next tick and the request of the last", async () => {
+    const pulse = { queue: "mails", every: "1s", body: known(1) };
+    const nightly = { queue: "orders", cron: "0 3 * * *", timeZone: "Europe/Berlin" };
+    await using scheduled = await openStage({ schedules: { pulse, nightly } });
+    let accepted = 0;
+    while (accepted === 0) ({ accepted } = await scheduled.queue("mails"));
+    await using watched = await openPage(browser, scheduled.url, { viewport: { width: 400, height: 800 } });
+    const { page, faults } = watched;
+    const cells = (name: string) => page.locator(`[data-schedule="${name}"] td`);
+    await cells("nightly").first().waitFor();
+    const [name, queue, cron, next, last] = await cells("nightly").allTextContents();
+    assert.deepEqual([name, queue, cron, last], ["nightly", "orders", "0 3 * * * (Europe/Berlin)", "–"]);
+    assert.match(next ?? "", /^in \d+ (h|min|s)/);
+    assert.equal((await cells("pulse").allTextContents())[2], "every 1s");
+    assert.deepEqual([await faintTexts(page), await namelessControls(page), await overflowPx(page)], [[], [], 0]);
+    await cells("pulse").nth(4).getByRole("link").click();
+    await page.getByText("schedule:pulse:").first().waitFor();
+    assert.deepEqual(faults, []);
+
+    await using without = await openPage(browser, stage.url);
+    await without.page.getByRole("button", { name: "Count now" }).waitFor();
+    assert.equal(await without.page.getByRole("heading", { name: "Schedules" }).count(), 0);
+  });
+
   test("says that the target is out and its breaker open, and that it is closed again", async () => {
     await using watched = await openPage(browser, stage.url);
     const { page } = watched;

@@ -26,7 +26,11 @@ export async function buildDashboard(): Promise<void> {
   await build({ root: join(import.meta.dirname, ".."), logLevel: "warn" });
 }
 
-export async function openStage(): Promise<Stage> {
+export interface StageOptions {
+  readonly schedules?: object;
+}
+
+export async function openStage({ schedules = {} }: StageOptions = {}): Promise<Stage> {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await temporaryFolder());
   const serviceB = opened.use(await startServiceB());
@@ -38,7 +42,7 @@ export async function openStage(): Promise<Stage> {
     invoices: { target, rate: "7200/h" },
     mails: { target, rate: "36000/h" },
   };
-  await writeFile(configFile, `export default { queues: ${JSON.stringify(queues)} };\n`);
+  await writeFile(configFile, `export default ${JSON.stringify({ queues, schedules })};\n`);
   const start = (port = 0): Promise<Sluice> => startSluice({ dataFolder: data, configFile, port });
   let sluice = await start();
   opened.defer(() => sluice[Symbol.asyncDispose]());
