@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WireAudit, WireQueue, WireRequestList, WireScheduleList } from "@sluice/client";
-import { startSluice, startSluiceGateway, startSluiceWorker, temporaryFolder, type Sluice } from "@sluice/testing";
+import {
+  startPostgres,
+  startSluice,
+  startSluiceGateway,
+  startSluiceWorker,
+  temporaryFolder,
+  type Sluice,
+} from "@sluice/testing";
 import { migrate, openClusterUnderTest, sluiceEntry } from "../../test/cluster-under-test.ts";
 import { runSluice } from "../../test/run-sluice.ts";
 
@@ -27,10 +34,10 @@ async function read<T>({ url }: Sluice, path: string): Promise<T> {
 }
 
 /** The seconds of the ticks that were submitted, the first one first. */
-async function secondsOf(sluice: Sluice): Promise<readonly number[]> {
-  const { requests, nextCursor } = await read<WireRequestList>(sluice, "/v1/requests?queue=orders&limit=100");
+async function secondsOf(sluice: Sluice, queue = "orders"): Promise<readonly number[]> {
+  const { requests, nextCursor } = await read<WireRequestList>(sluice, `/v1/requests?queue=${queue}&limit=200`);
   assert.equal(nextCursor, null);
-  return requests.map(({ key }) => Date.parse((key ?? "").replace("schedule:often:", "")) / 1_000).toReversed();
+  return requests.map(({ key }) => Date.parse((key ?? "").replace(/^schedule:\w+:/, "")) / 1_000).toReversed();
 }
 
 async function ticksAtLeast(sluice: Sluice, count: number): Promise<readonly number[]> {
@@ -102,6 +109,45 @@ test("two gateways, one killed after a tick's commit, then both", { timeout: 180
   const last = await Promise.all([third, fourth].map((one) => read<WireScheduleList>(one, "/v1/schedules")));
   for (const { schedules } of last) assert.ok(Date.parse(schedules[0]?.lastAt ?? "") > 0);
 });
+
+test(
+  "PostgreSQL is out for 70 seconds while a gateway runs: each policy, and no tick twice",
+  { timeout: 300_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    await using data = await temporaryFolder();
+    const postgres = await startPostgres({ folder: data.path });
+    const configFile = join(folder.path, "sluice.config.ts");
+    const policies = ["skip", "last", "all"] as const;
+    const queues = Object.fromEntries(policies.map((missed) => [missed, { target: "http://127.0.0.1:9/" }]));
+    const schedules = Object.fromEntries(policies.map((missed) => [missed, { queue: missed, every: "1s", missed }]));
+    await writeFile(configFile, `export default ${JSON.stringify({ queues, schedules })};\n`);
+    const env = { DATABASE_URL: postgres.url, AMQP_URL: "", REDIS_URL: "" };
+    await migrate(configFile, env);
+    await using gateway = await startSluiceGateway({ configFile, env });
+    const last = async (queue: string): Promise<number> => (await secondsOf(gateway, queue)).at(-1) ?? 0;
+    while ((await last("all")) === 0) await sleep(100);
+    await postgres[Symbol.asyncDispose]();
+    await sleep(70_000);
+    await using _again = await startPostgres({ folder: postgres.folder, port: postgres.port });
+    const backAt = Date.now() / 1_000;
+    for (const signal = AbortSignal.timeout(90_000); ; await sleep(500)) {
+      signal.throwIfAborted();
+      // They may fail while the gateway finds its server again.
+      const newest = await Promise.all(policies.map((missed) => last(missed).catch(() => 0)));
+      if (newest.every((second) => second > backAt + 5)) break;
+    }
+    for (const missed of policies) {
+      const gaps = gapsIn(await secondsOf(gateway, missed)).filter((gap) => gap !== 1);
+      if (missed === "all") assert.deepEqual(gaps, [], "each second, once");
+      else
+        assert.ok(
+          gaps.length === 1 && (gaps[0] as number) > 5,
+          `${missed}: ${gaps.join()}; the last minute is on time`,
+        );
+    }
+  },
+);
 
 test(
   "a pattern that is none, or a body that its queue refuses, ends the start with 78",
