@@ -24,10 +24,14 @@ export type PlacementRead =
   | { readonly kind: "placed"; readonly placement: Placement }
   | { readonly kind: "refused"; readonly name: keyof PlacementTexts; readonly message: string };
 
-const yearMs = 366 * 86_400_000;
+const dayMs = 86_400_000;
+const yearMs = 366 * dayMs;
 /** Behind the last time at which a request may be asked to begin. */
 const expiresMaxMs = 2 * yearMs;
+/** More than any time or duration has. */
+const charsMax = 64;
 
+/** A time that has passed is none to refuse: a sender repeats its request, with its key, until it has the receipt. */
 export function parsePlacement({ notBefore, expires }: PlacementTexts, now: number): PlacementRead {
   const from = notBefore === undefined ? undefined : parseTime(notBefore, now);
   if (from === "unreadable" || (from !== undefined && from > now + yearMs))
@@ -48,20 +52,26 @@ function refused(name: keyof PlacementTexts, rule: string, value = ""): Placemen
 
 const dateTime = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:[Zz]|[+-](\d\d):(\d\d))$/;
 
-/** RFC 3339 with its offset, or a duration from now. */
+/** RFC 3339 with its offset, or a duration from now. A time before 1970 counts as 1970. */
 function parseTime(text: string, now: number): number | "unreadable" {
+  if (text.length > charsMax) return "unreadable";
   const match = dateTime.exec(text);
   if (match === null) return parseWait(text, now);
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ...offset] = match.slice(1).map(Number);
-  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+  // 400 years later the calendar is the same, and no year is one that Date.UTC takes for 19xx.
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year + 400, month, 0)).getUTCDate();
   const [offsetHours = 0, offsetMinutes = 0] = offset.map((part) => part || 0);
   const isTime = hour <= 23 && minute <= 59 && second <= 60 && offsetHours <= 23 && offsetMinutes <= 59;
   if (!isDay || !isTime) return "unreadable";
-  const leapless = second === 60 ? `${text.slice(0, 17)}59${text.slice(19)}` : text;
-  return Date.parse(leapless.toUpperCase()) + (second === 60 ? 1_000 : 0);
+  const isLeap = second === 60;
+  const ms = Date.parse((isLeap ? `${text.slice(0, 17)}59${text.slice(19)}` : text).toUpperCase());
+  if (!isLeap) return Math.max(0, ms);
+  // A leap second is the last one of a day in UTC; it counts as the first of the next.
+  return (Math.floor(ms / 1_000) + 1) % (dayMs / 1_000) === 0 ? Math.max(0, ms + 1_000) : "unreadable";
 }
 
 function parseWait(text: string, now: number): number | "unreadable" {
+  if (/\s/.test(text)) return "unreadable";
   try {
     return now + parseDuration(text);
   } catch {
