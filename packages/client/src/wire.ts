@@ -41,6 +41,10 @@ interface WireLineFields {
   readonly headers?: Readonly<Record<string, string>>;
   /** The URL that the outcome is posted to. */
   readonly callback?: string;
+  /** It does not begin before this time: RFC 3339, or a duration from now such as `"2h"`; up to 366 days ahead. */
+  readonly notBefore?: string;
+  /** If it has not begun by this time, it ends dead as `expired`; in the same forms, up to 732 days ahead. */
+  readonly expires?: string;
 }
 
 /** Why an attempt failed. `code` groups failures; `message` is for people. */
@@ -75,6 +79,9 @@ export interface WireRequest {
   readonly path?: string | null;
   /** By their names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | null;
+  /** With the next: what its sender asked for, null where that is nothing. Absent in lists. */
+  readonly notBefore?: string | null;
+  readonly expires?: string | null;
   /** Null once the request is final, and while no rate is known. */
   readonly expectedBy: string | null;
   /** What the running handler reported last; null when it reported nothing. */

@@ -51,6 +51,7 @@ export {
   type StandardWebhooksVerify,
   stripe,
   type StripeVerify,
+  type TimeConfig,
   twilio,
   type TwilioVerify,
   type VerifyConfig,

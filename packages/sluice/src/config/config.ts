@@ -1,6 +1,6 @@
 // What a user may write in sluice.config.ts.
 import type { Handler } from "../worker/handler.ts";
-import type { HandshakeConfig, Secrets, SecretText, SourceConfig, VerifyConfig } from "./front-values.ts";
+import type { HandshakeConfig, Secrets, SecretText, SourceConfig, TimeConfig, VerifyConfig } from "./front-values.ts";
 
 /** The configuration file. Everything has a default but the queues. */
 export interface SluiceConfig {
@@ -184,6 +184,16 @@ export interface FrontRouteConfig {
   readonly handshake?: HandshakeConfig;
   /** What makes a repeated delivery the same request; the sender's Idempotency-Key unless set. */
   readonly key?: SourceConfig;
+  /**
+   * Requests do not begin before this: a duration from their arrival such as `"10m"`, or `header(name)`, `query(name)` or
+   * `json(pointer)` of the sender's time (RFC 3339) or duration, up to 366 days ahead; at once unless set, or if it is missing.
+   */
+  readonly notBefore?: TimeConfig;
+  /**
+   * Requests that have not begun by then end dead as `expired`: in the same forms, up to 732 days ahead and after `notBefore`;
+   * never unless set, or if it is missing.
+   */
+  readonly expires?: TimeConfig;
   /** Which headers are kept, as `["x-github-*"]`. Unless set: all but Authorization, Cookie and those of the connection. */
   readonly headers?: readonly string[];
   /** How long the sender waits for B's own response; `"0s"`. `Prefer: wait=N` goes before it. */

@@ -43,6 +43,8 @@ export const frontSettings = {
 } as const satisfies Declared<FrontConfig>;
 
 export const frontRouteSettings = {
+  notBefore: { kind: "duration", min: "0s", max: "366d" },
+  expires: { kind: "duration", min: "1s", max: "732d" },
   wait: { kind: "duration", min: "0s", max: "60s", default: "0s" },
   /** That of the API unless set. */
   bodyMax: { kind: "size", min: "1B", max: "64MiB" },

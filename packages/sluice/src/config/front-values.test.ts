@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { SluiceError } from "../core/errors.ts";
 import * as front from "./front-values.ts";
 import { readHandshake } from "./read-handshake.ts";
-import { readSource } from "./read-source.ts";
+import { frontRouteSettings } from "./declared-settings.ts";
+import { readSource, readTimeSource } from "./read-source.ts";
 import { readVerify } from "./read-verify.ts";
 import type { Environment } from "./secret.ts";
 
@@ -225,6 +226,29 @@ describe("key", () => {
       refused(() => source({ kind: "json", pointer }), /must be a JSON pointer/);
     refused(() => source({ kind: "json", pointer: "/id", optional: "yes" }), /optional must be true or false/);
     refused(() => source({ kind: "bodyHash", name: 1 }), /fields/);
+  });
+});
+
+describe("a time", () => {
+  const source = (value: unknown): unknown => readTimeSource(place, value, frontRouteSettings.notBefore);
+
+  test("is a duration from the arrival, or is read from one of three places", () => {
+    assert.equal(source(undefined), undefined);
+    assert.deepEqual(source("24h"), { kind: "after", ms: 86_400_000 });
+    assert.deepEqual(source(front.header("X-Later")), { kind: "header", name: "x-later" });
+    assert.deepEqual(source(front.query("at")), { kind: "query", name: "at" });
+    assert.deepEqual(source(front.json("/at")), { kind: "json", pointer: "/at", tokens: ["at"], isOptional: false });
+  });
+
+  test("of another shape, or out of bounds, is refused", () => {
+    for (const value of [null, 7, [], {}, front.bodyHash(), front.header, front.github({ secret: planted })])
+      refused(
+        () => source(value),
+        /must be a duration such as "24h", header\(name\), query\(name\) or json\(pointer\)/,
+      );
+    for (const value of ["", "soon", "-5m", "367d", "2026-12-24T18:00:00Z"])
+      refused(() => source(value), /must be a duration from 0s to 366d/);
+    refused(() => source({ kind: "header", name: "a b" }), /the name of a header/);
   });
 });
 

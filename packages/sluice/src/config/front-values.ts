@@ -149,7 +149,7 @@ export function query(name: string): QuerySource {
 }
 
 export interface JsonOptions {
-  /** A body without it is accepted, without a key; otherwise it is refused with 400. */
+  /** A body without it is accepted, without a key; otherwise it is refused with 400. A time may always be missing. */
   readonly optional?: boolean;
 }
 
@@ -167,6 +167,9 @@ export function bodyHash(): BodyHashSource {
 
 /** Where a key comes from. */
 export type SourceConfig = BodyHashSource | HeaderSource | JsonSource | QuerySource;
+
+/** What says when a request may begin: a duration from its arrival, such as `"24h"`, or where its sender says it. */
+export type TimeConfig = string | HeaderSource | JsonSource | QuerySource;
 
 export type MetaHandshake = Descriptor<"meta", { readonly verifyToken: Secrets }>;
 /** Meta's `hub.challenge`, with the verify token that its dashboard was given. */

@@ -79,6 +79,19 @@ test("a target that flags are added to is refused as it is without them, whateve
   }
 });
 
+test("a route whose requests would all expire before they may begin is refused", () => {
+  const read = (route: object): unknown => {
+    const file = { queues: { orders: { target: "http://b.example" } }, front: { port: 0, routes: { "/*": route } } };
+    return readUp({ file: file as never, overrides: {}, env: {} }).front?.routes[0];
+  };
+  assert.ok(read({ queue: "orders", notBefore: "1h", expires: "2h" }));
+  for (const expires of ["1h", "60m", "1s"])
+    assert.throws(
+      () => read({ queue: "orders", notBefore: "1h", expires }),
+      /^SluiceError: front\.routes\["\/\*"\]\.expires must be longer than notBefore: .*got/,
+    );
+});
+
 test("a front does not stand before itself, on the port of the scheme either", () => {
   const read = (target: string, port: number): unknown =>
     readUp({ file: { queues: { orders: { target } }, front: { port } }, overrides: {}, env: {} });

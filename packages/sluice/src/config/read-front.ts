@@ -3,13 +3,14 @@ import { SluiceError } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { isMediaType } from "../core/media-type.ts";
 import { readSetting, wrong } from "../core/setting.ts";
+import type { TimeSources } from "../gateway/front/time-source.ts";
 import type { FrontAnswer, FrontRoute, FrontSettings } from "../gateway/front/settings.ts";
 import type { FrontConfig, FrontRouteConfig } from "./config.ts";
 import { frontRouteSettings, frontSettings } from "./declared-settings.ts";
 import type { Overrides } from "./overrides.ts";
 import { guarded } from "./read-descriptor.ts";
 import { readHandshake } from "./read-handshake.ts";
-import { readSource } from "./read-source.ts";
+import { readSource, readTimeSource } from "./read-source.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
 import { readVerify } from "./read-verify.ts";
 import type { Environment } from "./secret.ts";
@@ -22,6 +23,8 @@ const routeFields = [
   "verify",
   "handshake",
   "key",
+  "notBefore",
+  "expires",
   "headers",
   "wait",
   "answer",
@@ -146,6 +149,7 @@ function readRoute(name: string, route: FrontRouteConfig, reading: Reading): Fro
     verify,
     handshake: readHandshake(at("handshake"), route.handshake, { env, verify }),
     key: route.key === undefined ? undefined : readSource(at("key"), route.key),
+    ...readTimes(at, route),
     headers: route.headers === undefined ? undefined : readTexts(at("headers"), route.headers),
     waitMs: setting("wait"),
     answer: route.answer === undefined ? undefined : readAnswer(at("answer"), route.answer),
@@ -154,6 +158,14 @@ function readRoute(name: string, route: FrontRouteConfig, reading: Reading): Fro
     waitsMax: setting("concurrency"),
     passesTo: passesTo(reading.queues.find((queue) => queue.name === queues[0])),
   };
+}
+
+function readTimes(at: (field: string) => string, route: FrontRouteConfig): TimeSources {
+  const notBefore = readTimeSource(at("notBefore"), route.notBefore, frontRouteSettings.notBefore);
+  const expires = readTimeSource(at("expires"), route.expires, frontRouteSettings.expires);
+  if (notBefore?.kind === "after" && expires?.kind === "after" && expires.ms <= notBefore.ms)
+    throw wrong(at("expires"), "must be longer than notBefore: its requests would all expire", route.expires);
+  return { notBefore, expires };
 }
 
 function readQueues(place: string, given: unknown, { queues: known }: Reading): FrontRoute["queues"] {

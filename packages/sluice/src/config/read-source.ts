@@ -1,5 +1,7 @@
-// Where a route's key comes from, from whatever a user wrote.
+// Where a route's key and times come from, from whatever a user wrote.
 import type { KeySource } from "../gateway/front/key-source.ts";
+import { readSetting, type Setting } from "../core/setting.ts";
+import type { TimeSource } from "../gateway/front/time-source.ts";
 import { bad, guarded, readDescriptor } from "./read-descriptor.ts";
 import { assertObject } from "./read-value.ts";
 import { readHeaderName } from "./read-verify.ts";
@@ -27,6 +29,22 @@ export function readSource(place: string, value: unknown): KeySource | undefined
       default:
         throw bad(`${place} must be header(name), query(name), json(pointer) or bodyHash()`);
     }
+  });
+}
+
+/** Undefined where nothing was given; a text is a duration from the arrival. Errors: `bad-config`. */
+export function readTimeSource(place: string, value: unknown, setting: Setting): TimeSource | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "string") {
+    const ms = readSetting(place, setting, value);
+    return ms === undefined ? undefined : { kind: "after", ms };
+  }
+  return guarded(place, () => {
+    const source = ["header", "query", "json"].includes(readDescriptor(value)?.kind ?? "")
+      ? readSource(place, value)
+      : undefined;
+    if (source !== undefined && source.kind !== "bodyHash") return source;
+    throw bad(`${place} must be a duration such as "24h", header(name), query(name) or json(pointer)`);
   });
 }
 

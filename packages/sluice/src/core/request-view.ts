@@ -24,6 +24,9 @@ export interface RequestView {
   readonly method?: string | null;
   readonly path?: string | null;
   readonly headers?: Readonly<Record<string, string>> | null;
+  /** With the next: what the sender asked for. Absent in lists. */
+  readonly notBefore?: string | null;
+  readonly expires?: string | null;
   readonly expectedBy: string | null;
   readonly progress: unknown;
 }
@@ -50,9 +53,17 @@ export function requestView(status: RequestStatus, expectedBy: number | undefine
   };
 }
 
-function headView({ method, path, headers }: RequestHead): Pick<RequestView, "method" | "path" | "headers"> {
-  return { method: method ?? null, path: path ?? null, headers: headers ?? null };
+function headView({ method, path, headers, placement }: RequestHead): HeadView {
+  return {
+    method: method ?? null,
+    path: path ?? null,
+    headers: headers ?? null,
+    notBefore: timeOrNull(placement?.notBefore),
+    expires: timeOrNull(placement?.expiresAt),
+  };
 }
+
+type HeadView = Pick<RequestView, "method" | "path" | "headers" | "notBefore" | "expires">;
 
 function timeOrNull(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();

@@ -56,6 +56,8 @@ export interface Receipt {
   /** True when the same key and body had been accepted before. */
   readonly isReplayed: boolean;
   readonly durability: Durability;
+  /** It does not begin before this time, where that is known: the engine does not say it of a repeat. */
+  readonly nextAttemptAt?: number | undefined;
 }
 
 /** Bytes with their type. */

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../core/errors.ts";
+import type { Placement, PlacementTexts } from "../core/placement.ts";
 import type { NewRequest, Receipt } from "../core/request.ts";
 import { logAccepted } from "./accept-log.ts";
 import { checkIntake, receiptsOf } from "./accept.ts";
@@ -14,9 +15,10 @@ import { isEventBatch } from "./cloud-event.ts";
 import { contentTypeOf, traceHeaders } from "./intake-headers.ts";
 import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
-import { parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
+import { lineError, parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
-import { batchReceiptsText } from "./receipt.ts";
+import { placementHeaders, placementOf, refuseHeader, timesIn } from "./placement.ts";
+import { batchReceiptsText, dueAt, retryAfterOf } from "./receipt.ts";
 
 /** After this much of a batch the other connections get their turn. */
 const sliceBytes = 256 * 1024;
@@ -24,8 +26,11 @@ const sliceBytes = 256 * 1024;
 const sliceLines = 1_000;
 
 export function addAcceptBatchRoute(app: App, context: GatewayContext): void {
-  app.post<OfQueue>("/v1/queues/:queue/batches", { config: { has: { headers: [callbackHeader] } } }, (request, reply) =>
-    acceptBatch(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
+  app.post<OfQueue>(
+    "/v1/queues/:queue/batches",
+    { config: { has: { headers: [callbackHeader, ...placementHeaders] } } },
+    (request, reply) =>
+      acceptBatch(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
 
@@ -41,6 +46,11 @@ interface Batch {
   readonly contentType: string;
   /** For lines that name none. */
   readonly callback: string | undefined;
+  /** The same of times, each on its own. */
+  readonly times: PlacementTexts | undefined;
+  readonly placement: Placement | undefined;
+  /** When it arrived, by the store's clock. */
+  readonly arrivedAt: number;
   readonly headers: Record<string, string> | undefined;
   /** Takes so many out of the sender's rate; what comes back gives them back. */
   readonly take: (count: number) => () => void;
@@ -53,16 +63,19 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   checkIntake(context, headers);
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
+  const [times, arrivedAt] = [timesIn(headers), context.engine.clock.now()];
+  const placement = placementOf(times, arrivedAt, refuseHeader);
   takeQuota(context, request, reply);
   const reading = context.views.freshen(queue.name);
   const take = (count: number): (() => void) => takeBatch(context, request, reply, count);
   const sender = request.grant?.sender;
   const allowed = { take, assertStillAllowed: () => assertStillAllowed(context, request) };
-  const batch = { queue, sender, contentType, callback, headers: traceHeaders(headers), ...allowed };
+  const placed = { times, placement, arrivedAt };
+  const batch = { queue, sender, contentType, callback, ...placed, headers: traceHeaders(headers), ...allowed };
   const receipts = await readAndStore(context, batch, request.raw);
   if (reading !== undefined) await reading;
   logAccepted(context, reply, { receipts, bytes: Number(request.headers["content-length"] ?? 0) });
-  reply.header("retry-after", context.views.expectation(queue.name).retryAfter);
+  reply.header("retry-after", retryAfterOf(context, queue.name, dueAt(receipts)));
   return reply.code(202).type("application/json").send(batchReceiptsText(context, receipts));
 }
 
@@ -104,13 +117,10 @@ async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer):
   }
 }
 
-async function parseLines(
-  { limits }: GatewayContext,
-  { queue, contentType, callback }: Batch,
-  bytes: Buffer,
-): Promise<readonly BatchLine[]> {
+async function parseLines({ limits }: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly PlacedLine[]> {
+  const { queue, contentType, callback } = batch;
   const [split, parse] = isEventBatch(contentType) ? [splitEvents, parseBatchEvent] : [splitLines, parseBatchLine];
-  const lines: BatchLine[] = [];
+  const lines: PlacedLine[] = [];
   let slice = 0;
   for (const raw of split(bytes)) {
     if (lines.length === limits.batchLinesMax) {
@@ -119,7 +129,8 @@ async function parseLines(
     const line = parse(raw, limits.bodyBytesMax);
     withLine(line, () => queue.checkSchema?.(line.body));
     const own = line.callback === undefined ? callback : withLine(line, () => callbackOf(queue, line.callback));
-    lines.push(own === line.callback ? line : { ...line, callback: own });
+    const placement = placementOfLine(line, batch);
+    lines.push(own === line.callback && placement === undefined ? line : { ...line, callback: own, placement });
     slice += raw.bytes.length;
     if (slice < sliceBytes) continue;
     slice = 0;
@@ -128,12 +139,22 @@ async function parseLines(
   return lines;
 }
 
+interface PlacedLine extends BatchLine {
+  readonly placement?: Placement | undefined;
+}
+
+function placementOfLine(line: BatchLine, { times, placement, arrivedAt }: Batch): Placement | undefined {
+  if (line.times === undefined) return placement;
+  const { notBefore = times?.notBefore, expires = times?.expires } = line.times;
+  return placementOf({ notBefore, expires }, arrivedAt, (name, message) => lineError(line.line, `${name} ${message}`));
+}
+
 async function acceptLines(
   context: GatewayContext,
   { queue, sender, headers }: Batch,
-  lines: readonly BatchLine[],
+  lines: readonly PlacedLine[],
 ): Promise<readonly Receipt[]> {
-  const requests = lines.map(({ key, contentType, body, headers: own, callback }): NewRequest => ({
+  const requests = lines.map(({ key, contentType, body, headers: own, callback, placement }): NewRequest => ({
     queue: queue.name,
     key,
     sender,
@@ -141,10 +162,12 @@ async function acceptLines(
     headers: own === undefined ? headers : { ...headers, ...own },
     body,
     callback,
+    placement,
   }));
   const result = await context.engine.accept(requests);
   const refused = result.kind === "accepted" ? undefined : lines[result.index];
-  return refused ? withLine(refused, () => receiptsOf(context, result, queue)) : receiptsOf(context, result, queue);
+  const read = () => receiptsOf(context, result, { queue, requests });
+  return refused ? withLine(refused, read) : read();
 }
 
 /** Adds the line to an error that is thrown about it. */

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { IncomingHttpHeaders } from "node:http";
 import { invariant, SluiceError } from "../core/errors.ts";
 import { isFinal } from "../core/request.ts";
-import type { Receipt, RequestStatus } from "../core/request.ts";
+import type { NewRequest, Receipt, RequestStatus } from "../core/request.ts";
 import type { AcceptResult } from "../engine/engine.ts";
 import { logAccepted } from "./accept-log.ts";
 import { takeQuota } from "./access/quota.ts";
@@ -15,6 +15,7 @@ import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { contentTypeOf, forwardPrefix, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
+import { placementHeaders, placementOf, refuseHeader, timesIn } from "./placement.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
 import { sendReceipt } from "./receipt.ts";
@@ -23,7 +24,7 @@ import { waitForOutcome } from "./wait.ts";
 export function addAcceptRoute(app: App, context: GatewayContext): void {
   app.post<OfQueue>(
     "/v1/queues/:queue/requests",
-    { config: { has: { headers: [callbackHeader], headersPrefix: forwardPrefix } } },
+    { config: { has: { headers: [callbackHeader, ...placementHeaders], headersPrefix: forwardPrefix } } },
     (request, reply) => acceptOne(context, { queue: intakeQueueNamed(context, request.params.queue), request, reply }),
   );
 }
@@ -40,6 +41,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   checkIntake(context, headers);
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
+  const placement = placementOf(timesIn(headers), context.engine.clock.now(), refuseHeader);
   takeQuota(context, request, reply);
   const key = keyOf(headers);
   const kept = travellingHeaders(headers);
@@ -50,19 +52,19 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   });
   assertStillAllowed(context, request); // the body may have taken its time
   queue.checkSchema?.(body);
-  const result = await context.engine.accept([
-    {
-      queue: queue.name,
-      key: key ?? bodyEventKey(contentType, body),
-      sender: request.grant?.sender,
-      contentType,
-      headers: kept,
-      body,
-      callback,
-    },
-  ]);
+  const sent: NewRequest = {
+    queue: queue.name,
+    key: key ?? bodyEventKey(contentType, body),
+    sender: request.grant?.sender,
+    contentType,
+    headers: kept,
+    body,
+    callback,
+    placement,
+  };
+  const result = await context.engine.accept([sent]);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
-  const receipts = receiptsOf(context, result, queue);
+  const receipts = receiptsOf(context, result, { queue, requests: [sent] });
   logAccepted(context, reply, { receipts, bytes: body.byteLength });
   const [receipt] = receipts;
   invariant(receipt !== undefined, "an accepted request has a receipt");
@@ -77,11 +79,23 @@ export function checkIntake({ admission }: GatewayContext, headers: IncomingHttp
   checkCoding(headers);
 }
 
+export interface Handed {
+  /** The one that is refused, if one is. */
+  readonly queue: IntakeQueue;
+  readonly requests: readonly NewRequest[];
+}
+
 /** The receipts, or the refusal as an error. */
-export function receiptsOf(context: GatewayContext, result: AcceptResult, queue: IntakeQueue): readonly Receipt[] {
+export function receiptsOf(
+  context: GatewayContext,
+  result: AcceptResult,
+  { queue, requests }: Handed,
+): readonly Receipt[] {
   switch (result.kind) {
     case "accepted":
-      return result.receipts;
+      return requests.some(({ placement }) => placement?.notBefore !== undefined)
+        ? result.receipts.map((receipt, at) => withTime(receipt, requests[at] as NewRequest))
+        : result.receipts;
     case "key-reused":
       throw new SluiceError("key-reused", "this key came with another request before; a new one needs a new key");
     case "backlog-full":
@@ -91,6 +105,12 @@ export function receiptsOf(context: GatewayContext, result: AcceptResult, queue:
     default:
       return result satisfies never;
   }
+}
+
+/** A repeat keeps the time that the first request asked for, which need not be this one. */
+function withTime(receipt: Receipt, { placement }: NewRequest): Receipt {
+  const notBefore = placement?.notBefore;
+  return receipt.isReplayed || notBefore === undefined ? receipt : { ...receipt, nextAttemptAt: notBefore };
 }
 
 interface WaitingCall {
@@ -107,18 +127,19 @@ async function answerWithOutcome(
   const appliedWait = `wait=${waitSeconds}`;
   reply.header("preference-applied", appliedWait);
   if (receipt.isReplayed) reply.header("idempotent-replayed", "true");
-  let { state } = receipt;
+  let { state, nextAttemptAt } = receipt;
   try {
     const status = await waitForOutcome(context, receipt.id, { seconds: waitSeconds, reply });
     if (status !== undefined && isFinal(status.state)) return await sendOutcome(context, reply, status);
     state = status?.state ?? state;
+    nextAttemptAt = status?.nextAttemptAt ?? nextAttemptAt;
   } catch (error) {
     const isOfTheWait = error instanceof SluiceError && (error.isRetryable || error.code === "unauthorized");
     if (!isOfTheWait) throw error;
     // The outcome cannot be read now, or the key has ended and may not read it. The request is stored all the same: a refusal would deny it.
   }
   await context.views.freshen(receipt.queue);
-  return sendReceipt(context, reply, { receipt: { ...receipt, state }, appliedWait });
+  return sendReceipt(context, reply, { receipt: { ...receipt, state, nextAttemptAt }, appliedWait });
 }
 
 function sendOutcome(

@@ -3,6 +3,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { isIdempotencyKey } from "../core/idempotency-key.ts";
 import { isMediaType } from "../core/media-type.ts";
+import type { PlacementTexts } from "../core/placement.ts";
 import { bodyEventKey, eventKey, structuredType } from "./cloud-event.ts";
 import { parseHeadersMember, typeNotAccepted } from "./intake-headers.ts";
 import { elementsOf, membersOf } from "./json-member.ts";
@@ -23,11 +24,13 @@ export interface BatchLine {
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** The URL as it was given. */
   readonly callback: string | undefined;
+  /** As they were given; undefined where neither was. */
+  readonly times: PlacementTexts | undefined;
 }
 
 const newline = 0x0a;
 const quote = 0x22;
-const fields = ["key", "body", "bodyBase64", "contentType", "headers", "callback"] as const;
+const fields = ["key", "body", "bodyBase64", "contentType", "headers", "callback", "notBefore", "expires"] as const;
 type Field = (typeof fields)[number];
 
 /** The lines that are not blank. */
@@ -62,7 +65,7 @@ export function* splitEvents(bytes: Buffer): Generator<RawLine> {
   }
 }
 
-/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`, with `"headers"?`. The line is parsed member by member: one too large is not. */
+/** `{"key"?,"body"}` or `{"key"?,"bodyBase64","contentType"}`, with `"headers"?`, `"notBefore"?` and `"expires"?`. The line is parsed member by member: one too large is not. */
 export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): BatchLine {
   const bound = { line, bodyBytesMax };
   const members = membersOfLine(bytes, bound);
@@ -76,6 +79,7 @@ export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): 
     body,
     headers: parseHeaders(members.headers, line),
     callback: parseCallback(members.callback, line),
+    times: parseTimes(members, line),
   };
 }
 
@@ -84,7 +88,7 @@ export function parseBatchEvent({ line, bytes }: RawLine, bodyBytesMax: number):
   checkSize(bytes.length, { line, bodyBytesMax });
   const event = parseValue(bytes, line, "it");
   if (typeof event !== "object" || event === null || Array.isArray(event))
-    throw lineError("bad-batch-line", line, "it must be a JSON object");
+    throw lineError(line, "it must be a JSON object");
   return {
     line,
     key: eventKey(event),
@@ -92,6 +96,7 @@ export function parseBatchEvent({ line, bytes }: RawLine, bodyBytesMax: number):
     body: bytes,
     headers: undefined,
     callback: undefined,
+    times: undefined,
   };
 }
 
@@ -101,7 +106,7 @@ interface Bound {
 }
 
 function checkSize(bodyBytes: number, { line, bodyBytesMax }: Bound): void {
-  if (bodyBytes > bodyBytesMax) throw lineError("body-too-large", line, `a body may have up to ${bodyBytesMax} bytes`);
+  if (bodyBytes > bodyBytesMax) throw lineError(line, `a body may have up to ${bodyBytesMax} bytes`, "body-too-large");
 }
 
 /** The JSON of each field that the line has; of several of one name the last, as JSON.parse has it, and the others are JSON too. */
@@ -114,7 +119,7 @@ function membersOfLine(bytes: Buffer, bound: Bound): Members {
   try {
     for (const { name, value } of membersOf(bytes)) {
       count += 1;
-      if (count > fields.length) throw lineError("bad-batch-line", line, `it may have at most ${fields.length} fields`);
+      if (count > fields.length) throw lineError(line, `it may have at most ${fields.length} fields`);
       const field = parseField(name, line);
       const overwritten = members[field];
       if (overwritten !== undefined) {
@@ -125,7 +130,7 @@ function membersOfLine(bytes: Buffer, bound: Bound): Members {
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw lineError("bad-batch-line", line, `it must be a JSON object: ${error.message}`);
+    throw lineError(line, `it must be a JSON object: ${error.message}`);
   }
   return members;
 }
@@ -135,7 +140,7 @@ function parseField(quoted: Buffer, line: number): Field {
   if (asWritten !== undefined) return asWritten;
   const name = parseText(quoted, line, "the name of a field") ?? "";
   const field = fieldNamed(name);
-  if (field === undefined) throw lineError("bad-batch-line", line, `there is no field "${name.slice(0, 80)}"`);
+  if (field === undefined) throw lineError(line, `there is no field "${name.slice(0, 80)}"`);
   return field;
 }
 
@@ -147,7 +152,7 @@ function fieldNamed(name: string): Field | undefined {
 function parseValue(json: Buffer, line: number, what: string): unknown {
   const parsed = parseJson(json);
   if (parsed.kind === "json") return parsed.value;
-  throw lineError("bad-batch-line", line, `${what} must be JSON: ${parsed.message}`);
+  throw lineError(line, `${what} must be JSON: ${parsed.message}`);
 }
 
 /** Undefined for what is no text, and is not parsed. */
@@ -159,13 +164,13 @@ function parseKey(json: Buffer | undefined, line: number): string | undefined {
   if (json === undefined) return undefined;
   const key = parseText(json, line, "its key");
   if (key !== undefined && isIdempotencyKey(key)) return key;
-  throw lineError("bad-key", line, "a key is 1 to 255 printable ASCII characters");
+  throw lineError(line, "a key is 1 to 255 printable ASCII characters", "bad-key");
 }
 
 function parseHeaders(json: Buffer | undefined, line: number): BatchLine["headers"] {
   if (json === undefined) return undefined;
   const headers = parseHeadersMember(parseValue(json, line, "its headers"));
-  if (typeof headers === "string") throw lineError("bad-batch-line", line, headers);
+  if (typeof headers === "string") throw lineError(line, headers);
   return headers;
 }
 
@@ -173,7 +178,19 @@ function parseCallback(json: Buffer | undefined, line: number): string | undefin
   if (json === undefined) return undefined;
   const callback = parseText(json, line, "its callback");
   if (callback !== undefined) return callback;
-  throw lineError("bad-callback", line, "a callback is a URL");
+  throw lineError(line, "a callback is a URL", "bad-callback");
+}
+
+function parseTimes(members: Members, line: number): PlacementTexts | undefined {
+  if (members.notBefore === undefined && members.expires === undefined) return undefined;
+  return { notBefore: parseTime("notBefore", members, line), expires: parseTime("expires", members, line) };
+}
+
+function parseTime(name: keyof PlacementTexts, { [name]: json }: Members, line: number): string | undefined {
+  if (json === undefined) return undefined;
+  const text = parseText(json, line, `its ${name}`);
+  if (text !== undefined) return text;
+  throw lineError(line, `${name} must be a text: a time, or a duration from now`);
 }
 
 function keyOfBody(contentType: string, body: Uint8Array, line: number): string | undefined {
@@ -181,7 +198,7 @@ function keyOfBody(contentType: string, body: Uint8Array, line: number): string 
     return bodyEventKey(contentType, body);
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
-    throw lineError("bad-batch-line", line, error.message);
+    throw lineError(line, error.message);
   }
 }
 
@@ -193,7 +210,7 @@ interface LineBody {
 function jsonBody(body: Buffer, { bodyBase64, contentType }: Members, bound: Bound): LineBody {
   const { line } = bound;
   if (bodyBase64 !== undefined || contentType !== undefined) {
-    throw lineError("bad-batch-line", line, "beside body neither bodyBase64 nor contentType may stand");
+    throw lineError(line, "beside body neither bodyBase64 nor contentType may stand");
   }
   checkSize(body.length, bound);
   parseValue(body, line, "its body");
@@ -204,13 +221,13 @@ function base64Body(members: Members, bound: Bound): LineBody {
   const { line } = bound;
   const base64 = members.bodyBase64 && parseText(members.bodyBase64, line, "its bodyBase64");
   if (base64 === undefined || !isBase64(base64)) {
-    throw lineError("bad-batch-line", line, "it must have a body, or a bodyBase64 in base64 with a contentType");
+    throw lineError(line, "it must have a body, or a bodyBase64 in base64 with a contentType");
   }
   const contentType = members.contentType && parseText(members.contentType, line, "its contentType");
-  if (contentType === undefined) throw lineError("bad-batch-line", line, "bodyBase64 needs a contentType");
+  if (contentType === undefined) throw lineError(line, "bodyBase64 needs a contentType");
   if (!isMediaType(contentType)) {
     const { code, message } = typeNotAccepted(contentType);
-    throw lineError(code, line, message);
+    throw lineError(line, message, code);
   }
   const body = Buffer.from(base64, "base64");
   checkSize(body.length, bound);
@@ -222,6 +239,6 @@ function isBase64(text: string): boolean {
 }
 
 /** An error that names the line of the batch. */
-function lineError(code: ErrorCode, line: number, message: string): SluiceError {
+export function lineError(line: number, message: string, code: ErrorCode = "bad-batch-line"): SluiceError {
   return new SluiceError(code, `line ${line}: ${message}`, { fields: { line } });
 }

@@ -4,6 +4,7 @@ import { SluiceError } from "../core/errors.ts";
 import type { RequestStatus } from "../core/request.ts";
 import type { GatewayContext } from "./context.ts";
 import { sendStored } from "./content-answer.ts";
+import { retryAfterOf } from "./receipt.ts";
 
 /** Sends the result's own bytes; throws `dead`, `cancelled` or `not-finished`. */
 export async function sendResult(context: GatewayContext, reply: FastifyReply, status: RequestStatus): Promise<void> {
@@ -18,7 +19,8 @@ export async function sendResult(context: GatewayContext, reply: FastifyReply, s
 }
 
 /** Why there is no result. */
-export function outcomeError({ views }: GatewayContext, { id, queue, state, lastError }: RequestStatus): SluiceError {
+export function outcomeError(context: GatewayContext, status: RequestStatus): SluiceError {
+  const { id, queue, state, lastError } = status;
   switch (state) {
     case "dead":
       return new SluiceError("dead", `request ${id} is dead: ${lastError?.message ?? "no error was recorded"}`, {
@@ -29,7 +31,9 @@ export function outcomeError({ views }: GatewayContext, { id, queue, state, last
     default:
       return new SluiceError("not-finished", `request ${id} is ${state}`, {
         fields: { state },
-        retryAfterSeconds: Number(views.expectation(queue).retryAfter),
+        retryAfterSeconds: Number(
+          retryAfterOf(context, queue, state === "scheduled" ? status.nextAttemptAt : undefined),
+        ),
       });
   }
 }

@@ -131,5 +131,6 @@ export function expectedBy(
   const turnMs = withinMs(0);
   if (turnMs === undefined) return undefined;
   if (request.state === "running") return Math.ceil(Math.max(now, (request.startedAt ?? now) + turnMs));
-  return Math.ceil(Math.max(now, request.nextAttemptAt ?? now) + turnMs);
+  if (request.nextAttemptAt === undefined) return undefined;
+  return Math.ceil(Math.max(now, request.nextAttemptAt) + turnMs);
 }

@@ -126,12 +126,14 @@ export class QueueViews {
       return predictedMs && estimate.promiseMs(predictedMs);
     };
     const progressing = { startedAt: undefined, nextAttemptAt: undefined, ...request };
-    return expectedBy(progressing, { now: this.#options.clock.now(), oldestWaitingAt, withinMs });
+    const expected = expectedBy(progressing, { now: this.#options.clock.now(), oldestWaitingAt, withinMs });
+    return expected === undefined ? undefined : Math.max(expected, notBeforeOf(request));
   }
 
   /** The same of a request that was accepted just now, at the end of the line; of one that was known, where it is by now. */
   promise(receipt: Receipt): number | undefined {
-    if (receipt.isReplayed) return this.expectedBy(receipt);
+    // What is not to begin yet is not at the end of the line, and its time tells nothing of the line.
+    if (receipt.isReplayed || notBeforeOf(receipt) > receipt.acceptedAt) return this.expectedBy(receipt);
     if (this.expectation(receipt.queue).isStopped) return undefined;
     const { queue, id, acceptedAt } = receipt;
     const withinMs = this.#estimateOf(queue).promiseNext(id, acceptedAt, this.#options.clock.monotonic());
@@ -208,9 +210,17 @@ export class QueueViews {
   }
 }
 
+/** 0 for one that may begin, as far as it is known. A spool keeps what may not among what waits. */
+function notBeforeOf(request: RequestStatus | Receipt): number {
+  return ("head" in request ? request.head?.placement?.notBefore : request.nextAttemptAt) ?? 0;
+}
+
 function lineOf(status: QueueStatus, { at, now }: Pick<LineReading, "at" | "now">): LineReading {
-  const { backlog, counts } = status;
+  const { counts, firstDueAt } = status;
   const [isDelivered, finished] = [!isStopped(status), counts.done + counts.dead];
+  // Those that are all scheduled for later let everything in the line go first.
+  const isLater = firstDueAt !== undefined && firstDueAt - now >= soonMs;
+  const backlog = isLater ? status.backlog - counts.scheduled : status.backlog;
   return { at, now, backlog, waiting: counts.waiting, finished, isDelivered, isTried: isTried(status, now) };
 }
 

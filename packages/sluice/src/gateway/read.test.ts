@@ -31,6 +31,8 @@ describe("reading a request", () => {
         method: null,
         path: null,
         headers: null,
+        notBefore: null,
+        expires: null,
         expectedBy: null,
         progress: null,
       },

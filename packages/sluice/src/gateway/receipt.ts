@@ -26,13 +26,30 @@ export function sendReceipt(context: GatewayContext, reply: FastifyReply, { rece
     "location",
     `/v1/requests/${receipt.id}`,
     "retry-after",
-    context.views.expectation(receipt.queue).retryAfter,
+    retryAfterOf(context, receipt.queue, receipt.nextAttemptAt),
   ];
   if (receipt.isReplayed) headers.push("idempotent-replayed", "true");
   if (appliedWait !== undefined) headers.push("preference-applied", appliedWait);
   reply.hijack();
   reply.raw.writeHead(202, headers);
   reply.raw.end(text);
+}
+
+/** In seconds, for what does not begin before a time, by the store's clock. */
+export function retryAfterOf({ views, engine }: GatewayContext, queue: string, dueAt: number | undefined): string {
+  const { retryAfter } = views.expectation(queue);
+  if (dueAt === undefined) return retryAfter;
+  return String(Math.max(Number(retryAfter), Math.ceil((dueAt - engine.clock.now()) / 1_000)));
+}
+
+/** When the first of them may begin; undefined where one may now. */
+export function dueAt(receipts: readonly Receipt[]): number | undefined {
+  let first = Number.POSITIVE_INFINITY;
+  for (const { nextAttemptAt } of receipts) {
+    if (nextAttemptAt === undefined) return undefined;
+    first = Math.min(first, nextAttemptAt);
+  }
+  return first;
 }
 
 export function batchReceiptsText(context: GatewayContext, receipts: readonly Receipt[]): string {

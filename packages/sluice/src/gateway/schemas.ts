@@ -49,6 +49,20 @@ const lineFields = {
     Type.Record(Type.String(), Type.String(), { description: "Kept with the request, for its handler or target" }),
   ),
   callback: Type.Optional(Type.String({ format: "uri" })),
+  notBefore: Type.Optional(
+    Type.String({
+      description:
+        "The request does not begin before this time: RFC 3339, or a duration from now such as 30s, 5m, 2h or 7d, at most " +
+        "366 days ahead. `Sluice-Not-Before` of the batch unless set.",
+    }),
+  ),
+  expires: Type.Optional(
+    Type.String({
+      description:
+        "A request that has not begun by this time ends dead as `expired`: RFC 3339, or a duration from now such as 30s, 5m, " +
+        "2h or 7d, at most 732 days ahead and later than `notBefore`. `Sluice-Expires` of the batch unless set.",
+    }),
+  ),
 };
 export const BatchLine = Type.Union([
   closed({ ...lineFields, body: Type.Unknown() }),
@@ -79,6 +93,23 @@ export const RequestView = Type.Object({
   method: Type.Optional(nullable(Type.String({ description: "What else was kept of the request; absent in lists" }))),
   path: Type.Optional(nullable(Type.String({ description: "With the query" }))),
   headers: Type.Optional(nullable(Type.Record(Type.String(), Type.String()))),
+  notBefore: Type.Optional(
+    nullable(
+      Type.String({
+        format: "date-time",
+        description: "It does not begin before this time; null if its sender named none. Absent in lists",
+      }),
+    ),
+  ),
+  expires: Type.Optional(
+    nullable(
+      Type.String({
+        format: "date-time",
+        description:
+          "If it has not begun by this time, it ends dead as `expired`; null if its sender named none. Absent in lists",
+      }),
+    ),
+  ),
   expectedBy,
   progress: Type.Unknown(),
 });

@@ -31,6 +31,16 @@ describe("what a handler gets", () => {
     assert.deepEqual(body, new Uint8Array(8).fill(7));
   });
 
+  it("knows the times that its sender asked for, if it did", () => {
+    const body = new Uint8Array();
+    const [plain, placed] = [{}, { notBefore: 1_000, expiresAt: 2_000 }].map((placement) =>
+      handlerRequestOf({ ...stored, body, placement }),
+    );
+    assert.deepEqual([plain?.notBefore, plain?.expires], [undefined, undefined]);
+    assert.deepEqual([placed?.notBefore, placed?.expires], [new Date(1_000), new Date(2_000)]);
+    assert.equal(handlerRequestOf({ ...stored, body }).expires, undefined);
+  });
+
   it("takes a delay in words or milliseconds", () => {
     assert.equal(new RetryLater("5m").delayMs, 300_000);
     assert.equal(new RetryLater(20).delayMs, 20);

@@ -19,6 +19,10 @@ export interface HandlerRequest {
   /** The headers that were kept, by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly acceptedAt: Date;
+  /** The time before which its sender did not want it to begin, if it named one. */
+  readonly notBefore: Date | undefined;
+  /** The time at which it would have expired, had it not begun, if its sender named one. */
+  readonly expires: Date | undefined;
   /** The body, byte for byte as it was sent; a copy that the handler may change or give away. */
   readonly bytes: Uint8Array;
   text(): string;
@@ -85,7 +89,7 @@ export class RetryLater extends Error {
 }
 
 export function handlerRequestOf(request: StoredRequest): HandlerRequest {
-  const { id, queue, key, contentType, method, path, headers, acceptedAt, body } = request;
+  const { id, queue, key, contentType, method, path, headers, acceptedAt, placement, body } = request;
   let bytes: Uint8Array | undefined;
   const text = (): string => decoder.decode(body);
   return {
@@ -97,6 +101,8 @@ export function handlerRequestOf(request: StoredRequest): HandlerRequest {
     path,
     headers: headers ?? {},
     acceptedAt: new Date(acceptedAt),
+    notBefore: dateOf(placement?.notBefore),
+    expires: dateOf(placement?.expiresAt),
     // The body's memory is shared with the requests that were delivered with it: a handler never gets hold of it.
     get bytes() {
       return (bytes ??= new Uint8Array(body));
@@ -110,6 +116,10 @@ export function handlerRequestOf(request: StoredRequest): HandlerRequest {
       }
     },
   };
+}
+
+function dateOf(ms: number | undefined): Date | undefined {
+  return ms === undefined ? undefined : new Date(ms);
 }
 
 const decoder = new TextDecoder();

@@ -14,7 +14,7 @@ import type { OutgoingPlace } from "../outgoing.ts";
 import { sendPieces } from "../outgoing-answer.ts";
 import { parsePreferWait } from "../prefer.ts";
 import { sendProblem } from "../problem.ts";
-import { receiptText } from "../receipt.ts";
+import { dueAt, receiptText, retryAfterOf } from "../receipt.ts";
 import { waitForOutcome } from "../wait.ts";
 import type { Lane } from "./lanes.ts";
 import type { FrontAnswer } from "./settings.ts";
@@ -38,12 +38,13 @@ export async function answer(context: GatewayContext, accepted: Accepted): Promi
   if (seconds === 0 || isFull || receipts.length > 1) return answerReceipts(context, accepted);
   const status = await outcomeOf(context, accepted, { receipt: first, seconds });
   const { state } = status ?? first;
+  const nextAttemptAt = status?.nextAttemptAt ?? first.nextAttemptAt;
   if (status !== undefined && isFinal(state)) {
     const sent = await sendOwnResponse(context, reply, status);
     if (sent === "sent") return undefined;
     if (sent === "none") return sendEnd(context, reply, status);
   }
-  return answerReceipts(context, { ...accepted, receipts: [{ ...first, state }] });
+  return answerReceipts(context, { ...accepted, receipts: [{ ...first, state, nextAttemptAt }] });
 }
 
 /** Where B is, and what was wrong with it or with a handler, is for those who may read requests: the sender may be a stranger. */
@@ -85,7 +86,7 @@ function answerReceipts(context: GatewayContext, { lane, receipts, reply }: Acce
   const [first] = receipts as readonly [Receipt];
   const texts = receipts.map((receipt) => receiptText(context, receipt, ""));
   const body = texts.length === 1 ? (texts[0] as string) : `{"receipts":[${texts.join(",")}]}`;
-  reply.header("retry-after", context.views.expectation(first.queue).retryAfter);
+  reply.header("retry-after", retryAfterOf(context, first.queue, dueAt(receipts)));
   sendText(reply, { status: 202, contentType: "application/json", body });
 }
 

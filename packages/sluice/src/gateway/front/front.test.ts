@@ -10,7 +10,18 @@ import { startRawTarget } from "@sluice/testing";
 import { GatewayUnderTest, type TestOptions } from "../../../test/gateway-under-test.ts";
 import { workerOf } from "../../cli/worker-of.ts";
 import type { FrontConfig, FrontRouteConfig, QueueConfig } from "../../config/config.ts";
-import { apiKey, basic, github, gitlab, header, json, meta, slack, sluiceKeys } from "../../config/front-values.ts";
+import {
+  apiKey,
+  basic,
+  github,
+  gitlab,
+  header,
+  json,
+  meta,
+  query,
+  slack,
+  sluiceKeys,
+} from "../../config/front-values.ts";
 import { readUp } from "../../config/read-settings.ts";
 import { workedQueue } from "../../config/read-queue.ts";
 import { SluiceError } from "../../core/errors.ts";
@@ -554,5 +565,93 @@ describe("a front does not start", () => {
     await refused(open(every, { front: { host: "0.0.0.0" } }), /needs verify: the front on 0\.0\.0\.0/);
     await using rig = await open({ "/*": { queue: "orders", verify: "public" } }, { front: { host: "0.0.0.0" } });
     assert.match(rig.url, /0\.0\.0\.0/);
+  });
+});
+
+describe("the times of a route", () => {
+  const hourMs = 3_600_000;
+
+  async function timesOf(rig: Rig, body: string): Promise<readonly unknown[]> {
+    const { id } = JSON.parse(body) as { id: string };
+    const { json: shown } = await rig.under.fetch(`/v1/requests/${id}`);
+    return [shown.state, shown.notBefore, shown.expires];
+  }
+
+  test("may be fixed, from the time of arrival on", async () => {
+    await using rig = await open({ "/*": { queue: ["orders", "mails"], notBefore: "2h", expires: "1d" } });
+    const sentAt = Date.now();
+    const { status, headers, body } = await rig.send("/");
+    assert.equal(status, 202);
+    const { receipts } = JSON.parse(body) as { receipts: readonly { id: string; state: string }[] };
+    assert.deepEqual(
+      receipts.map(({ state }) => state),
+      ["scheduled", "scheduled"],
+    );
+    assert.ok(Number(headers.get("retry-after")) > 7_100);
+    for (const receipt of receipts) {
+      const [, notBefore, expires] = await timesOf(rig, JSON.stringify(receipt));
+      assert.ok(Date.parse(String(notBefore)) - sentAt >= 2 * hourMs, String(notBefore));
+      assert.equal(Date.parse(String(expires)) - Date.parse(String(notBefore)), 22 * hourMs);
+    }
+  });
+
+  test("may come from a header, the query or the body; where nothing is sent there are none", async () => {
+    await using rig = await open({
+      "/header": { queue: "orders", notBefore: header("X-Later"), expires: header("X-Until") },
+      "/query": { queue: "orders", notBefore: query("at"), expires: "3h" },
+      "/json": { queue: "orders", notBefore: json("/meta/at"), expires: json("/meta/until") },
+    });
+    const [from, until] = [1, 2].map((hours) => new Date(Date.now() + hours * hourMs).toISOString());
+    const sent = async (path: string, init?: RequestInit): Promise<readonly unknown[]> => {
+      const { status, body } = await rig.send(path, init);
+      assert.equal(status, 202, body);
+      return timesOf(rig, body);
+    };
+    const headers = { "x-later": `${from}`, "x-until": `${until}` };
+    assert.deepEqual(await sent("/header", { headers }), ["scheduled", from, until]);
+    assert.deepEqual(await sent("/header", { headers: { "x-until": `${until}` } }), ["waiting", null, until]);
+    assert.deepEqual((await sent(`/query?at=${from}`)).slice(0, 2), ["scheduled", from]);
+    const meta = JSON.stringify({ meta: { at: from, until } });
+    assert.deepEqual(await sent("/json", { body: meta }), ["scheduled", from, until]);
+    for (const body of ["{}", "", "no JSON", '{"meta":null}', '{"meta":{"at":null,"until":{}}}'])
+      assert.deepEqual(await sent("/json", { body }), ["waiting", null, null], body);
+    assert.deepEqual(await sent("/header"), ["waiting", null, null]);
+    assert.deepEqual((await sent("/query")).slice(0, 2), ["waiting", null]);
+  });
+
+  test("that do not parse, or contradict the route, are refused, and nothing is stored", async () => {
+    await using rig = await open({
+      "/header": { queue: "orders", notBefore: header("X-Later"), expires: "1h" },
+      "/query": { queue: "orders", expires: query("until") },
+      "/json": { queue: "orders", notBefore: json("/at") },
+    });
+    const refusals: readonly [string, RequestInit, string][] = [
+      ...["soon", "-5m", "1e99d", "NaNs", "5m, 5m", "9999-12-31T23:59:59Z", "0".repeat(10_000)].map(
+        (value): [string, RequestInit, string] => ["/header", { headers: { "x-later": value } }, "x-later"],
+      ),
+      ["/header", { headers: { "x-later": "2h" } }, "expires"],
+      ["/query?until=", {}, "until"],
+      ["/query?until=2026-12-24T18:00:00+01:00", {}, "until"], // the plus is a space
+      ["/json", { body: '{"at":1798135200}' }, "/at"],
+      ["/json", { body: '{"at":"\\u0000"}' }, "/at"],
+    ];
+    for (const [path, init, parameter] of refusals) {
+      const { status, body } = await rig.send(path, init);
+      const problem = JSON.parse(body) as Record<string, unknown>;
+      assert.deepEqual([status, problem["code"], problem["parameter"]], [400, "bad-parameter", parameter], body);
+      assert.ok(body.length < 700, body);
+    }
+    for (const [path, body] of [
+      ["/query?until=1h&until=1h", "{}"],
+      ["/json", '{"at":"1h","at":"2h"}'],
+    ] as const)
+      assert.equal((await rig.send(path, { body })).status, 400);
+    assert.equal(await rig.accepted(), 0);
+  });
+
+  test("are the route's to name: a sender's own header has no effect", async () => {
+    await using rig = await open(every, { works: true });
+    const headers = { "sluice-not-before": "1h", "sluice-expires": "never", prefer: "wait=10" };
+    assert.equal((await rig.send("/", { headers })).status, 201);
   });
 });

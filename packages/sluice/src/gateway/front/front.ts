@@ -92,15 +92,16 @@ async function accept(context: GatewayContext, call: Call): Promise<unknown> {
   const sender = senderOf(context, call, body);
   if (!isUnsigned && answersHandshake(call, body)) return undefined;
   for (const { checkSchema } of lane.intake) checkSchema?.(body);
-  const key = lane.keyIn({ headers: raw.headers, path, body });
+  const keyed = { headers: raw.headers, path, body };
+  const [key, placement] = [lane.keyIn(keyed), lane.placementIn(keyed, context.engine.clock.now())];
   lane.rate?.take(context.clock.monotonic());
-  const sent = { key, sender, contentType, method, path: withoutSecretIn(path, lane), headers, body };
+  const sent = { key, sender, contentType, method, path: withoutSecretIn(path, lane), headers, body, placement };
   const requests = lane.queues.map((queue): NewRequest => ({ queue, ...sent }));
   const reading = context.views.freshenAll(lane.queueSet);
   const result = await context.engine.accept(requests);
   if (reading !== undefined) await reading; // only one request in many finds the forecast old
   const refused = lane.intake[result.kind === "accepted" ? 0 : result.index] as IntakeQueue;
-  const receipts = receiptsOf(context, result, refused);
+  const receipts = receiptsOf(context, result, { queue: refused, requests });
   logAccepted(context, reply, { receipts, bytes: body.byteLength });
   return answer(context, { lane, receipts, reply });
 }

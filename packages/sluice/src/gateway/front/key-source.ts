@@ -1,4 +1,4 @@
-// Where the key of a front request comes from. Two ids never become one key: of a number the digits count that were sent, and
+// What a route reads of a front request, above all its key. Two ids never become one key: of a number the digits count that were sent, and
 // what could be read in two ways is refused.
 import { hash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
@@ -7,10 +7,12 @@ import { isIdempotencyKey, keyLengthMax, parseIdempotencyKey } from "../../core/
 import { elementsOf, membersOf } from "../json-member.ts";
 import { headerOf, queryValues } from "./verify/signed-call.ts";
 
-export type KeySource =
+export type KeySource = ValueSource | { readonly kind: "bodyHash" };
+
+/** What the sender wrote itself. */
+export type ValueSource =
   | { readonly kind: "header"; readonly name: string }
   | { readonly kind: "query"; readonly name: string }
-  | { readonly kind: "bodyHash" }
   | JsonSource;
 
 interface JsonSource {
@@ -34,41 +36,62 @@ export interface KeyedCall {
  * cannot be a key, `bad-request` for a body without the member.
  */
 export function sourceOf(source: KeySource): (call: KeyedCall) => string | undefined {
+  if (source.kind === "bodyHash") return ({ body }) => hash("sha256", body, "hex");
+  const read = valueIn(source);
+  const parse = source.kind === "header" ? parseIdempotencyKey : keyAsSent;
+  return (call) => {
+    const sent = read(call);
+    if (sent === undefined) return undefined;
+    const key = parse(sent.text);
+    if (key === undefined) throw badKey(sent.place);
+    return key;
+  };
+}
+
+function keyAsSent(text: string): string | undefined {
+  return isIdempotencyKey(text) ? text : undefined;
+}
+
+export interface SentValue {
+  /** The name of the header or parameter, or the pointer. */
+  readonly parameter: string;
+  /** The same in words. */
+  readonly place: string;
+  readonly text: string;
+}
+
+/** As `sourceOf`, of any text. */
+export function valueIn(source: ValueSource): (call: KeyedCall) => SentValue | undefined {
   switch (source.kind) {
     case "header":
-      return (call) => keyInHeader(source.name, call);
+      return (call) => valueOfHeader(source.name, call);
     case "query":
-      return (call) => keyInQuery(source.name, call);
+      return (call) => valueOfQuery(source.name, call);
     case "json":
-      return (call) => keyInJson(source, call);
-    case "bodyHash":
-      return ({ body }) => hash("sha256", body, "hex");
+      return (call) => valueOfJson(source, call);
     default:
       return source satisfies never;
   }
 }
 
-function keyInHeader(name: string, call: KeyedCall): string | undefined {
+function valueOfHeader(name: string, call: KeyedCall): SentValue | undefined {
   const text = headerOf(call, name);
-  if (text === undefined) return undefined;
-  const key = parseIdempotencyKey(text);
-  if (key === undefined) throw badKey(`the header ${name}`);
-  return key;
+  return text === undefined ? undefined : { parameter: name, place: `the header ${name}`, text };
 }
 
-function keyInQuery(name: string, { path }: KeyedCall): string | undefined {
-  const values = queryValues(path, name);
+function valueOfQuery(name: string, { path }: KeyedCall): SentValue | undefined {
+  const [text, ...others] = queryValues(path, name);
   const place = `the query parameter ${JSON.stringify(name)}`;
-  if (values.length > 1) throw new SluiceError("bad-request", `${place} appears more than once`);
-  return values[0] === undefined ? undefined : checked(place, values[0]);
+  if (others.length > 0) throw new SluiceError("bad-request", `${place} appears more than once`);
+  return text === undefined ? undefined : { parameter: name, place, text };
 }
 
-function keyInJson(source: JsonSource, { body }: KeyedCall): string | undefined {
+function valueOfJson(source: JsonSource, { body }: KeyedCall): SentValue | undefined {
   const place = `the JSON pointer ${JSON.stringify(source.pointer)}`;
   const found = findScalar(source.tokens, Buffer.from(body.buffer, body.byteOffset, body.byteLength));
   switch (found.kind) {
     case "found":
-      return checked(place, found.text);
+      return { parameter: source.pointer, place, text: found.text };
     case "repeated":
       throw new SluiceError("bad-request", `${place} is ambiguous: the body has a member on its path more than once`);
     case "too-wide":
@@ -79,11 +102,6 @@ function keyInJson(source: JsonSource, { body }: KeyedCall): string | undefined 
     default:
       return found satisfies never;
   }
-}
-
-function checked(place: string, key: string): string {
-  if (!isIdempotencyKey(key)) throw badKey(place);
-  return key;
 }
 
 function badKey(place: string): SluiceError {

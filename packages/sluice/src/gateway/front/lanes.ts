@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
 import type { HeaderRule } from "../../core/header-names.ts";
+import type { Placement } from "../../core/placement.ts";
 import type { Target } from "../../outbound/target.ts";
 import type { Counter } from "../../telemetry/meter.ts";
 import { intakeQueueNamed, type GatewayContext, type IntakeQueue } from "../context.ts";
@@ -16,6 +17,7 @@ import { RouteRate } from "./route-rate.ts";
 import { routeTable, type RouteTable } from "./routes.ts";
 import type { FrontRoute, FrontSettings } from "./settings.ts";
 import { refusalReasons, type RefusalReason, type Verifier } from "./verify/signed-call.ts";
+import { placementIn } from "./time-source.ts";
 import { verifierOf } from "./verify/verifier.ts";
 
 export interface Lane extends FrontRoute {
@@ -29,6 +31,7 @@ export interface Lane extends FrontRoute {
   /** Of what it accepts: what two routes take for keys need not be different. */
   readonly sender: string;
   readonly keyIn: (call: KeyedCall) => string | undefined;
+  readonly placementIn: (call: KeyedCall, now: number) => Placement | undefined;
   readonly rate: RouteRate | undefined;
   /** The only one that it takes; undefined where it takes those of `allow`. */
   readonly method: string | undefined;
@@ -102,6 +105,7 @@ export class Lanes {
           : verifierOf(verify),
       sender: `front ${name}`,
       keyIn: route.key === undefined ? ({ headers }) => keyOf(headers) : sourceOf(route.key),
+      placementIn: placementIn(route),
       rate: route.ratePerHour === undefined ? undefined : new RouteRate(name, route.ratePerHour, clock.monotonic()),
       method,
       allow: method === undefined ? [...(passing === undefined ? [] : safeMethods), ...storedMethods] : [method],

@@ -3,6 +3,7 @@ import type { Target } from "../../outbound/target.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { HandshakeSettings } from "./handshake.ts";
 import type { KeySource } from "./key-source.ts";
+import type { TimeSources } from "./time-source.ts";
 import type { VerifySettings } from "./verify/settings.ts";
 
 export interface FrontSettings {
@@ -16,7 +17,7 @@ export interface FrontSettings {
   readonly routes: readonly FrontRoute[];
 }
 
-export interface FrontRoute {
+export interface FrontRoute extends TimeSources {
   /** As it was written: `"POST /hooks/github"`. */
   readonly name: string;
   /** One request for each, all or none. */

@@ -95,6 +95,22 @@ export function parametersWithin({ listLimitMax, waitSecondsMax }: GatewayLimits
         "The URL that the outcome is posted to, signed; in a batch, that of lines without a `callback`. The queue needs a secret to sign with.",
       schema: Type.String({ format: "uri" }),
     },
+    notBefore: {
+      name: "Sluice-Not-Before",
+      in: "header",
+      description:
+        "The request does not begin before this time: RFC 3339 with its offset, or a duration from now such as `30s`, `5m`, `2h` or `7d` (units `ms`, `s`, `m`, `h`, `d`), at most 366 days ahead. A time that has passed has no effect. In a batch, for lines without a `notBefore`.",
+      schema: Type.String(),
+      example: "2026-12-24T18:00:00Z",
+    },
+    expires: {
+      name: "Sluice-Expires",
+      in: "header",
+      description:
+        "A request that has not begun by this time ends dead as `expired`. A time or a duration as for `Sluice-Not-Before`, at most 732 days ahead, and later than that header's. In a batch, for lines without an `expires`.",
+      schema: Type.String(),
+      example: "2h",
+    },
     lastEventId: {
       name: "Last-Event-ID",
       in: "header",

@@ -99,7 +99,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     summary: "Accept a request",
     description:
       "Stores the body byte for byte, under any media type, and answers once it is durable. With `Prefer: wait=N` the answer is the outcome itself if it arrives in time, and the receipt if not. A key that was used before with the same body gives the receipt of the first request.",
-    parameters: ["idempotencyKey", "prefer", "callback"],
+    parameters: ["idempotencyKey", "prefer", "callback", "notBefore", "expires"],
     body: { isRequired: false, description: "What the handler or target gets", content: anyBytes },
     answers: {
       200: {
@@ -130,7 +130,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     summary: "Accept many requests",
     description:
       "Accepts one request for each line of NDJSON, or for each event of a CloudEvents batch: all or none. The receipts come in the order of the lines, and an error names the line.",
-    parameters: ["callback"],
+    parameters: ["callback", "notBefore", "expires"],
     body: {
       isRequired: true,
       description: "One request on each line",
