@@ -1,9 +1,10 @@
 // Cuts a stream of items into batches, by count and by bytes, and encodes each as NDJSON.
 import { contentOf, jsonOf, rawContentOf } from "./content.ts";
 import type { KeyedItem } from "./errors.ts";
+import { timeText, type Times } from "./times.ts";
 
 /** A request for `submitMany`. Without a key it gets a generated one. */
-export interface SubmitItem {
+export interface SubmitItem extends Times {
   readonly key?: string | undefined;
   /** A JSON value, or text, bytes, a Blob or URLSearchParams that are sent as they are. */
   readonly body: unknown;
@@ -56,14 +57,14 @@ export async function* batchesOf<Item extends SubmitItem | EncodedItem>(
 async function lineOf(item: SubmitItem | EncodedItem, key: string): Promise<string> {
   if ("line" in item) return item.line;
   const { body, contentType, callback } = item;
+  const asked = { key, callback, notBefore: timeText(item.notBefore), expires: timeText(item.expires) };
   const raw = rawContentOf(body);
   if (raw === undefined && contentType === undefined) {
-    return `${JSON.stringify({ key, callback }).slice(0, -1)},"body":${jsonOf(body)}}`;
+    return `${JSON.stringify(asked).slice(0, -1)},"body":${jsonOf(body)}}`;
   }
   const content = await (raw ?? contentOf(body));
   return JSON.stringify({
-    key,
-    callback,
+    ...asked,
     bodyBase64: base64Of(content.bytes),
     contentType: contentType ?? content.contentType,
   });

@@ -308,6 +308,41 @@ async function collect(receipts: AsyncIterable<ItemReceipt>): Promise<ItemReceip
   return all;
 }
 
+test("times are dates or texts: of a request in its headers, of an item in its line, of all in the batch's headers", async () => {
+  await using gateway = await openScriptedGateway((seen) =>
+    seen.path.endsWith("s/requests") ? accepted : batchAnswer(seen),
+  );
+  const client = clientOf(gateway);
+  const [notBefore, at] = [new Date("2026-12-24T19:00:00+01:00"), "2026-12-24T18:00:00.000Z"];
+  await client.submit("orders", 1, { notBefore, expires: "7d" });
+  await client.submit("orders", 1);
+  const items = [
+    { key: "a", body: 1, notBefore },
+    { key: "b", body: "x", expires: "2h" },
+  ];
+  await collect(client.submitMany("orders", items, { notBefore: "1h", expires: notBefore }));
+  assert.deepEqual(
+    gateway.seen.map(({ headers }) => [headers["sluice-not-before"], headers["sluice-expires"]]),
+    [
+      [at, "7d"],
+      [undefined, undefined],
+      ["1h", at],
+    ],
+  );
+  assert.deepEqual(
+    gateway.seen[2]?.body
+      .toString()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown),
+    [
+      { key: "a", notBefore: at, body: 1 },
+      { key: "b", expires: "2h", bodyBase64: "eA==", contentType: "text/plain; charset=utf-8" },
+    ],
+  );
+  await assert.rejects(client.submit("orders", 1, { expires: new Date("never") }), RangeError);
+  assert.equal(gateway.seen.length, 3);
+});
+
 test("submitMany cuts batches by count and yields receipts in the order of the items", async () => {
   await using gateway = await openScriptedGateway((seen) =>
     batchAnswer(seen, Number(JSON.parse(firstLine(seen.body)).body)),

@@ -14,6 +14,7 @@ import type {
 } from "./options.ts";
 import type { Result } from "./result.ts";
 import { submitBatches, type ItemReceipt } from "./submit-many.ts";
+import { timeText, type Times } from "./times.ts";
 import { jsonOf, pause, Transport, type Answer } from "./transport.ts";
 import type {
   WireAudit,
@@ -30,9 +31,14 @@ import type {
   WireState,
 } from "./wire.ts";
 
+/** What a submit asks for beside its request. */
+interface Asked extends Times {
+  readonly callback?: string | undefined;
+}
+
 interface Post extends CallOptions {
   readonly contentType?: string;
-  readonly callback?: string | undefined;
+  readonly asked?: Asked;
   readonly body?: string;
   readonly isRepeatable: boolean;
 }
@@ -61,14 +67,14 @@ export class SluiceClient {
    * URLSearchParams that are sent as they are. Attempts without an answer are made again with the same key.
    */
   async submit(queue: string, body: unknown, options: SubmitOptions = {}): Promise<Submitted> {
-    const { key = crypto.randomUUID(), contentType, headers, callback, waitSeconds, signal } = options;
+    const { key = crypto.randomUUID(), contentType, headers, waitSeconds, signal } = options;
     const content = await contentOf(body);
     const answer = await this.#transport.call({
       method: "POST",
       path: `${queuePath(queue)}/requests`,
       headers: {
         ...headers,
-        ...(callback !== undefined && { "sluice-callback": callback }),
+        ...askedHeaders(options),
         "content-type": contentType ?? content.contentType,
         "idempotency-key": keyHeader(key),
       },
@@ -90,13 +96,13 @@ export class SluiceClient {
     items: AsyncIterable<Item> | Iterable<Item>,
     options: SubmitManyOptions = {},
   ): AsyncGenerator<ItemReceipt, void, undefined> {
-    const { batchSize = 500, batchBytesMax = 1024 ** 2, underWayMax = 4, callback, signal } = options;
+    const { batchSize = 500, batchBytesMax = 1024 ** 2, underWayMax = 4, signal } = options;
     return submitBatches<Item>({
       batches: batchesOf(items, { sizeMax: batchSize, bytesMax: batchBytesMax }),
       underWayMax,
       send: (batch, ended) =>
         this.#submitBatch(queue, batch, {
-          callback,
+          asked: options,
           signal: signal === undefined ? ended : AbortSignal.any([signal, ended]),
         }),
     });
@@ -207,16 +213,16 @@ export class SluiceClient {
   async #submitBatch(
     queue: string,
     { ndjson: body }: Batch<unknown>,
-    options: Pick<Post, "callback" | "signal">,
+    options: Pick<Post, "asked" | "signal">,
   ): Promise<readonly WireBatchReceipt[]> {
     const call = { contentType: "application/x-ndjson", body, isRepeatable: true, ...options };
     return (await this.#post<WireBatchAnswer>(`${queuePath(queue)}/batches`, call)).receipts;
   }
 
-  async #post<Answered>(path: string, { contentType, callback, ...call }: Post): Promise<Answered> {
+  async #post<Answered>(path: string, { contentType, asked, ...call }: Post): Promise<Answered> {
     const headers: Record<string, string> = {
       ...(contentType !== undefined && { "content-type": contentType }),
-      ...(callback !== undefined && { "sluice-callback": callback }),
+      ...(asked !== undefined && askedHeaders(asked)),
     };
     return jsonOf(await this.#transport.call({ method: "POST", path, headers, ...call })) as Answered;
   }
@@ -238,6 +244,15 @@ export class SluiceClient {
 
 export function createClient(options: ClientOptions): SluiceClient {
   return new SluiceClient(options);
+}
+
+function askedHeaders({ callback, notBefore, expires }: Asked): Record<string, string> {
+  const [from, until] = [timeText(notBefore), timeText(expires)];
+  return {
+    ...(callback !== undefined && { "sluice-callback": callback }),
+    ...(from !== undefined && { "sluice-not-before": from }),
+    ...(until !== undefined && { "sluice-expires": until }),
+  };
 }
 
 function queuePath(queue: string): string {

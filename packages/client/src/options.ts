@@ -1,6 +1,7 @@
 // What the calls of the client take, and what a submit gives back.
 import type { RepeatPolicy } from "./backoff.ts";
 import type { Result } from "./result.ts";
+import type { Times } from "./times.ts";
 import type { WireReceipt, WireReplayOrder, WireState } from "./wire.ts";
 
 export interface ClientOptions {
@@ -18,7 +19,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface SubmitOptions extends CallOptions {
+export interface SubmitOptions extends CallOptions, Times {
   /** The Idempotency-Key, unique in its queue; a generated one if absent. */
   readonly key?: string | undefined;
   readonly contentType?: string | undefined;
@@ -41,7 +42,8 @@ export interface Submitted {
   readonly result: Result | undefined;
 }
 
-export interface SubmitManyOptions extends CallOptions {
+/** The times, and the callback, are those of items that name none. */
+export interface SubmitManyOptions extends CallOptions, Times {
   /** Requests in a batch at the most, by default 500. */
   readonly batchSize?: number | undefined;
   /** Bytes in a batch at the most, by default 1 MiB. */

@@ -48,6 +48,8 @@ export function requestFields(request: WireRequest): Record<string, string | und
     started: request.startedAt ?? undefined,
     finished: request.finishedAt ?? undefined,
     "next attempt": request.nextAttemptAt ?? undefined,
+    "not before": request.notBefore ?? undefined,
+    expires: request.expires ?? undefined,
     expected: request.expectedBy ?? undefined,
     progress:
       request.progress === null || request.progress === undefined ? undefined : JSON.stringify(request.progress),

@@ -171,10 +171,15 @@ test("audit --receipt tells whether it is stored, and ends with 1 when it is not
 
 test("get shows the request, with the control characters that came with it spelled out", async () => {
   const lastError = { code: "handler-threw", message: "bad\u001b[2J\nsku" };
-  await using gateway = await openScriptedGateway(() => ok(requestOf("id-1", { state: "scheduled", lastError })));
+  const times = { notBefore: "2026-12-24T18:00:00.000Z", expires: null };
+  await using gateway = await openScriptedGateway(() =>
+    ok(requestOf("id-1", { state: "scheduled", lastError, ...times })),
+  );
   const { stdout } = await runSluice({ args: ["get", "id-1"], url: gateway.url });
   assert.match(stdout, /^id +id-1\n/);
   assert.match(stdout, /\nlast error +handler-threw: bad\\u001b\[2J sku\n/);
+  assert.match(stdout, /\nnot before +2026-12-24T18:00:00\.000Z\n/);
+  assert.doesNotMatch(stdout, /\nexpires/);
 });
 
 test("get --wait --result waits for the outcome and prints the result's bytes alone", async () => {

@@ -54,7 +54,8 @@ async function sendAll({ input, source, options, tally, signal }: Work): Promise
   }
   try {
     using _progress = showProgress(() => tally);
-    for await (const receipt of client.submitMany(options.queue, items(), { callback: options.callback, signal })) {
+    const { queue, callback, notBefore, expires } = options;
+    for await (const receipt of client.submitMany(queue, items(), { callback, notBefore, expires, signal })) {
       tally.add(receipt);
       if (options.json) await printSlowly(`${JSON.stringify(receipt)}\n`);
     }

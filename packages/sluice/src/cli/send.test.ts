@@ -34,6 +34,21 @@ test("send prints the id of what was accepted, and nothing else", async () => {
   assert.deepEqual([seen?.headers["content-type"], seen?.headers["idempotency-key"]], ["application/json", "k-1"]);
 });
 
+test("--not-before and --expires go with a request, and with each batch of many", async () => {
+  await using gateway = await openScriptedGateway((seen) =>
+    seen.path.endsWith("/batches") ? batchAnswer(seen) : accepted,
+  );
+  const times = ["--not-before", "2h", "--expires", "2026-12-24T18:00:00Z"];
+  await Promise.all([
+    runSluice({ args: ["send", "-q", "orders", ...times], url: gateway.url, input: "1" }),
+    runSluice({ args: ["send", "-q", "orders", "--raw-lines", ...times], url: gateway.url, input: "1\n2\n" }),
+  ]);
+  assert.deepEqual(
+    gateway.seen.map(({ headers }) => [headers["sluice-not-before"], headers["sluice-expires"]]),
+    Array(2).fill(["2h", "2026-12-24T18:00:00Z"]),
+  );
+});
+
 test("a body's type comes from the flag, the file's extension, or the body", async () => {
   await using folder = await temporaryFolder();
   await using gateway = await openScriptedGateway(() => accepted);

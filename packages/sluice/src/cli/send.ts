@@ -14,6 +14,8 @@ export interface SendOptions extends ServerOptions {
   readonly key?: string;
   readonly contentType?: string;
   readonly callback?: string;
+  readonly notBefore?: string;
+  readonly expires?: string;
   readonly ndjson?: true;
   readonly rawLines?: true;
   readonly wait?: true | number;
@@ -29,7 +31,12 @@ Many requests: a file that ends in .ndjson or .jsonl, or --ndjson, has one reque
   {"key": "order-7", "body": {"sku": 7}}
   {"body": {"sku": 8}}
   {"bodyBase64": "/w==", "contentType": "application/octet-stream", "callback": "https://front.example/told"}
+  {"body": {"sku": 9}, "notBefore": "2026-12-24T18:00:00Z", "expires": "2026-12-25T18:00:00Z"}
 With --raw-lines each line is itself a JSON body.
+
+A time T is RFC 3339, as 2026-12-24T18:00:00Z, or a duration from when the server gets the request: 30s, 5m, 2h, 7d.
+--not-before takes up to 366 days ahead, --expires up to 732. A request that has not begun by the time at which it expires
+ends dead with the code "expired"; "sluice dead replay --queue NAME --error expired" runs those.
 
 Nothing is accepted twice when the same command runs again after an interruption: a line without a key gets
 one derived from the file's path, the line's number and its text. To send the same lines again on purpose,
@@ -44,6 +51,7 @@ Examples:
   sluice send --queue orders order.json
   echo '{"sku":7}' | sluice send --queue orders --wait=30s
   sluice send --queue orders --key order-7 order.json
+  sluice send --queue orders --not-before 2h --expires 1d order.json
   sluice send --queue orders orders.ndjson
   zcat payloads.gz | sluice send --queue orders --raw-lines --key monday -
 `;
@@ -58,6 +66,11 @@ export function registerSend(program: Command): void {
     .option("-k, --key <key>", "the Idempotency-Key; of many requests: the name of the run (see below)")
     .option("-t, --content-type <type>", "the body's type")
     .option("--callback <url>", "post the outcome to this URL; of many requests: where their line names none")
+    .option("--not-before <T>", "do not begin it before this time; of many requests: where their line names none")
+    .option(
+      "--expires <T>",
+      "end it dead if it has not begun by this time; of many requests: where their line names none",
+    )
     .option("--ndjson", "each line is a request with its key and body")
     .option("--raw-lines", "each line is a JSON body")
     .option("--allow-empty", "send a body of 0 bytes; of many requests: none is right too")
@@ -90,12 +103,13 @@ function isMany({ extension }: Input, { ndjson, rawLines }: SendOptions): boolea
 }
 
 async function sendOne(input: Input, options: SendOptions, signal: AbortSignal): Promise<void> {
-  const { queue, key = randomUUID(), callback, wait, json } = options;
+  const { queue, key = randomUUID(), callback, notBefore, expires, wait, json } = options;
   const client = clientOf(options, { retryForMs: options.retryFor });
   const body = await readWhole(input);
   if (body.length === 0 && !options.allowEmpty) throw usageError("the input is empty: to send that, add --allow-empty");
   const contentType = options.contentType ?? guessContentType(input.extension, body);
-  const submitted = await client.submit(queue, body, { key, contentType, callback, signal }).catch((error: unknown) => {
+  const asked = { callback, notBefore, expires };
+  const submitted = await client.submit(queue, body, { key, contentType, ...asked, signal }).catch((error: unknown) => {
     throw error === signal.reason ? interruptedOnTheWay(key, error) : error;
   });
   try {

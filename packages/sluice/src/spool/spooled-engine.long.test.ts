@@ -237,6 +237,19 @@ describe("while the ledger is out", () => {
     });
   });
 
+  it("keeps the times that a sender asked for, on its disk and in the ledger", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl });
+    await out(gateway);
+    const placement = { notBefore: Date.now() + 3_600_000, expiresAt: Date.now() + 7_200_000 };
+    const { id, durability } = await acceptOne(gateway, { placement });
+    equal(durability, "spool");
+    deepEqual((await gateway.engine.read(id))?.head?.placement, placement);
+    await drained(gateway);
+    deepEqual(await storedIds(databaseUrl), [id]);
+    deepEqual((await gateway.engine.read(id))?.head?.placement, placement);
+  });
+
   it("is not emptied while a request is on its way to its disk", async () => {
     const databaseUrl = await newDatabase();
     await using gateway = await openGateway({ databaseUrl, commitMs: 1_500 });
