@@ -77,6 +77,7 @@ export const errorCodes = {
   "value-refused": { consequence: "caller", status: 422, title: "The store cannot hold this value" },
   "handler-threw": { consequence: "unavailable", status: 502, title: "The handler threw" },
   rejected: { consequence: "caller", status: 502, title: "The handler rejected the request" },
+  expired: { consequence: "caller", status: 502, title: "The request had not begun when it expired" },
   poison: { consequence: "caller", status: 502, title: "The request killed its worker again and again" },
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 

@@ -256,6 +256,9 @@ test("with a rate known, what may not begin yet is expected after its time, and 
   }
   const { json } = await own.fetch("/v1/requests?state=scheduled&limit=1");
   assert.ok(Date.parse(json.requests[0].expectedBy) > Date.now() + 24 * hourMs - soonMs);
+  const keyed = { "idempotency-key": "again", "sluice-not-before": "24h" };
+  await own.post(one, "{}", keyed);
+  assert.equal((await own.post(one, "{}", keyed)).json.expectedBy, null, "a repeat does not know its time");
   const now = await expectedIn();
   assert.ok(now < before + 10_000, `${before} ms before, ${now} ms with thirty for tomorrow`);
 });
