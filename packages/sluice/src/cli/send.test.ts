@@ -45,7 +45,10 @@ test("--not-before and --expires go with a request, and with each batch of many"
   ]);
   assert.deepEqual(
     gateway.seen.map(({ headers }) => [headers["sluice-not-before"], headers["sluice-expires"]]),
-    Array(2).fill(["2h", "2026-12-24T18:00:00Z"]),
+    [
+      ["2h", "2026-12-24T18:00:00Z"],
+      ["2h", "2026-12-24T18:00:00Z"],
+    ],
   );
 });
 
