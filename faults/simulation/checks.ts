@@ -1,5 +1,6 @@
 // What must hold at every moment, seen from outside of the product: on each commit of the ledger, each acknowledgement,
 // each answer. It keeps books of its own, and never asks the product.
+import { readRequestHead } from "../../packages/sluice/src/core/stored-head.ts";
 import type { Engine } from "../../packages/sluice/src/engine/engine.ts";
 import { saidOfLost } from "../../packages/sluice/src/engines/cluster/leader/lost-hints.ts";
 import type { Message } from "./broker.ts";
@@ -45,6 +46,9 @@ export class Checks {
 
   /** The handler began; how often it has by now. */
   began(id: string): number {
+    const { tables, clockMs } = this.#world.ledger;
+    const { notBefore = 0 } = readRequestHead(tables.requests.get(id)?.headers ?? null).placement ?? {};
+    if (clockMs < notBefore - apartMsMax) this.broke(`${id} began ${notBefore - clockMs} ms before its time`);
     const starts = (this.#starts.get(id) ?? 0) + 1;
     this.#starts.set(id, starts);
     return starts;
@@ -217,6 +221,8 @@ export class Checks {
   }
 }
 
+/** The processes' readings of the store's clock are this close. */
+const apartMsMax = 100;
 /** Where a hint may well stand still for long. */
 const holdingUp = [
   "freeze",

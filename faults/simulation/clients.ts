@@ -1,5 +1,6 @@
 // Clients of the gateways, with books of what they were told: accepted with an id, refused, or nothing.
 import { SluiceError } from "../../packages/sluice/src/core/errors.ts";
+import type { Placement } from "../../packages/sluice/src/core/placement.ts";
 import type { NewRequest } from "../../packages/sluice/src/core/request.ts";
 import type { AcceptResult } from "../../packages/sluice/src/engine/engine.ts";
 import type { Member } from "./member.ts";
@@ -63,7 +64,15 @@ export class Clients {
   /** With a key an unknown one is sent again; without, nobody may. */
   async #sendUntilKnown(sending: Sending): Promise<void> {
     const { tag, key, queue } = sending;
-    const request = { queue, key, contentType: "application/json", headers: undefined, body: bodyOf(sending) };
+    const placement = this.#placementOf(sending);
+    const request = {
+      queue,
+      key,
+      contentType: "application/json",
+      headers: undefined,
+      body: bodyOf(sending),
+      placement,
+    };
     let isUnknown = false;
     for (;;) {
       const member = await this.#someGateway();
@@ -75,6 +84,10 @@ export class Clients {
       if (told.kind === "refused" && !isUnknown) this.#assertNotStored(sending, told.message);
       await this.#world.time.sleep(againMs);
     }
+  }
+
+  #placementOf({ waitsMs }: Sending): Placement | undefined {
+    return waitsMs === undefined ? undefined : { notBefore: this.#world.ledger.clockMs + waitsMs };
   }
 
   #note({ tag }: Sending, result: AcceptResult): void {

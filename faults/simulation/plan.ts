@@ -19,6 +19,8 @@ export interface Sending {
   readonly runMs: number;
   /** Sent again at once elsewhere, under the same key. */
   readonly isTwice: boolean;
+  /** It is not to begin for so long. */
+  readonly waitsMs: number | undefined;
 }
 
 export type Asking =
@@ -95,7 +97,8 @@ export function planOf(seed: number): Plan {
   const random = seededRandom(seed, "plan");
   const seats = { gateway: 2, worker: random.between(2, 3) };
   const count = random.between(3, 25);
-  const sendings = Array.from({ length: count }, (_, tag) => sendingOf(tag, random));
+  const places = seededRandom(seed, "places"); // of its own: what was drawn before there were any is drawn as before
+  const sendings = Array.from({ length: count }, (_, tag) => ({ ...sendingOf(tag, random), ...placeOf(places) }));
   const isCalm = random.next() < 0.1;
   const hasStandby = random.next() < 0.4;
   const likely = [
@@ -115,7 +118,11 @@ export function planOf(seed: number): Plan {
   };
 }
 
-function sendingOf(tag: number, random: Random): Sending {
+function placeOf(random: Random): Pick<Sending, "waitsMs"> {
+  return { waitsMs: random.next() < 0.15 ? random.between(50, 4_000) : undefined };
+}
+
+function sendingOf(tag: number, random: Random): Omit<Sending, "waitsMs"> {
   const isKeyed = random.next() < 0.8;
   return {
     tag,

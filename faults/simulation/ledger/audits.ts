@@ -39,10 +39,10 @@ export const auditModels: Readonly<Record<string, Model>> = {
     }
     return [];
   }),
-  unhint: racyWrites(({ seen, db, values: [queue, now, dueAt, id, most] }) => {
+  unhint: racyWrites(({ seen, db, values: [queue, now, dueAt, id, most, isFirst] }) => {
     const page = seen.schedule
       .values()
-      .filter((row) => row.queue === queue && row.is_hinted && !seen.running.has(row.id))
+      .filter((row) => row.queue === queue && row.is_hinted && row.is_first === isFirst && !seen.running.has(row.id))
       .filter((row) => row.due_at > (dueAt as number) || (row.due_at === dueAt && row.id > (id as string)))
       .sort(byDue)
       .slice(0, most as number);
@@ -54,12 +54,14 @@ export const auditModels: Readonly<Record<string, Model>> = {
     return page.slice((most as number) - 1).map((row) => ({ due_at: row.due_at, id: row.id }));
   }),
   "oldest-hinted": reads(({ seen, values: [queue] }) =>
-    seen.schedule
-      .values()
-      .filter((row) => row.queue === queue && row.is_hinted && !seen.running.has(row.id))
-      .sort(byDue)
-      .slice(0, 1)
-      .map(({ id }) => ({ id })),
+    [false, true].flatMap((isFirst) =>
+      seen.schedule
+        .values()
+        .filter((row) => row.queue === queue && row.is_hinted && row.is_first === isFirst && !seen.running.has(row.id))
+        .sort(byDue)
+        .slice(0, 1)
+        .map(({ id, is_first }) => ({ id, is_first })),
+    ),
   ),
   "is-overtaken": reads(({ seen, values: [queue, id] }) => [
     { is_overtaken: seen.running.values().some((row) => row.queue === queue && row.id > (id as string)) },

@@ -68,7 +68,15 @@ function replay(scope: Scope): Row[] {
     db.outcomes.remove(id);
     for (const failure of db.failures.values()) if (failure.id === id) db.failures.remove(`${id} ${failure.attempt}`);
     const token = tokens.next();
-    const rest = { attempts: 0, crashes: 0, started_at: null, token, is_hinted: true, stored_at: clockMs };
+    const rest = {
+      attempts: 0,
+      crashes: 0,
+      started_at: null,
+      token,
+      is_hinted: true,
+      is_first: false,
+      stored_at: clockMs,
+    };
     db.schedule.put(id, { id, queue, due_at: now, ...rest });
     count(db, { member, queue }, { dead: -1, backlog_bytes: db.requests.get(id)?.bytes ?? 0 });
   }

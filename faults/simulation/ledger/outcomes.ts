@@ -191,6 +191,7 @@ function putBack(scope: Scope, released: readonly Retried[]): Row[] {
       started_at,
       token,
       is_hinted: due_at <= now,
+      is_first: false,
       stored_at: now,
     };
     db.schedule.put(id, row);
@@ -209,8 +210,8 @@ function putBack(scope: Scope, released: readonly Retried[]): Row[] {
   ];
 }
 
-function hintOf({ id, queue, crashes }: ScheduleRow): { id: string; queue: number; kind: string } {
-  return { id, queue, kind: crashes > 1 ? "suspect" : "again" };
+function hintOf({ id, queue, crashes, is_first }: ScheduleRow): { id: string; queue: number; kind: string } {
+  return { id, queue, kind: crashes > 1 ? "suspect" : is_first ? "fresh" : "again" };
 }
 
 function hintDue(scope: Scope): Row[] {
@@ -265,7 +266,8 @@ function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
       count(db, { member: by, queue }, { dead: 1, backlog_bytes: -bytes });
     } else if (!seen.outcomes.has(id)) {
       const stored_at = db.schedule.get(id)?.stored_at ?? clockMs;
-      const row = { id, queue, due_at: now, attempts, crashes, started_at, token, is_hinted: true, stored_at };
+      const place = { due_at: now, token, is_hinted: true, is_first: false, stored_at };
+      const row = { id, queue, attempts, crashes, started_at, ...place };
       db.schedule.put(id, row);
       scheduled.push(row);
     }

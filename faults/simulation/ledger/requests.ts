@@ -23,6 +23,7 @@ export const requestModels: Readonly<Record<string, Model>> = {
     }),
   ),
   store: writes(store),
+  "store-with-extras": writes(storeWithExtras),
   "end-session": reads(({ values: [session], isWaiting }) => (isWaiting(session) ? [{}] : [])),
   confirm: writes(({ db, values: [member, queues], restsOn }) =>
     (queues as readonly number[]).map((queue) => {
@@ -84,6 +85,32 @@ export const requestModels: Readonly<Record<string, Model>> = {
 const fingerprintBytes = 32;
 
 function store(scope: Scope): Row[] {
+  return storedBut(scope, new Set());
+}
+
+/** No client of these histories wants a callback. */
+function storeWithExtras(scope: Scope): Row[] {
+  const { db, values, restsOn } = scope;
+  const [ids, queues, dues] = values.slice(26); // $24 to $26 are the callbacks
+  const scheduled = unnest<[string, number, number]>(ids, queues, dues);
+  const rows = storedBut(scope, new Set(scheduled.map(([id]) => id)));
+  for (const [id, queue, due_at] of scheduled) {
+    const never = {
+      attempts: 0,
+      crashes: 0,
+      started_at: null,
+      token: 0,
+      is_hinted: false,
+      is_first: true,
+      stored_at: 0,
+    };
+    db.schedule.put(id, { id, queue, due_at, ...never });
+  }
+  return rows.length > 0 ? rows : [{ no: null, queue: null, rests_on: restsOn }];
+}
+
+/** Nobody is told of those that begin later. */
+function storedBut(scope: Scope, later: ReadonlySet<string>): Row[] {
   const { db, values } = scope;
   const [ids, queues, keys, types, headers, ats, sizes, bodies, keyQueues, keyNames, keyIds, prints, member, cleared] =
     values;
@@ -104,7 +131,7 @@ function store(scope: Scope): Row[] {
   }
   storeLinks(scope);
   for (const no of cleared as readonly number[]) db.outbox.remove(no);
-  const told = input.map(([id, queue]) => ({ id, queue, kind: "fresh" }));
+  const told = input.filter(([id]) => !later.has(id)).map(([id, queue]) => ({ id, queue, kind: "fresh" }));
   return list(scope, told).map(({ no, queue }) => ({ no: String(no), queue, rests_on: scope.restsOn }));
 }
 

@@ -125,7 +125,7 @@ export class Ledger {
     if (query.takesMs === 0) return this.#begin(session, query, model);
     const life = this.#life;
     // It changes the tallies of its member before anything else, and whoever asks for those rows waits for it.
-    const isStoring = query.name === "store";
+    const isStoring = query.name === "store" || query.name === "store-with-extras";
     if (isStoring) this.#storing.add(query.values[12]);
     this.#world.time.after(query.takesMs, () => {
       if (life === this.#life && !this.#terminated.has(session.no)) this.#begin(session, query, model);

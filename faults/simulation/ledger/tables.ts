@@ -74,6 +74,7 @@ export interface ScheduleRow {
   readonly started_at: number | null;
   readonly token: number;
   readonly is_hinted: boolean;
+  readonly is_first: boolean;
   readonly stored_at: number;
 }
 

@@ -43,6 +43,8 @@ export interface MovedBacklog {
   /** 0 where it has waited from the start. */
   readonly dueAt: number;
   readonly crashes: number;
+  /** It was accepted for `dueAt`, and has never come due. */
+  readonly isFirst: boolean;
 }
 
 export interface MovedOutcome {

@@ -33,7 +33,7 @@ const GIVE_BACK = `
     SELECT id, queue, $1::bigint, attempts, crashes, started_at, token, true FROM lost
     WHERE crashes < $3::int AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = lost.id)
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts, crashes = excluded.crashes,
-      started_at = excluded.started_at, token = excluded.token, is_hinted = true
+      started_at = excluded.started_at, token = excluded.token, is_hinted = true, is_first = false
     RETURNING s.id, s.queue, s.crashes
   )
   INSERT INTO sluice.outbox (queue, kind, ids)

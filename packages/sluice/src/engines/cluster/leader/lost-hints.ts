@@ -40,12 +40,12 @@ const AT_RABBITMQ: Statement = {
   name: "at-rabbitmq",
   text: "UPDATE sluice.queues SET is_at_rabbitmq = $2 WHERE no = $1",
 };
-/** The scheduler hints them again. They were due when they were hinted, whatever the clock says now. */
+/** Of those that come back, or of those that begin later. The scheduler hints them again: they were due once, whatever the clock says. */
 const UNHINT: Statement = {
   name: "unhint",
   text: `WITH page AS (
       SELECT s.id, s.due_at FROM sluice.schedule s
-      WHERE s.queue = $1 AND s.is_hinted AND (s.due_at, s.id) > ($3::bigint, $4::uuid)
+      WHERE s.queue = $1 AND s.is_hinted AND s.is_first = $6::boolean AND (s.due_at, s.id) > ($3::bigint, $4::uuid)
         AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
       ORDER BY s.due_at, s.id LIMIT $5
     ), unhinted AS (
@@ -54,14 +54,16 @@ const UNHINT: Statement = {
     )
     SELECT due_at::float8, id FROM page ORDER BY due_at, id OFFSET $5 - 1`,
 };
+const oldestHinted = (isFirst: string): string => `(SELECT s.id, s.is_first FROM sluice.schedule s
+      WHERE s.queue = $1 AND s.is_hinted AND ${isFirst}
+        AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
+      ORDER BY s.due_at, s.id LIMIT 1)`;
+/** The head of both: they wait in two lines. */
 const OLDEST_HINTED: Statement = {
   name: "oldest-hinted",
-  text: `SELECT s.id FROM sluice.schedule s
-    WHERE s.queue = $1 AND s.is_hinted
-      AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = s.id)
-    ORDER BY s.due_at, s.id LIMIT 1`,
+  text: `${oldestHinted("NOT s.is_first")} UNION ALL ${oldestHinted("s.is_first")}`,
 };
-/** Whether requests were claimed that were accepted well after this one. */
+/** Whether a request was claimed that was accepted after this one, or this time. */
 const IS_OVERTAKEN: Statement = {
   name: "is-overtaken",
   text: "SELECT EXISTS (SELECT FROM sluice.running n WHERE n.queue = $1 AND n.id > $2) AS is_overtaken",
@@ -108,13 +110,15 @@ interface Heads {
 }
 
 type HintLine = "fresh" | "again";
+type Scheduled = "first" | "again";
 /** It may pass. */
 const notYet = "";
 const nothing = { fresh: false, again: false } as const;
+const noneHinted = { first: [], again: [] } as const;
 
 interface Head {
-  /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. */
-  readonly kind: "fresh" | "ahead" | "again";
+  /** `ahead`: fresh, and accepted by a clock that was ahead of what it is now. `first`: hinted as fresh when it came due. */
+  readonly kind: "fresh" | "ahead" | "first" | "again";
   readonly head: Pick<Look, "ids" | "isSettled"> | undefined;
   /** Whether a carrier holds hints that it may be one of; undefined where that is RabbitMQ, and this process has none. */
   readonly isHeld: boolean | undefined;
@@ -206,7 +210,8 @@ export class LostHints {
     const isFreshHeld = inOutbox.fresh || atRabbitmq?.fresh;
     await this.#lookAtHead(row, { kind: "fresh", head: fresh.get(row.no), isHeld: isFreshHeld });
     await this.#lookAtHead(row, { kind: "ahead", head: ahead.get(row.no), isHeld: isFreshHeld });
-    const again = row.is_empty ? [] : await this.#oldestHinted(row);
+    const { first, again } = row.is_empty ? noneHinted : await this.#oldestHinted(row);
+    await this.#lookAtHead(row, { kind: "first", head: { ids: first, isSettled: true }, isHeld: isFreshHeld });
     const isAgainHeld = inOutbox.again || atRabbitmq?.again;
     await this.#lookAtHead(row, { kind: "again", head: { ids: again, isSettled: true }, isHeld: isAgainHeld });
   }
@@ -258,7 +263,7 @@ export class LostHints {
   async #lose(row: QueueRow, isAtRabbitmq: boolean): Promise<void> {
     await this.#act(PUT_BACK_FROM, [row.no, lowestId]);
     await this.#act(AT_RABBITMQ, [row.no, isAtRabbitmq]);
-    await this.#unhintAll(row);
+    for (const kind of ["first", "again"] as const) await this.#unhintAll(row, kind);
   }
 
   /** Page by page: each goes into the outbox together with the note how far this is. */
@@ -296,25 +301,33 @@ export class LostHints {
     else if (before?.id !== head) this.#still.set(key, { id: head, since: performance.now(), ms: stillMs });
     else if (
       performance.now() - before.since >= before.ms &&
-      (kind === "ahead" || (await this.#isLost(row, isHeld, head)))
+      (kind === "ahead" ||
+        (await this.#isLost(row, isHeld, kind === "first" ? this.#firstIdSince(before.since) : head)))
     ) {
       log.warn({ queue: row.name, id: head }, saidOfLost.hints);
       const ms = Math.min(2 * before.ms, stillFactorMax * stillMs);
       this.#still.set(key, { id: head, since: performance.now(), ms });
-      if (kind === "again" && isHeld === false) await this.#unhintAll(row);
-      else if (kind === "again") await this.#unhint(row.no, this.#options.clock.now());
-      else await this.#hint(row.no, await this.#page(row, head));
+      if (kind === "fresh" || kind === "ahead") await this.#hint(row.no, await this.#page(row, head));
+      else if (isHeld === false) await this.#unhintAll(row, kind);
+      else await this.#unhint(row.no, { kind, now: this.#options.clock.now() });
     }
   }
 
-  async #oldestHinted({ no }: QueueRow): Promise<readonly RequestId[]> {
-    return (await this.#options.connection.rows<{ id: RequestId }>(OLDEST_HINTED, [no])).map(({ id }) => id);
+  async #oldestHinted({ no }: QueueRow): Promise<Record<Scheduled, readonly RequestId[]>> {
+    const rows = await this.#options.connection.rows<{ id: RequestId; is_first: boolean }>(OLDEST_HINTED, [no]);
+    const ids = (isFirst: boolean): RequestId[] => rows.flatMap((row) => (row.is_first === isFirst ? [row.id] : []));
+    return { first: ids(true), again: ids(false) };
   }
 
-  async #isLost(row: QueueRow, isHeld: boolean | undefined, head: RequestId): Promise<boolean> {
+  async #isLost(row: QueueRow, isHeld: boolean | undefined, head: IdBound): Promise<boolean> {
     if (isHeld !== true) return true;
     const [found] = await this.#options.connection.rows<{ is_overtaken: boolean }>(IS_OVERTAKEN, [row.no, head]);
     return found?.is_overtaken === true;
+  }
+
+  /** Of what is accepted from then on. What begins later has its place in the line by when it was hinted, not by its id. */
+  #firstIdSince(since: number): IdBound {
+    return firstIdAt(this.#options.clock.now() - (performance.now() - since));
   }
 
   #page({ no }: QueueRow, head: RequestId): Promise<readonly RequestId[]> {
@@ -322,15 +335,19 @@ export class LostHints {
   }
 
   /** Page by page: the scheduler hints those of one page while the next is looked for, and they lie behind it. */
-  async #unhintAll({ no }: QueueRow): Promise<void> {
+  async #unhintAll({ no }: QueueRow, kind: Scheduled): Promise<void> {
     const now = this.#options.clock.now();
-    let last = await this.#unhint(no, now);
-    while (last !== undefined) last = await this.#unhint(no, now, last);
+    let last = await this.#unhint(no, { kind, now });
+    while (last !== undefined) last = await this.#unhint(no, { kind, now }, last);
   }
 
   /** A page of them, those that were due first. Gives back the last one where there may be more. */
-  async #unhint(queue: number, now: number, after: Due = { due_at: -1, id: lowestId }): Promise<Due | undefined> {
-    const values = [queue, now, after.due_at, after.id, pageMax];
+  async #unhint(
+    queue: number,
+    { kind, now }: { readonly kind: Scheduled; readonly now: number },
+    after: Due = { due_at: -1, id: lowestId },
+  ): Promise<Due | undefined> {
+    const values = [queue, now, after.due_at, after.id, pageMax, kind === "first"];
     const [last] = await this.#act<Due>(UNHINT, values);
     return last;
   }

@@ -1,4 +1,4 @@
-// Hints what has come due: retries whose time is there. Run by the leader.
+// Hints what has come due: retries whose time is there, and what was not to begin before. Run by the leader.
 import { invariant } from "../../../core/errors.ts";
 import type { Changing, Statement } from "../ledger/connection/database.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
@@ -9,10 +9,10 @@ const HINT_DUE: Statement = {
       SELECT id FROM sluice.schedule WHERE NOT is_hinted AND due_at <= $1::bigint ORDER BY due_at LIMIT $2
     ), hinted AS (
       UPDATE sluice.schedule s SET is_hinted = true FROM due WHERE s.id = due.id AND NOT s.is_hinted
-      RETURNING s.id, s.queue, s.crashes
+      RETURNING s.id, s.queue, s.crashes, s.is_first
     )
     INSERT INTO sluice.outbox (queue, kind, ids)
-    SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' ELSE 'again' END, array_agg(id ORDER BY id)
+    SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' WHEN is_first THEN 'fresh' ELSE 'again' END, array_agg(id ORDER BY id)
     FROM hinted GROUP BY 1, 2
     RETURNING no::float8, queue, kind, ids::text[]`,
 };

@@ -14,6 +14,7 @@ import { committedWithoutRefused } from "./connection/lane.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { Outbox } from "./outbox.ts";
 import {
+  noPlace,
   Resolver,
   type AcceptEntry,
   type Fresh,
@@ -25,7 +26,7 @@ import { durabilityOf, onlyThePrimary, RESTS_ON, restsOn, type RestsOnRow } from
 import { highestId } from "./state.ts";
 
 /** The bodies come as one value and are cut up here: an array of bytea would travel as hex. */
-export const store = (also: string): string => `WITH input AS (
+const STORED_INPUT = `WITH input AS (
       SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
         $15::int[]) AS i (id, queue, key, content_type, headers, at, bytes, link)
     ), stored AS (
@@ -44,16 +45,33 @@ export const store = (also: string): string => `WITH input AS (
       ${storeLinks("input", 16)}
     ), cleared AS (
       DELETE FROM sluice.outbox WHERE no = ANY ($14::bigint[])
-    )${also}
+    )`;
+const STORE: Statement = {
+  name: "store",
+  text: `${STORED_INPUT}
     INSERT INTO sluice.outbox (queue, kind, ids)
     SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input GROUP BY queue
-    RETURNING no::int8, queue, ${restsOn}`;
-const STORE: Statement = { name: "store", text: store("") };
-/** Where at least one wants a callback. */
-const STORE_CALLBACKS: Statement = {
-  name: "store-with-callbacks",
-  text: store(`, called AS (${storeCallbacks(24)})`),
+    RETURNING no::int8, queue, ${restsOn}`,
 };
+/**
+ * Where some want more: a callback, or to begin later. Takes the values of `extraValues` from `$from` on. Nobody is told of what
+ * begins later: the scheduler sees to it. Its row was stored at 0, by no clock: the time is the sender's, and not as long after
+ * `stored_at` as some wait (see scheduler.ts). One row at least comes back, without a number where nothing was listed.
+ */
+export const storeWithExtras = (from: number, also = ""): string => `${STORED_INPUT}, called AS (
+      ${storeCallbacks(from)}
+    ), scheduled AS (
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted, is_first, stored_at)
+      SELECT id, queue, due_at, 0, 0, 0, false, true, 0
+      FROM unnest($${from + 3}::uuid[], $${from + 4}::smallint[], $${from + 5}::bigint[]) AS i (id, queue, due_at)
+      RETURNING id
+    )${also}, listed AS (
+      INSERT INTO sluice.outbox (queue, kind, ids)
+      SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input WHERE id NOT IN (SELECT id FROM scheduled) GROUP BY queue
+      RETURNING no, queue
+    )
+    SELECT l.no::int8, l.queue, ${restsOn} FROM (VALUES (1)) one (row) LEFT JOIN listed l ON true`;
+const STORE_WITH_EXTRAS: Statement = { name: "store-with-extras", text: storeWithExtras(24) };
 /**
  * Ends a session that was lost: what it has not committed by then it never will. Gives it back as long as it is there. One that
  * waits for the standby has committed: it is left to wait, as its end would show others what no standby has.
@@ -175,11 +193,11 @@ export class Accepter {
         int4Array(group.linkNos),
         ...linkValues(group),
       ];
-      const wanting = fresh.filter(({ request }) => request.callback !== undefined);
-      const statement = wanting.length === 0 ? STORE : STORE_CALLBACKS;
-      if (wanting.length > 0) values.push(...callbackValues(wanting));
-      const rows = await connection.rows<RestsOnRow & { no: string; queue: number }>(statement, values);
-      void outbox.tell(rows.map((row) => outboxRowOf(Number(row.no), row.queue, fresh)));
+      const hasExtras = fresh.some(({ request, place }) => request.callback !== undefined || place !== noPlace);
+      const statement = hasExtras ? STORE_WITH_EXTRAS : STORE;
+      if (hasExtras) values.push(...extraValues(fresh));
+      const rows = await connection.rows<RestsOnRow & ListedRow>(statement, values);
+      void outbox.tell(listedOf(rows, fresh));
       // What is refused below is in doubt: a standby that takes over without it has no gap there.
       this.#doubt(group, no);
       const durability = await this.#durabilityBy(rows[0] as RestsOnRow);
@@ -317,8 +335,18 @@ function noteDurability(result: AcceptResult, durability: Durability): void {
   for (const receipt of result.receipts as readonly { durability: Durability }[]) receipt.durability = durability;
 }
 
-export function outboxRowOf(no: number, queue: number, fresh: readonly Storable[]): OutboxRow {
-  return { no, queue, kind: "fresh", ids: fresh.filter((one) => one.queue === queue).map(({ id }) => id) };
+/** A row of the outbox; null where there is none. */
+export interface ListedRow {
+  readonly no: string | null;
+  readonly queue: number;
+}
+
+/** What the rows of the outbox tell of. */
+export function listedOf(rows: readonly ListedRow[], fresh: readonly Storable[]): readonly OutboxRow[] {
+  return rows.flatMap(({ no, queue }) => {
+    const own = fresh.filter((one) => one.queue === queue && one.place.dueAt === undefined);
+    return no === null ? [] : [{ no: Number(no), queue, kind: "fresh", ids: own.map(({ id }) => id) }];
+  });
 }
 
 export interface StoreContext {
@@ -357,13 +385,20 @@ export function storeValues(fresh: readonly Storable[], { heads, member, confirm
   ];
 }
 
-/** As \`storeCallbacks\` takes them. */
-export function callbackValues(wanting: readonly Storable[]): readonly unknown[] {
+/** As \`storeWithExtras\` takes them. */
+export function extraValues(fresh: readonly Storable[]): readonly unknown[] {
+  const called = fresh.filter(({ request }) => request.callback !== undefined);
+  const scheduled = fresh.filter(({ place }) => place.dueAt !== undefined);
   return [
-    uuidArray(wanting.map(({ id }) => id)),
-    int2Array(wanting.map(({ queue }) => queue)),
-    textArray(wanting.map(({ request }) => request.callback)),
+    ...idsAndQueues(called),
+    textArray(called.map(({ request }) => request.callback)),
+    ...idsAndQueues(scheduled),
+    int8Array(scheduled.map(({ place }) => place.dueAt as number)),
   ];
+}
+
+function idsAndQueues(some: readonly Storable[]): readonly unknown[] {
+  return [uuidArray(some.map(({ id }) => id)), int2Array(some.map(({ queue }) => queue))];
 }
 
 /** In one order everywhere, so that two gateways with the same keys wait for each other and never in a circle. */

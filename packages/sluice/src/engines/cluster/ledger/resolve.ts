@@ -2,7 +2,8 @@
 // is room for it. It reads the ledger only where what is known does not tell.
 import { bodyHashOf, type BodyHash } from "../../../core/body-hash.ts";
 import { fingerprintOf, storedKeyOf } from "../../../core/idempotency-key.ts";
-import type { NewRequest, Receipt } from "../../../core/request.ts";
+import type { Placement } from "../../../core/placement.ts";
+import type { NewRequest, Receipt, State } from "../../../core/request.ts";
 import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../../core/request-id.ts";
 import type { AcceptResult } from "../../../engine/engine.ts";
 import { randomSource } from "../../shared/random-source.ts";
@@ -35,6 +36,8 @@ interface KnownKey {
   readonly fingerprint: Uint8Array;
   /** Stored before this group, or by a call of it. */
   readonly isStored: boolean;
+  /** As far as is known here. */
+  readonly state: State;
 }
 
 /** A request that is new, with the id that it gets. */
@@ -51,6 +54,22 @@ export interface Storable {
   readonly queue: number;
   readonly bodyHash: BodyHash;
   readonly fingerprint: Uint8Array | undefined;
+  readonly place: Place;
+}
+
+/** Where its placement puts a request at its acceptance, in whole milliseconds. */
+export interface Place {
+  /** When it comes due; undefined where it waits from the start. */
+  readonly dueAt: number | undefined;
+}
+
+export const noPlace: Place = { dueAt: undefined };
+
+/** `noPlace` for what is placed as most requests are. */
+export function placeOf(placement: Placement | undefined, now: number): Place {
+  const { notBefore } = placement ?? {};
+  if (notBefore === undefined || notBefore <= now) return noPlace;
+  return { dueAt: Math.ceil(notBefore) };
 }
 
 /** What a group has come to so far. */
@@ -134,7 +153,10 @@ export class Resolver {
       fingerprint: Buffer;
     }>(FIND_KEYS, [int2Array(queues), textArray(keys)]);
     return new Map(
-      rows.map(({ queue, key, id, fingerprint }) => [`${queue} ${key}`, { id, fingerprint, isStored: true }]),
+      rows.map(({ queue, key, id, fingerprint }) => [
+        `${queue} ${key}`,
+        { id, fingerprint, isStored: true, state: "waiting" },
+      ]),
     );
   }
 
@@ -176,6 +198,7 @@ export class Resolver {
     const ownKeys = new Map<string, KnownKey>();
     const receipts: Receipt[] = [];
     const repeats: number[] = [];
+    const now = this.#options.clock.now();
     for (const [index, request] of call.entries()) {
       const queue = this.#options.queues.noOf(request.queue);
       const bodyHash = bodyHashOf(request.body);
@@ -189,13 +212,15 @@ export class Resolver {
         return { kind: "key-reused", index };
       if (before !== undefined) {
         if (before.isStored) repeats.push(index);
-        receipts.push(receiptOf(before.id, request.queue, true));
+        receipts.push(receiptOf(request.queue, before, true));
         continue;
       }
-      const id = this.#newId();
-      own.push({ id, request, storedKey, queue, bodyHash, fingerprint });
-      if (fingerprint !== undefined) ownKeys.set(name, { id, fingerprint, isStored: false });
-      receipts.push(receiptOf(id, request.queue, false));
+      const id = this.#newId(now);
+      const place = placeOf(request.placement, now);
+      const state = place.dueAt === undefined ? "waiting" : "scheduled";
+      own.push({ id, request, storedKey, queue, bodyHash, fingerprint, place });
+      if (fingerprint !== undefined) ownKeys.set(name, { id, fingerprint, isStored: false, state });
+      receipts.push(receiptOf(request.queue, { id, state }, false));
     }
     return { kind: "named", own, ownKeys, receipts, repeats };
   }
@@ -210,12 +235,11 @@ export class Resolver {
     return { kind: "accepted", receipts: withStates };
   }
 
-  #newId(): RequestId {
-    const { seqs, clock } = this.#options;
-    return requestIdOf(seqs.next(clock.now()), this.#random());
+  #newId(now: number): RequestId {
+    return requestIdOf(this.#options.seqs.next(now), this.#random());
   }
 }
 
-function receiptOf(id: RequestId, queue: string, isReplayed: boolean): Receipt {
-  return { id, queue, state: "waiting", acceptedAt: timeOfId(id), isReplayed, durability: "postgres" };
+function receiptOf(queue: string, { id, state }: Pick<KnownKey, "id" | "state">, isReplayed: boolean): Receipt {
+  return { id, queue, state, acceptedAt: timeOfId(id), isReplayed, durability: "postgres" };
 }

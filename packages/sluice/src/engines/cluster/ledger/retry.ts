@@ -26,7 +26,7 @@ const CONCLUDE = `
     FROM released r
     WHERE NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts, crashes = excluded.crashes,
-      started_at = excluded.started_at, token = excluded.token, is_hinted = excluded.is_hinted,
+      started_at = excluded.started_at, token = excluded.token, is_hinted = excluded.is_hinted, is_first = false,
       stored_at = excluded.stored_at
     RETURNING s.id, s.token, s.queue, s.crashes, s.is_hinted
   ), failed AS (

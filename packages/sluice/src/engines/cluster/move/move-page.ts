@@ -54,14 +54,15 @@ const STORE_CALLBACKS: Statement = {
 const STORE_SCHEDULE: Statement = {
   name: "move-store-schedule",
   text: `WITH scheduled AS (
-      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, started_at, token, is_hinted)
-      SELECT id, queue, due_at, attempts, crashes, started_at, 0, due_at <= extract(epoch FROM now()) * 1000
-      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[])
-        AS i (id, queue, due_at, attempts, crashes, started_at)
-      RETURNING id, queue, crashes, is_hinted
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, started_at, token, is_hinted, is_first, stored_at)
+      SELECT id, queue, due_at, attempts, crashes, started_at, 0, due_at <= extract(epoch FROM now()) * 1000, is_first,
+        CASE WHEN is_first THEN 0 ELSE extract(epoch FROM clock_timestamp()) * 1000 END
+      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::boolean[])
+        AS i (id, queue, due_at, attempts, crashes, started_at, is_first)
+      RETURNING id, queue, crashes, is_hinted, is_first
     )
     INSERT INTO sluice.outbox (queue, kind, ids)
-    SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' ELSE 'again' END, array_agg(id ORDER BY id)
+    SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' WHEN is_first THEN 'fresh' ELSE 'again' END, array_agg(id ORDER BY id)
     FROM scheduled WHERE is_hinted GROUP BY 1, 2`,
 };
 /** In the row of those who are members no more. */
@@ -231,10 +232,11 @@ function scheduleValues(requests: readonly Numbered[]): readonly unknown[] {
     requests.flatMap(({ standing, ...request }) => (standing.kind === "backlog" ? { ...request, ...standing } : [])),
     ({ id }) => id,
     ({ no }) => no,
-    ({ dueAt }) => dueAt,
+    ({ dueAt }) => Math.ceil(dueAt),
     ({ attempts }) => attempts,
     ({ crashes }) => crashes,
     ({ startedAt }) => startedAt,
+    ({ isFirst }) => isFirst,
   );
 }
 

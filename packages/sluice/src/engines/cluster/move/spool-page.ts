@@ -6,28 +6,39 @@ import type { ErrorCode } from "../../../core/errors.ts";
 import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { Failure } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
+import { readRequestHead } from "../../../core/stored-head.ts";
 import type { MovedOutcome, MovedRequest } from "../../../engine/moved.ts";
-import { ADD_SENDERS, callbackValues, outboxRowOf, store, STORED, storeValues } from "../ledger/accept.ts";
-import { storeCallbacks } from "../ledger/callbacks.ts";
+import {
+  ADD_SENDERS,
+  extraValues,
+  listedOf,
+  STORED,
+  storeValues,
+  storeWithExtras,
+  type ListedRow,
+} from "../ledger/accept.ts";
 import { link, linkValues } from "../ledger/chains.ts";
 import { int2Array, int4Array, textArray, uuidArray } from "../ledger/connection/binary-array.ts";
 import type { Connected, Statement } from "../ledger/connection/database.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
-import { FIND_KEYS, type Storable } from "../ledger/resolve.ts";
+import { FIND_KEYS, placeOf, type Storable } from "../ledger/resolve.ts";
 import { senderValues, storable, storePage, type Numbered } from "./move-page.ts";
 
 const STORE_ALIASES: Statement = {
   name: "spool-store-aliases",
   text: "INSERT INTO sluice.aliases (alias, id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING",
 };
-/** Queues and the lowest of their ids, then the values of storeCallbacks: most pages have none. */
+/** Queues and the lowest of their ids, then the values of the extras: most pages have none. */
 const STORE: Statement = {
   name: "spool-store",
-  text: store(`, lowered AS (
+  text: storeWithExtras(
+    26,
+    `, lowered AS (
       UPDATE sluice.queues q SET fresh_from = i.id FROM unnest($24::smallint[], $25::uuid[]) AS i (no, id)
       WHERE q.no = i.no AND q.fresh_from > i.id
-    ), called AS (${storeCallbacks(26)})`),
+    )`,
+  ),
 };
 /** In the row of those who are members no more. */
 const nobody = 0;
@@ -64,15 +75,20 @@ export async function storeSpooled(inside: Connected, page: SpooledPage): Promis
       uuidArray(aliases.map(({ id }) => id)),
     ]);
   if (dead.length > 0) await storePage(inside, dead, queues, { mayShareKeys: true });
-  return fresh.length > 0 ? storeFresh(inside, fresh) : [];
+  return fresh.length > 0 ? storeFresh(inside, fresh, now) : [];
 }
 
-async function storeFresh(inside: Connected, requests: readonly Numbered[]): Promise<readonly OutboxRow[]> {
+async function storeFresh(
+  inside: Connected,
+  requests: readonly Numbered[],
+  now: number,
+): Promise<readonly OutboxRow[]> {
   const fresh = requests.map((request): Storable => {
     const { id, no, key, contentType, body, callback } = request;
     const own = { contentType: storable(contentType) ?? "", body, callback: callback?.url };
     const fingerprint = key === undefined || !hasKey(key) ? undefined : request.fingerprint;
-    return { id, request: own, storedKey: key, queue: no, bodyHash: bodyHashOf(body), fingerprint };
+    const place = placeOf(readRequestHead(request.headers ?? null).placement, now);
+    return { id, request: own, storedKey: key, queue: no, bodyHash: bodyHashOf(body), fingerprint, place };
   });
   const senders = senderValues(requests);
   if (senders[0]?.length !== 0) await inside.rows(ADD_SENDERS, senders);
@@ -82,10 +98,9 @@ async function storeFresh(inside: Connected, requests: readonly Numbered[]): Pro
     int4Array(group.linkNos),
     ...linkValues(group),
     ...lowestValues(fresh),
-    ...callbackValues(fresh.filter(({ request }) => request.callback !== undefined)),
+    ...extraValues(fresh),
   ];
-  const rows = await inside.rows<{ no: string; queue: number }>(STORE, values);
-  return rows.map(({ no, queue }) => outboxRowOf(Number(no), queue, fresh));
+  return listedOf(await inside.rows<ListedRow & object>(STORE, values), fresh);
 }
 
 /** Whose the key of a request already is. */
