@@ -46,7 +46,8 @@ export class Checks {
 
   /** The handler began; how often it has by now. */
   began(id: string): number {
-    const { tables, clockMs } = this.#world.ledger;
+    const { tables, clockMs, crashes } = this.#world.ledger;
+    if (crashes === 0 && tables.outcomes.get(id)?.error_code === "expired") this.broke(`${id} began, and had expired`);
     const { notBefore = 0 } = readRequestHead(tables.requests.get(id)?.headers ?? null).placement ?? {};
     if (clockMs < notBefore - apartMsMax) this.broke(`${id} began ${notBefore - clockMs} ms before its time`);
     const starts = (this.#starts.get(id) ?? 0) + 1;
@@ -112,6 +113,8 @@ export class Checks {
       if (this.#hints.get(id) !== 1 || ledger.tables.outcomes.has(id) || ledger.tables.schedule.has(id)) continue;
       if (ledger.tables.outbox.values().some(({ ids }) => ids.includes(id))) continue; // another hint of it
       const claim = ledger.tables.running.get(id);
+      const { expires_at: endsAt = Infinity } = ledger.tables.expiries.get(id) ?? {};
+      if (claim === undefined && endsAt <= ledger.clockMs + apartMsMax) continue; // the leader ends it
       const isOfAnother = claim !== undefined && ledger.tables.members.get(claim.member)?.name !== process.name;
       if (isOfAnother) continue; // a claim from before this process was taken for dead: the reaper has it
       this.broke(`${process.name} acknowledged the only hint of ${id}, which has no outcome and is not scheduled`);
@@ -238,6 +241,8 @@ const holdingUp = [
 const acts = new Set([
   "hint-due",
   "bound-waits",
+  "hold-expired",
+  "expire",
   "reap",
   "fold-tallies",
   "clear-relayed",

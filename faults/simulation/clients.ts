@@ -86,8 +86,10 @@ export class Clients {
     }
   }
 
-  #placementOf({ waitsMs }: Sending): Placement | undefined {
-    return waitsMs === undefined ? undefined : { notBefore: this.#world.ledger.clockMs + waitsMs };
+  #placementOf({ waitsMs, lastsMs }: Sending): Placement | undefined {
+    const after = (ms: number | undefined): number | undefined => ms && this.#world.ledger.clockMs + ms;
+    const isPlaced = waitsMs !== undefined || lastsMs !== undefined;
+    return isPlaced ? { notBefore: after(waitsMs), expiresAt: after(lastsMs) } : undefined;
   }
 
   #note({ tag }: Sending, result: AcceptResult): void {

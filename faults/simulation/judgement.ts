@@ -32,7 +32,9 @@ function judgeOutcomes({ ledger, checks, faults }: World, { sent }: Clients): vo
     const outcome = outcomes.get(id);
     const one = sent.get(tag);
     if (one === undefined || outcome === undefined) return checks.broke(`${id} is a phantom, or has no outcome`);
-    const fault = wrongWith(outcome, one, { starts: checks.startsOf(id), isHeldUp: isHeldUp(faults.counts) });
+    const isForgetful = ledger.crashes > 0 || faults.counts.has("stop");
+    const seen = { starts: checks.startsOf(id), isHeldUp: isHeldUp(faults.counts), isForgetful };
+    const fault = wrongWith(outcome, one, seen);
     if (fault !== undefined) checks.broke(`tag ${tag}, ${id}, is ${outcome.state} (${outcome.error_code}): ${fault}`);
     const made = tags.filter((other) => other === tag).length;
     const stored = requests.values().filter((other) => (JSON.parse(other.body.toString()) as Body).tag === tag);
@@ -61,11 +63,22 @@ function isHeldUp(counts: ReadonlyMap<string, number>): boolean {
   return holdingUp.some((kind) => counts.has(kind));
 }
 
+interface Seen {
+  readonly starts: number;
+  readonly isHeldUp: boolean;
+  /** That it had begun may not be known: the ledger lost its claim, or a process that stopped handed it back. */
+  readonly isForgetful: boolean;
+}
+
 function wrongWith(
   { state, result, error_code, attempts }: OutcomeRow,
-  { sending: { tag, course }, isCancelled }: Sent,
-  { starts, isHeldUp }: { readonly starts: number; readonly isHeldUp: boolean },
+  { sending: { tag, course, lastsMs }, isCancelled }: Sent,
+  { starts, isHeldUp, isForgetful }: Seen,
 ): string | undefined {
+  if (error_code === "expired") {
+    if (lastsMs === undefined) return "it does not expire";
+    return starts === 0 || isForgetful ? undefined : `it began ${starts} times`;
+  }
   if (state === "cancelled") return isCancelled ? undefined : "nobody cancelled it";
   if (state === "done") {
     if (result?.toString() !== JSON.stringify({ tag })) return `the result is ${result?.toString()}`;

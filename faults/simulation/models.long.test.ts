@@ -20,7 +20,7 @@ const constant =
 const looks = /^(hint-due|outbox-holds|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken)$/;
 
 const wanted =
-  "store store-with-extras confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause " +
+  "store store-with-extras hold-expired expire expiring confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause " +
   "release-unknown take-hints free-hints free-hints-of-gone store-hints put-back-from unhint own-outcomes audit-requests backlog-first-pages fresh-from";
 
 let postgres: Postgres;

@@ -21,7 +21,11 @@ export interface Sending {
   readonly isTwice: boolean;
   /** It is not to begin for so long. */
   readonly waitsMs: number | undefined;
+  /** It ends unless it has begun by then. */
+  readonly lastsMs: number | undefined;
 }
+
+type Place = Pick<Sending, "waitsMs" | "lastsMs">;
 
 export type Asking =
   | { readonly kind: "cancel"; readonly atMs: number; readonly tag: number }
@@ -118,11 +122,12 @@ export function planOf(seed: number): Plan {
   };
 }
 
-function placeOf(random: Random): Pick<Sending, "waitsMs"> {
-  return { waitsMs: random.next() < 0.15 ? random.between(50, 4_000) : undefined };
+function placeOf(random: Random): Place {
+  const waitsMs = random.next() < 0.15 ? random.between(50, 4_000) : undefined;
+  return { waitsMs, lastsMs: random.next() < 0.2 ? (waitsMs ?? 0) + random.between(20, 3_000) : undefined };
 }
 
-function sendingOf(tag: number, random: Random): Omit<Sending, "waitsMs"> {
+function sendingOf(tag: number, random: Random): Omit<Sending, keyof Place> {
   const isKeyed = random.next() < 0.8;
   return {
     tag,

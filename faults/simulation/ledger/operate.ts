@@ -67,6 +67,7 @@ function replay(scope: Scope): Row[] {
   for (const { id, queue } of revived) {
     db.outcomes.remove(id);
     for (const failure of db.failures.values()) if (failure.id === id) db.failures.remove(`${id} ${failure.attempt}`);
+    db.expiries.remove(id);
     const token = tokens.next();
     const rest = {
       attempts: 0,

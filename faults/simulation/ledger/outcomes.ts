@@ -13,7 +13,7 @@ import {
   type Row,
   type Scope,
 } from "./model.ts";
-import { signOf, type OutcomeRow, type RunningRow, type ScheduleRow } from "./tables.ts";
+import { signOf, type ExpiryRow, type OutcomeRow, type RunningRow, type ScheduleRow, type Tables } from "./tables.ts";
 
 export const outcomeModels: Readonly<Record<string, Model>> = {
   settle: racyWrites((scope) => conclude(scope, releaseSettled(scope))),
@@ -29,6 +29,8 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
   retry: racyWrites((scope) => putBack(scope, releaseRetried(scope))),
   "retry-forgotten": racyWrites((scope) => putBack(scope, forgottenRetried(scope))),
   "hint-due": racyWrites(hintDue),
+  "hold-expired": racyWrites(holdExpired),
+  expire: racyWrites(expire),
   "hand-back": racyWrites((scope) => giveBack(scope, new Set([scope.values[4] as number]))),
   reap: racyWrites(reap),
   "members-heard": reads(({ seen, values: [by] }) =>
@@ -45,6 +47,7 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
         next_due_at: waits.map(({ due_at }) => due_at).sort((left, right) => left - right)[0] ?? null,
         is_ahead: waits.some(({ stored_at }) => stored_at > limit),
         is_busy: seen.running.values().length > 0,
+        is_late: pastIn(seen, now as number).length > 0,
       },
     ];
   }),
@@ -229,6 +232,61 @@ function hintDue(scope: Scope): Row[] {
     return [hintOf(row)];
   });
   return list(scope, hinted);
+}
+
+/** What is past its time and does not run. */
+function pastIn(seen: Tables, now: number): ExpiryRow[] {
+  return seen.expiries.values().filter(({ id, expires_at }) => expires_at <= now && !seen.running.has(id));
+}
+
+/** Some attempt of it counts, or it was in flight when its worker died. */
+export function hasBegun(tables: Tables, id: string): boolean {
+  const { attempts, crashes } = tables.schedule.get(id) ?? { attempts: 0, crashes: 0 };
+  return attempts + crashes > 0;
+}
+
+function holdExpired({ seen, db, values, tokens }: Scope): Row[] {
+  const [now, most, member] = values as [number, number, number];
+  const past = pastIn(seen, now)
+    .sort((left, right) => left.expires_at - right.expires_at || (left.id < right.id ? -1 : 1))
+    .slice(0, most);
+  const [decided, open] = [true, false].map((isDecided) =>
+    past.filter(({ id }) => (seen.outcomes.has(id) || hasBegun(seen, id)) === isDecided).map(({ id }) => id),
+  ) as [string[], string[]];
+  for (const id of decided) db.expiries.remove(id);
+  return open.sort().flatMap((id) => {
+    const request = seen.requests.get(id);
+    const token = tokens.next();
+    if (request === undefined || db.running.has(id)) return [];
+    const { queue, bytes } = request;
+    db.running.put(id, { id, token, member, queue, attempts: 0, crashes: 0, started_at: 0, bytes });
+    return [{ id }];
+  });
+}
+
+function expire({ seen, db, values }: Scope): Row[] {
+  const [ids, now, member, error_code, error_message] = values as [readonly string[], number, number, string, string];
+  return ids.flatMap((id) => {
+    db.running.remove(id);
+    const request = seen.requests.get(id);
+    const isDecided = seen.expiries.has(id) && db.expiries.remove(id) !== undefined;
+    if (!isDecided || request === undefined || hasBegun(seen, id) || db.outcomes.has(id)) return [];
+    const { queue, bytes } = request;
+    const outcome = {
+      ...noOutcome,
+      error_code,
+      error_message,
+      id,
+      queue,
+      state: "dead",
+      attempts: 0,
+      started_at: null,
+    };
+    db.outcomes.put(id, { ...outcome, finished_at: now });
+    if (seen.schedule.has(id)) db.schedule.remove(id);
+    count(db, { member, queue }, { dead: 1, backlog_bytes: -bytes });
+    return [{ id }];
+  });
 }
 
 function reap(scope: Scope): Row[] {

@@ -13,6 +13,7 @@ import {
   type Scope,
 } from "./model.ts";
 import { storeLinks } from "./chains.ts";
+import { hasBegun } from "./outcomes.ts";
 import type { OutboxRow, Tables } from "./tables.ts";
 
 export const requestModels: Readonly<Record<string, Model>> = {
@@ -48,6 +49,9 @@ export const requestModels: Readonly<Record<string, Model>> = {
     sumsOf(seen).map(({ name, accepted, finished }) => ({ name, accepted, finished })),
   ),
   claim: racyWrites(claim),
+  expiring: reads(({ seen, values: [ids] }) =>
+    (ids as readonly string[]).flatMap((id) => (seen.expiries.has(id) && !hasBegun(seen, id) ? [{ id }] : [])),
+  ),
   release: writes(({ db, values: [ids, tokens] }) => {
     for (const [id, token] of unnest<[string, number]>(ids, tokens))
       if (db.running.get(id)?.token === token) db.running.remove(id);
@@ -91,7 +95,7 @@ function store(scope: Scope): Row[] {
 /** No client of these histories wants a callback. */
 function storeWithExtras(scope: Scope): Row[] {
   const { db, values, restsOn } = scope;
-  const [ids, queues, dues] = values.slice(26); // $24 to $26 are the callbacks
+  const [ids, queues, dues, lateIds, , ends] = values.slice(26); // $24 to $26 are the callbacks
   const scheduled = unnest<[string, number, number]>(ids, queues, dues);
   const rows = storedBut(scope, new Set(scheduled.map(([id]) => id)));
   for (const [id, queue, due_at] of scheduled) {
@@ -106,6 +110,7 @@ function storeWithExtras(scope: Scope): Row[] {
     };
     db.schedule.put(id, { id, queue, due_at, ...never });
   }
+  for (const [id, expires_at] of unnest<[string, number]>(lateIds, ends)) db.expiries.put(id, { id, expires_at });
   return rows.length > 0 ? rows : [{ no: null, queue: null, rests_on: restsOn }];
 }
 

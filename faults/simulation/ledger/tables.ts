@@ -78,6 +78,11 @@ export interface ScheduleRow {
   readonly stored_at: number;
 }
 
+export interface ExpiryRow {
+  readonly id: string;
+  readonly expires_at: number;
+}
+
 export interface FailureRow {
   readonly id: string;
   readonly attempt: number;
@@ -186,6 +191,7 @@ export class Tables {
   /** Unlogged. */
   readonly running = new Table<string, RunningRow>("running", this.journal);
   readonly schedule = new Table<string, ScheduleRow>("schedule", this.journal);
+  readonly expiries = new Table<string, ExpiryRow>("expiries", this.journal);
   readonly failures = new Table<string, FailureRow>("failures", this.journal);
   readonly outbox = new Table<number, OutboxRow>("outbox", this.journal);
   readonly tallies = new Table<string, TallyRow>("tallies", this.journal);
@@ -207,6 +213,7 @@ export class Tables {
       [this.keys.rows, copy.keys.rows],
       [this.running.rows, copy.running.rows],
       [this.schedule.rows, copy.schedule.rows],
+      [this.expiries.rows, copy.expiries.rows],
       [this.failures.rows, copy.failures.rows],
       [this.outbox.rows, copy.outbox.rows],
       [this.tallies.rows, copy.tallies.rows],

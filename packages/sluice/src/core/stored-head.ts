@@ -26,7 +26,8 @@ export type ResponseHeaders = Readonly<Record<string, string | readonly string[]
 const method = ":method";
 const path = ":path";
 const notBefore = ":not-before";
-const expiresAt = ":expires";
+/** Of a head that says when its request expires. */
+export const expiresField = ":expires";
 const status = ":status";
 
 const noHead: RequestHead = { headers: undefined };
@@ -40,7 +41,7 @@ export function requestHeadText(head: RequestHead): string | undefined {
     [method]: head.method,
     [path]: head.path,
     [notBefore]: placement?.notBefore,
-    [expiresAt]: placement?.expiresAt,
+    [expiresField]: placement?.expiresAt,
     ...headers,
   });
 }
@@ -50,7 +51,7 @@ export function readRequestHead(text: string | null): RequestHead {
   if (text === null) return noHead;
   const fields = JSON.parse(text) as Readonly<Record<string, string>>;
   if (!text.startsWith('{":')) return { headers: fields };
-  const { [method]: sentMethod, [path]: sentPath, [notBefore]: from, [expiresAt]: until, ...headers } = fields;
+  const { [method]: sentMethod, [path]: sentPath, [notBefore]: from, [expiresField]: until, ...headers } = fields;
   const head = { method: sentMethod, path: sentPath, headers };
   if (from === undefined && until === undefined) return head;
   return { ...head, placement: { notBefore: numberOf(from), expiresAt: numberOf(until) } };

@@ -27,6 +27,8 @@ export interface MovedRequest {
   readonly startedAt: number | undefined;
   readonly failures: readonly MovedFailure[];
   readonly callback: MovedCallback | undefined;
+  /** Undefined where it does not expire, or not any more; in a spool too, where its head alone tells. */
+  readonly expiresAt: number | undefined;
   readonly standing: MovedBacklog | MovedOutcome;
 }
 

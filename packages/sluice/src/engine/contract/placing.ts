@@ -104,10 +104,11 @@ export function placingCases(check: Check): void {
   });
 
   check("what expired is never delivered, and the next request is", async (rig) => {
-    await acceptAll(rig, 3, { expiresAt: rig.now() + hourMs });
+    const ids = await acceptAll(rig, 3, { expiresAt: rig.now() + hourMs });
     const next = await rig.acceptOne();
     rig.pass(hourMs + 1);
     deepEqual(idsOf(await rig.take(10)), [next]);
+    for (const id of ids) await ended(rig, id);
   });
 
   check("what has begun does not expire: while it runs, after a failed attempt, after a crash", async (rig) => {

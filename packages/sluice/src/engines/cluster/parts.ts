@@ -19,7 +19,7 @@ import type { OperateOptions } from "./ledger/operate.ts";
 import { LedgerNotices } from "./carriers/ledger-notices.ts";
 import { LedgerShare } from "./carriers/ledger-share.ts";
 import { LedgerTokens } from "./carriers/ledger-tokens.ts";
-import type { Notices, NoticesOptions } from "./carriers/notices.ts";
+import type { Notice, Notices, NoticesOptions } from "./carriers/notices.ts";
 import { RedisNotices } from "./carriers/redis-notices.ts";
 import { RedisTokens } from "./carriers/redis-tokens.ts";
 import { carriersOf, type ClusterOptions } from "./options.ts";
@@ -173,6 +173,11 @@ export function partsOf(options: ClusterOptions): Parts {
     retentionMs: options.retentionMs ?? 7 * 24 * hourMs,
     leaseMs,
     beatMs,
+    onLapsed: (ids) => {
+      const changes = ids.map((id): Notice => ({ id, change: { kind: "state", state: "dead", at: clock.now() } }));
+      for (const { id, change } of changes) watchers.tell(id, change);
+      notices.publish(changes);
+    },
     log,
   });
   const onQueues = (): void => {

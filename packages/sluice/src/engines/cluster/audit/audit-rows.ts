@@ -22,7 +22,8 @@ const ORPHANS = (table: string, what: string): string =>
 const SELECT_ORPHANS: Statement = {
   name: "audit-orphans",
   text: `${ORPHANS("outcomes", "outcome")} UNION ALL ${ORPHANS("running", "claim")}
-    UNION ALL ${ORPHANS("schedule", "place in the schedule")} UNION ALL ${ORPHANS("keys", "key")} LIMIT 10000`,
+    UNION ALL ${ORPHANS("schedule", "place in the schedule")} UNION ALL ${ORPHANS("keys", "key")}
+    UNION ALL ${ORPHANS("expiries", "expiry")} LIMIT 10000`,
 };
 /** The newest that has begun, among those that run and those that ran, but for those of a clock that was ahead. */
 const LAST_BEGUN: Statement = {

@@ -1,12 +1,14 @@
-// What one process does for the whole cluster: hints what is due, gives back the claims and hints of the dead, puts back what the
+// What one process does for the whole cluster: hints what is due, ends what has expired, gives back the claims and hints of the dead, puts back what the
 // carriers lost, keeps the partitions. Any process may lead; all of
 // it works from the ledger, so that the next leader goes on where this one died.
 import { messageOf, SluiceError } from "../../../core/errors.ts";
+import type { RequestId } from "../../../core/request-id.ts";
 import type { Logger } from "../../../telemetry/log.ts";
 import { freeHintsOfGone } from "../carriers/postgres.ts";
 import type { Broker } from "../carriers/rabbitmq/broker.ts";
 import { ConflictError, Connection } from "../ledger/connection/database.ts";
 import { foldTallies, listen, reap } from "./give-back.ts";
+import { lapse } from "./lapse.ts";
 import type { Outbox } from "../ledger/outbox.ts";
 import type { Primary } from "../ledger/connection/primary.ts";
 import { LostHints, type Takers } from "./lost-hints.ts";
@@ -30,6 +32,8 @@ export interface LeaderOptions {
   readonly retentionMs: number;
   readonly leaseMs: number;
   readonly beatMs: number;
+  /** These have ended as expired. */
+  readonly onLapsed: (ids: readonly RequestId[]) => void;
   readonly log: Logger;
 }
 
@@ -148,10 +152,11 @@ export class Leader {
   }
 
   async #hintDue(): Promise<void> {
-    const { clock, outbox } = this.#options;
+    const { clock, outbox, session, onLapsed } = this.#options;
     if (performance.now() < this.#dueLookAt) return;
-    const { told, quietMs } = await hintDue(this.#acting, clock.now());
+    const { told, quietMs, isLate } = await hintDue(this.#acting, clock.now());
     void outbox.tell(told);
+    if (isLate) onLapsed(await lapse(this.#acting, { now: clock.now(), member: session.member }));
     this.#dueLookAt = performance.now() + (quietMs < quietLookMs ? 0 : quietLookMs - tickMs);
   }
 

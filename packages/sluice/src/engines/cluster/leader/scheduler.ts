@@ -2,6 +2,7 @@
 import { invariant } from "../../../core/errors.ts";
 import type { Changing, Statement } from "../ledger/connection/database.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
+import { hasRow } from "../ledger/state.ts";
 
 const HINT_DUE: Statement = {
   name: "hint-due",
@@ -28,7 +29,8 @@ const LOOK: Statement = {
   name: "look-for-due",
   text: `SELECT (SELECT min(due_at) FROM sluice.schedule WHERE NOT is_hinted)::float8 AS next_due_at,
     EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead,
-    EXISTS (SELECT FROM sluice.running) AS is_busy`,
+    EXISTS (SELECT FROM sluice.running) AS is_busy,
+    EXISTS (SELECT FROM sluice.expiries e WHERE e.expires_at <= $1::bigint AND NOT ${hasRow("running", "e.id")}) AS is_late`,
 };
 const dueMax = 1_000;
 const aheadMax = 5_000;
@@ -40,6 +42,8 @@ interface Look {
   readonly is_ahead: boolean;
   /** Whether an attempt runs: it may fail at any moment, and be due again soon. */
   readonly is_busy: boolean;
+  /** Whether something has expired, or has ended before it did. */
+  readonly is_late: boolean;
 }
 
 export interface Hinted {
@@ -47,6 +51,8 @@ export interface Hinted {
   readonly told: readonly OutboxRow[];
   /** For how long nothing comes due, as far as can be seen. */
   readonly quietMs: number;
+  /** There is something for lapse.ts. */
+  readonly isLate: boolean;
 }
 
 /** Hints what is due now, and commits its rows of the outbox. */
@@ -54,10 +60,11 @@ export async function hintDue(connection: Changing, now: number): Promise<Hinted
   const [look] = await connection.rows<Look & object>(LOOK, [now, apartMsMax]);
   invariant(look !== undefined, "a look without a table has one row");
   if (look.is_ahead) await connection.transaction((inside) => inside.rows(BOUND_WAITS, [now, apartMsMax, aheadMax]));
-  const { next_due_at: nextDueAt, is_ahead: isAhead, is_busy: isBusy } = look;
+  const { next_due_at: nextDueAt, is_ahead: isAhead, is_busy: isBusy, is_late: isLate } = look;
   if (nextDueAt !== null && nextDueAt <= now) {
     const told = await connection.transaction((inside) => inside.rows<OutboxRow & object>(HINT_DUE, [now, dueMax]));
-    return { told, quietMs: 0 };
+    return { told, quietMs: 0, isLate };
   }
-  return { told: [], quietMs: isAhead || isBusy ? 0 : (nextDueAt ?? Number.POSITIVE_INFINITY) - now };
+  const isSoon = isAhead || isBusy || isLate;
+  return { told: [], quietMs: isSoon ? 0 : (nextDueAt ?? Number.POSITIVE_INFINITY) - now, isLate };
 }

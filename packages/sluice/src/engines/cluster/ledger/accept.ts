@@ -54,7 +54,7 @@ const STORE: Statement = {
     RETURNING no::int8, queue, ${restsOn}`,
 };
 /**
- * Where some want more: a callback, or to begin later. Takes the values of `extraValues` from `$from` on. Nobody is told of what
+ * Where some want more: a callback, to begin later, or not too late. Takes the values of `extraValues` from `$from` on. Nobody is told of what
  * begins later: the scheduler sees to it. Its row was stored at 0, by no clock: the time is the sender's, and not as long after
  * `stored_at` as some wait (see scheduler.ts). One row at least comes back, without a number where nothing was listed.
  */
@@ -65,6 +65,9 @@ export const storeWithExtras = (from: number, also = ""): string => `${STORED_IN
       SELECT id, queue, due_at, 0, 0, 0, false, true, 0
       FROM unnest($${from + 3}::uuid[], $${from + 4}::smallint[], $${from + 5}::bigint[]) AS i (id, queue, due_at)
       RETURNING id
+    ), expiring AS (
+      INSERT INTO sluice.expiries (id, queue, expires_at)
+      SELECT * FROM unnest($${from + 6}::uuid[], $${from + 7}::smallint[], $${from + 8}::bigint[])
     )${also}, listed AS (
       INSERT INTO sluice.outbox (queue, kind, ids)
       SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input WHERE id NOT IN (SELECT id FROM scheduled) GROUP BY queue
@@ -389,11 +392,14 @@ export function storeValues(fresh: readonly Storable[], { heads, member, confirm
 export function extraValues(fresh: readonly Storable[]): readonly unknown[] {
   const called = fresh.filter(({ request }) => request.callback !== undefined);
   const scheduled = fresh.filter(({ place }) => place.dueAt !== undefined);
+  const expiring = fresh.filter(({ place }) => place.expiresAt !== undefined);
   return [
     ...idsAndQueues(called),
     textArray(called.map(({ request }) => request.callback)),
     ...idsAndQueues(scheduled),
     int8Array(scheduled.map(({ place }) => place.dueAt as number)),
+    ...idsAndQueues(expiring),
+    int8Array(expiring.map(({ place }) => place.expiresAt as number)),
   ];
 }
 

@@ -2,7 +2,7 @@
 import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { Delivery } from "../../../core/request.ts";
 import { timeOfId, type RequestId } from "../../../core/request-id.ts";
-import { readRequestHead } from "../../../core/stored-head.ts";
+import { expiresField, readRequestHead } from "../../../core/stored-head.ts";
 import { uuidArray } from "./connection/binary-array.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 
@@ -60,6 +60,12 @@ const CLAIM: Statement = {
   text: `SELECT id, verdict, token::float8 AS token, attempts, queue, key, content_type, headers, body
     FROM sluice.${claimFunction.name}($1::uuid[], $2, $3, $4)`,
 };
+/** Those of them that end at a time unless they have begun by then: a replay takes that away. */
+const EXPIRING: Statement = {
+  name: "expiring",
+  text: `SELECT e.id FROM sluice.expiries e WHERE e.id = ANY ($1::uuid[])
+    AND NOT EXISTS (SELECT FROM sluice.schedule s WHERE s.id = e.id AND s.attempts + s.crashes > 0)`,
+};
 /** Claims that turned out to be of requests that had moved on meanwhile. */
 const RELEASE: Statement = {
   name: "release",
@@ -93,7 +99,34 @@ export async function claim(
 ): Promise<Map<RequestId, ClaimRow>> {
   const sorted = [...new Set(ids)].sort(); // in one order everywhere: claims never wait in a circle
   const rows = await connection.rows<ClaimRow>(CLAIM, [uuidArray(sorted), areSuspects, member, now]);
-  return new Map(rows.map((row) => [row.id, row]));
+  const late = rows.filter((row) => isLate(row, now));
+  const expired = late.length === 0 ? late : await expiredOf(connection, { late, rows });
+  return new Map([...rows, ...expired].map((row) => [row.id, row]));
+}
+
+/** By its head, which few have and fewer say more in than header fields. What has run goes on. */
+function isLate({ verdict, attempts, headers }: ClaimRow, now: number): boolean {
+  if (verdict !== "claimed" || attempts > 0 || headers?.includes(`"${expiresField}":`) !== true) return false;
+  const { expiresAt } = readRequestHead(headers).placement ?? {};
+  return expiresAt !== undefined && Math.ceil(expiresAt) <= now;
+}
+
+/** Void: it is too late for them to begin, and the leader ends them. */
+async function expiredOf(
+  connection: Connected,
+  { late, rows }: { readonly late: readonly ClaimRow[]; readonly rows: readonly ClaimRow[] },
+): Promise<readonly ClaimRow[]> {
+  try {
+    const found = await connection.rows<{ id: RequestId }>(EXPIRING, [uuidArray(late.map(({ id }) => id))]);
+    const ids = new Set(found.map(({ id }) => id));
+    return late.flatMap((row) => (ids.has(row.id) ? [{ ...row, verdict: "void" as const }] : []));
+  } catch (error) {
+    await release(
+      connection,
+      rows.filter(({ verdict }) => verdict === "claimed" || verdict === "void"),
+    );
+    throw error;
+  }
 }
 
 /** Should this fail, the rows go when this process leaves. */

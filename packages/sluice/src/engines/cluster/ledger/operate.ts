@@ -26,6 +26,8 @@ const REPLAY: Statement = {
       DELETE FROM sluice.failures f USING revived r WHERE f.id = r.id
     ), next_round AS (
       UPDATE sluice.callbacks c SET round = c.round + 1, is_told = false FROM revived r WHERE c.id = r.id
+    ), lasting AS (
+      DELETE FROM sluice.expiries e USING revived r WHERE e.id = r.id
     ), scheduled AS (
       INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
       SELECT id, queue, $2::bigint, 0, 0, nextval('sluice.tokens'), true FROM revived

@@ -61,15 +61,18 @@ export interface Storable {
 export interface Place {
   /** When it comes due; undefined where it waits from the start. */
   readonly dueAt: number | undefined;
+  readonly expiresAt: number | undefined;
 }
 
-export const noPlace: Place = { dueAt: undefined };
+export const noPlace: Place = { dueAt: undefined, expiresAt: undefined };
 
-/** `noPlace` for what is placed as most requests are. */
 export function placeOf(placement: Placement | undefined, now: number): Place {
-  const { notBefore } = placement ?? {};
-  if (notBefore === undefined || notBefore <= now) return noPlace;
-  return { dueAt: Math.ceil(notBefore) };
+  if (placement === undefined) return noPlace;
+  const { notBefore, expiresAt } = placement;
+  return {
+    dueAt: notBefore === undefined || notBefore <= now ? undefined : Math.ceil(notBefore),
+    expiresAt: expiresAt === undefined ? undefined : Math.ceil(expiresAt),
+  };
 }
 
 /** What a group has come to so far. */

@@ -65,6 +65,12 @@ const STORE_SCHEDULE: Statement = {
     SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' WHEN is_first THEN 'fresh' ELSE 'again' END, array_agg(id ORDER BY id)
     FROM scheduled WHERE is_hinted GROUP BY 1, 2`,
 };
+/** What has its outcome does not expire any more. */
+const STORE_EXPIRIES: Statement = {
+  name: "move-store-expiries",
+  text: `INSERT INTO sluice.expiries (id, queue, expires_at)
+    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::bigint[])`,
+};
 /** In the row of those who are members no more. */
 export const TALLY: Statement = {
   name: "move-tally",
@@ -102,6 +108,7 @@ export async function storePage(
   await inside.rows(STORE_FAILURES, failureValues(stored));
   await inside.rows(STORE_CALLBACKS, callbackValues(stored));
   await inside.rows(STORE_SCHEDULE, scheduleValues(stored));
+  await inside.rows(STORE_EXPIRIES, expiryValues(stored));
   await inside.rows(TALLY, tallyValues(stored));
 }
 
@@ -237,6 +244,15 @@ function scheduleValues(requests: readonly Numbered[]): readonly unknown[] {
     ({ crashes }) => crashes,
     ({ startedAt }) => startedAt,
     ({ isFirst }) => isFirst,
+  );
+}
+
+function expiryValues(requests: readonly Numbered[]): readonly unknown[] {
+  return columnsOf(
+    requests.filter(({ standing, expiresAt }) => standing.kind === "backlog" && expiresAt !== undefined),
+    ({ id }) => id,
+    ({ no }) => no,
+    ({ expiresAt = 0 }) => Math.ceil(expiresAt),
   );
 }
 
