@@ -5,7 +5,7 @@ import { startPostgres, type Postgres } from "@sluice/testing";
 import { requestIdOf, SeqSource, type RequestId } from "../../../core/request-id.ts";
 import { openLog } from "../../../telemetry/log.ts";
 import { claim } from "../ledger/claim.ts";
-import { ConflictError, Connection, type Statement } from "../ledger/connection/database.ts";
+import { again, ConflictError, Connection, type Statement } from "../ledger/connection/database.ts";
 import { migrateCluster } from "../ledger/schema/migrate.ts";
 import { lapse } from "./lapse.ts";
 import { hintDue } from "./scheduler.ts";
@@ -49,12 +49,17 @@ test("what is claimed while it expires either runs or ends, and never both", asy
   await using ledger = await openLedger();
   const ids = await ledger.store(many);
   const claimed = new Set<RequestId>();
-  const claiming = Array.from({ length: 3 }, async (_, part) => {
-    await using db = ledger.connect();
-    for (let at = part * 20; at < many; at += 60) {
-      const asked = { ids: ids.slice(at, at + 20), areSuspects: false, member: 10 + part, now };
-      for (const row of (await claim(db, asked)).values()) if (row.verdict === "claimed") claimed.add(row.id);
-    }
+  const claimSome = async (db: Connection, at: number, part: number): Promise<void> => {
+    const asked = { ids: ids.slice(at, at + 20), areSuspects: false, member: 10 + part, now };
+    const rows = await again(() => claim(db, asked)); // where the leader is in the way
+    for (const row of rows.values()) if (row.verdict === "claimed") claimed.add(row.id);
+  };
+  await using opened = new AsyncDisposableStack();
+  const workers = [0, 1, 2].map(() => opened.use(ledger.connect()));
+  // The first claims open the connections, so that all of them are at it at once.
+  await Promise.all(workers.map((db, part) => claimSome(db, many - 20 * (part + 1), part)));
+  const claiming = workers.map(async (db, part) => {
+    for (let at = part * 20; at < many - 60; at += 60) await claimSome(db, at, part);
   });
   const ended = new Set(await lapseAll(ledger.db));
   await Promise.all(claiming);
