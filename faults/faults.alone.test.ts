@@ -7,7 +7,12 @@ import { scenarios } from "./scenarios/index.ts";
 const seed = Number(process.env["SLUICE_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const rounds = 2;
 /** What others of these show nearly as well, and take long for: the long run has them. */
-const leftOut: ReadonlySet<string> = new Set(["front-accept-committed", "front-effect-made", "replay-twice", "backlog"]);
+const leftOut: ReadonlySet<string> = new Set([
+  "front-accept-committed",
+  "front-effect-made",
+  "replay-twice",
+  "backlog",
+]);
 
 describe(`nothing is lost or doubled (SLUICE_TEST_SEED=${seed})`, { concurrency: 3 }, () => {
   const longestFirst = scenarios.filter(({ name, isLong }) => isLong !== true && !leftOut.has(name)).toReversed();

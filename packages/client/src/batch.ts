@@ -1,10 +1,10 @@
 // Cuts a stream of items into batches, by count and by bytes, and encodes each as NDJSON.
 import { contentOf, jsonOf, rawContentOf } from "./content.ts";
 import type { KeyedItem } from "./errors.ts";
-import { timeText, type Times } from "./times.ts";
+import { placementMembers, type Placement } from "./placement.ts";
 
 /** A request for `submitMany`. Without a key it gets a generated one. */
-export interface SubmitItem extends Times {
+export interface SubmitItem extends Placement {
   readonly key?: string | undefined;
   /** A JSON value, or text, bytes, a Blob or URLSearchParams that are sent as they are. */
   readonly body: unknown;
@@ -57,7 +57,7 @@ export async function* batchesOf<Item extends SubmitItem | EncodedItem>(
 async function lineOf(item: SubmitItem | EncodedItem, key: string): Promise<string> {
   if ("line" in item) return item.line;
   const { body, contentType, callback } = item;
-  const asked = { key, callback, notBefore: timeText(item.notBefore), expires: timeText(item.expires) };
+  const asked = { key, callback, ...placementMembers(item) };
   const raw = rawContentOf(body);
   if (raw === undefined && contentType === undefined) {
     return `${JSON.stringify(asked).slice(0, -1)},"body":${jsonOf(body)}}`;

@@ -14,7 +14,7 @@ import type {
 } from "./options.ts";
 import type { Result } from "./result.ts";
 import { submitBatches, type ItemReceipt } from "./submit-many.ts";
-import { timeText, type Times } from "./times.ts";
+import { placementHeaders, type Placement } from "./placement.ts";
 import { jsonOf, pause, Transport, type Answer } from "./transport.ts";
 import type {
   WireAudit,
@@ -32,7 +32,7 @@ import type {
 } from "./wire.ts";
 
 /** What a submit asks for beside its request. */
-interface Asked extends Times {
+interface Asked extends Placement {
   readonly callback?: string | undefined;
 }
 
@@ -246,13 +246,8 @@ export function createClient(options: ClientOptions): SluiceClient {
   return new SluiceClient(options);
 }
 
-function askedHeaders({ callback, notBefore, expires }: Asked): Record<string, string> {
-  const [from, until] = [timeText(notBefore), timeText(expires)];
-  return {
-    ...(callback !== undefined && { "sluice-callback": callback }),
-    ...(from !== undefined && { "sluice-not-before": from }),
-    ...(until !== undefined && { "sluice-expires": until }),
-  };
+function askedHeaders({ callback, ...placement }: Asked): Record<string, string> {
+  return { ...(callback !== undefined && { "sluice-callback": callback }), ...placementHeaders(placement) };
 }
 
 function queuePath(queue: string): string {

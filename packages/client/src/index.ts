@@ -14,7 +14,7 @@ export type { EncodedItem, SubmitItem } from "./batch.ts";
 export { SluiceClientError, SubmitManyError } from "./errors.ts";
 export type { KeyedItem, SluiceClientErrorKind } from "./errors.ts";
 export type { Result } from "./result.ts";
-export type { Times } from "./times.ts";
+export type { Placement } from "./placement.ts";
 export { CallbackError, verifyCallback } from "./verify-callback.ts";
 export type { CallbackErrorCode, VerifiedCallback, VerifyCallbackInput } from "./verify-callback.ts";
 export type { ItemReceipt } from "./submit-many.ts";

@@ -1,7 +1,7 @@
 // What the calls of the client take, and what a submit gives back.
 import type { RepeatPolicy } from "./backoff.ts";
 import type { Result } from "./result.ts";
-import type { Times } from "./times.ts";
+import type { Placement } from "./placement.ts";
 import type { WireReceipt, WireReplayOrder, WireState } from "./wire.ts";
 
 export interface ClientOptions {
@@ -19,7 +19,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface SubmitOptions extends CallOptions, Times {
+export interface SubmitOptions extends CallOptions, Placement {
   /** The Idempotency-Key, unique in its queue; a generated one if absent. */
   readonly key?: string | undefined;
   readonly contentType?: string | undefined;
@@ -43,7 +43,7 @@ export interface Submitted {
 }
 
 /** The times, and the callback, are those of items that name none. */
-export interface SubmitManyOptions extends CallOptions, Times {
+export interface SubmitManyOptions extends CallOptions, Placement {
   /** Requests in a batch at the most, by default 500. */
   readonly batchSize?: number | undefined;
   /** Bytes in a batch at the most, by default 1 MiB. */

@@ -41,6 +41,12 @@ interface WireLineFields {
   readonly headers?: Readonly<Record<string, string>>;
   /** The URL that the outcome is posted to. */
   readonly callback?: string;
+  /** Requests of a queue with the same order key run one after another. The embedded engine's, as are the next two. */
+  readonly order?: string;
+  /** Groups share the queue's starts. */
+  readonly group?: string;
+  /** From 0, the most urgent, to 7; 3 unless set. */
+  readonly priority?: number;
   /** It does not begin before this time: RFC 3339, or a duration from now such as `"2h"`; up to 366 days ahead. */
   readonly notBefore?: string;
   /** If it has not begun by this time, it ends dead as `expired`; in the same forms, up to 732 days ahead. */
@@ -82,6 +88,9 @@ export interface WireRequest {
   /** With the next: what its sender asked for, null where that is nothing. Absent in lists. */
   readonly notBefore?: string | null;
   readonly expires?: string | null;
+  readonly order?: string | null;
+  readonly group?: string | null;
+  readonly priority?: number | null;
   /** Null once the request is final, and while no rate is known. */
   readonly expectedBy: string | null;
   /** What the running handler reported last; null when it reported nothing. */

@@ -119,6 +119,7 @@ export class CallbackRelay implements AsyncDisposable {
         return this.#accept(made.filter((one) => one !== known));
       }
       case "backlog-full":
+      case "group-full":
         log.warn({ waiting: made.length }, "the callbacks' backlog is at its bound: callbacks have to wait");
         return;
       default:

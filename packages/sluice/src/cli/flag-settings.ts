@@ -15,6 +15,7 @@ export const clientSettings = {
   listLimit: { kind: "integer", min: "1", max: "1000", default: "20" },
   replayLimit: { kind: "integer", min: "1", max: "1000000" },
   expires: { kind: "duration", min: "1s", max: "3650d" },
+  priority: { kind: "integer", min: "0", max: "7" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 const rate = { kind: "rate", min: "1/d", max: "1000000/s" } as const;

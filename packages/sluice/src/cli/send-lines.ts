@@ -54,8 +54,8 @@ async function sendAll({ input, source, options, tally, signal }: Work): Promise
   }
   try {
     using _progress = showProgress(() => tally);
-    const { queue, callback, notBefore, expires } = options;
-    for await (const receipt of client.submitMany(queue, items(), { callback, notBefore, expires, signal })) {
+    const { queue, callback } = options;
+    for await (const receipt of client.submitMany(queue, items(), { callback, ...placementOf(options), signal })) {
       tally.add(receipt);
       if (options.json) await printSlowly(`${JSON.stringify(receipt)}\n`);
     }
@@ -106,4 +106,9 @@ class Tally {
     const before = this.#replayedCount === 0 ? "" : `, ${formatCount(this.#replayedCount)} of them before this run`;
     return `${verb} ${formatCount(this.acceptedCount)}${before}, in ${formatDuration(this.elapsedMs)} (${rate}/s)`;
   }
+}
+
+/** What the flags ask for of the place in the backlog. */
+export function placementOf({ order, group, priority, notBefore, expires }: SendOptions) {
+  return { order, group, priority, notBefore, expires };
 }

@@ -4,7 +4,7 @@ import { SluiceClientError } from "@sluice/client";
 import { catchInterrupts } from "./interrupt.ts";
 import { guessContentType, openInput, readWhole, type Input } from "./input.ts";
 import { bytesText, jsonText, printable, printWhole } from "./print.ts";
-import { sendLines } from "./send-lines.ts";
+import { placementOf, sendLines } from "./send-lines.ts";
 import { addServerOptions, clientOf, waitMs, type ServerOptions } from "./server-options.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
 import { clientSettings, settingOption, waitOption } from "./flag-settings.ts";
@@ -14,6 +14,9 @@ export interface SendOptions extends ServerOptions {
   readonly key?: string;
   readonly contentType?: string;
   readonly callback?: string;
+  readonly order?: string;
+  readonly group?: string;
+  readonly priority?: number;
   readonly notBefore?: string;
   readonly expires?: string;
   readonly ndjson?: true;
@@ -66,6 +69,15 @@ export function registerSend(program: Command): void {
     .option("-k, --key <key>", "the Idempotency-Key; of many requests: the name of the run (see below)")
     .option("-t, --content-type <type>", "the body's type")
     .option("--callback <url>", "post the outcome to this URL; of many requests: where their line names none")
+    .option("--order <key>", "run it after those sent before with the same order key; of many requests: as above")
+    .option("--group <name>", "the group, such as a tenant; of many requests: as above")
+    .addOption(
+      settingOption(
+        "--priority <urgency>",
+        "0 is the most urgent; of many requests: as above",
+        clientSettings.priority,
+      ),
+    )
     .option("--not-before <T>", "do not begin it before this time; of many requests: where their line names none")
     .option(
       "--expires <T>",
@@ -103,12 +115,12 @@ function isMany({ extension }: Input, { ndjson, rawLines }: SendOptions): boolea
 }
 
 async function sendOne(input: Input, options: SendOptions, signal: AbortSignal): Promise<void> {
-  const { queue, key = randomUUID(), callback, notBefore, expires, wait, json } = options;
+  const { queue, key = randomUUID(), callback, wait, json } = options;
   const client = clientOf(options, { retryForMs: options.retryFor });
   const body = await readWhole(input);
   if (body.length === 0 && !options.allowEmpty) throw usageError("the input is empty: to send that, add --allow-empty");
   const contentType = options.contentType ?? guessContentType(input.extension, body);
-  const asked = { callback, notBefore, expires };
+  const asked = { callback, ...placementOf(options) };
   const submitted = await client.submit(queue, body, { key, contentType, ...asked, signal }).catch((error: unknown) => {
     throw error === signal.reason ? interruptedOnTheWay(key, error) : error;
   });

@@ -1,6 +1,14 @@
 // What a user may write in sluice.config.ts.
 import type { Handler } from "../worker/handler.ts";
-import type { HandshakeConfig, Secrets, SecretText, SourceConfig, TimeConfig, VerifyConfig } from "./front-values.ts";
+import type {
+  HandshakeConfig,
+  Secrets,
+  SecretText,
+  SourceConfig,
+  PlaceConfig,
+  TimeConfig,
+  VerifyConfig,
+} from "./front-values.ts";
 
 /** The configuration file. Everything has a default but the queues. */
 export interface SluiceConfig {
@@ -194,6 +202,12 @@ export interface FrontRouteConfig {
    * never unless set, or if it is missing.
    */
   readonly expires?: TimeConfig;
+  /** The order key: `header(name)`, `query(name)` or `json(pointer)`; none unless set, or if it is missing. */
+  readonly order?: PlaceConfig;
+  /** The group: one for all requests of the route, or in the same forms. */
+  readonly group?: string | PlaceConfig;
+  /** The urgency, from 0, the most urgent, to 7: one for all requests of the route, or in the same forms. */
+  readonly priority?: number | PlaceConfig;
   /** Which headers are kept, as `["x-github-*"]`. Unless set: all but Authorization, Cookie and those of the connection. */
   readonly headers?: readonly string[];
   /** How long the sender waits for B's own response; `"0s"`. `Prefer: wait=N` goes before it. */
@@ -281,8 +295,39 @@ export interface QueueConfig {
   readonly transactional?: boolean;
   /** Posts the outcome to a URL. */
   readonly callback?: CallbackConfig;
+  /** Of requests with an order key (`Sluice-Order`). The embedded engine's, as are `groups` and `priorities`. */
+  readonly order?: OrderConfig;
+  /** Of requests of a group (`Sluice-Group`): groups share the queue's starts. */
+  readonly groups?: GroupsConfig;
+  /** Of requests with an urgency (`Priority`). */
+  readonly priorities?: PrioritiesConfig;
   /** How many replicas of the worker there should be: what `sluice autoscale` and the queue's `/scaling` go by. */
   readonly scaling?: ScalingConfig;
+}
+
+export interface OrderConfig {
+  /**
+   * What becomes of an order key when its request is dead: its next one goes, or it is held until somebody releases it or replays
+   * the dead one; `"next"`.
+   */
+  readonly afterDead?: "next" | "hold";
+}
+
+/** Limits are for each group; a group can be given others at run time. */
+export interface GroupsConfig {
+  /** A group's share of the starts while others wait, by its name; 1 for the others. From 0.001 to 1,000. */
+  readonly weight?: Readonly<Record<string, number>>;
+  /** Attempts of one group at once; no bound. */
+  readonly concurrency?: number;
+  /** Starts of one group; no bound. */
+  readonly rate?: string;
+  /** Requests of one group that may wait; no bound of its own. */
+  readonly backlogMax?: number;
+}
+
+export interface PrioritiesConfig {
+  /** A request that waits is one step more urgent after each of these; `"1m"`. */
+  readonly riseEvery?: string;
 }
 
 export interface ScalingConfig {

@@ -4,6 +4,8 @@ import type { Setting } from "../core/setting.ts";
 import type {
   CallbacksConfig,
   FrontConfig,
+  GroupsConfig,
+  PrioritiesConfig,
   FrontRouteConfig,
   QueueConfig,
   RetryConfig,
@@ -38,6 +40,18 @@ export const queueSettings = {
   backlogBytesMax: { kind: "size", min: "1B", max: "1024TiB", default: "100GiB" },
 } as const satisfies Declared<QueueConfig>;
 
+export const groupsSettings = {
+  concurrency: { kind: "integer", min: "1", max: "10000" },
+  rate: { kind: "rate", min: "1/d", max: "1000000/s" },
+  backlogMax: { kind: "integer", min: "1", max: "1000000000" },
+} as const satisfies Declared<GroupsConfig>;
+
+export const prioritiesSettings = {
+  riseEvery: { kind: "duration", min: "1s", max: "30d", default: "1m" },
+} as const satisfies Declared<PrioritiesConfig>;
+
+export const weightSetting = { kind: "factor", min: "0.001", max: "1000" } as const;
+
 export const frontSettings = {
   port: { kind: "integer", min: "0", max: "65535" },
 } as const satisfies Declared<FrontConfig>;
@@ -45,6 +59,7 @@ export const frontSettings = {
 export const frontRouteSettings = {
   notBefore: { kind: "duration", min: "0s", max: "366d" },
   expires: { kind: "duration", min: "1s", max: "732d" },
+  priority: { kind: "integer", min: "0", max: "7" },
   wait: { kind: "duration", min: "0s", max: "60s", default: "0s" },
   /** That of the API unless set. */
   bodyMax: { kind: "size", min: "1B", max: "64MiB" },

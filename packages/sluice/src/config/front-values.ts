@@ -169,7 +169,10 @@ export function bodyHash(): BodyHashSource {
 export type SourceConfig = BodyHashSource | HeaderSource | JsonSource | QuerySource;
 
 /** What says when a request may begin: a duration from its arrival, such as `"24h"`, or where its sender says it. */
-export type TimeConfig = string | HeaderSource | JsonSource | QuerySource;
+export type TimeConfig = string | PlaceConfig;
+
+/** Where its sender says it. */
+export type PlaceConfig = HeaderSource | JsonSource | QuerySource;
 
 export type MetaHandshake = Descriptor<"meta", { readonly verifyToken: Secrets }>;
 /** Meta's `hub.challenge`, with the verify token that its dashboard was given. */

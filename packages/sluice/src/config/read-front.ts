@@ -1,16 +1,18 @@
 // The front of a configuration: its listener, and its routes.
+import { parseDuration } from "../core/duration.ts";
+import { isPlacementName, placementNameRule } from "../core/placement.ts";
 import { SluiceError } from "../core/errors.ts";
 import { isLoopback } from "../core/loopback.ts";
 import { isMediaType } from "../core/media-type.ts";
 import { readSetting, wrong } from "../core/setting.ts";
-import type { TimeSources } from "../gateway/front/time-source.ts";
+import type { PlacementSources } from "../gateway/front/placement-source.ts";
 import type { FrontAnswer, FrontRoute, FrontSettings } from "../gateway/front/settings.ts";
 import type { FrontConfig, FrontRouteConfig } from "./config.ts";
 import { frontRouteSettings, frontSettings } from "./declared-settings.ts";
 import type { Overrides } from "./overrides.ts";
 import { guarded } from "./read-descriptor.ts";
 import { readHandshake } from "./read-handshake.ts";
-import { readSource, readTimeSource } from "./read-source.ts";
+import { readSource, readPlacementSource, readTimeSource } from "./read-source.ts";
 import { assertObject, readText, readTexts } from "./read-value.ts";
 import { readVerify } from "./read-verify.ts";
 import type { Environment } from "./secret.ts";
@@ -25,6 +27,9 @@ const routeFields = [
   "key",
   "notBefore",
   "expires",
+  "order",
+  "group",
+  "priority",
   "headers",
   "wait",
   "answer",
@@ -149,7 +154,7 @@ function readRoute(name: string, route: FrontRouteConfig, reading: Reading): Fro
     verify,
     handshake: readHandshake(at("handshake"), route.handshake, { env, verify }),
     key: route.key === undefined ? undefined : readSource(at("key"), route.key),
-    ...readTimes(at, route),
+    ...readPlacements(at, route),
     headers: route.headers === undefined ? undefined : readTexts(at("headers"), route.headers),
     waitMs: setting("wait"),
     answer: route.answer === undefined ? undefined : readAnswer(at("answer"), route.answer),
@@ -160,12 +165,32 @@ function readRoute(name: string, route: FrontRouteConfig, reading: Reading): Fro
   };
 }
 
-function readTimes(at: (field: string) => string, route: FrontRouteConfig): TimeSources {
-  const notBefore = readTimeSource(at("notBefore"), route.notBefore, frontRouteSettings.notBefore);
-  const expires = readTimeSource(at("expires"), route.expires, frontRouteSettings.expires);
-  if (notBefore?.kind === "after" && expires?.kind === "after" && expires.ms <= notBefore.ms)
-    throw wrong(at("expires"), "must be longer than notBefore: its requests would all expire", route.expires);
-  return { notBefore, expires };
+function readPlacements(at: (field: string) => string, route: FrontRouteConfig): PlacementSources {
+  const { notBefore, expires, order, group, priority } = route;
+  const times = {
+    notBefore: readTimeSource(at("notBefore"), notBefore, frontRouteSettings.notBefore),
+    expires: readTimeSource(at("expires"), expires, frontRouteSettings.expires),
+  };
+  if (times.notBefore?.kind === "fixed" && times.expires?.kind === "fixed")
+    if (parseDuration(times.expires.text) <= parseDuration(times.notBefore.text))
+      throw wrong(at("expires"), "must be longer than notBefore: its requests would all expire", expires);
+  return {
+    ...times,
+    order: readPlacementSource(at("order"), order, { rule: "" }),
+    group: readPlacementSource(at("group"), group, {
+      rule: "a name, ",
+      fixed: (value) => fixedGroup(at("group"), value),
+    }),
+    priority: readPlacementSource(at("priority"), priority, {
+      rule: "a number from 0 to 7, ",
+      fixed: (value) => String(readSetting(at("priority"), frontRouteSettings.priority, value)),
+    }),
+  };
+}
+
+function fixedGroup(place: string, value: unknown): string {
+  if (typeof value === "string" && isPlacementName(value)) return value;
+  throw wrong(place, `must be ${placementNameRule}`, value);
 }
 
 function readQueues(place: string, given: unknown, { queues: known }: Reading): FrontRoute["queues"] {

@@ -4,6 +4,7 @@ import { readSetting, wrong } from "../core/setting.ts";
 import type { QueueConfig, RetryConfig } from "./config.ts";
 import { queueSettings, retrySettings, type WithDefault } from "./declared-settings.ts";
 import type { QueueSettings } from "./settings.ts";
+import { readLines } from "./read-lines.ts";
 import { readScaling } from "./read-scaling.ts";
 import { assertObject } from "./read-value.ts";
 
@@ -35,6 +36,7 @@ export function readQueueFields(
     retryPolicy: retryPolicy(at("retry"), queue.retry, retry),
     backlogMax: readSetting(at("backlogMax"), backlogMax, queue.backlogMax),
     backlogBytesMax: readSetting(at("backlogBytesMax"), backlogBytesMax, queue.backlogBytesMax),
+    lines: readLines(at, queue),
     scaling: readScaling(at("scaling"), queue.scaling),
   };
 }

@@ -1,7 +1,7 @@
-// Where a route's key and times come from, from whatever a user wrote.
+// Where a route's key and places in the backlog come from, from whatever a user wrote.
 import type { KeySource } from "../gateway/front/key-source.ts";
 import { readSetting, type Setting } from "../core/setting.ts";
-import type { TimeSource } from "../gateway/front/time-source.ts";
+import type { PlacementSource } from "../gateway/front/placement-source.ts";
 import { bad, guarded, readDescriptor } from "./read-descriptor.ts";
 import { assertObject } from "./read-value.ts";
 import { readHeaderName } from "./read-verify.ts";
@@ -32,19 +32,27 @@ export function readSource(place: string, value: unknown): KeySource | undefined
   });
 }
 
-/** Undefined where nothing was given; a text is a duration from the arrival. Errors: `bad-config`. */
-export function readTimeSource(place: string, value: unknown, setting: Setting): TimeSource | undefined {
+/** A text is a duration from the arrival. Otherwise as below. */
+export function readTimeSource(place: string, value: unknown, setting: Setting): PlacementSource | undefined {
+  const fixed = (text: unknown): string => `${readSetting(place, setting, text)}ms`;
+  return readPlacementSource(place, value, { fixed, rule: 'a duration such as "24h", ' });
+}
+
+/** Undefined where nothing was given. `fixed` reads a value that holds for each request. Errors: `bad-config`. */
+export function readPlacementSource(
+  place: string,
+  value: unknown,
+  { fixed, rule }: { readonly fixed?: (value: unknown) => string; readonly rule: string },
+): PlacementSource | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === "string") {
-    const ms = readSetting(place, setting, value);
-    return ms === undefined ? undefined : { kind: "after", ms };
-  }
+  if (fixed !== undefined && typeof value !== "object" && typeof value !== "function")
+    return { kind: "fixed", text: fixed(value) };
   return guarded(place, () => {
     const source = ["header", "query", "json"].includes(readDescriptor(value)?.kind ?? "")
       ? readSource(place, value)
       : undefined;
     if (source !== undefined && source.kind !== "bodyHash") return source;
-    throw bad(`${place} must be a duration such as "24h", header(name), query(name) or json(pointer)`);
+    throw bad(`${place} must be ${rule}header(name), query(name) or json(pointer)`);
   });
 }
 

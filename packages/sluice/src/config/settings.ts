@@ -1,4 +1,5 @@
 // What a configuration means once read.
+import type { LineSettings } from "../core/line-settings.ts";
 import type { SluiceError } from "../core/errors.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Schedule } from "../core/schedule.ts";
@@ -125,6 +126,7 @@ export interface QueueSettings {
   readonly retryPolicy: RetryPolicy;
   readonly backlogMax: number;
   readonly backlogBytesMax: number;
+  readonly lines: LineSettings;
   readonly schema: object | undefined;
   readonly isTransactional: boolean;
   readonly scaling: ScalingSettings;

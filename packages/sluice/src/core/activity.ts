@@ -9,6 +9,8 @@ export const activityKinds = [
   "replayed",
   "cancelled",
   "healed",
+  "group-set",
+  "order-released",
   "key-created",
   "key-revoked",
   "schedule-added",

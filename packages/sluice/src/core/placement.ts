@@ -1,5 +1,7 @@
-// What a sender may ask for beside its request: when it may begin. Pure: the clock is passed in.
+// What a sender may ask for beside its request: before and behind which others it begins, and when. Pure: the clock is passed in.
 import { parseDuration } from "./duration.ts";
+import { isIdempotencyKey } from "./idempotency-key.ts";
+import { urgencyDefault } from "./fair-choice.ts";
 
 /** Times are milliseconds since 1970, by the store's clock. */
 export interface Placement {
@@ -7,6 +9,21 @@ export interface Placement {
   readonly notBefore?: number | undefined;
   /** If it has not begun by then, it ends dead as `expired`. */
   readonly expiresAt?: number | undefined;
+  /** Requests of a queue with the same order key run one after another. */
+  readonly order?: string | undefined;
+  /** Groups share the queue's capacity. */
+  readonly group?: string | undefined;
+  /** From 0, the most urgent, to 7. */
+  readonly urgency?: number | undefined;
+}
+
+/** An order key or the name of a group: 1 to 255 printable ASCII characters, as an Idempotency-Key. */
+export const isPlacementName = isIdempotencyKey;
+export const placementNameRule = "1 to 255 printable ASCII characters";
+
+/** Whether it has a place in a line, beside the log: see engines/embedded/lines.ts. */
+export function isLined({ order, group, urgency = urgencyDefault }: Placement): boolean {
+  return order !== undefined || group !== undefined || urgency !== urgencyDefault;
 }
 
 export const noPlacement: Placement = {};
@@ -16,6 +33,10 @@ export const expiredFailure = { code: "expired", message: "it did not begin befo
 
 /** As the sender wrote them. */
 export interface PlacementTexts {
+  readonly order?: string | undefined;
+  readonly group?: string | undefined;
+  /** The urgency alone. */
+  readonly priority?: string | undefined;
   readonly notBefore?: string | undefined;
   readonly expires?: string | undefined;
 }
@@ -32,7 +53,12 @@ const expiresMaxMs = 2 * yearMs;
 const charsMax = 64;
 
 /** A time that has passed is none to refuse: a sender repeats its request, with its key, until it has the receipt. */
-export function parsePlacement({ notBefore, expires }: PlacementTexts, now: number): PlacementRead {
+export function parsePlacement({ notBefore, expires, ...lined }: PlacementTexts, now: number): PlacementRead {
+  const { order, group, priority } = lined;
+  if (order !== undefined && !isPlacementName(order)) return refused("order", placementNameRule, order);
+  if (group !== undefined && !isPlacementName(group)) return refused("group", placementNameRule, group);
+  if (priority !== undefined && !/^[0-7]$/.test(priority))
+    return refused("priority", "an urgency from 0, the most urgent, to 7", priority);
   const from = notBefore === undefined ? undefined : parseTime(notBefore, now);
   if (from === "unreadable" || (from !== undefined && from > now + yearMs))
     return refused("notBefore", `${timeRule} from now, at most one year ahead`, notBefore);
@@ -41,7 +67,10 @@ export function parsePlacement({ notBefore, expires }: PlacementTexts, now: numb
     return refused("expires", `${timeRule} from now, at most two years ahead`, expires);
   if (from !== undefined && until !== undefined && until <= from)
     return refused("expires", "a time after the one before which the request does not begin", expires);
-  return { kind: "placed", placement: { notBefore: from, expiresAt: until } };
+  const times = { notBefore: from, expiresAt: until };
+  if ((order ?? group ?? priority) === undefined) return { kind: "placed", placement: times };
+  const urgency = priority === undefined ? undefined : Number(priority);
+  return { kind: "placed", placement: { ...times, order, group, urgency } };
 }
 
 const timeRule = 'a time as in "2026-12-24T18:00:00Z", or a duration such as 30s, 5m, 2h or 7d';

@@ -27,6 +27,9 @@ export interface RequestView {
   /** With the next: what the sender asked for. Absent in lists. */
   readonly notBefore?: string | null;
   readonly expires?: string | null;
+  readonly order?: string | null;
+  readonly group?: string | null;
+  readonly priority?: number | null;
   readonly expectedBy: string | null;
   readonly progress: unknown;
 }
@@ -60,10 +63,16 @@ function headView({ method, path, headers, placement }: RequestHead): HeadView {
     headers: headers ?? null,
     notBefore: timeOrNull(placement?.notBefore),
     expires: timeOrNull(placement?.expiresAt),
+    order: placement?.order ?? null,
+    group: placement?.group ?? null,
+    priority: placement?.urgency ?? null,
   };
 }
 
-type HeadView = Pick<RequestView, "method" | "path" | "headers" | "notBefore" | "expires">;
+type HeadView = Pick<
+  RequestView,
+  "method" | "path" | "headers" | "notBefore" | "expires" | "order" | "group" | "priority"
+>;
 
 function timeOrNull(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();

@@ -28,6 +28,9 @@ const path = ":path";
 const notBefore = ":not-before";
 /** Of a head that says when its request expires. */
 export const expiresField = ":expires";
+const order = ":order";
+const group = ":group";
+const urgency = ":urgency";
 const status = ":status";
 
 const noHead: RequestHead = { headers: undefined };
@@ -42,6 +45,9 @@ export function requestHeadText(head: RequestHead): string | undefined {
     [path]: head.path,
     [notBefore]: placement?.notBefore,
     [expiresField]: placement?.expiresAt,
+    [order]: placement?.order,
+    [group]: placement?.group,
+    [urgency]: placement?.urgency,
     ...headers,
   });
 }
@@ -51,10 +57,12 @@ export function readRequestHead(text: string | null): RequestHead {
   if (text === null) return noHead;
   const fields = JSON.parse(text) as Readonly<Record<string, string>>;
   if (!text.startsWith('{":')) return { headers: fields };
-  const { [method]: sentMethod, [path]: sentPath, [notBefore]: from, [expiresField]: until, ...headers } = fields;
+  const { [method]: sentMethod, [path]: sentPath, ...rest } = fields;
+  const { [notBefore]: from, [expiresField]: until, [order]: key, [group]: name, [urgency]: level, ...headers } = rest;
   const head = { method: sentMethod, path: sentPath, headers };
-  if (from === undefined && until === undefined) return head;
-  return { ...head, placement: { notBefore: numberOf(from), expiresAt: numberOf(until) } };
+  if ((from ?? until ?? key ?? name ?? level) === undefined) return head;
+  const times = { notBefore: numberOf(from), expiresAt: numberOf(until) };
+  return { ...head, placement: { ...times, order: key, group: name, urgency: numberOf(level) } };
 }
 
 function numberOf(value: string | undefined): number | undefined {

@@ -1,4 +1,5 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
+import type { GroupOverride, GroupStatus, HeldOrder, LineSettings } from "../core/line-settings.ts";
 import type { Activity, ActivityAsk, KeptActivity } from "../core/activity.ts";
 import type { DueCallback } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
@@ -144,6 +145,9 @@ export interface Operations {
    */
   readonly heal?: () => Promise<number>;
 
+  /** What concerns order keys and groups. Absent where requests with an order key, a group or an urgency cannot be accepted. */
+  readonly lines?: LineOperations | undefined;
+
   /**
    * Whether calls needed API keys when this was noted last, so that a restored store does not open by itself. Both are absent
    * where the keys are not beside the store.
@@ -152,12 +156,25 @@ export interface Operations {
   readonly noteKeyed?: (isKeyed: boolean) => Promise<void>;
 }
 
+export interface LineOperations {
+  /** What was said of a group at run time, or nothing any more; kept over restarts. */
+  setGroup(queue: string, group: string, override: GroupOverride | undefined): Promise<void>;
+  /** The groups with the largest backlog first. */
+  groups(queue: string, max: number): Promise<readonly GroupStatus[]>;
+  /** By their order keys. */
+  heldOrders(queue: string, max: number): Promise<readonly HeldOrder[]>;
+  /** Lets the next request of an order key go that a dead one holds; false if none does. */
+  releaseOrder(queue: string, order: string): Promise<boolean>;
+}
+
 export type AcceptResult =
   | { readonly kind: "accepted"; readonly receipts: readonly Receipt[] }
   /** The key of `requests[index]` was used with another body (I5). */
   | { readonly kind: "key-reused"; readonly index: number }
   /** The bound of the queue of `requests[index]` is reached (I7). */
-  | { readonly kind: "backlog-full"; readonly index: number };
+  | { readonly kind: "backlog-full"; readonly index: number }
+  /** The bound of its group is. */
+  | { readonly kind: "group-full"; readonly index: number };
 
 export interface DeliverOptions {
   readonly queue: string;
@@ -324,4 +341,6 @@ export interface QueueBounds {
   readonly name: string;
   readonly backlogMax: number;
   readonly backlogBytesMax: number;
+  /** Of its order keys, groups and urgencies; the defaults unless given. */
+  readonly lines?: LineSettings | undefined;
 }

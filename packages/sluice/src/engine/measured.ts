@@ -102,6 +102,7 @@ function delegateOf(engine: Engine): Engine {
     listActivity: engine.listActivity.bind(engine),
     audit: engine.audit.bind(engine),
     prove: engine.prove.bind(engine),
+    lines: engine.lines,
     ...(engine.heal && { heal: engine.heal.bind(engine) }),
     watch: engine.watch.bind(engine),
     attend: engine.attend.bind(engine),
@@ -140,6 +141,7 @@ function countAccepted(
       break;
     }
     case "backlog-full":
+    case "group-full":
       break;
     default:
       result satisfies never;

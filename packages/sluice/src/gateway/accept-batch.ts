@@ -17,7 +17,7 @@ import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { lineError, parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
-import { placementHeaders, placementOf, refuseHeader, timesIn } from "./placement.ts";
+import { placementHeaders, placementOf, placementTextsIn, refuseHeader, withoutLines } from "./placement.ts";
 import { batchReceiptsText, dueAt, retryAfterOf } from "./receipt.ts";
 
 /** After this much of a batch the other connections get their turn. */
@@ -46,8 +46,8 @@ interface Batch {
   readonly contentType: string;
   /** For lines that name none. */
   readonly callback: string | undefined;
-  /** The same of times, each on its own. */
-  readonly times: PlacementTexts | undefined;
+  /** The same of what is asked for, each on its own. */
+  readonly asked: PlacementTexts | undefined;
   readonly placement: Placement | undefined;
   /** When it arrived, by the store's clock. */
   readonly arrivedAt: number;
@@ -63,14 +63,14 @@ async function acceptBatch(context: GatewayContext, { queue, request, reply }: B
   checkIntake(context, headers);
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
-  const [times, arrivedAt] = [timesIn(headers), context.engine.clock.now()];
-  const placement = placementOf(times, arrivedAt, refuseHeader);
+  const [asked, arrivedAt] = [placementTextsIn(headers), context.engine.clock.now()];
+  const placement = placementOf(asked, arrivedAt, refuseHeader);
   takeQuota(context, request, reply);
   const reading = context.views.freshen(queue.name);
   const take = (count: number): (() => void) => takeBatch(context, request, reply, count);
   const sender = request.grant?.sender;
   const allowed = { take, assertStillAllowed: () => assertStillAllowed(context, request) };
-  const placed = { times, placement, arrivedAt };
+  const placed = { asked, placement, arrivedAt };
   const batch = { queue, sender, contentType, callback, ...placed, headers: traceHeaders(headers), ...allowed };
   const receipts = await readAndStore(context, batch, request.raw);
   if (reading !== undefined) await reading;
@@ -117,7 +117,11 @@ async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer):
   }
 }
 
-async function parseLines({ limits }: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly PlacedLine[]> {
+async function parseLines(
+  { engine, limits }: GatewayContext,
+  batch: Batch,
+  bytes: Buffer,
+): Promise<readonly PlacedLine[]> {
   const { queue, contentType, callback } = batch;
   const [split, parse] = isEventBatch(contentType) ? [splitEvents, parseBatchEvent] : [splitLines, parseBatchLine];
   const lines: PlacedLine[] = [];
@@ -129,7 +133,8 @@ async function parseLines({ limits }: GatewayContext, batch: Batch, bytes: Buffe
     const line = parse(raw, limits.bodyBytesMax);
     withLine(line, () => queue.checkSchema?.(line.body));
     const own = line.callback === undefined ? callback : withLine(line, () => callbackOf(queue, line.callback));
-    const placement = placementOfLine(line, batch);
+    const asked = placementOfLine(line, batch);
+    const placement = engine.lines === undefined ? withLine(line, () => withoutLines(asked)) : asked;
     lines.push(own === line.callback && placement === undefined ? line : { ...line, callback: own, placement });
     slice += raw.bytes.length;
     if (slice < sliceBytes) continue;
@@ -143,10 +148,10 @@ interface PlacedLine extends BatchLine {
   readonly placement?: Placement | undefined;
 }
 
-function placementOfLine(line: BatchLine, { times, placement, arrivedAt }: Batch): Placement | undefined {
-  if (line.times === undefined) return placement;
-  const { notBefore = times?.notBefore, expires = times?.expires } = line.times;
-  return placementOf({ notBefore, expires }, arrivedAt, (name, message) => lineError(line.line, `${name} ${message}`));
+function placementOfLine(line: BatchLine, { asked, placement, arrivedAt }: Batch): Placement | undefined {
+  if (line.asked === undefined) return placement;
+  const own = Object.fromEntries(Object.entries(line.asked).filter(([, text]) => text !== undefined));
+  return placementOf({ ...asked, ...own }, arrivedAt, (name, message) => lineError(line.line, `${name} ${message}`));
 }
 
 async function acceptLines(

@@ -15,7 +15,7 @@ import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { contentTypeOf, forwardPrefix, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
-import { placementHeaders, placementOf, refuseHeader, timesIn } from "./placement.ts";
+import { placementHeaders, placementOf, placementTextsIn, refuseHeader, withoutLines } from "./placement.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
 import { sendReceipt } from "./receipt.ts";
@@ -41,7 +41,8 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   checkIntake(context, headers);
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
-  const placement = placementOf(timesIn(headers), context.engine.clock.now(), refuseHeader);
+  const asked = placementOf(placementTextsIn(headers), context.engine.clock.now(), refuseHeader);
+  const placement = context.engine.lines === undefined ? withoutLines(asked) : asked;
   takeQuota(context, request, reply);
   const key = keyOf(headers);
   const kept = travellingHeaders(headers);
@@ -100,6 +101,10 @@ export function receiptsOf(
       throw new SluiceError("key-reused", "this key came with another request before; a new one needs a new key");
     case "backlog-full":
       throw new SluiceError("backlog-full", `the backlog of queue "${queue.name}" is at its bound`, {
+        retryAfterSeconds: Number(context.views.expectation(queue.name).retryAfter),
+      });
+    case "group-full":
+      throw new SluiceError("backlog-full", `the backlog of this group in queue "${queue.name}" is at its bound`, {
         retryAfterSeconds: Number(context.views.expectation(queue.name).retryAfter),
       });
     default:

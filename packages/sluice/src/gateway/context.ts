@@ -1,3 +1,4 @@
+import type { LineSettings } from "../core/line-settings.ts";
 import type { FastifyInstance } from "fastify";
 import { callbackQueue } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
@@ -52,6 +53,7 @@ export interface IntakeQueue {
   readonly checkSchema: SchemaCheck | undefined;
   /** Absent where it takes no callbacks. */
   readonly callback: QueueCallback | undefined;
+  readonly lines: LineSettings;
   readonly goal: ScalingGoal;
   readonly scaling: QueueScaling;
 }

@@ -24,6 +24,7 @@ import { QueueViews } from "./queue-views.ts";
 import { compileSchemaCheck, slowPlacesOf } from "./schema-check.ts";
 import { SharedRun } from "./shared-run.ts";
 import type { TlsFiles } from "./tls.ts";
+import { lineSettingsDefault, type LineSettings } from "../core/line-settings.ts";
 import { Turns } from "./turns.ts";
 
 /** A queue that takes requests. */
@@ -36,6 +37,8 @@ export interface GatewayQueue {
   readonly schema: object | undefined;
   /** Given where requests may ask for a callback. */
   readonly callback?: QueueCallback | undefined;
+  /** Of its order keys, groups and urgencies; the defaults unless given. */
+  readonly lines?: LineSettings;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }
@@ -114,7 +117,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
 }
 
 function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueue {
-  const { name, ratePerHour, timeoutMs, schema, callback, scaling } = queue;
+  const { name, ratePerHour, timeoutMs, schema, callback, lines = lineSettingsDefault, scaling } = queue;
   const slow = schema === undefined ? [] : slowPlacesOf(schema);
   if (slow.length > 0) log.warn({ queue: name, slow }, "the queue's schema lets a large body take long to check");
   const goal = { ...scaling, ratePerHour };
@@ -124,6 +127,7 @@ function intakeQueue(queue: GatewayQueue, clock: Clock, log: Logger): IntakeQueu
     timeoutMs,
     checkSchema: schema === undefined ? undefined : compileSchemaCheck(name, schema),
     callback,
+    lines,
     goal,
     scaling: new QueueScaling({ goal, clock }),
   };

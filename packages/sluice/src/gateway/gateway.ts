@@ -10,6 +10,7 @@ import { addActivityHook, addActivityRoute } from "./activity.ts";
 import { addAcceptBatchRoute } from "./accept-batch.ts";
 import { addAcceptRoute } from "./accept.ts";
 import { addAdminRoutes } from "./admin.ts";
+import { addGroupRoutes } from "./groups.ts";
 import { Connections } from "./connections.ts";
 import type { App, GatewayContext } from "./context.ts";
 import { createContext, type GatewayOptions, type GatewayQueue } from "./create-context.ts";
@@ -86,6 +87,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   addReadRoutes(app, context);
   addEventsRoute(app, context);
   addAdminRoutes(app, context);
+  addGroupRoutes(app, context);
   addQueueRoutes(app, context);
   addScalingRoute(app, context);
   addScheduleRoute(app, context);

@@ -70,7 +70,7 @@ function parseKey(text: string): string {
   return text;
 }
 
-function parseLimit(text: string, most: number): number {
+export function parseLimit(text: string, most: number): number {
   const limit = /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : Number.NaN;
   if (limit <= most) return limit;
   throw parameterError("limit", `limit must be an integer from 1 to ${most}`);

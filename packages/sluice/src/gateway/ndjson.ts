@@ -25,12 +25,31 @@ export interface BatchLine {
   /** The URL as it was given. */
   readonly callback: string | undefined;
   /** As they were given; undefined where neither was. */
-  readonly times: PlacementTexts | undefined;
+  readonly asked: PlacementTexts | undefined;
 }
 
 const newline = 0x0a;
 const quote = 0x22;
-const fields = ["key", "body", "bodyBase64", "contentType", "headers", "callback", "notBefore", "expires"] as const;
+const fields = [
+  "key",
+  "body",
+  "bodyBase64",
+  "contentType",
+  "headers",
+  "callback",
+  "notBefore",
+  "expires",
+  "order",
+  "group",
+  "priority",
+] as const;
+const askedFields = [
+  "notBefore",
+  "expires",
+  "order",
+  "group",
+  "priority",
+] as const satisfies readonly (keyof PlacementTexts)[];
 type Field = (typeof fields)[number];
 
 /** The lines that are not blank. */
@@ -79,7 +98,7 @@ export function parseBatchLine({ line, bytes }: RawLine, bodyBytesMax: number): 
     body,
     headers: parseHeaders(members.headers, line),
     callback: parseCallback(members.callback, line),
-    times: parseTimes(members, line),
+    asked: parseAsked(members, line),
   };
 }
 
@@ -96,7 +115,7 @@ export function parseBatchEvent({ line, bytes }: RawLine, bodyBytesMax: number):
     body: bytes,
     headers: undefined,
     callback: undefined,
-    times: undefined,
+    asked: undefined,
   };
 }
 
@@ -181,16 +200,21 @@ function parseCallback(json: Buffer | undefined, line: number): string | undefin
   throw lineError(line, "a callback is a URL", "bad-callback");
 }
 
-function parseTimes(members: Members, line: number): PlacementTexts | undefined {
-  if (members.notBefore === undefined && members.expires === undefined) return undefined;
-  return { notBefore: parseTime("notBefore", members, line), expires: parseTime("expires", members, line) };
+function parseAsked(members: Members, line: number): PlacementTexts | undefined {
+  if (askedFields.every((field) => members[field] === undefined)) return undefined;
+  return Object.fromEntries(askedFields.map((field) => [field, parseAskedField(field, members[field], line)]));
 }
 
-function parseTime(name: keyof PlacementTexts, { [name]: json }: Members, line: number): string | undefined {
+function parseAskedField(
+  field: (typeof askedFields)[number],
+  json: Buffer | undefined,
+  line: number,
+): string | undefined {
   if (json === undefined) return undefined;
-  const text = parseText(json, line, `its ${name}`);
-  if (text !== undefined) return text;
-  throw lineError(line, `${name} must be a text: a time, or a duration from now`);
+  const value = parseValue(json, line, `its ${field}`);
+  if (field === "priority" && Number.isInteger(value)) return String(value);
+  if (field !== "priority" && typeof value === "string") return value;
+  throw lineError(line, field === "priority" ? "priority must be a number from 0 to 7" : `${field} must be a text`);
 }
 
 function keyOfBody(contentType: string, body: Uint8Array, line: number): string | undefined {

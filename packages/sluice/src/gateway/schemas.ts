@@ -6,15 +6,15 @@ import { missedPolicies } from "../core/schedule.ts";
 import { states } from "../core/request.ts";
 import { errorCodePattern, replayLimit } from "./replay-order.ts";
 
-const Time = Type.String({ format: "date-time" });
+export const Time = Type.String({ format: "date-time" });
 const Count = Type.Integer({ minimum: 0 });
 
-function nullable<T extends TSchema>(schema: T) {
+export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
 }
 
 /** A closed object: its fields are all there is. */
-function closed<T extends TProperties>(fields: T) {
+export function closed<T extends TProperties>(fields: T) {
   return Type.Object(fields, { additionalProperties: false });
 }
 
@@ -49,6 +49,19 @@ const lineFields = {
     Type.Record(Type.String(), Type.String(), { description: "Kept with the request, for its handler or target" }),
   ),
   callback: Type.Optional(Type.String({ format: "uri" })),
+  order: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: "The order key. `Sluice-Order` of the batch unless set.",
+    }),
+  ),
+  group: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 255, description: "The group. `Sluice-Group` of the batch unless set." }),
+  ),
+  priority: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 7, description: "The urgency. `Priority` of the batch unless set." }),
+  ),
   notBefore: Type.Optional(
     Type.String({
       description:
@@ -93,6 +106,11 @@ export const RequestView = Type.Object({
   method: Type.Optional(nullable(Type.String({ description: "What else was kept of the request; absent in lists" }))),
   path: Type.Optional(nullable(Type.String({ description: "With the query" }))),
   headers: Type.Optional(nullable(Type.Record(Type.String(), Type.String()))),
+  order: Type.Optional(nullable(Type.String({ description: "Its order key. Absent in lists" }))),
+  group: Type.Optional(nullable(Type.String({ description: "Its group. Absent in lists" }))),
+  priority: Type.Optional(
+    nullable(Type.Integer({ minimum: 0, maximum: 7, description: "Its urgency; null is 3. Absent in lists" })),
+  ),
   notBefore: Type.Optional(
     nullable(
       Type.String({

@@ -16,6 +16,9 @@ import {
 } from "./transport.ts";
 import { answerError, pathOf, problemOf, sendProblem } from "./problem.ts";
 
+/** A group's name or an order key in a path: each of 255 characters may be three there. */
+const pathNameCharsMax = 765;
+
 export interface AppOptions {
   /** What Fastify routes by instead of the URL of a request. */
   readonly rewriteUrl?: () => string;
@@ -31,6 +34,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: Transpor
     ...(transport as { http: TransportBounds }), // a server with TLS is one more kind of the same
     ...own,
     logger: false,
+    routerOptions: { maxParamLength: pathNameCharsMax },
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionTimeout: silenceTimeoutMs,
@@ -46,6 +50,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: Transpor
   passOverExpectations(app.server);
   // POST routes read their bodies themselves: intake takes any bytes under any content type, malformed ones too.
   app.addHttpMethod("POST", { hasBody: false, overrideExisting: true });
+  app.addHttpMethod("PUT", { hasBody: false, overrideExisting: true });
   addFramingCheck(app, ({ socket }, fault) => refuseSocket(socket, new SluiceError("bad-request", fault)));
   app.setErrorHandler(answerError(log));
   app.setNotFoundHandler((request, reply) => answerNoRoute(app, request, reply));
@@ -55,7 +60,7 @@ export function createApp({ limits, certificate, ServerResponse, log }: Transpor
 /** 405 where the path exists for other methods. */
 function answerNoRoute(app: App, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const url = pathOf(request);
-  const allowed = (["GET", "HEAD", "POST"] as const).filter((method) => app.findRoute({ method, url }) !== null);
+  const allowed = (["GET", "HEAD", "POST", "PUT"] as const).filter((method) => app.findRoute({ method, url }) !== null);
   if (allowed.length === 0) return sendProblem(reply, notFound(request));
   reply.header("allow", allowed.join(", "));
   return sendProblem(

@@ -181,6 +181,7 @@ export class Schedules implements AsyncDisposable {
           log.warn({ schedule: name, tick: timeText(at) }, "this tick was submitted before, with another body");
           return;
         case "backlog-full":
+        case "group-full":
           throw new SluiceError("backlog-full", `the backlog of queue "${schedule.queue}" is at its bound`);
         default:
           answer satisfies never;

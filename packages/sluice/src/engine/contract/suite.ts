@@ -12,6 +12,7 @@ import { deliveringCases } from "./delivering.ts";
 import { healingCases } from "./healing.ts";
 import { leadingCases, succeedingCases } from "./leading.ts";
 import { operatingCases } from "./operating.ts";
+import { liningCases } from "./lining.ts";
 import { placingCases } from "./placing.ts";
 import { poisonCases } from "./poison.ts";
 import { randomCases } from "./random.ts";
@@ -35,6 +36,8 @@ export interface EngineUnderTest {
   readonly pullsDueTimesIn: boolean;
   /** Whether it has `crashed`: its workers may be processes that die while it goes on. */
   readonly isToldOfCrashes: boolean;
+  /** Whether it has `lines`: it takes requests with order keys, groups and urgencies. */
+  readonly hasLines: boolean;
   /** Whether it has `starts`: several workers of a queue share its rate. */
   readonly sharesRates: boolean;
   /** Whether it has `transact`: a handler's effect can lie in its store. */
@@ -49,7 +52,7 @@ export interface EngineUnderTest {
 
 const ofWhatIsTold = ["reading", "watching", "clocks", "due times", "calling back", "auditing"];
 const ofBounds = ["bounds", "starts"];
-const ofLongWaits = ["succeeding", "healing", "placing"];
+const ofLongWaits = ["succeeding", "healing", "placing", "lining"];
 
 /** What no request may get lost or done twice by, as far as that shows at once. */
 export function isOfPromise(theme: string): boolean {
@@ -70,8 +73,10 @@ export function describeEngine(engine: EngineUnderTest): void {
   };
   const verbsCases = (): void =>
     check("it has each verb that its description says it has, and no other", async (rig) => {
-      const has = (["crashed", "starts", "transact", "heal"] as const).map((verb) => rig.engine[verb] !== undefined);
-      deepEqual(has, [isToldOfCrashes, sharesRates, sharesTransactions, isShared]);
+      const has = (["crashed", "starts", "transact", "heal", "lines"] as const).map(
+        (verb) => rig.engine[verb] !== undefined,
+      );
+      deepEqual(has, [isToldOfCrashes, sharesRates, sharesTransactions, isShared, engine.hasLines]);
     });
   const themes = {
     verbs: verbsCases,
@@ -89,6 +94,7 @@ export function describeEngine(engine: EngineUnderTest): void {
     poison: poisonCases,
     clocks: clocksCases,
     ...(pullsDueTimesIn && { "due times": dueTimesCases }),
+    ...(engine.hasLines && { lining: liningCases }),
     ...(sharesRates && { starts: startsCases }),
     ...(isToldOfCrashes && { crashing: crashingCases }),
     ...(sharesTransactions && { transacting: transactingCases }),

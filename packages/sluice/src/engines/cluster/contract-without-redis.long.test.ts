@@ -8,6 +8,7 @@ describeEngine({
   newStore: withoutRedis(),
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
+  hasLines: false,
   sharesRates: true,
   sharesTransactions: true,
   isShared: true,

@@ -7,6 +7,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
+  hasLines: false,
   sharesRates: true,
   sharesTransactions: true,
   isShared: true,

@@ -10,6 +10,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
+  hasLines: false,
   sharesRates: true,
   sharesTransactions: true,
   isShared: true,

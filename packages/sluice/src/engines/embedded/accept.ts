@@ -2,7 +2,7 @@ import { bodyHashOf, type BodyHash } from "../../core/body-hash.ts";
 import { invariant } from "../../core/errors.ts";
 import { fingerprintOf, storedKeyOf } from "../../core/idempotency-key.ts";
 import type { NewRequest, Receipt, State } from "../../core/request.ts";
-import type { Placement } from "../../core/placement.ts";
+import { isLined, type Placement } from "../../core/placement.ts";
 import { requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import { requestHeadText } from "../../core/stored-head.ts";
 import type { AcceptResult } from "../../engine/engine.ts";
@@ -22,7 +22,7 @@ const INSERT_REQUEST = `
   INSERT INTO requests (seq, random, queue, key, content_type, headers, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
 const SCHEDULE_FIRST = `
-  INSERT INTO scheduled (seq, queue, due_at, attempts, crashes, scheduled_at, is_first) VALUES (?, ?, ?, 0, 0, ?, 1)`;
+  INSERT INTO scheduled (seq, queue, due_at, attempts, crashes, scheduled_at, kind) VALUES (?, ?, ?, 0, 0, ?, ?)`;
 const INSERT_EXPIRY = "INSERT INTO expiries (seq, queue, expires_at) VALUES (?, ?, ?)";
 
 /** A request of the call under way: to be stored, or a repeat of one that is or will be. */
@@ -39,6 +39,7 @@ export function prepareAccept({
   db,
   queues,
   chains,
+  lines,
   seqs,
   isSpool,
   now,
@@ -62,6 +63,8 @@ export function prepareAccept({
     }
     const full = firstWithoutRoom(entries);
     if (full !== -1) return { kind: "backlog-full", index: full };
+    const fullGroup = firstWithoutRoomInGroup(entries);
+    if (fullGroup !== -1) return { kind: "group-full", index: fullGroup };
     return { kind: "accepted", receipts: entries.map(receiptOf) };
   };
 
@@ -113,6 +116,19 @@ export function prepareAccept({
     });
   }
 
+  /** Its group's bound. */
+  function firstWithoutRoomInGroup(all: readonly Entry[]): number {
+    const added = new Map<string, number>();
+    return all.findIndex(({ queue, request, repeats }) => {
+      const group = request.placement?.group;
+      if (group === undefined || repeats !== undefined) return false;
+      const key = `${queue.no} ${group}`;
+      const count = (added.get(key) ?? 0) + 1;
+      added.set(key, count);
+      return !lines.hasRoom(queue.no, group, count);
+    });
+  }
+
   function receiptOf(entry: Entry): Receipt {
     const { repeats } = entry;
     if (repeats === undefined) entry.receipt = insert(entry);
@@ -146,12 +162,16 @@ export function prepareAccept({
   }
 
   /** Gives it a place beside the log, if it is not to begin yet, and the state that it is in there. */
-  function place(queue: QueueRow, seq: number, { notBefore, expiresAt }: Placement): State {
+  function place(queue: QueueRow, seq: number, placement: Placement): State {
+    const { notBefore, expiresAt } = placement;
     if (expiresAt !== undefined) insertExpiry.run(seq, queue.no, expiresAt);
-    if (notBefore === undefined || notBefore <= now()) return "waiting";
-    schedule.run(seq, queue.no, notBefore, now());
+    const waitsUntil = notBefore !== undefined && notBefore > now() ? notBefore : undefined;
+    const isInLine = isLined(placement);
+    if (isInLine) lines.add(queue.no, seq, placement, waitsUntil);
+    if (isInLine || waitsUntil !== undefined) queue.placed = seq;
+    if (waitsUntil === undefined) return "waiting";
+    schedule.run(seq, queue.no, waitsUntil, now(), isInLine ? 2 : 1);
     queue.scheduled += 1;
-    queue.placed = seq;
     // With nothing in the log the cursor passes it, so that a million of these are not looked through for what waits.
     if (backlogOf(queue) === queue.running + queue.scheduled) queue.cursor = seq;
     return "scheduled";

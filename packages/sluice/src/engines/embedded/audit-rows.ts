@@ -17,6 +17,7 @@ const orphanTables = {
   running: "claim",
   scheduled: "place in the schedule",
   expiries: "time to expire",
+  lined: "place in a line",
   keys: "key",
 } as const;
 const SELECT_ORPHANS = (table: keyof typeof orphanTables): string =>

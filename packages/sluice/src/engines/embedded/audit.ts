@@ -7,13 +7,14 @@ import { seqOf, type RequestId } from "../../core/request-id.ts";
 import { prepareChainAudit } from "./audit-chain.ts";
 import { prepareRowAudit } from "./audit-rows.ts";
 import type { QueueRow } from "./queue-ledger.ts";
-import { hasOthers, IN_LOG, IN_LOG_AMONG_OTHERS } from "./waiting.ts";
+import { hasOthers, IN_LOG, IN_LOG_AMONG_OTHERS, WAITS_IN_LINE } from "./waiting.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
 const COUNT_REQUESTS = "SELECT count(*) AS n FROM requests WHERE queue = ?";
 const COUNT_AFTER_CURSOR = `SELECT count(*) AS n FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG}`;
 const COUNT_AMONG_OTHERS = `
   SELECT count(*) AS n FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG_AMONG_OTHERS}`;
+const COUNT_IN_LINES = `SELECT count(*) AS n FROM lined l WHERE l.queue = ? AND ${WAITS_IN_LINE}`;
 const COUNT_RUNNING = "SELECT count(*) AS n FROM running WHERE queue = ?";
 const COUNT_DUE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at <= ?";
 const COUNT_FUTURE = "SELECT count(*) AS n FROM scheduled WHERE queue = ? AND due_at > ?";
@@ -31,6 +32,7 @@ export function prepareAudit(db: DatabaseSync): PreparedAudit {
       COUNT_REQUESTS,
       COUNT_AFTER_CURSOR,
       COUNT_AMONG_OTHERS,
+      COUNT_IN_LINES,
       COUNT_RUNNING,
       COUNT_DUE,
       COUNT_FUTURE,
@@ -72,7 +74,10 @@ export function prepareAudit(db: DatabaseSync): PreparedAudit {
     const { no, name, accepted, cursor } = row;
     const outcomes = (state: FinalState): number => count(COUNT_OUTCOMES, no, state) + row[`expired_${state}`];
     const counts = {
-      waiting: count(hasOthers(row) ? COUNT_AMONG_OTHERS : COUNT_AFTER_CURSOR, no, cursor) + count(COUNT_DUE, no, now),
+      waiting:
+        count(hasOthers(row) ? COUNT_AMONG_OTHERS : COUNT_AFTER_CURSOR, no, cursor) +
+        count(COUNT_IN_LINES, no) +
+        count(COUNT_DUE, no, now),
       scheduled: count(COUNT_FUTURE, no, now),
       running: count(COUNT_RUNNING, no),
       done: outcomes("done"),

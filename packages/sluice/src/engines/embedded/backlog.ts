@@ -2,26 +2,27 @@ import type { DatabaseSync } from "node:sqlite";
 import { timeOfSeq } from "../../core/request-id.ts";
 import type { QueueStatus } from "../../engine/engine.ts";
 import type { Attendance } from "../shared/presence.ts";
-import { IN_LOG_AMONG_OTHERS } from "./waiting.ts";
+import { IN_LOG_AMONG_OTHERS, WAITS_IN_LINE } from "./waiting.ts";
 import { backlogOf, type QueueRow } from "./queue-ledger.ts";
 
 const SELECT_QUEUES = "SELECT * FROM queues ORDER BY name";
 const SELECT_QUEUE = "SELECT * FROM queues WHERE name = ?";
 /** What is due is little, and what is not may be a million: only the former is counted. */
+const ofKinds = (each: (kind: number) => string): string => [0, 1, 2, 3].map((kind) => `(${each(kind)})`).join(", ");
 const FUTURE = `
-  SELECT (SELECT count(*) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at <= :now)
-      + (SELECT count(*) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at <= :now) AS due,
-    min((SELECT coalesce(min(due_at), :never) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at > :now),
-      (SELECT coalesce(min(due_at), :never) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at > :now)) AS firstDueAt,
-    max((SELECT coalesce(max(due_at), 0) FROM scheduled WHERE queue = :queue AND is_first = 0),
-      (SELECT coalesce(max(due_at), 0) FROM scheduled WHERE queue = :queue AND is_first = 1)) AS lastDueAt`;
+  SELECT ${[0, 1, 2].map((kind) => `(SELECT count(*) FROM scheduled WHERE queue = :queue AND kind = ${kind} AND due_at <= :now)`).join(" + ")}
+      + (SELECT count(*) FROM scheduled WHERE queue = :queue AND kind = 3) AS due,
+    min(${ofKinds((kind) => `SELECT coalesce(min(due_at), :never) FROM scheduled WHERE queue = :queue AND kind = ${kind} AND due_at > :now`)})
+      AS firstDueAt,
+    max(${ofKinds((kind) => `SELECT coalesce(max(due_at), 0) FROM scheduled WHERE queue = :queue AND kind = ${kind}`)}) AS lastDueAt`;
 const OLDEST_WAITING = `
   SELECT min(seq) AS seq FROM (
     SELECT seq FROM (
       SELECT seq FROM requests r WHERE r.queue = :queue AND r.seq > :cursor
         AND ${IN_LOG_AMONG_OTHERS} ORDER BY seq LIMIT 1)
-    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at <= :now
-    UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at <= :now)`;
+    UNION ALL SELECT seq FROM (
+      SELECT seq FROM lined l WHERE l.queue = :queue AND ${WAITS_IN_LINE} ORDER BY seq LIMIT 1)
+    ${[0, 1, 2, 3].map((kind) => `UNION ALL SELECT min(seq) FROM scheduled WHERE queue = :queue AND kind = ${kind} AND due_at <= :now`).join("\n    ")})`;
 
 /** What the store knows of a queue; workers and rates are the engine's to add. */
 export type StoredQueueStatus = Omit<QueueStatus, keyof Attendance | "accepting" | "finishing">;

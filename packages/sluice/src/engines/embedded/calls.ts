@@ -1,5 +1,6 @@
 // What crosses between the engine's thread and its writer and reader: calls one way, answers the other,
 // many of each in one message.
+import type { GroupOverride } from "../../core/line-settings.ts";
 import type { Activity } from "../../core/activity.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
@@ -31,6 +32,15 @@ export type WriterCall =
   | { readonly verb: "pause"; readonly call: number; readonly queue: string; readonly isPaused: boolean }
   | { readonly verb: "noteKeyed"; readonly call: number; readonly isKeyed: boolean }
   | { readonly verb: "askReplicas"; readonly call: number; readonly queue: string; readonly replicas: number }
+  | {
+      readonly verb: "setGroup";
+      readonly call: number;
+      readonly queue: string;
+      readonly group: string;
+      readonly override: GroupOverride | undefined;
+    }
+  | { readonly verb: "groups" | "heldOrders"; readonly call: number; readonly queue: string; readonly max: number }
+  | { readonly verb: "releaseOrder"; readonly call: number; readonly queue: string; readonly order: string }
   | { readonly verb: "close"; readonly call: number };
 
 export type ReaderCall = {

@@ -6,7 +6,7 @@ import { firstSeqAt } from "../../core/request-id.ts";
 
 const PULL_IN = `
   UPDATE scheduled SET due_at = :now + max(0, due_at - scheduled_at), scheduled_at = :now
-  WHERE scheduled_at > :now AND due_at > :now AND is_first = 0`;
+  WHERE scheduled_at > :now AND due_at > :now AND kind <> 1`;
 
 /** The writer's clock, which notices when it steps back. */
 export class SteppingClock {

@@ -13,6 +13,7 @@ import type { Answer, FromThread, WriterCall } from "./calls.ts";
 import { Chains } from "./chains.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openForWriting } from "./database.ts";
+import { Lines } from "./lines.ts";
 import { Mark } from "./mark.ts";
 import { migrate } from "./migrate.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -36,6 +37,7 @@ function storeOf(folder: string, db: DatabaseSync, queues: QueueLedger): Store {
     db,
     queues,
     chains: new Chains(db),
+    lines: new Lines(db, new Map()),
     seqs: new SeqSource(-1),
     files: new OpenFiles(folder),
     mark: new Mark(folder, { store: 1, cookie: 0, position: 0 }),

@@ -13,6 +13,7 @@ import { prepareDeliver, type Waiter } from "./deliver.ts";
 import { packDeliveries } from "./pack.ts";
 import { noteKeyed } from "./keyed.ts";
 import { prepareOperations } from "./operate.ts";
+import type { QueueRow } from "./queue-ledger.ts";
 import { prepareRetry } from "./retry.ts";
 import { prepareSettle } from "./settle.ts";
 import { RefusedValue } from "./refused-value.ts";
@@ -168,7 +169,8 @@ export class CommitLoop {
   }
 
   #answerAlone(call: WriterCall, answers: Answer[]): void {
-    const { db, queues, chains } = this.#store;
+    const { db, queues, chains, lines } = this.#store;
+    const { mark } = lines;
     db.exec("SAVEPOINT alone");
     try {
       this.#answer(call, answers);
@@ -179,6 +181,7 @@ export class CommitLoop {
       db.exec("ROLLBACK TO alone");
       queues.reload();
       chains.reset();
+      lines.undone(mark);
       answers.push({ call: call.call, error: { code: "value-refused", message: error.message } });
     }
     db.exec("RELEASE alone");
@@ -204,6 +207,7 @@ export class CommitLoop {
       files.allowOwnCuts(db);
       throw error;
     }
+    this.#store.lines.committed();
     files.noteCommit();
     mark.note(queues.position);
   }
@@ -211,6 +215,7 @@ export class CommitLoop {
   #readAgain(): void {
     this.#store.queues.reload();
     this.#store.chains.reset();
+    this.#store.lines.undone();
     this.#isStale = false;
   }
 
@@ -305,11 +310,28 @@ export class CommitLoop {
       case "askReplicas":
         answers.push({ call: call.call, value: this.#operations.askReplicas(call.queue, call.replicas) });
         break;
+      case "setGroup":
+        this.#store.lines.setGroup(this.#noOf(call.queue), call.group, call.override);
+        answers.push({ call: call.call });
+        break;
+      case "groups":
+        answers.push({ call: call.call, value: this.#store.lines.groups(this.#noOf(call.queue), call.max) });
+        break;
+      case "heldOrders":
+        answers.push({ call: call.call, value: this.#store.lines.held(this.#noOf(call.queue), call.max) });
+        break;
+      case "releaseOrder":
+        answers.push({ call: call.call, value: this.#store.lines.release(this.#noOf(call.queue), call.order) });
+        break;
       case "close":
         throw new SluiceError("internal", "broken invariant: close is the writer's own call");
       default:
         call satisfies never;
     }
+  }
+
+  #noOf(queue: string): number {
+    return (this.#store.queues.named(queue) as QueueRow).no;
   }
 
   #serveWaiters({ answers, transfer, served }: Serving): void {

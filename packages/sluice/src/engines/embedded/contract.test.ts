@@ -15,6 +15,7 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: true,
+  hasLines: true,
   sharesRates: false,
   sharesTransactions: false,
   isShared: false,

@@ -13,7 +13,7 @@ export type Crashed = "waiting" | "dead" | "superseded";
 
 /** For rows that were taken out of `running`. */
 export function prepareCrash(
-  { db, queues, now }: Pick<Store, "db" | "queues" | "now">,
+  { db, queues, lines, now }: Pick<Store, "db" | "queues" | "lines" | "now">,
   crashesMax: number,
 ): (lost: Lost) => Exclude<Crashed, "superseded"> {
   const schedule = db.prepare(SCHEDULE);
@@ -24,14 +24,16 @@ export function prepareCrash(
     row.running -= 1;
     const crashes = before + 1;
     if (crashes < crashesMax) {
-      schedule.run(seq, queue, 0, attempts, crashes, started_at, now());
+      schedule.run(seq, queue, 0, attempts, crashes, started_at, now(), lines.kindOf(queue, seq));
       row.scheduled += 1;
+      lines.back(queue, seq, true);
       return "waiting";
     }
     const { code, message } = poison(crashes);
     bury.run(seq, queue, "dead", attempts, started_at, now(), null, null, null, code, message);
     row.dead += 1;
     row.backlog_bytes -= bytes;
+    lines.ended(queue, seq, { state: "dead", wasRunning: true });
     return "dead";
   };
 }

@@ -2,7 +2,8 @@
 // as if it had been accepted at that time. Of those that come back after a failed attempt only so many go first as the worker
 // asks for, and the rest of them last.
 import type { StatementSync } from "node:sqlite";
-import { SluiceError } from "../../core/errors.ts";
+import { invariant, SluiceError } from "../../core/errors.ts";
+import type { FairChoice, Kind, Line } from "../../core/fair-choice.ts";
 import { readStoredKey } from "../../core/idempotency-key.ts";
 import type { Delivery } from "../../core/request.ts";
 import { requestIdOf, timeOfSeq, type RequestId } from "../../core/request-id.ts";
@@ -14,6 +15,7 @@ import type { Store } from "./store.ts";
 import { hasOthers, IN_LOG, IN_LOG_AMONG_OTHERS } from "./waiting.ts";
 
 const COLUMNS = "r.seq, r.random, r.key, r.content_type, r.headers, r.bytes, r.body";
+const OF_SCHEDULED = "s.attempts, s.crashes, s.due_at, s.kind, s.started_at";
 const SELECT_WAITING = `
   SELECT ${COLUMNS} FROM requests r WHERE r.queue = ? AND r.seq > ? AND ${IN_LOG} ORDER BY r.seq LIMIT ?`;
 /** With others between them, which may be many: only those of a window. */
@@ -23,18 +25,21 @@ const SELECT_AMONG_OTHERS = `
 const WINDOW_END = "SELECT seq FROM requests WHERE queue = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET 1999";
 /** What was handed back untouched is due at 0, so it goes before what failed. */
 const SELECT_DUE = `
-  SELECT ${COLUMNS}, s.attempts, s.crashes, s.due_at FROM scheduled s JOIN requests r ON r.seq = s.seq
-  WHERE s.queue = ? AND s.is_first = 0 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
+  SELECT ${COLUMNS}, ${OF_SCHEDULED} FROM scheduled s JOIN requests r ON r.seq = s.seq
+  WHERE s.queue = ? AND s.kind = 0 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
 const SELECT_FIRST = `
-  SELECT ${COLUMNS}, s.due_at, 1 AS is_first FROM scheduled s JOIN requests r ON r.seq = s.seq
-  WHERE s.queue = ? AND s.is_first = 1 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
+  SELECT ${COLUMNS}, ${OF_SCHEDULED} FROM scheduled s JOIN requests r ON r.seq = s.seq
+  WHERE s.queue = ? AND s.kind = 1 AND s.due_at <= ? ORDER BY s.due_at, s.seq LIMIT ?`;
 const SELECT_SUSPECT = `
-  SELECT ${COLUMNS}, s.attempts, s.crashes, s.due_at FROM scheduled s JOIN requests r ON r.seq = s.seq
+  SELECT ${COLUMNS}, ${OF_SCHEDULED} FROM scheduled s JOIN requests r ON r.seq = s.seq
   WHERE s.queue = ? AND s.crashes > 1 ORDER BY s.seq LIMIT 1`;
+const SELECT_LINED = `
+  SELECT ${COLUMNS}, ${OF_SCHEDULED} FROM requests r LEFT JOIN scheduled s ON s.seq = r.seq WHERE r.seq = ?`;
 const NEXT_DUE = `
   SELECT min(due_at) AS due_at FROM (
-    SELECT min(due_at) AS due_at FROM scheduled WHERE queue = :queue AND is_first = 0 AND due_at > :after
-    UNION ALL SELECT min(due_at) FROM scheduled WHERE queue = :queue AND is_first = 1 AND due_at > :after)`;
+    SELECT min(due_at) AS due_at FROM scheduled WHERE queue = :queue AND kind = 0 AND due_at > :after
+    UNION ALL SELECT min(due_at) FROM scheduled WHERE queue = :queue AND kind = 1 AND due_at > :after
+    UNION ALL SELECT min(due_at) FROM scheduled WHERE queue = :queue AND kind = 2 AND due_at > :after)`;
 const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ?";
 const CLAIM = `
   INSERT INTO running (seq, queue, token, attempts, crashes, started_at, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)`;
@@ -65,7 +70,7 @@ export interface Deliverer {
   suspect(): void;
   /** More may be deliverable than what was handed out last: whoever waits is to be served again. */
   readonly isUnfinished: boolean;
-  /** When the next scheduled request of the queue is due that was not due at this time. */
+  /** When a request of the queue may begin that could not at this time: the next one scheduled is due, or a rate lets one go. */
   nextDueAt(queue: string, after: number): number | undefined;
 }
 
@@ -77,10 +82,12 @@ interface Row {
   readonly headers: string | null;
   readonly bytes: number;
   readonly body: Uint8Array;
-  readonly attempts?: number;
-  readonly crashes?: number;
-  readonly due_at?: number;
-  readonly is_first?: number;
+  /** With the next four: of its row in the schedule, if it has one. */
+  readonly attempts?: number | null;
+  readonly crashes?: number | null;
+  readonly due_at?: number | null;
+  readonly kind?: number | null;
+  readonly started_at?: number | null;
 }
 
 interface ClaimedRow extends Row {
@@ -97,6 +104,22 @@ interface Taken {
   readonly isCut: boolean;
 }
 
+/** Rows of the log and of what begins for the first time. */
+interface Log extends Pick<Taken, "rows" | "isCut"> {
+  /** How many of those that were looked at are the log's. */
+  readonly ofLog: number;
+  /** Whether nothing more waits in the log, up to `upTo` if that is given. */
+  readonly isWhole: boolean;
+  readonly upTo: number | undefined;
+}
+
+interface Fresh {
+  readonly deliveries: readonly Delivery[];
+  /** Requests that were looked at: some may have expired. */
+  readonly count: number;
+  readonly isCut: boolean;
+}
+
 const nothing: Taken = { rows: [], retries: 0, isCut: false };
 
 export interface DeliverParts {
@@ -105,11 +128,12 @@ export interface DeliverParts {
 }
 
 export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts): Deliverer {
-  const { db, queues, seqs, now } = store;
+  const { db, queues, lines, seqs, now } = store;
   const selectWaiting = db.prepare(SELECT_WAITING);
   const selectAmongOthers = db.prepare(SELECT_AMONG_OTHERS);
   const windowEnd = db.prepare(WINDOW_END);
   const selectFirst = db.prepare(SELECT_FIRST);
+  const selectLined = db.prepare(SELECT_LINED);
   const selectDue = db.prepare(SELECT_DUE);
   const selectSuspect = db.prepare(SELECT_SUSPECT);
   const suspectRunning = db.prepare(SUSPECT_RUNNING);
@@ -141,7 +165,12 @@ export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts
     nextDueAt(name, after) {
       const queue = rowOf(name);
       const dueAt = queue.scheduled > 0 ? nextDue.get({ queue: queue.no, after })?.["due_at"] : undefined;
-      return typeof dueAt === "number" ? dueAt : undefined;
+      const paceAt = lines.of(queue.no)?.nextAt ?? Number.POSITIVE_INFINITY;
+      const at = Math.min(
+        typeof dueAt === "number" ? dueAt : Number.POSITIVE_INFINITY,
+        paceAt > after ? paceAt : Number.POSITIVE_INFINITY,
+      );
+      return at === Number.POSITIVE_INFINITY ? undefined : at;
     },
   };
 
@@ -167,15 +196,30 @@ export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts
   }
 
   function deliverBatch(queue: QueueRow, { max, retries }: Waiter): readonly Delivery[] {
+    const choice = lines.of(queue.no);
+    if (choice !== undefined && lines.wake(queue.no, now())) isUnfinished = true;
     const due = takeDue(queue, max, retries?.first ?? max);
     const deliveries = claimAll(queue, due.rows);
-    const room = max - due.rows.length;
+    let again = due.retries;
+    let room = max - due.rows.length;
+    const takeAgain = (most: number): void => {
+      if (choice === undefined) return;
+      const taken = takeLined(queue, choice, { kind: "again", max: Math.min(room, most - again) });
+      deliveries.push(...taken);
+      again += taken.length;
+      room -= taken.length;
+    };
+    takeAgain(retries?.first ?? max);
     if (room === 0 || due.isCut) return finished(deliveries);
-    const fresh = takeFresh(queue, room);
-    deliveries.push(...claimAll(queue, fresh.rows));
+    const fresh = takeFresh(queue, room, choice);
+    deliveries.push(...fresh.deliveries);
+    room -= fresh.count;
     if (retries === undefined || fresh.isCut) return finished(deliveries);
-    const later = takeDue(queue, room - fresh.rows.length, retries.most - due.retries);
+    const later = takeDue(queue, room, retries.most - again);
     deliveries.push(...claimAll(queue, later.rows));
+    again += later.retries;
+    room -= later.rows.length;
+    takeAgain(retries.most);
     return finished(deliveries);
   }
 
@@ -190,20 +234,77 @@ export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts
     return take(selectDue, [queue.no, retriesMax > 0 ? now() : 0, max], retriesMax);
   }
 
-  function takeFresh(queue: QueueRow, max: number): Taken {
-    const { isCut, ...log } = takeLog(queue, max);
-    const until = log.upTo === undefined ? now() : Math.min(now(), timeOfSeq(log.upTo));
+  /** What never began: of the log alone, or of the log and of lines as their choice says. */
+  function takeFresh(queue: QueueRow, max: number, choice: FairChoice | undefined): Fresh {
+    const log = takeLog(queue, max);
+    if (choice === undefined) {
+      passLog(queue, log, log.rows.length);
+      return { deliveries: claimAll(queue, log.rows), count: log.rows.length, isCut: log.isCut };
+    }
+    const deliveries: Delivery[] = [];
+    let [ofLog, count, bytes] = [0, 0, 0];
+    while (count < max && bytes <= deliveredBytesMax) {
+      const next = log.rows[ofLog];
+      choice.setLog(next === undefined ? Number.POSITIVE_INFINITY : sinceOf(next));
+      const row = pickFresh(queue, choice, next);
+      if (row === undefined) break;
+      if (row === next) ofLog += 1;
+      count += 1;
+      bytes += row.bytes;
+      deliveries.push(...claimAll(queue, [row]));
+    }
+    passLog(queue, log, ofLog);
+    return { deliveries, count, isCut: bytes > deliveredBytesMax };
+  }
+
+  function pickFresh(queue: QueueRow, choice: FairChoice, ofLog: Row | undefined): Row | undefined {
+    const pick = choice.pick("fresh", now());
+    if (pick === undefined) return undefined;
+    return pick.kind === "log" ? ofLog : linedRow(queue, "fresh", pick.line);
+  }
+
+  function linedRow(queue: QueueRow, kind: Kind, line: Line): Row {
+    const seq = lines.firstOf(queue.no, kind, line);
+    invariant(seq !== undefined, "a line with a first request is not empty");
+    return selectLined.get(seq) as unknown as Row;
+  }
+
+  function takeLined(queue: QueueRow, choice: FairChoice, { kind, max }: { kind: Kind; max: number }): Delivery[] {
+    const deliveries: Delivery[] = [];
+    while (deliveries.length < max) {
+      const pick = choice.pick(kind, now());
+      if (pick?.kind !== "line") break;
+      deliveries.push(...claimAll(queue, [linedRow(queue, kind, pick.line)]));
+    }
+    return deliveries;
+  }
+
+  /** The log, merged with what was not to begin earlier. */
+  function takeLog(queue: QueueRow, max: number): Log {
+    const { isCut, upTo, rows } = takeOfLog(queue, max);
+    const until = upTo === undefined ? now() : Math.min(now(), timeOfSeq(upTo));
     const firsts = queue.scheduled === 0 ? nothing : take(selectFirst, [queue.no, until, max]);
-    const taken = firsts.rows.length === 0 ? { ...log, isCut } : merge(log.rows, firsts.rows, max);
-    const last = taken.rows.findLast((row) => row.is_first === undefined);
-    if (last !== undefined) skipTo(queue, last.seq);
-    const isLogTaken = log.rows.length === 0 || last === log.rows.at(-1);
-    if (isLogTaken && !isCut && log.rows.length < max) skipPast(queue, log.upTo);
-    return taken;
+    const isWhole = !isCut && rows.length < max;
+    if (firsts.rows.length === 0) return { rows, isCut, upTo, ofLog: rows.length, isWhole };
+    const merged = merge(rows, firsts.rows, max);
+    return { ...merged, upTo, ofLog: rows.length, isWhole };
+  }
+
+  /** So many of its rows are taken: the cursor passes those of the log, and where nothing more waits in it also the cancelled ones. */
+  function passLog(queue: QueueRow, { rows, ofLog, upTo, isWhole }: Log, count: number): void {
+    let passed = 0;
+    for (let at = 0; at < count; at += 1) {
+      const row = rows[at] as Row;
+      if (row.kind === undefined) {
+        skipTo(queue, row.seq);
+        passed += 1;
+      }
+    }
+    if (passed === ofLog && isWhole) skipPast(queue, upTo);
   }
 
   /** Of those between others, what is in the next window: up to there nothing else waits in the log. */
-  function takeLog(queue: QueueRow, max: number): Taken & { readonly upTo?: number | undefined } {
+  function takeOfLog(queue: QueueRow, max: number): Taken & { readonly upTo?: number | undefined } {
     const { no, cursor } = queue;
     if (!hasOthers(queue)) return take(selectWaiting, [no, cursor, max]);
     const upTo = windowEnd.get(no, cursor)?.["seq"] as number | undefined;
@@ -232,17 +333,20 @@ export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts
     return deliveries;
   }
 
-  function isPast({ placement }: RequestHead, { attempts = 0 }: Row): boolean {
-    return placement?.expiresAt !== undefined && attempts === 0 && placement.expiresAt <= now();
+  function isPast({ placement }: RequestHead, { attempts }: Row): boolean {
+    return placement?.expiresAt !== undefined && (attempts ?? 0) === 0 && placement.expiresAt <= now();
   }
 
   function claimRow(queue: QueueRow, row: ClaimedRow): Delivery {
-    if (row.due_at !== undefined) {
+    if ((row.due_at ?? undefined) !== undefined) {
       unschedule.run(row.seq);
       queues.change(queue).scheduled -= 1;
     }
+    if (lines.of(queue.no) !== undefined) lines.begun(queue.no, row.seq);
     const token = nextToken();
-    const { seq, attempts = 0, crashes = 0 } = row;
+    const { seq } = row;
+    const attempts = row.attempts ?? 0;
+    const crashes = row.crashes ?? 0;
     claim.run(seq, queue.no, token, attempts, crashes, now(), row.bytes);
     queues.change(queue).running += 1;
     const { id, head } = row;
@@ -260,25 +364,31 @@ export function prepareDeliver(store: Store, { nextToken, lapses }: DeliverParts
 }
 
 /** One that was handed back untouched is due at 0. */
-function isAgain({ due_at, is_first }: Row): boolean {
-  return due_at !== undefined && due_at > 0 && is_first === undefined;
+function isAgain({ due_at, kind, started_at }: Row): boolean {
+  if ((due_at ?? 0) === 0 || kind === 1) return false;
+  return kind === 0 || started_at !== null;
 }
 
 /** The log, and beside it what may begin by now, by the times since which they may; up to the bounds of a delivery. */
-function merge(log: readonly Row[], firsts: readonly Row[], max: number): Taken {
+function merge(log: readonly Row[], firsts: readonly Row[], max: number): Pick<Taken, "rows" | "isCut"> {
   const rows: Row[] = [];
   let bytes = 0;
   for (let [at, first] = [0, 0]; rows.length < max && bytes <= deliveredBytesMax;) {
     const [one, other] = [log[at], firsts[first]];
-    if (one === undefined && other === undefined) return { rows, retries: 0, isCut: false };
-    const isOfLog = other === undefined || (one !== undefined && timeOfSeq(one.seq) <= (other.due_at as number));
+    if (one === undefined && other === undefined) break;
+    const isOfLog = other === undefined || (one !== undefined && sinceOf(one) <= sinceOf(other));
     const row = (isOfLog ? one : other) as Row;
     if (isOfLog) at += 1;
     else first += 1;
     rows.push(row);
     bytes += row.bytes;
   }
-  return { rows, retries: 0, isCut: bytes > deliveredBytesMax };
+  return { rows, isCut: bytes > deliveredBytesMax };
+}
+
+/** Since when it may begin. */
+function sinceOf({ seq, due_at }: Row): number {
+  return due_at ?? timeOfSeq(seq);
 }
 
 function headOf(id: RequestId, text: string | null): RequestHead {

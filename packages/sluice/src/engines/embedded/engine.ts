@@ -1,6 +1,7 @@
 // The embedded engine on the process's own thread: sends calls to the writer and the reader, keeps who watches
 // what, and bounds what is under way. It holds no request that the store does not.
 import type { Activity, ActivityAsk, KeptActivity } from "../../core/activity.ts";
+import type { GroupStatus, HeldOrder } from "../../core/line-settings.ts";
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
@@ -16,6 +17,7 @@ import type {
   DeliverOptions,
   Engine,
   EngineHealth,
+  LineOperations,
   ListFilter,
   MoveResult,
   Presence,
@@ -228,6 +230,13 @@ export class EmbeddedEngine implements Engine {
     await this.#writer.call({ verb: "pause", queue, isPaused });
   }
 
+  readonly lines: LineOperations = {
+    setGroup: (queue, group, override) => this.#lined<undefined>({ verb: "setGroup", queue, group, override }),
+    groups: (queue, max) => this.#lined<readonly GroupStatus[]>({ verb: "groups", queue, max }),
+    heldOrders: (queue, max) => this.#lined<readonly HeldOrder[]>({ verb: "heldOrders", queue, max }),
+    releaseOrder: (queue, order) => this.#lined<boolean>({ verb: "releaseOrder", queue, order }),
+  };
+
   async askReplicas(queue: string, replicas: number): Promise<void> {
     this.#assertOpen();
     this.#trafficOf(queue);
@@ -304,6 +313,12 @@ export class EmbeddedEngine implements Engine {
 
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new SluiceError("draining", "the engine is closed");
+  }
+
+  async #lined<Value>(call: Unnumbered<Extract<WriterCall, { readonly queue: string }>>): Promise<Value> {
+    this.#assertOpen();
+    this.#trafficOf(call.queue);
+    return await this.#writer.call<Value>(call);
   }
 
   get #unattended(): Attendance {

@@ -24,6 +24,7 @@ const SELECT_UNTOLD = `
   SELECT 1 FROM callbacks WHERE is_told = 0 AND seq BETWEEN :first AND :last AND queue = :queue LIMIT 1`;
 const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_EXPIRIES = "DELETE FROM expiries WHERE seq BETWEEN :first AND :last AND queue = :queue";
+const DELETE_LINED = "DELETE FROM lined WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
 const LOWEST = "SELECT min(first_seq) AS seq FROM links";
@@ -64,6 +65,7 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
     DELETE_FAILURES,
     DELETE_CALLBACKS,
     DELETE_EXPIRIES,
+    DELETE_LINED,
     DELETE_OUTCOMES,
     DELETE_REQUESTS,
   ].map((sql) => db.prepare(sql));

@@ -73,7 +73,7 @@ export class Lapses {
   #decide({ seq, queue: no, random, bytes, is_final, is_scheduled, begun }: PastRow): boolean {
     this.#forget.run(seq);
     if (is_final !== 0 || begun > 0) return false;
-    const { queues, now } = this.#store;
+    const { queues, lines, now } = this.#store;
     const queue = queues.change(queues.numbered(no));
     if (is_scheduled !== 0) {
       this.#unschedule.run(seq);
@@ -83,6 +83,7 @@ export class Lapses {
     this.#insertOutcome.run(seq, no, "dead", 0, null, now(), null, null, null, code, message);
     queue.dead += 1;
     queue.backlog_bytes -= bytes;
+    lines.ended(no, seq, { state: "dead", wasRunning: false });
     this.#ended.push(requestIdOf(seq, random));
     return true;
   }

@@ -4,7 +4,7 @@ import type { RequestStatus, State } from "../../core/request.ts";
 import { requestIdOf, seqOf } from "../../core/request-id.ts";
 import type { ListFilter } from "../../engine/engine.ts";
 import { statusOf, type StatusRow } from "../shared/rows.ts";
-import { IN_LOG_AMONG_OTHERS } from "./waiting.ts";
+import { IN_LOG_AMONG_OTHERS, WAITS_IN_LINE } from "./waiting.ts";
 import { FROM_STATUS, STATUS_COLUMNS, type IdRow } from "./read.ts";
 
 /** The sequence numbers of one queue that fit the state, newest first. */
@@ -24,6 +24,8 @@ const candidates: Readonly<Record<State | "any", string>> = {
       SELECT seq FROM requests r WHERE queue = :queue AND seq < :before
         AND seq > (SELECT cursor FROM queues WHERE no = :queue)
         AND ${IN_LOG_AMONG_OTHERS}
+      UNION ALL
+      SELECT seq FROM lined l WHERE queue = :queue AND seq < :before AND ${WAITS_IN_LINE}
     ) ORDER BY seq DESC`,
 };
 const SELECT_QUEUES = "SELECT no, name FROM queues";

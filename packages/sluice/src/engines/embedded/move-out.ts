@@ -13,6 +13,7 @@ import { openStore } from "./open-store.ts";
 import { lockFolder, movedMarkIn, readMovedMark } from "./owner.ts";
 import { Pages } from "./pages.ts";
 import { QueueLedger, type QueueRow } from "./queue-ledger.ts";
+import { Lines } from "./lines.ts";
 import { recoverRunning } from "./recover.ts";
 import { STATE } from "./state.ts";
 import { privateMode, storeFileIn } from "./store-file.ts";
@@ -49,6 +50,11 @@ export class MoveOut implements Disposable {
     using resources = new DisposableStack();
     resources.adopt(lockFolder(folder, owner), (lock) => lock.release());
     const db = resources.adopt(openStore(folder, undefined), (opened) => opened.close());
+    if (db.prepare("SELECT 1 FROM lined LIMIT 1").get() !== undefined)
+      throw new SluiceError(
+        "bad-config",
+        `${folder} has requests with an order key, a group or an urgency that have no outcome yet, and a cluster takes none: let them finish first`,
+      );
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });
   }
@@ -126,7 +132,7 @@ interface Opened {
 function takeStock(db: DatabaseSync): readonly QueueRow[] {
   const queues = new QueueLedger(db, []);
   db.exec("BEGIN IMMEDIATE");
-  recoverRunning({ db, queues, now: Date.now }, crashesMax);
+  recoverRunning({ db, queues, lines: new Lines(db, new Map()), now: Date.now }, crashesMax);
   queues.flush();
   setIdentity(db, false);
   db.exec("COMMIT");

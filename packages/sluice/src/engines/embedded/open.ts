@@ -41,7 +41,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     folder,
     owner: options.owner ?? "another process",
     // A queue's settings may hold more than its bounds, and not all of it can cross to a thread.
-    queues: queues.map(({ name, backlogMax, backlogBytesMax }) => ({ name, backlogMax, backlogBytesMax })),
+    queues: queues.map(({ name, backlogMax, backlogBytesMax, lines }) => ({
+      name,
+      backlogMax,
+      backlogBytesMax,
+      lines,
+    })),
     retentionMs: options.retentionMs ?? 7 * 86_400_000,
     crashesMax: options.crashesMax ?? 5,
     diskFreeMin: options.diskFreeMin,

@@ -2,6 +2,8 @@
 import type { StatementSync } from "node:sqlite";
 import { canMove, type State } from "../../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../../core/request-id.ts";
+import { isLined } from "../../core/placement.ts";
+import { readRequestHead } from "../../core/stored-head.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { MoveResult } from "../../engine/engine.ts";
 import { looksOf, sliceOf, type ReplaySlice, type ReplaySliceAsk } from "../shared/replay-slices.ts";
@@ -15,7 +17,7 @@ import type { Store } from "./store.ts";
 
 const FORGET_OUTCOME = "DELETE FROM outcomes WHERE seq = ?";
 const FORGET_FAILURES = "DELETE FROM failures WHERE seq = ?";
-const BYTES_OF = "SELECT bytes FROM requests WHERE seq = ?";
+const BYTES_OF = "SELECT bytes, headers FROM requests WHERE seq = ?";
 const SELECT_DEAD = `
   SELECT o.seq, r.random, o.error_code FROM outcomes o JOIN requests r ON r.seq = o.seq
   WHERE o.queue = :queue AND o.state = 'dead' AND o.seq > :after ORDER BY o.seq LIMIT :looks`;
@@ -29,7 +31,7 @@ export interface Operations {
   askReplicas(queue: string, replicas: number): void;
 }
 
-export function prepareOperations({ db, queues, now }: Store): Operations {
+export function prepareOperations({ db, queues, lines, seqs, now }: Store): Operations {
   const stateOfSeq = db.prepare(STATE_OF_SEQ);
   const selectDead = db.prepare(SELECT_DEAD);
   const bytesOf = db.prepare(BYTES_OF);
@@ -72,10 +74,16 @@ export function prepareOperations({ db, queues, now }: Store): Operations {
     forgetFailures.run(seq);
     beginRound.run(seq);
     forgetExpiry.run(seq);
-    schedule.run(seq, queue.no, now(), 0, 0, null, now());
+    const { bytes, headers } = bytesOf.get(seq) as { bytes: number; headers: string | null };
     queues.change(queue).dead -= 1;
+    queue.backlog_bytes += bytes;
+    const { placement } = readRequestHead(headers);
+    if (placement !== undefined && isLined(placement)) {
+      lines.revived(queue.no, seq, { placement, place: seqs.next(now()) });
+      return;
+    }
+    schedule.run(seq, queue.no, now(), 0, 0, null, now(), 0);
     queue.scheduled += 1;
-    queue.backlog_bytes += bytesOf.get(seq)?.["bytes"] as number;
   }
 
   function cancel(id: RequestId): MoveResult {
@@ -90,6 +98,7 @@ export function prepareOperations({ db, queues, now }: Store): Operations {
     const startedAt = (scheduled?.["started_at"] as number | null | undefined) ?? null;
     insertOutcome.run(seq, queue.no, "cancelled", attempts, startedAt, now(), null, null, null, null, null);
     queue.cancelled += 1;
+    lines.ended(queue.no, seq, { state: "cancelled", wasRunning: false });
     queue.backlog_bytes -= bytesOf.get(seq)?.["bytes"] as number;
     return { kind: "moved" };
   }

@@ -14,7 +14,7 @@ import type {
 const SELECT_PAGE = `
   SELECT r.seq, r.random, r.queue, r.key, k.fingerprint, r.content_type, r.headers, r.body, o.state,
     coalesce(o.attempts, s.attempts, 0) AS attempts, coalesce(o.started_at, s.started_at) AS started_at,
-    o.finished_at, o.content_type AS result_type, o.result, o.response, o.error_code, o.error_message, s.due_at, s.crashes, s.is_first,
+    o.finished_at, o.content_type AS result_type, o.result, o.response, o.error_code, o.error_message, s.due_at, s.crashes, s.kind,
     e.expires_at, c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
   FROM requests r
   LEFT JOIN keys k ON k.queue = r.queue AND k.key = r.key
@@ -50,7 +50,7 @@ interface PageRow {
   readonly error_message: string | null;
   readonly due_at: number | null;
   readonly crashes: number | null;
-  readonly is_first: number | null;
+  readonly kind: number | null;
   readonly expires_at: number | null;
   readonly callback_url: string | null;
   readonly callback_round: number | null;
@@ -129,7 +129,7 @@ export class Pages {
 function standingOf(row: PageRow): MovedBacklog | MovedOutcome {
   const { state, finished_at, result, result_type, response, error_code, error_message } = row;
   if (state === null)
-    return { kind: "backlog", dueAt: row.due_at ?? 0, crashes: row.crashes ?? 0, isFirst: row.is_first === 1 };
+    return { kind: "backlog", dueAt: row.due_at ?? 0, crashes: row.crashes ?? 0, isFirst: row.kind === 1 };
   return {
     kind: "outcome",
     state,

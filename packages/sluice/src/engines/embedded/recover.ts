@@ -6,7 +6,7 @@ import type { Store } from "./store.ts";
 const TAKE_RUNNING = "DELETE FROM running RETURNING seq, queue, attempts, crashes, started_at, bytes";
 
 /** Nothing is accepted here, and nothing committed. */
-type Unchained = Pick<Store, "db" | "queues" | "now">;
+type Unchained = Pick<Store, "db" | "queues" | "lines" | "now">;
 
 /** After a crash: all that ran waits again, one crash richer, or is buried (I4). */
 export function recoverRunning(store: Unchained, crashesMax: number): void {
@@ -21,7 +21,8 @@ export function handBackRunning(store: Unchained): void {
     const row = store.queues.change(store.queues.numbered(queue));
     row.running -= 1;
     row.scheduled += 1;
-    schedule.run(seq, queue, 0, attempts, crashes, started_at, store.now());
+    schedule.run(seq, queue, 0, attempts, crashes, started_at, store.now(), store.lines.kindOf(queue, seq));
+    store.lines.back(queue, seq, true);
   }
 }
 

@@ -20,7 +20,7 @@ export interface Held {
   readonly bytes: number;
 }
 
-export function prepareSettle({ db, queues, now }: Store): (claim: Claim, outcome: Outcome) => SettleResult {
+export function prepareSettle({ db, queues, lines, now }: Store): (claim: Claim, outcome: Outcome) => SettleResult {
   const releaseClaim = db.prepare(RELEASE_CLAIM);
   const insertOutcome = db.prepare(INSERT_OUTCOME);
 
@@ -50,6 +50,7 @@ export function prepareSettle({ db, queues, now }: Store): (claim: Claim, outcom
     if (changes === 0) return "superseded";
     row[outcome.kind] += 1;
     row.backlog_bytes -= bytes;
+    lines.ended(queue, seq, { state: outcome.kind, wasRunning: true });
     return "settled";
   };
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { SeqSource } from "../../core/request-id.ts";
 import type { Chains } from "./chains.ts";
+import type { Lines } from "./lines.ts";
 import type { Mark } from "./mark.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { QueueLedger } from "./queue-ledger.ts";
@@ -10,6 +11,7 @@ export interface Store {
   readonly db: DatabaseSync;
   readonly queues: QueueLedger;
   readonly chains: Chains;
+  readonly lines: Lines;
   readonly seqs: SeqSource;
   /** Checked before each commit. */
   readonly files: OpenFiles;

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { invariant, messageOf, SluiceError } from "../../core/errors.ts";
+import type { LineSettings } from "../../core/line-settings.ts";
 import { SeqSource } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
 import type { FromThread, Opening, Problem, ToWriter, WriterSettings } from "./calls.ts";
@@ -15,6 +16,7 @@ import { storeProblemOf } from "./database.ts";
 import { setIdentity, whereIs } from "./examine.ts";
 import { prepareExpire } from "./expire.ts";
 import { lastSeqOf } from "./last-seq.ts";
+import { Lines } from "./lines.ts";
 import { Mark } from "./mark.ts";
 import { OpenFiles } from "./open-files.ts";
 import { openStore } from "./open-store.ts";
@@ -65,7 +67,9 @@ function start(): void {
   db.exec("BEGIN IMMEDIATE"); // before the ledger: each new queue would be a commit of its own
   const ledger = new QueueLedger(db, queues);
   const generation = db.prepare(NEXT_GENERATION).get()?.["value"] as number;
-  recoverRunning({ db, queues: ledger, now: () => clock.now() }, crashesMax);
+  const settingsOf = queues.map(({ name, lines }) => [ledger.named(name)?.no, lines] as const);
+  const lines = new Lines(db, new Map(settingsOf.filter((one): one is [number, LineSettings] => one[1] !== undefined)));
+  recoverRunning({ db, queues: ledger, lines, now: () => clock.now() }, crashesMax);
   const pullIn = preparePullIn(db, clock);
   pullIn();
   ledger.flush();
@@ -78,6 +82,7 @@ function start(): void {
     db,
     queues: ledger,
     chains: new Chains(db),
+    lines,
     seqs: new SeqSource(lastSeqOf(db)),
     files: new OpenFiles(folder),
     mark: new Mark(folder, { ...whereIs(db), cookie }),

@@ -17,7 +17,7 @@ import { RouteRate } from "./route-rate.ts";
 import { routeTable, type RouteTable } from "./routes.ts";
 import type { FrontRoute, FrontSettings } from "./settings.ts";
 import { refusalReasons, type RefusalReason, type Verifier } from "./verify/signed-call.ts";
-import { placementIn } from "./time-source.ts";
+import { placementIn } from "./placement-source.ts";
 import { verifierOf } from "./verify/verifier.ts";
 
 export interface Lane extends FrontRoute {

@@ -3,7 +3,7 @@ import type { Target } from "../../outbound/target.ts";
 import type { TlsFiles } from "../tls.ts";
 import type { HandshakeSettings } from "./handshake.ts";
 import type { KeySource } from "./key-source.ts";
-import type { TimeSources } from "./time-source.ts";
+import type { PlacementSources } from "./placement-source.ts";
 import type { VerifySettings } from "./verify/settings.ts";
 
 export interface FrontSettings {
@@ -17,7 +17,7 @@ export interface FrontSettings {
   readonly routes: readonly FrontRoute[];
 }
 
-export interface FrontRoute extends TimeSources {
+export interface FrontRoute extends Partial<PlacementSources> {
   /** As it was written: `"POST /hooks/github"`. */
   readonly name: string;
   /** One request for each, all or none. */

@@ -103,6 +103,30 @@ export function parametersWithin({ listLimitMax, waitSecondsMax }: GatewayLimits
       schema: Type.String(),
       example: "2026-12-24T18:00:00Z",
     },
+    order: {
+      name: "Sluice-Order",
+      in: "header",
+      description:
+        "The order key: requests of a queue with the same one run one after another, in the order of acceptance; a retry keeps its place. 1 to 255 printable ASCII characters, bare or in double quotes. The embedded engine's. In a batch, for lines without an `order`.",
+      schema: Type.String(),
+      example: "account-4711",
+    },
+    group: {
+      name: "Sluice-Group",
+      in: "header",
+      description:
+        "The group, such as a tenant: groups share the queue's starts fairly, and can have limits. Written as `Sluice-Order`. The embedded engine's. In a batch, for lines without a `group`.",
+      schema: Type.String(),
+      example: "tenant-a",
+    },
+    priority: {
+      name: "Priority",
+      in: "header",
+      description:
+        "RFC 9218: of `u=N` the urgency from 0, the most urgent, to 7; 3 unless given. What does not parse is ignored, and so is all of it on the cluster engine. In a batch, for lines without a `priority`.",
+      schema: Type.String(),
+      example: "u=1",
+    },
     expires: {
       name: "Sluice-Expires",
       in: "header",
@@ -192,6 +216,7 @@ export const problems = {
     description: "Only a request that waits can be cancelled; `state` names its state",
     codes: ["not-waiting"],
   },
+  NotSupported: { description: "The engine cannot do that yet", codes: ["not-supported"] },
   BodyTooLarge: { description: "The body is over the limit", codes: ["body-too-large"], headers: quotaHeaders },
   BatchTooLarge: {
     description: "The batch, or the body of a line, is over the limit",

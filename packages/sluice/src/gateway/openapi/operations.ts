@@ -30,6 +30,7 @@ import {
   ScheduleList,
   StateEvent,
 } from "../schemas.ts";
+import { GroupList, GroupSettingsBody, GroupView, HeldOrderList, OrderReleased } from "../group-schemas.ts";
 import { quotaHeaders, type HeaderName, type ParameterName, type ProblemName } from "./components.ts";
 
 export const tags = {
@@ -99,7 +100,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     summary: "Accept a request",
     description:
       "Stores the body byte for byte, under any media type, and answers once it is durable. With `Prefer: wait=N` the answer is the outcome itself if it arrives in time, and the receipt if not. A key that was used before with the same body gives the receipt of the first request.",
-    parameters: ["idempotencyKey", "prefer", "callback", "notBefore", "expires"],
+    parameters: ["idempotencyKey", "prefer", "callback", "notBefore", "expires", "order", "group", "priority"],
     body: { isRequired: false, description: "What the handler or target gets", content: anyBytes },
     answers: {
       200: {
@@ -130,7 +131,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     summary: "Accept many requests",
     description:
       "Accepts one request for each line of NDJSON, or for each event of a CloudEvents batch: all or none. The receipts come in the order of the lines, and an error names the line.",
-    parameters: ["callback", "notBefore", "expires"],
+    parameters: ["callback", "notBefore", "expires", "order", "group", "priority"],
     body: {
       isRequired: true,
       description: "One request on each line",
@@ -299,6 +300,44 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     description: "Starts deliveries again.",
     answers: { 200: { description: "The queue as it is now", content: json(QueueView) } },
     problems: ["Unavailable"],
+  },
+  "GET /v1/queues/:queue/groups": {
+    id: "listGroups",
+    tag: "queues",
+    summary: "List the largest groups",
+    description:
+      "Lists the groups of a queue that have requests without an outcome, the largest first, and those that were given settings at run time.",
+    parameters: ["limit"],
+    answers: { 200: { description: "The groups", content: json(GroupList) } },
+    problems: ["NotSupported", "Unavailable"],
+  },
+  "PUT /v1/queues/:queue/groups/:group": {
+    id: "setGroup",
+    tag: "queues",
+    summary: "Set the limits of a group",
+    description:
+      "Sets what holds for one group instead of what its queue says, over restarts. What the body does not name, or names as null, is as the queue says; `{}` takes all of it back. What is delivered already goes on.",
+    body: { isRequired: true, description: "All that is to hold for the group", content: json(GroupSettingsBody) },
+    answers: { 200: { description: "The group as it is now", content: json(GroupView) } },
+    problems: ["BodyTooLarge", "EncodingNotAccepted", "NotSupported", "Unavailable"],
+  },
+  "GET /v1/queues/:queue/orders": {
+    id: "listHeldOrders",
+    tag: "queues",
+    summary: "List the order keys that are held",
+    description:
+      'Lists the order keys that a dead request keeps from going on, by name. There are none unless the queue says `order: { afterDead: "hold" }`.',
+    parameters: ["limit"],
+    answers: { 200: { description: "The order keys", content: json(HeldOrderList) } },
+    problems: ["NotSupported", "Unavailable"],
+  },
+  "POST /v1/queues/:queue/orders/:order/release": {
+    id: "releaseOrder",
+    tag: "queues",
+    summary: "Release an order key",
+    description: "Lets the next request of an order key go that a dead one holds. The dead one stays dead.",
+    answers: { 200: { description: "Whether it was held", content: json(OrderReleased) } },
+    problems: ["NotSupported", "Unavailable"],
   },
   "GET /v1/overview/events": {
     id: "watchQueues",
