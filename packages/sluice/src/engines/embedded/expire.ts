@@ -24,7 +24,8 @@ const SELECT_UNTOLD = `
   SELECT 1 FROM callbacks WHERE is_told = 0 AND seq BETWEEN :first AND :last AND queue = :queue LIMIT 1`;
 const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_EXPIRIES = "DELETE FROM expiries WHERE seq BETWEEN :first AND :last AND queue = :queue";
-const DELETE_LINED = "DELETE FROM lined WHERE seq BETWEEN :first AND :last AND queue = :queue";
+/** So does a dead one that holds its order key, until the key is released. */
+const SELECT_HOLDING = "SELECT 1 FROM lined WHERE queue = :queue AND seq BETWEEN :first AND :last LIMIT 1";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_REQUESTS = "DELETE FROM requests WHERE queue = :queue AND seq BETWEEN :first AND :last";
 const LOWEST = "SELECT min(first_seq) AS seq FROM links";
@@ -65,11 +66,11 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
     DELETE_FAILURES,
     DELETE_CALLBACKS,
     DELETE_EXPIRIES,
-    DELETE_LINED,
     DELETE_OUTCOMES,
     DELETE_REQUESTS,
   ].map((sql) => db.prepare(sql));
   const selectUntold = db.prepare(SELECT_UNTOLD);
+  const selectHolding = db.prepare(SELECT_HOLDING);
   const deleteLink = db.prepare(DELETE_LINK);
   const boundFinished = db.prepare(BOUND_FINISHED);
   const expiredPlaces = prepareExpiredPlaces(db);
@@ -108,7 +109,7 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
       boundFinished.run({ ...range, now: at });
       return false;
     }
-    if (selectUntold.get(range) !== undefined) return false;
+    if (selectUntold.get(range) !== undefined || selectHolding.get(range) !== undefined) return false;
     for (const statement of deletes) statement.run(range);
     deleteLink.run(first_seq);
     if (link.has_digests === 1) expiredPlaces.note(link.chain, link.place, link.place + count);

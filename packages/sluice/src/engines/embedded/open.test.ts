@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { lineSettingsDefault } from "../../core/line-settings.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SluiceError } from "../../core/errors.ts";
 import type { RequestId } from "../../core/request-id.ts";
@@ -185,6 +186,40 @@ describe("retention", () => {
       { holds: true, accepted: 503, done: 501 },
     );
     assert.notEqual((await accept(engine, 1, "a-key"))[0], keyed, "the key is free again");
+  });
+
+  it("keeps a dead request as long as it holds its order key", async () => {
+    clock.moveMs = 0;
+    const lines = { ...lineSettingsDefault, afterDead: "hold" } as const;
+    await using engine = await open({
+      retentionMs: dayMs,
+      clock,
+      queues: queues.map((queue) => ({ ...queue, lines })),
+    });
+    const one = {
+      queue: "q",
+      key: undefined,
+      contentType: "text/plain",
+      headers: undefined,
+      body: Buffer.from("a body"),
+    };
+    const placement = { order: "k" };
+    await engine.accept([{ ...one, placement }]);
+    const [first] = await engine.deliver({ queue: "q", max: 1, signal: AbortSignal.timeout(5_000) });
+    assert.ok(first);
+    await engine.settle(first.claim, { kind: "dead", failure: { code: "refused", message: "no" } });
+    await accept(engine);
+    await engine.accept([{ ...one, placement }]);
+    const [other] = await accept(engine);
+    await finishAll(engine, 2);
+    clock.moveMs = 2 * dayMs;
+    await accept(engine); // tells of the clock
+    await untilGone(engine, other as RequestId);
+    assert.equal((await engine.read(first.claim.id))?.state, "dead");
+    assert.equal(await engine.lines?.releaseOrder("q", "k"), true);
+    await finishAll(engine, 2);
+    await untilGone(engine, first.claim.id);
+    assert.equal((await engine.audit()).holds, true);
   });
 
   it("notes which places of a chain it has removed: only these explain a gap", async () => {
