@@ -23,7 +23,8 @@ const FIRST_OF_ORDER = `
     EXISTS (SELECT 1 FROM running n WHERE n.seq = l.seq) AS is_running
   FROM lined l LEFT JOIN scheduled s ON s.seq = l.seq
   WHERE l.queue = ? AND l.order_key = ? ORDER BY l.turn, l.seq LIMIT 1`;
-const ROW = "SELECT seq, grp, urgency, place, order_key, ready FROM lined WHERE queue = ? AND seq = ?";
+const COLUMNS = "seq, grp, urgency, place, order_key, ready";
+const ROW = `SELECT ${COLUMNS} FROM lined WHERE queue = ? AND seq = ?`;
 const SET_READY = "UPDATE lined SET ready = ? WHERE queue = ? AND seq = ?";
 const TO_THE_END = "UPDATE lined SET ready = 0, place = ?, turn = ? WHERE queue = ? AND seq = ?";
 const DELETE = "DELETE FROM lined WHERE queue = ? AND seq = ?";
@@ -61,6 +62,12 @@ interface LinedRow {
   readonly ready: number;
 }
 
+interface Picked {
+  readonly row: LinedRow;
+  /** Of the one behind it. */
+  readonly nextPlace: number | undefined;
+}
+
 interface ScheduledRow {
   readonly kind: number | null;
   readonly due_at: number | null;
@@ -79,6 +86,8 @@ export class Lines {
   readonly #overrides = new Map<number, Map<string, GroupOverride>>();
   /** Of the queues in which a request has, or had, a place in a line. */
   readonly #choices = new Map<number, FairChoice>();
+  /** The first of the line that was picked last, until it is delivered. */
+  #picked: Picked | undefined;
   /** What to take back if the transaction under way is undone. */
   #undo: (() => void)[] = [];
   readonly #insert: StatementSync;
@@ -110,7 +119,7 @@ export class Lines {
     this.#release = db.prepare(RELEASE);
     this.#scheduled = db.prepare(SCHEDULED);
     const headsOf = (kind: Kind): { first: StatementSync; next: StatementSync; after: StatementSync } => ({
-      first: db.prepare(`SELECT seq FROM lined WHERE ${inLine(kind)} ORDER BY place, seq LIMIT 1`),
+      first: db.prepare(`SELECT ${COLUMNS} FROM lined WHERE ${inLine(kind)} ORDER BY place, seq LIMIT 2`),
       next: db.prepare(`SELECT place FROM lined WHERE ${inLine(kind)} ORDER BY place LIMIT 1`),
       after: db.prepare(`
         SELECT grp, urgency, place FROM lined WHERE queue = ? AND (grp, urgency) > (?, ?) AND ready = ${readyOf[kind]}
@@ -153,15 +162,19 @@ export class Lines {
 
   /** The first of a line that was picked. */
   firstOf(queue: number, kind: Kind, { group, urgency }: Line): number | undefined {
-    return this.#heads[kind].first.get(queue, group, urgency)?.["seq"] as number | undefined;
+    const [row, next] = this.#heads[kind].first.all(queue, group, urgency) as unknown as readonly LinedRow[];
+    this.#picked = row && { row, nextPlace: next?.place };
+    return row?.seq;
   }
 
   /** It is delivered. */
   begun(queue: number, seq: number): void {
-    const row = this.#find(queue, seq);
+    const picked = this.#picked?.row.seq === seq ? this.#picked : undefined;
+    this.#picked = undefined;
+    const row = picked?.row ?? this.#find(queue, seq);
     if (row === undefined) return;
     this.#addInFlight(queue, row.grp, 1);
-    this.#notReady(queue, row);
+    this.#notReady(queue, row, picked);
   }
 
   /** Of its row in the schedule: see there. */
@@ -310,11 +323,13 @@ export class Lines {
     if (at < choice.headOf(kind, line)) choice.setHead(kind, line, at);
   }
 
-  #notReady(queue: number, { seq, grp, urgency, ready }: LinedRow): void {
+  #notReady(queue: number, { seq, grp, urgency, ready }: LinedRow, picked?: Picked): void {
     if (ready !== 1 && ready !== 2) return;
     this.#setReady.run(0, queue, seq);
     const kind = ready === 1 ? "fresh" : "again";
-    const place = this.#heads[kind].next.get(queue, grp, urgency)?.["place"] as number | undefined;
+    const place = picked
+      ? picked.nextPlace
+      : (this.#heads[kind].next.get(queue, grp, urgency)?.["place"] as number | undefined);
     this.#choiceOf(queue).setHead(kind, { group: grp, urgency }, place === undefined ? nobody : timeOfSeq(place));
   }
 
