@@ -42,8 +42,8 @@ export const embeddedMutants: readonly Mutant[] = [
     patches: [
       {
         file: `${embedded}/retry.ts`,
-        from: "    schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now());",
-        to: "    setTimeout(() => schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now()), 100);",
+        from: "    schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now(), kind);",
+        to: "    setTimeout(() => schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now(), kind), 100);",
       },
     ],
     catcher: { kind: "scenario", name: "kill-flaky", rounds: 2 },

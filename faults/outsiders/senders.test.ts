@@ -113,6 +113,13 @@ class Senders implements AsyncDisposable {
       "Idempotency-Key": ["a", "b", '"c d"'],
       Prefer: ["wait=0", "wait=1", 'wait="1"', "respond-async"],
       "Sluice-Callback": ["https://callbacks.example/", "http://127.0.0.1:9/"],
+      "Sluice-Not-Before": ["1h", "2026-01-01T00:00:00Z"],
+      "Sluice-Expires": ["2h"],
+      "Sluice-Order": ["account", '"a b"'],
+      "Sluice-Group": ["tenant", '"a b"'],
+      Priority: ["u=1", "i"],
+      group: ["tenant"],
+      order: ["account"],
       "Last-Event-ID": ["0-waiting"],
       state: ["waiting", "dead"],
       key: ["a"],
@@ -132,7 +139,11 @@ class Senders implements AsyncDisposable {
   async callEach(): Promise<void> {
     const [done = "", dead = "", waiting = ""] = this.#good["id"] ?? [];
     const ids: Readonly<Record<string, string>> = { replayRequest: dead, cancelRequest: waiting };
-    const bodies: Readonly<Record<string, string>> = { submitBatch: '{"body":1}', replayQueue: '{"dryRun":true}' };
+    const bodies: Readonly<Record<string, string>> = {
+      submitBatch: '{"body":1}',
+      replayQueue: '{"dryRun":true}',
+      setGroup: '{"weight":2}',
+    };
     for (const operation of this.#description.operations) {
       const good = { ...this.#good, id: [ids[operation.id] ?? done] as const };
       const status = await this.#judge(plainCall(operation, good, bodies[operation.id] ?? ""), this.#owner);

@@ -12,6 +12,7 @@ import { deliveringCases } from "./delivering.ts";
 import { healingCases } from "./healing.ts";
 import { leadingCases, succeedingCases } from "./leading.ts";
 import { operatingCases } from "./operating.ts";
+import { liningHistoryCases } from "./lining-histories.ts";
 import { liningCases } from "./lining.ts";
 import { placingCases } from "./placing.ts";
 import { poisonCases } from "./poison.ts";
@@ -106,5 +107,8 @@ export function describeEngine(engine: EngineUnderTest): void {
   describe(`the ${name} engine`, () => {
     for (const [theme, cases] of Object.entries(themes)) if (isMeant(theme)) describe(theme, () => cases(check));
     if (histories !== undefined) describe("random histories", () => randomCases({ newStore, ...histories }));
+    if (histories !== undefined && engine.hasLines)
+      describe("lining histories", () =>
+        liningHistoryCases(check, { ...histories, runs: Math.ceil(histories.runs / 4) }));
   });
 }
