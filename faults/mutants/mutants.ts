@@ -10,6 +10,7 @@ import { greedMutants } from "./greed.ts";
 import { handlersMutants } from "./handlers.ts";
 import { handsMutants } from "./hands.ts";
 import { mixturesMutants } from "./mixtures.ts";
+import { lineMutants } from "./lines.ts";
 import type { Mutant } from "./mutant.ts";
 import { powerMutants } from "./power.ts";
 import { proxyMutants } from "./proxies.ts";
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
   ...greedMutants,
   ...handlersMutants,
   ...handsMutants,
+  ...lineMutants,
   ...mixturesMutants,
   ...proxyMutants,
   ...browserMutants,
