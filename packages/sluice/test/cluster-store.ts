@@ -17,6 +17,7 @@ import type { NewStore, OpenOptions, Store } from "../src/engine/contract/rig.ts
 import type { Engine } from "../src/engine/engine.ts";
 import { Broker } from "../src/engines/cluster/carriers/rabbitmq/broker.ts";
 import { Connection, type Statement } from "../src/engines/cluster/ledger/connection/database.ts";
+import { aheadMin } from "../src/engines/cluster/leader/hand-out-pace.ts";
 import { ClusterEngine } from "../src/engines/cluster/engine.ts";
 import { migrateCluster } from "../src/engines/cluster/ledger/schema/migrate.ts";
 import { openCluster } from "../src/engines/cluster/open.ts";
@@ -48,10 +49,21 @@ const WAITING: Statement = {
   name: "test-waiting",
   text: `SELECT r.id FROM sluice.requests r JOIN sluice.queues q ON q.no = r.queue
     LEFT JOIN sluice.schedule s ON s.id = r.id
-    WHERE q.name = $1 AND (s.id IS NULL OR s.due_at <= $2)
+    WHERE q.name = $1 AND (s.id IS NULL OR (s.due_at <= $2 AND s.in_line <> 1))
       AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = r.id)
       AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = r.id)`,
 };
+/** How far the feeder is: what it has not taken note of, and what it has handed out so far. */
+const FEEDING: Statement = {
+  name: "test-feeding",
+  text: `SELECT q.lines IS NOT NULL AS has_lines,
+      (SELECT count(*) FROM sluice.line_events)::int
+        + (SELECT count(*) FROM sluice.lined WHERE state = 'new' OR (state = 'later' AND due_at <= $2))::int AS news,
+      (SELECT string_agg(id::text, ' ' ORDER BY id) FROM sluice.lined WHERE state = 'handed') AS handed
+    FROM sluice.queues q WHERE q.name = $1`,
+};
+/** The feeder looks more often. */
+const feederRestMs = 150;
 const COUNT_RUNNING: Statement = { name: "test-running", text: "SELECT count(*)::int AS count FROM sluice.running" };
 
 const EFFECTS = "CREATE TABLE IF NOT EXISTS effects (id uuid)";
@@ -128,13 +140,16 @@ export async function newStore(): Promise<Store> {
       },
       candidate: () => joinAsCandidate(databaseUrl),
     },
+    handsAhead: aheadMin,
     async quiet(engine, queue) {
       if (!(engine instanceof ClusterEngine)) throw new Error("not an engine of this store");
+      const hasLines = await feederRests(inspector, queue, () => Math.round(engine.clock.now()));
       await until(`what waits in ${queue} is hinted`, async () => {
         const rows = await inspector.rows<{ id: string }>(WAITING, [queue, Math.round(engine.clock.now())]);
         const hinted = new Set<string>(engine.hinted(queue));
         return rows.every(({ id }) => hinted.has(id));
       });
+      return hasLines;
     },
     async vanish(_engine, id) {
       await inspector.query("DELETE FROM sluice.requests WHERE id = $1", [id]);
@@ -155,6 +170,25 @@ export async function newStore(): Promise<Store> {
       free.push(databaseUrl);
     },
   };
+}
+
+/** Whether the queue has lines; once nothing more will be handed out of them before somebody takes what is. */
+async function feederRests(inspector: Connection, queue: string, now: () => number): Promise<boolean> {
+  let hasLines = false;
+  let handed: string | null | undefined;
+  let since = 0;
+  await until(`the feeder of ${queue} rests`, async () => {
+    const [row] = await inspector.rows<{ has_lines: boolean; news: number; handed: string | null }>(FEEDING, [
+      queue,
+      now(),
+    ]);
+    hasLines = row?.has_lines === true;
+    if (!hasLines) return true;
+    if (row?.news !== 0 || row.handed !== handed) since = performance.now();
+    handed = row?.handed;
+    return performance.now() - since > feederRestMs;
+  });
+  return hasLines;
 }
 
 interface BrokersNames {

@@ -295,7 +295,7 @@ export interface QueueConfig {
   readonly transactional?: boolean;
   /** Posts the outcome to a URL. */
   readonly callback?: CallbackConfig;
-  /** Of requests with an order key (`Sluice-Order`). The embedded engine's, as are `groups` and `priorities`. */
+  /** Of requests with an order key (`Sluice-Order`). */
   readonly order?: OrderConfig;
   /** Of requests of a group (`Sluice-Group`): groups share the queue's starts. */
   readonly groups?: GroupsConfig;

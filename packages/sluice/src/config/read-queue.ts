@@ -57,10 +57,6 @@ export function readQueue(place: QueuePlace, queue: QueueConfig): QueueSettings 
   const isAuto = queue.rate === auto || queue.concurrency === auto;
   if (isAuto && queue.handle !== undefined)
     throw new SluiceError("bad-config", `queues.${name}: "${auto}" measures a target, and this queue has a handler`);
-  if (place.engine === "cluster")
-    for (const field of ["order", "groups", "priorities"] as const)
-      if (queue[field] !== undefined)
-        throw wrong(at(field), "needs the embedded engine; the cluster engine does not have it yet", queue[field]);
   return {
     ...readQueueFields(name, isAuto ? bounded(queue) : queue, { at }),
     isAuto,

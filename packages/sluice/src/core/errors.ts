@@ -44,7 +44,6 @@ export const errorCodes = {
   "not-dead": { consequence: "caller", status: 409, title: "Only a dead request can be replayed" },
   "not-waiting": { consequence: "caller", status: 409, title: "Only a request that waits can be cancelled" },
   "rate-limited": { consequence: "unavailable", status: 429, title: "The sender is over its own rate" },
-  "not-supported": { consequence: "caller", status: 501, title: "This engine cannot do that yet" },
   "backlog-full": { consequence: "unavailable", status: 503, title: "The queue's backlog is at its bound" },
   "disk-full": { consequence: "unavailable", status: 503, title: "The store has no room left" },
   "store-unavailable": { consequence: "unavailable", status: 503, title: "The store cannot be written now" },

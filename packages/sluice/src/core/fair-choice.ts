@@ -263,6 +263,16 @@ export class FairChoice {
     this.#rankAll(group);
   }
 
+  resetAll(): void {
+    for (const name of this.#groups.keys()) this.reset(name);
+  }
+
+  /** Whether something could begin. */
+  has(kind: Kind, now: number): boolean {
+    this.#look(now);
+    return this.#rankings[kind].first !== undefined;
+  }
+
   /** The line whose first request begins next; it counts as a start of its group. */
   pick(kind: Kind, now: number): Pick | undefined {
     this.#look(now);
@@ -271,6 +281,11 @@ export class FairChoice {
     const { group, first } = best;
     this.#begin(group, now);
     return first === logPlace ? { kind: "log" } : { kind: "line", line: { group: group.name, urgency: first } };
+  }
+
+  countsOf(name: string): GroupCounts {
+    const { backlog = 0, inFlight = 0 } = this.#groups.get(name) ?? {};
+    return { group: name, backlog, inFlight };
   }
 
   /** Those with the largest backlog first. */

@@ -17,6 +17,7 @@ export const crashPoints = [
   "spool-emptied", // the spool's files are gone, the ledger still knows how far it was
   "start", // the store has the cookie of this start, its mark does not
   "migration", // inside a migration's transaction
+  "lines-handed-out", // requests that stood in lines are handed out, no carrier has been told
   "replay", // inside a replay's transaction
 ] as const;
 export type CrashPoint = (typeof crashPoints)[number];

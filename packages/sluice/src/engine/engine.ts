@@ -145,8 +145,8 @@ export interface Operations {
    */
   readonly heal?: () => Promise<number>;
 
-  /** What concerns order keys and groups. Absent where requests with an order key, a group or an urgency cannot be accepted. */
-  readonly lines?: LineOperations | undefined;
+  /** What concerns order keys and groups. */
+  readonly lines: LineOperations;
 
   /**
    * Whether calls needed API keys when this was noted last, so that a restored store does not open by itself. Both are absent

@@ -17,7 +17,7 @@ import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { lineError, parseBatchEvent, parseBatchLine, splitEvents, splitLines } from "./ndjson.ts";
 import type { BatchLine } from "./ndjson.ts";
-import { placementHeaders, placementOf, placementTextsIn, refuseHeader, withoutLines } from "./placement.ts";
+import { placementHeaders, placementOf, placementTextsIn, refuseHeader } from "./placement.ts";
 import { batchReceiptsText, dueAt, retryAfterOf } from "./receipt.ts";
 
 /** After this much of a batch the other connections get their turn. */
@@ -117,11 +117,7 @@ async function storeBatch(context: GatewayContext, batch: Batch, bytes: Buffer):
   }
 }
 
-async function parseLines(
-  { engine, limits }: GatewayContext,
-  batch: Batch,
-  bytes: Buffer,
-): Promise<readonly PlacedLine[]> {
+async function parseLines({ limits }: GatewayContext, batch: Batch, bytes: Buffer): Promise<readonly PlacedLine[]> {
   const { queue, contentType, callback } = batch;
   const [split, parse] = isEventBatch(contentType) ? [splitEvents, parseBatchEvent] : [splitLines, parseBatchLine];
   const lines: PlacedLine[] = [];
@@ -133,8 +129,7 @@ async function parseLines(
     const line = parse(raw, limits.bodyBytesMax);
     withLine(line, () => queue.checkSchema?.(line.body));
     const own = line.callback === undefined ? callback : withLine(line, () => callbackOf(queue, line.callback));
-    const asked = placementOfLine(line, batch);
-    const placement = engine.lines === undefined ? withLine(line, () => withoutLines(asked)) : asked;
+    const placement = placementOfLine(line, batch);
     lines.push(own === line.callback && placement === undefined ? line : { ...line, callback: own, placement });
     slice += raw.bytes.length;
     if (slice < sliceBytes) continue;

@@ -15,7 +15,7 @@ import { intakeQueueNamed } from "./context.ts";
 import type { App, GatewayContext, IntakeQueue, OfQueue } from "./context.ts";
 import { contentTypeOf, forwardPrefix, keyOf, travellingHeaders } from "./intake-headers.ts";
 import { outcomeError, sendResult } from "./outcome-answer.ts";
-import { placementHeaders, placementOf, placementTextsIn, refuseHeader, withoutLines } from "./placement.ts";
+import { placementHeaders, placementOf, placementTextsIn, refuseHeader } from "./placement.ts";
 import { parsePreferWait } from "./prefer.ts";
 import { sendProblem } from "./problem.ts";
 import { sendReceipt } from "./receipt.ts";
@@ -41,8 +41,7 @@ async function acceptOne(context: GatewayContext, { queue, request, reply }: Acc
   checkIntake(context, headers);
   const contentType = contentTypeOf(headers);
   const callback = callbackOf(queue, headers[callbackHeader]?.toString());
-  const asked = placementOf(placementTextsIn(headers), context.engine.clock.now(), refuseHeader);
-  const placement = context.engine.lines === undefined ? withoutLines(asked) : asked;
+  const placement = placementOf(placementTextsIn(headers), context.engine.clock.now(), refuseHeader);
   takeQuota(context, request, reply);
   const key = keyOf(headers);
   const kept = travellingHeaders(headers);

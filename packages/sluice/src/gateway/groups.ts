@@ -3,7 +3,6 @@ import { parseRate } from "../core/duration.ts";
 import { SluiceError } from "../core/errors.ts";
 import { groupSettingsOf, type GroupOverride, type GroupStatus, type HeldOrder } from "../core/line-settings.ts";
 import { isPlacementName, placementNameRule } from "../core/placement.ts";
-import type { LineOperations } from "../engine/engine.ts";
 import { assertStillAllowed } from "./access/still-allowed.ts";
 import { checkCoding, discardBody, readIn } from "./body.ts";
 import { configuredQueue } from "./context.ts";
@@ -29,13 +28,13 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
   const ofList = { config: { has: { query: ["limit"] } } };
   app.get<OfQueue>("/v1/queues/:queue/groups", ofList, async (request) => {
     const queue = configuredQueue(context, request.params.queue);
-    const groups = await linesOf(context).groups(queue.name, limitOf(request.query));
+    const groups = await context.engine.lines.groups(queue.name, limitOf(request.query));
     return { groups: groups.map((group) => groupView(queue, group)) };
   });
 
   app.put<OfGroup>("/v1/queues/:queue/groups/:group", async (request) => {
     const queue = configuredQueue(context, request.params.queue);
-    const lines = linesOf(context);
+    const lines = context.engine.lines;
     const group = named("group", request.params.group);
     checkCoding(request.raw.headers);
     const override = parseSettings(await readIn(context.bodyRoom, request.raw, settingsBound));
@@ -49,7 +48,7 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
 
   app.get<OfQueue>("/v1/queues/:queue/orders", ofList, async (request) => {
     const { name } = configuredQueue(context, request.params.queue);
-    const held = await linesOf(context).heldOrders(name, limitOf(request.query));
+    const held = await context.engine.lines.heldOrders(name, limitOf(request.query));
     return { orders: held.map(orderView) };
   });
 
@@ -57,15 +56,10 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
     discardBody(request.raw);
     const { name } = configuredQueue(context, request.params.queue);
     const order = named("order", request.params.order);
-    const isReleased = await linesOf(context).releaseOrder(name, order);
+    const isReleased = await context.engine.lines.releaseOrder(name, order);
     if (isReleased) await context.activity.note(request, { what: "order-released", about: `${name} ${order}` });
     return { order, released: isReleased };
   });
-}
-
-function linesOf({ engine }: GatewayContext): LineOperations {
-  if (engine.lines !== undefined) return engine.lines;
-  throw new SluiceError("not-supported", "the cluster engine has no order keys, groups and urgencies yet");
 }
 
 function named(what: string, name: string): string {

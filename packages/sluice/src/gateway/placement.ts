@@ -1,7 +1,7 @@
 // What a sender asks for of its request's place in the backlog: in headers, or in the members of a batch's line.
 import type { IncomingHttpHeaders } from "node:http";
 import { parseIdempotencyKey } from "../core/idempotency-key.ts";
-import { isLined, parsePlacement, placementNameRule, type Placement, type PlacementTexts } from "../core/placement.ts";
+import { parsePlacement, placementNameRule, type Placement, type PlacementTexts } from "../core/placement.ts";
 import { SluiceError } from "../core/errors.ts";
 import { parameterError } from "./problem.ts";
 
@@ -57,18 +57,6 @@ export function placementOf(texts: PlacementTexts | undefined, now: number, refu
   const read = parsePlacement(texts, now);
   if (read.kind === "refused") throw refuse(read.name, read.message);
   return read.placement;
-}
-
-/**
- * What an engine without lines makes of it. An urgency alone is passed over: browsers and proxies send one that nobody asked for.
- * Errors: `not-supported`.
- */
-export function withoutLines(placement: Placement | undefined): Placement | undefined {
-  if (placement === undefined || !isLined(placement)) return placement;
-  const { notBefore, expiresAt, order, group } = placement;
-  if (order !== undefined || group !== undefined)
-    throw new SluiceError("not-supported", "the cluster engine takes no order keys and groups yet");
-  return (notBefore ?? expiresAt) === undefined ? undefined : { notBefore, expiresAt };
 }
 
 /** Errors: `bad-parameter`, naming the header. */

@@ -250,6 +250,23 @@ describe("while the ledger is out", () => {
     deepEqual((await gateway.engine.read(id))?.head?.placement, placement);
   });
 
+  it("brings requests with order keys and groups into their lines, in their order", async () => {
+    const databaseUrl = await newDatabase();
+    await using gateway = await openGateway({ databaseUrl });
+    await out(gateway);
+    const placements = [{ order: "a" }, { order: "a", urgency: 0 }, { order: "b", group: "g" }, {}];
+    const ids: string[] = [];
+    for (const placement of placements) ids.push((await acceptOne(gateway, { placement })).id);
+    await drained(gateway);
+    const rows = await rowsOf(databaseUrl, "SELECT id, order_key, grp, urgency FROM sluice.lined ORDER BY no");
+    deepEqual(rows, [
+      { id: ids[0], order_key: "a", grp: "", urgency: 3 },
+      { id: ids[1], order_key: "a", grp: "", urgency: 0 },
+      { id: ids[2], order_key: "b", grp: "g", urgency: 3 },
+      { id: ids[3], order_key: null, grp: "", urgency: 3 },
+    ]);
+  });
+
   it("is not emptied while a request is on its way to its disk", async () => {
     const databaseUrl = await newDatabase();
     await using gateway = await openGateway({ databaseUrl, commitMs: 1_500 });

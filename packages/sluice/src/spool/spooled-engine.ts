@@ -16,6 +16,7 @@ import type {
   DeliverOptions,
   Engine,
   EngineHealth,
+  LineOperations,
   ListFilter,
   MoveResult,
   Presence,
@@ -189,6 +190,13 @@ class SpooledEngine implements Engine {
       retryAfterSeconds: 1,
     });
   }
+
+  readonly lines: LineOperations = {
+    setGroup: async (...ask) => this.#ledger.get().lines.setGroup(...ask),
+    groups: async (...ask) => this.#ledger.get().lines.groups(...ask),
+    heldOrders: async (...ask) => this.#ledger.get().lines.heldOrders(...ask),
+    releaseOrder: async (...ask) => this.#ledger.get().lines.releaseOrder(...ask),
+  };
 
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
     return this.#ledger.engine?.watch(id, onChange) ?? { [Symbol.dispose]: () => {} };

@@ -1,5 +1,6 @@
 // What the cases of the suite work with: one store, the engine that is open on it, and a clock that can be moved.
 import { deepEqual, equal, fail } from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { Content, Delivery, Failure, NewRequest, Outcome, Receipt, State } from "../../core/request.ts";
 import { states } from "../../core/request.ts";
@@ -25,8 +26,13 @@ export interface Store extends AsyncDisposable {
   undo(engine: Engine, id: RequestId): Promise<void>;
   /** Changes a bit of a body. */
   spoil(engine: Engine, id: RequestId): Promise<void>;
-  /** Resolves once all that waits in the queue can be delivered; absent where that is always so. */
-  quiet?(engine: Engine, queue: string): Promise<void>;
+  /**
+   * Resolves once all that waits in the queue can be delivered, or as much as is handed out ahead of workers: whether that may be
+   * less than all. Absent where all can be always.
+   */
+  quiet?(engine: Engine, queue: string): Promise<boolean>;
+  /** Of what stands in lines so many at least may be handed out before a worker asks; none unless set. */
+  readonly handsAhead?: number;
   /** How many rows with this id are in the table `effects`, which lies beside the requests; absent without `transact`. */
   effectsOf?(id: RequestId): Promise<number>;
   /** Absent where one process has the store to itself. */
@@ -173,8 +179,24 @@ export class Rig implements AsyncDisposable {
 
   /** Claims up to `max`, waiting for the first. */
   async take(max: number, name = orders, retries?: RetryBounds): Promise<readonly Delivery[]> {
-    await this.#store.quiet?.(this.#engine, name);
-    return this.deliver(max, name, retries);
+    const isPart = await this.quiet(name);
+    const taken = [...(await this.deliver(max, name, retries))];
+    while (isPart && taken.length < max) {
+      const waiting = await this.waitForDelivery(name, max - taken.length);
+      const more = await waiting.abort();
+      if (more.length === 0) break;
+      taken.push(...more);
+    }
+    return taken;
+  }
+
+  get handsAhead(): number {
+    return this.#store.handsAhead ?? 0;
+  }
+
+  /** Waits until what the engine does by itself is done. */
+  async quiet(name = orders): Promise<boolean> {
+    return (await this.#store.quiet?.(this.#engine, name)) === true;
   }
 
   /** As `take`, of what is there first. */
@@ -189,7 +211,7 @@ export class Rig implements AsyncDisposable {
 
   /** A deliver that waits by the time this resolves, unless it was served already. */
   async waitForDelivery(name = orders, max = 1): Promise<WaitingDelivery> {
-    await this.#store.quiet?.(this.#engine, name);
+    await this.quiet(name);
     const abort = new AbortController();
     const delivered = this.#engine.deliver({ queue: name, max, signal: abort.signal });
     await this.#engine.replay(unknownId); // changes nothing, and answers only after the deliver was looked at
@@ -291,5 +313,17 @@ class MovableClock implements Clock {
 
   pass(ms: number): void {
     this.#aheadMs += ms;
+  }
+}
+
+/** What the engine tells a moment later. */
+export async function eventually(check: () => Promise<void>): Promise<void> {
+  for (let left = 50; ; left -= 1) {
+    try {
+      return await check();
+    } catch (error) {
+      if (left === 0) throw error;
+      await delay(100);
+    }
   }
 }

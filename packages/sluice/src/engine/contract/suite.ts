@@ -37,8 +37,6 @@ export interface EngineUnderTest {
   readonly pullsDueTimesIn: boolean;
   /** Whether it has `crashed`: its workers may be processes that die while it goes on. */
   readonly isToldOfCrashes: boolean;
-  /** Whether it has `lines`: it takes requests with order keys, groups and urgencies. */
-  readonly hasLines: boolean;
   /** Whether it has `starts`: several workers of a queue share its rate. */
   readonly sharesRates: boolean;
   /** Whether it has `transact`: a handler's effect can lie in its store. */
@@ -53,7 +51,7 @@ export interface EngineUnderTest {
 
 const ofWhatIsTold = ["reading", "watching", "clocks", "due times", "calling back", "auditing"];
 const ofBounds = ["bounds", "starts"];
-const ofLongWaits = ["succeeding", "healing", "placing", "lining"];
+const ofLongWaits = ["succeeding", "healing", "placing", "lining", "lining histories"];
 
 /** What no request may get lost or done twice by, as far as that shows at once. */
 export function isOfPromise(theme: string): boolean {
@@ -74,10 +72,8 @@ export function describeEngine(engine: EngineUnderTest): void {
   };
   const verbsCases = (): void =>
     check("it has each verb that its description says it has, and no other", async (rig) => {
-      const has = (["crashed", "starts", "transact", "heal", "lines"] as const).map(
-        (verb) => rig.engine[verb] !== undefined,
-      );
-      deepEqual(has, [isToldOfCrashes, sharesRates, sharesTransactions, isShared, engine.hasLines]);
+      const has = (["crashed", "starts", "transact", "heal"] as const).map((verb) => rig.engine[verb] !== undefined);
+      deepEqual(has, [isToldOfCrashes, sharesRates, sharesTransactions, isShared]);
     });
   const themes = {
     verbs: verbsCases,
@@ -95,7 +91,7 @@ export function describeEngine(engine: EngineUnderTest): void {
     poison: poisonCases,
     clocks: clocksCases,
     ...(pullsDueTimesIn && { "due times": dueTimesCases }),
-    ...(engine.hasLines && { lining: liningCases }),
+    lining: liningCases,
     ...(sharesRates && { starts: startsCases }),
     ...(isToldOfCrashes && { crashing: crashingCases }),
     ...(sharesTransactions && { transacting: transactingCases }),
@@ -106,8 +102,9 @@ export function describeEngine(engine: EngineUnderTest): void {
   };
   describe(`the ${name} engine`, () => {
     for (const [theme, cases] of Object.entries(themes)) if (isMeant(theme)) describe(theme, () => cases(check));
-    if (histories !== undefined) describe("random histories", () => randomCases({ newStore, ...histories }));
-    if (histories !== undefined && engine.hasLines)
+    if (histories !== undefined && isMeant("random histories"))
+      describe("random histories", () => randomCases({ newStore, ...histories }));
+    if (histories !== undefined && isMeant("lining histories"))
       describe("lining histories", () =>
         liningHistoryCases(check, { ...histories, runs: Math.ceil(histories.runs / 4) }));
   });

@@ -8,7 +8,6 @@ describeEngine({
   newStore: withoutRedis(),
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
-  hasLines: false,
   sharesRates: true,
   sharesTransactions: true,
   isShared: true,

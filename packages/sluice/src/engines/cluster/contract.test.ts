@@ -10,7 +10,6 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: false,
-  hasLines: false,
   sharesRates: true,
   sharesTransactions: true,
   isShared: true,

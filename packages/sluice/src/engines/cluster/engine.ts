@@ -17,6 +17,7 @@ import type {
   DeliverOptions,
   Engine,
   EngineHealth,
+  LineOperations,
   ListFilter,
   MoveResult,
   Presence,
@@ -41,6 +42,7 @@ import { callbacksDue, callbacksTold } from "./ledger/callbacks.ts";
 import type { Connected } from "./ledger/connection/database.ts";
 import { countDead, deadByError } from "./ledger/dead-by-error.ts";
 import { handBackAtClose } from "./leader/give-back.ts";
+import { groupsOf, heldOrders, releaseOrder, setGroup } from "./ledger/lines.ts";
 import { listRequests } from "./ledger/list.ts";
 import type { OutboxRow } from "./carriers/carrier.ts";
 import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/operate.ts";
@@ -235,6 +237,15 @@ export class ClusterEngine implements Engine {
     return healed;
   };
 
+  readonly lines: LineOperations = {
+    setGroup: async (queue, group, override) =>
+      this.#operate(() => setGroup(this.#parts.operate.connection, this.#no(queue), { group, override })),
+    groups: async (queue, max) => this.#look((db) => groupsOf(db, this.#no(queue), max)),
+    heldOrders: async (queue, max) => this.#look((db) => heldOrders(db, this.#no(queue), max)),
+    releaseOrder: async (queue, order) =>
+      this.#operate(() => releaseOrder(this.#parts.operate.connection, this.#no(queue), order)),
+  };
+
   watch(id: RequestId, onChange: (change: Change) => void): Disposable {
     const { notices, watchers } = this.#parts;
     const watch = watchers.add(id, onChange);
@@ -303,6 +314,10 @@ export class ClusterEngine implements Engine {
     const change: Change = { kind: "state", state, at: this.#now() };
     this.#parts.watchers.tell(id, change);
     this.#parts.notices.publish([{ id, change }]);
+  }
+
+  #no(queue: string): number {
+    return this.#parts.queues.noOf(queue);
   }
 
   #now(): number {

@@ -460,6 +460,7 @@ test(
       clock: new StoreClock(),
       member: () => 1,
       isPaused: () => false,
+      hasLines: () => false,
       onUnavailable: () => deliverer.bufferOf("orders").clear("rabbitmq"), // RabbitMQ went with it
       log,
     });

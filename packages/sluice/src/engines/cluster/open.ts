@@ -4,6 +4,7 @@ import type { Logger } from "../../telemetry/log.ts";
 import { Connection, type Statement } from "./ledger/connection/database.ts";
 import { ClusterEngine } from "./engine.ts";
 import { checkSchema, claimPrefix } from "./ledger/schema/migrate.ts";
+import { configureLines } from "./ledger/lines.ts";
 import type { ClusterOptions } from "./options.ts";
 import { partsOf, type Parts } from "./parts.ts";
 import { keepPartitions } from "./leader/retention.ts";
@@ -39,6 +40,7 @@ export async function openCluster(options: ClusterOptions): Promise<ClusterEngin
 async function join(options: ClusterOptions): Promise<ClusterEngine> {
   const parts = partsOf(options);
   try {
+    await configureLines(parts.reading, options.queues);
     await parts.queues.read(parts.reading);
     await parts.session.open();
     await parts.reading.rows(BEGIN_TALLIES, [parts.member()]);

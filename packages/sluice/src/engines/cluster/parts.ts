@@ -29,6 +29,7 @@ import { Primary } from "./ledger/connection/primary.ts";
 import { QueueNumbers } from "./ledger/queue-numbers.ts";
 import { readStates } from "./ledger/read.ts";
 import { commitRetries, type RetryCall } from "./ledger/retry.ts";
+import { GroupRoom } from "./ledger/group-room.ts";
 import { Room } from "./ledger/room.ts";
 import { Session, type Carriers } from "./members/session.ts";
 import { commitOutcomes, type SettleCall } from "./ledger/settle.ts";
@@ -148,7 +149,8 @@ export function partsOf(options: ClusterOptions): Parts {
   });
   const room = new Room(lanes.accepting, options.queues);
   const seqs = new SeqSource(-1);
-  const accepting = { connection: lanes.accepting, queues, room, outbox, seqs, clock, member, needsStandby };
+  const groupRoom = new GroupRoom(lanes.accepting, options.queues);
+  const accepting = { connection: lanes.accepting, queues, room, groupRoom, outbox, seqs, clock, member, needsStandby };
   const accepter = new Accepter(accepting);
   const heed = (error: SluiceError): void => {
     if (error.code === "store-unavailable" || error.code === "disk-full") outages.begin(error.code, error.message);
@@ -158,6 +160,7 @@ export function partsOf(options: ClusterOptions): Parts {
     clock,
     member,
     isPaused: (queue) => queues.isPaused(queue),
+    hasLines: (queue) => queues.hasLines(queues.find(queue) ?? 0),
     onUnavailable: heed,
     log,
   });
@@ -167,6 +170,7 @@ export function partsOf(options: ClusterOptions): Parts {
     primary,
     broker,
     outbox,
+    queues,
     takersOf: (queue) => session.membersBy("rabbitmq", queue),
     clock,
     crashesMax: options.crashesMax ?? 5,

@@ -15,7 +15,6 @@ describeEngine({
   newStore,
   pullsDueTimesIn: true,
   isToldOfCrashes: true,
-  hasLines: true,
   sharesRates: false,
   sharesTransactions: false,
   isShared: false,

@@ -1,6 +1,5 @@
 // The front: a second listener, whose routes turn any HTTP request into a request of a queue. Its senders know nothing of Sluice,
 // and the API is not on it. What is stored goes the way of the API from admission on: one commit, and then the answer (I1).
-import { withoutLines } from "../placement.ts";
 import { METHODS } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { SluiceError } from "../../core/errors.ts";
@@ -94,8 +93,7 @@ async function accept(context: GatewayContext, call: Call): Promise<unknown> {
   if (!isUnsigned && answersHandshake(call, body)) return undefined;
   for (const { checkSchema } of lane.intake) checkSchema?.(body);
   const keyed = { headers: raw.headers, path, body };
-  const [key, asked] = [lane.keyIn(keyed), lane.placementIn(keyed, context.engine.clock.now())];
-  const placement = context.engine.lines === undefined ? withoutLines(asked) : asked;
+  const [key, placement] = [lane.keyIn(keyed), lane.placementIn(keyed, context.engine.clock.now())];
   lane.rate?.take(context.clock.monotonic());
   const sent = { key, sender, contentType, method, path: withoutSecretIn(path, lane), headers, body, placement };
   const requests = lane.queues.map((queue): NewRequest => ({ queue, ...sent }));

@@ -107,7 +107,7 @@ export function parametersWithin({ listLimitMax, waitSecondsMax }: GatewayLimits
       name: "Sluice-Order",
       in: "header",
       description:
-        "The order key: requests of a queue with the same one run one after another, in the order of acceptance; a retry keeps its place. 1 to 255 printable ASCII characters, bare or in double quotes. The embedded engine's. In a batch, for lines without an `order`.",
+        "The order key: requests of a queue with the same one run one after another, in the order of acceptance; a retry keeps its place. 1 to 255 printable ASCII characters, bare or in double quotes. In a batch, for lines without an `order`.",
       schema: Type.String(),
       example: "account-4711",
     },
@@ -115,7 +115,7 @@ export function parametersWithin({ listLimitMax, waitSecondsMax }: GatewayLimits
       name: "Sluice-Group",
       in: "header",
       description:
-        "The group, such as a tenant: groups share the queue's starts fairly, and can have limits. Written as `Sluice-Order`. The embedded engine's. In a batch, for lines without a `group`.",
+        "The group, such as a tenant: groups share the queue's starts fairly, and can have limits. Written as `Sluice-Order`. In a batch, for lines without a `group`.",
       schema: Type.String(),
       example: "tenant-a",
     },
@@ -216,7 +216,6 @@ export const problems = {
     description: "Only a request that waits can be cancelled; `state` names its state",
     codes: ["not-waiting"],
   },
-  NotSupported: { description: "The engine cannot do that yet", codes: ["not-supported"] },
   BodyTooLarge: { description: "The body is over the limit", codes: ["body-too-large"], headers: quotaHeaders },
   BatchTooLarge: {
     description: "The batch, or the body of a line, is over the limit",

@@ -309,7 +309,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
       "Lists the groups of a queue that have requests without an outcome, the largest first, and those that were given settings at run time.",
     parameters: ["limit"],
     answers: { 200: { description: "The groups", content: json(GroupList) } },
-    problems: ["NotSupported", "Unavailable"],
+    problems: ["Unavailable"],
   },
   "PUT /v1/queues/:queue/groups/:group": {
     id: "setGroup",
@@ -319,7 +319,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
       "Sets what holds for one group instead of what its queue says, over restarts. What the body does not name, or names as null, is as the queue says; `{}` takes all of it back. What is delivered already goes on.",
     body: { isRequired: true, description: "All that is to hold for the group", content: json(GroupSettingsBody) },
     answers: { 200: { description: "The group as it is now", content: json(GroupView) } },
-    problems: ["BodyTooLarge", "EncodingNotAccepted", "NotSupported", "Unavailable"],
+    problems: ["BodyTooLarge", "EncodingNotAccepted", "Unavailable"],
   },
   "GET /v1/queues/:queue/orders": {
     id: "listHeldOrders",
@@ -329,7 +329,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
       'Lists the order keys that a dead request keeps from going on, by name. There are none unless the queue says `order: { afterDead: "hold" }`.',
     parameters: ["limit"],
     answers: { 200: { description: "The order keys", content: json(HeldOrderList) } },
-    problems: ["NotSupported", "Unavailable"],
+    problems: ["Unavailable"],
   },
   "POST /v1/queues/:queue/orders/:order/release": {
     id: "releaseOrder",
@@ -337,7 +337,7 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     summary: "Release an order key",
     description: "Lets the next request of an order key go that a dead one holds. The dead one stays dead.",
     answers: { 200: { description: "Whether it was held", content: json(OrderReleased) } },
-    problems: ["NotSupported", "Unavailable"],
+    problems: ["Unavailable"],
   },
   "GET /v1/overview/events": {
     id: "watchQueues",

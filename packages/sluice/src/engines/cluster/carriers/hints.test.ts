@@ -25,7 +25,7 @@ function take(buffer: HintBuffer, max: number): readonly HintKind[] {
 }
 
 test("requests that failed before take the places that fresh ones leave free", () => {
-  const buffer = new HintBuffer(() => {});
+  const buffer = new HintBuffer({ onRefilled: () => {}, keepsOrder: () => false });
   fill(buffer, "again", 5);
   fill(buffer, "fresh", 1);
   assert.deepEqual(take(buffer, 4), ["fresh", "again", "again", "again"]);
@@ -33,7 +33,7 @@ test("requests that failed before take the places that fresh ones leave free", (
 
 test("they wait while the broker, which handed out all that it may, can have more fresh ones, and no longer", async () => {
   const { promise: refilled, resolve } = Promise.withResolvers<void>();
-  const buffer = new HintBuffer(resolve);
+  const buffer = new HintBuffer({ onRefilled: resolve, keepsOrder: () => false });
   fill(buffer, "again", 5);
   fill(buffer, "fresh", prefetch);
   assert.deepEqual(take(buffer, 2), ["fresh", "fresh"]);
@@ -45,7 +45,7 @@ test("they wait while the broker, which handed out all that it may, can have mor
 });
 
 test("one fresh request after the other does not keep them from the only place", () => {
-  const buffer = new HintBuffer(() => {});
+  const buffer = new HintBuffer({ onRefilled: () => {}, keepsOrder: () => false });
   fill(buffer, "again", 5);
   for (let n = 0; n < 3; n += 1) {
     fill(buffer, "fresh", 1);

@@ -18,15 +18,21 @@ const together = ["again", "fresh"] as const;
 /** Once a carrier has handed out as many fresh hints as it may, so long the next of them may be on their way. */
 const refillMs = 50;
 
+export interface HintBufferOptions {
+  /** Called when those that `take` held back for fresh ones on their way may be taken. */
+  readonly onRefilled: () => void;
+  /** Whether fresh ones come in the order in which they are to go: that of lines, not of acceptance. */
+  readonly keepsOrder: () => boolean;
+}
+
 export class HintBuffer {
-  readonly #onRefilled: () => void;
+  readonly #options: HintBufferOptions;
   #isRefilling = false;
   #fullAt = Number.NEGATIVE_INFINITY;
   readonly #waiting: Readonly<Record<HintKind, Line>> = { suspect: new Line(), again: new Line(), fresh: new Line() };
 
-  /** Calls back when those that `take` held back for fresh ones on their way may be taken. */
-  constructor(onRefilled: () => void) {
-    this.#onRefilled = onRefilled;
+  constructor(options: HintBufferOptions) {
+    this.#options = options;
   }
 
   add({ carrier, kind, ids, isLast, done }: HintMessage): void {
@@ -72,7 +78,7 @@ export class HintBuffer {
     this.#isRefilling = true;
     const told = (): void => {
       this.#isRefilling = false;
-      this.#onRefilled();
+      this.#options.onRefilled();
     };
     setTimeout(told, refillMs).unref();
   }
@@ -96,7 +102,7 @@ export class HintBuffer {
 
   /** What comes back has its turn when it does: by its id, one that fails each time would go before the others each time. */
   #put(hint: Hint): void {
-    if (hint.kind === "again") this.#waiting.again.append(hint);
+    if (hint.kind === "again" || this.#options.keepsOrder()) this.#waiting[hint.kind].append(hint);
     else this.#waiting[hint.kind].insert(hint);
   }
 }

@@ -6,10 +6,12 @@ import type { RequestId } from "../../../core/request-id.ts";
 import type { Logger } from "../../../telemetry/log.ts";
 import { freeHintsOfGone } from "../carriers/postgres.ts";
 import type { Broker } from "../carriers/rabbitmq/broker.ts";
-import { ConflictError, Connection } from "../ledger/connection/database.ts";
+import { ConflictError, Connection, steady } from "../ledger/connection/database.ts";
 import { foldTallies, listen, reap } from "./give-back.ts";
+import { Feeder } from "./feeder.ts";
 import { lapse } from "./lapse.ts";
 import type { Outbox } from "../ledger/outbox.ts";
+import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 import type { Primary } from "../ledger/connection/primary.ts";
 import { LostHints, type Takers } from "./lost-hints.ts";
 import { dropExpired, keepPartitions } from "./retention.ts";
@@ -26,6 +28,7 @@ export interface LeaderOptions {
   readonly primary: Primary;
   readonly broker: Broker | undefined;
   readonly outbox: Outbox;
+  readonly queues: QueueNumbers;
   readonly takersOf: (queue: string) => Takers;
   readonly clock: StoreClock;
   readonly crashesMax: number;
@@ -38,7 +41,7 @@ export interface LeaderOptions {
 }
 
 /** Claims, hints and notices come and go by the thousands: what they leave behind would slow down who looks for them. */
-const vacuum = "VACUUM (SKIP_LOCKED) sluice.running, sluice.outbox, sluice.notices, sluice.rates";
+const vacuum = "VACUUM (SKIP_LOCKED) sluice.running, sluice.outbox, sluice.notices, sluice.rates, sluice.line_events";
 const tickMs = 100;
 /** While nothing comes due, what comes into the schedule is looked for this often. */
 const quietLookMs = 300;
@@ -61,6 +64,11 @@ export class Leader {
   /** Upkeep takes its time, and must not hold up the beat. */
   readonly #keeper: Connection;
   readonly #comparing: Connection;
+  readonly #feeding: Connection;
+  readonly #feeder: Feeder;
+  #feedingSince: number | undefined;
+  #feedTimer: NodeJS.Timeout | undefined;
+  #fed: Promise<void> | undefined;
   #dueLookAt = Number.NEGATIVE_INFINITY;
   #reapedAt = Number.NEGATIVE_INFINITY;
   #listening: { readonly since: number | undefined; readonly silence: Silence } | undefined;
@@ -73,9 +81,11 @@ export class Leader {
 
   constructor(options: LeaderOptions) {
     this.#options = options;
-    const { session, broker, outbox, takersOf, clock, beatMs, log, databaseUrl, primary } = options;
+    const { session, broker, outbox, queues, takersOf, clock, beatMs, log, databaseUrl, primary } = options;
     this.#acting = this.#actingOn(session.connection);
     this.#comparing = new Connection({ databaseUrl, primary, name: "sluice lost hints", settings: { jit: "off" } });
+    this.#feeding = new Connection({ databaseUrl, primary, name: "sluice lines", settings: steady });
+    this.#feeder = new Feeder({ connection: this.#actingOn(this.#feeding), clock, queues, outbox });
     this.#keeper = new Connection({ databaseUrl, primary, name: "sluice upkeep", settings: { jit: "off" } });
     const stillMs = Math.max(30_000, 2 * options.leaseMs);
     const lostHints = new LostHints({
@@ -104,14 +114,17 @@ export class Leader {
 
   open(): void {
     this.#tickLater();
+    this.#feedLater(tickMs);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    clearTimeout(this.#feedTimer);
+    await Promise.all([this.#running, this.#fed]);
     // What they have not done by now the next leader does.
-    await Promise.all([this.#keeper[Symbol.asyncDispose](), this.#comparing[Symbol.asyncDispose]()]);
+    const own = [this.#keeper, this.#comparing, this.#feeding];
+    await Promise.all(own.map((connection) => connection[Symbol.asyncDispose]()));
     await Promise.all(this.#longer.values());
   }
 
@@ -128,6 +141,27 @@ export class Leader {
     this.#timer = setTimeout(() => {
       this.#running = this.#tick().finally(() => this.#tickLater());
     }, tickMs);
+  }
+
+  /** In a loop of its own: who waits in line waits for this alone. */
+  #feedLater(ms: number): void {
+    if (this.#isClosed) return;
+    this.#feedTimer = setTimeout(() => {
+      this.#fed = this.#feed().then((next) => this.#feedLater(next));
+    }, ms);
+  }
+
+  async #feed(): Promise<number> {
+    const since = this.#options.session.leadsSince;
+    if (since !== this.#feedingSince) this.#feeder.forget();
+    this.#feedingSince = since;
+    if (!this.#leads) return tickMs;
+    try {
+      return await this.#feeder.feed();
+    } catch (error) {
+      this.#tell("lines", error);
+      return tickMs;
+    }
   }
 
   async #tick(): Promise<void> {

@@ -7,7 +7,7 @@ import { hasRow } from "../ledger/state.ts";
 const HINT_DUE: Statement = {
   name: "hint-due",
   text: `WITH due AS (
-      SELECT id FROM sluice.schedule WHERE NOT is_hinted AND due_at <= $1::bigint ORDER BY due_at LIMIT $2
+      SELECT id FROM sluice.schedule WHERE NOT is_hinted AND in_line <> 1 AND due_at <= $1::bigint ORDER BY due_at LIMIT $2
     ), hinted AS (
       UPDATE sluice.schedule s SET is_hinted = true FROM due WHERE s.id = due.id AND NOT s.is_hinted
       RETURNING s.id, s.queue, s.crashes, s.is_first
@@ -27,7 +27,7 @@ const BOUND_WAITS: Statement = {
 /** Most of the time there is nothing to do: no transaction is begun for that. */
 const LOOK: Statement = {
   name: "look-for-due",
-  text: `SELECT (SELECT min(due_at) FROM sluice.schedule WHERE NOT is_hinted)::float8 AS next_due_at,
+  text: `SELECT (SELECT min(due_at) FROM sluice.schedule WHERE NOT is_hinted AND in_line <> 1)::float8 AS next_due_at,
     EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead,
     EXISTS (SELECT FROM sluice.running) AS is_busy,
     EXISTS (SELECT FROM sluice.expiries e WHERE e.expires_at <= $1::bigint AND NOT ${hasRow("running", "e.id")}) AS is_late`,

@@ -11,6 +11,7 @@ import { storeCallbacks } from "./callbacks.ts";
 import { Chains, linkValues, storeLinks, type LinkedGroup } from "./chains.ts";
 import { ConflictError, LostError, UniqueError, type Statement } from "./connection/database.ts";
 import { committedWithoutRefused } from "./connection/lane.ts";
+import { beginLines } from "./lines.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -18,6 +19,7 @@ import {
   Resolver,
   type AcceptEntry,
   type Fresh,
+  type LinePlace,
   type Repeated,
   type ResolveOptions,
   type Storable,
@@ -61,13 +63,18 @@ const STORE: Statement = {
 export const storeWithExtras = (from: number, also = ""): string => `${STORED_INPUT}, called AS (
       ${storeCallbacks(from)}
     ), scheduled AS (
-      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted, is_first, stored_at)
-      SELECT id, queue, due_at, 0, 0, 0, false, true, 0
-      FROM unnest($${from + 3}::uuid[], $${from + 4}::smallint[], $${from + 5}::bigint[]) AS i (id, queue, due_at)
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted, is_first, stored_at, in_line)
+      SELECT id, queue, due_at, 0, 0, 0, false, in_line = 0, 0, in_line
+      FROM unnest($${from + 3}::uuid[], $${from + 4}::smallint[], $${from + 5}::bigint[], $${from + 6}::smallint[])
+        AS i (id, queue, due_at, in_line)
       RETURNING id
     ), expiring AS (
       INSERT INTO sluice.expiries (id, queue, expires_at)
-      SELECT * FROM unnest($${from + 6}::uuid[], $${from + 7}::smallint[], $${from + 8}::bigint[])
+      SELECT * FROM unnest($${from + 7}::uuid[], $${from + 8}::smallint[], $${from + 9}::bigint[])
+    ), lined AS (
+      INSERT INTO sluice.lined (id, queue, grp, urgency, order_key, since, due_at)
+      SELECT * FROM unnest($${from + 10}::uuid[], $${from + 11}::smallint[], $${from + 12}::text[], $${from + 13}::smallint[],
+        $${from + 14}::text[], $${from + 15}::bigint[], $${from + 16}::bigint[])
     )${also}, listed AS (
       INSERT INTO sluice.outbox (queue, kind, ids)
       SELECT queue, 'fresh', array_agg(id ORDER BY id) FROM input WHERE id NOT IN (SELECT id FROM scheduled) GROUP BY queue
@@ -147,8 +154,10 @@ export class Accepter {
   }
 
   async #commit(entries: readonly AcceptEntry[]): Promise<void> {
-    const named = entries.flatMap(({ call }) => call.map(({ queue }) => queue));
-    await this.#options.room.know(new Set(named));
+    const { connection, queues } = this.#options;
+    const all = entries.flatMap(({ call }) => call);
+    await this.#options.room.know(new Set(all.map(({ queue }) => queue)));
+    await beginLines(connection, queues, all);
     for (let round = 1; ; round += 1) {
       const { answered, fresh, repeated } = await this.#resolver.resolve(entries);
       let durability: Durability;
@@ -160,6 +169,7 @@ export class Accepter {
         durability = stored === "postgres" ? stored : (known ?? stored ?? "postgres");
         this.#refuseOnlyPrimary(durability);
         this.#options.room.stored();
+        this.#options.groupRoom.stored();
       } catch (error) {
         if ((error instanceof UniqueError || error instanceof ConflictError) && round < roundsMax) continue;
         throw error;
@@ -347,9 +357,14 @@ export interface ListedRow {
 /** What the rows of the outbox tell of. */
 export function listedOf(rows: readonly ListedRow[], fresh: readonly Storable[]): readonly OutboxRow[] {
   return rows.flatMap(({ no, queue }) => {
-    const own = fresh.filter((one) => one.queue === queue && one.place.dueAt === undefined);
+    const own = fresh.filter((one) => one.queue === queue && isHinted(one));
     return no === null ? [] : [{ no: Number(no), queue, kind: "fresh", ids: own.map(({ id }) => id) }];
   });
+}
+
+/** Nobody is told of what waits for its time, or in a line. */
+function isHinted({ place: { dueAt, line } }: Storable): boolean {
+  return dueAt === undefined && line === undefined;
 }
 
 export interface StoreContext {
@@ -391,19 +406,29 @@ export function storeValues(fresh: readonly Storable[], { heads, member, confirm
 /** As \`storeWithExtras\` takes them. */
 export function extraValues(fresh: readonly Storable[]): readonly unknown[] {
   const called = fresh.filter(({ request }) => request.callback !== undefined);
-  const scheduled = fresh.filter(({ place }) => place.dueAt !== undefined);
+  const scheduled = fresh.filter(({ place }) => place.dueAt !== undefined || place.line !== undefined);
+  const lined = fresh.flatMap(({ id, queue, place: { line, dueAt } }) =>
+    line === undefined ? [] : [{ ...line, id, queue, dueAt: dueAt ?? line.since }],
+  );
   const expiring = fresh.filter(({ place }) => place.expiresAt !== undefined);
   return [
     ...idsAndQueues(called),
     textArray(called.map(({ request }) => request.callback)),
     ...idsAndQueues(scheduled),
-    int8Array(scheduled.map(({ place }) => place.dueAt as number)),
+    int8Array(scheduled.map(({ place }) => place.dueAt ?? (place.line as LinePlace).since)),
+    int2Array(scheduled.map(({ place }) => (place.line === undefined ? 0 : 1))),
     ...idsAndQueues(expiring),
     int8Array(expiring.map(({ place }) => place.expiresAt as number)),
+    ...idsAndQueues(lined),
+    textArray(lined.map(({ group }) => group)),
+    int2Array(lined.map(({ urgency }) => urgency)),
+    textArray(lined.map(({ order }) => order)),
+    int8Array(lined.map(({ since }) => since)),
+    int8Array(lined.map(({ dueAt }) => dueAt)),
   ];
 }
 
-function idsAndQueues(some: readonly Storable[]): readonly unknown[] {
+function idsAndQueues(some: readonly Pick<Storable, "id" | "queue">[]): readonly unknown[] {
   return [uuidArray(some.map(({ id }) => id)), int2Array(some.map(({ queue }) => queue))];
 }
 

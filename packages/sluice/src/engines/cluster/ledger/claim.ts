@@ -11,8 +11,8 @@ import type { Connected, Statement } from "./connection/database.ts";
  * release that changes the text gives it a new name.
  */
 export const claimFunction: Statement = {
-  name: "claim_2",
-  text: `CREATE OR REPLACE FUNCTION sluice.claim_2(ids uuid[], are_suspects boolean, by_member integer, now_ms bigint)
+  name: "claim_3",
+  text: `CREATE OR REPLACE FUNCTION sluice.claim_3(ids uuid[], are_suspects boolean, by_member integer, now_ms bigint)
   RETURNS TABLE (
     id uuid, verdict text, token bigint, attempts integer, queue text, key text, content_type text, headers text, body bytea
   )
@@ -31,7 +31,7 @@ export const claimFunction: Statement = {
     FROM unnest(ids) AS i (id)
     JOIN sluice.requests r ON r.id = i.id
     LEFT JOIN sluice.schedule s ON s.id = i.id
-    WHERE r.queue <> ALL (paused) AND (s.id IS NULL OR s.is_hinted OR s.due_at <= now_ms)
+    WHERE r.queue <> ALL (paused) AND (s.id IS NULL OR (s.in_line <> 1 AND (s.is_hinted OR s.due_at <= now_ms)))
       AND (coalesce(s.crashes, 0) > 1) = are_suspects
       AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
     ON CONFLICT DO NOTHING;
@@ -42,7 +42,7 @@ export const claimFunction: Statement = {
           WHEN r.queue = ANY (paused) THEN 'paused'
           WHEN n.id IS NULL THEN 'gone'
           WHEN o.id IS NOT NULL OR coalesce(s.attempts, 0) <> n.attempts OR coalesce(s.crashes, 0) <> n.crashes
-            OR (s.due_at > now_ms AND NOT s.is_hinted) THEN 'void'
+            OR (s.due_at > now_ms AND NOT s.is_hinted) OR s.in_line = 1 THEN 'void'
           ELSE 'claimed'
         END,
         n.token, n.attempts, q.name, r.key, r.content_type, r.headers, r.body

@@ -37,6 +37,7 @@ export interface DelivererOptions {
   readonly clock: StoreClock;
   readonly member: () => number;
   readonly isPaused: (queue: string) => boolean;
+  readonly hasLines: (queue: string) => boolean;
   readonly onUnavailable: (error: SluiceError) => void;
   readonly log: Logger;
 }
@@ -62,9 +63,13 @@ export class Deliverer {
   }
 
   bufferOf(queue: string): HintBuffer {
-    const buffer = this.#buffers.get(queue) ?? new HintBuffer(() => this.serve());
+    const buffer = this.#buffers.get(queue) ?? this.#newBuffer(queue);
     this.#buffers.set(queue, buffer);
     return buffer;
+  }
+
+  #newBuffer(queue: string): HintBuffer {
+    return new HintBuffer({ onRefilled: () => this.serve(), keepsOrder: () => this.#options.hasLines(queue) });
   }
 
   deliver({ queue, max, retries, signal }: DeliverOptions): Promise<readonly Delivery[]> {

@@ -17,7 +17,7 @@ const SELECT_DEAD: Statement = {
   text: `SELECT id, error_code AS "errorCode" FROM sluice.outcomes
     WHERE queue = $1 AND state = 'dead' AND id > $2::uuid ORDER BY id LIMIT $3`,
 };
-/** The row of the outcome is the lock: of two replays at once one finds it. */
+/** The row of the outcome is the lock: of two replays at once one finds it. Where the queue has lines it goes to the end of its line. */
 const REPLAY: Statement = {
   name: "replay",
   text: `WITH revived AS (
@@ -29,18 +29,25 @@ const REPLAY: Statement = {
     ), lasting AS (
       DELETE FROM sluice.expiries e USING revived r WHERE e.id = r.id
     ), scheduled AS (
-      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted)
-      SELECT id, queue, $2::bigint, 0, 0, nextval('sluice.tokens'), true FROM revived
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted, in_line)
+      SELECT v.id, v.queue, $2::bigint, 0, 0, nextval('sluice.tokens'), q.lines IS NULL, (q.lines IS NOT NULL)::int
+      FROM revived v JOIN sluice.queues q ON q.no = v.queue
+      RETURNING id, queue, is_hinted
+    ), in_lines AS (
+      INSERT INTO sluice.line_events (kind, id) SELECT 'replayed', id FROM scheduled WHERE NOT is_hinted
     ), tallied AS (
       INSERT INTO sluice.tallies AS t (member, queue, dead, backlog_bytes)
       SELECT $3::int, v.queue, -count(*), sum(r.bytes)
       FROM revived v JOIN sluice.requests r ON r.id = v.id GROUP BY v.queue
       ON CONFLICT (member, queue) DO UPDATE
       SET dead = t.dead + excluded.dead, backlog_bytes = t.backlog_bytes + excluded.backlog_bytes
+    ), listed AS (
+      INSERT INTO sluice.outbox (queue, kind, ids)
+      SELECT queue, 'again', array_agg(id ORDER BY id) FROM scheduled WHERE is_hinted GROUP BY queue
+      RETURNING no, queue, kind, ids
     )
-    INSERT INTO sluice.outbox (queue, kind, ids)
-    SELECT queue, 'again', array_agg(id ORDER BY id) FROM revived GROUP BY queue
-    RETURNING no::float8, queue, kind, ids::text[]`,
+    SELECT v.ids::text[] AS revived, l.no::float8, l.queue, l.kind, l.ids::text[]
+    FROM (SELECT array_agg(id) AS ids FROM revived) v LEFT JOIN listed l ON true`,
 };
 /** A cancel holds the claim for as long as it takes, so that no worker gets the request meanwhile. */
 const HOLD: Statement = {
@@ -145,16 +152,23 @@ async function cancelHeld(
 async function revive(ids: readonly RequestId[], options: OperateOptions): Promise<readonly RequestId[]> {
   const { connection, clock, outbox, member } = options;
   const rows = await connection.transaction(async (inside) => {
-    const listed = await inside.rows<{ no: number; queue: number; kind: "again"; ids: RequestId[] }>(REPLAY, [
-      ids,
-      clock.now(),
-      member(),
-    ]);
-    if (listed.length > 0) crashPoint("replay");
+    const values = [ids, clock.now(), member()];
+    const listed = await inside.rows<RevivedRow>(REPLAY, values);
+    if (revivedOf(listed).length > 0) crashPoint("replay");
     return listed;
   });
-  void outbox.tell(rows satisfies readonly OutboxRow[]);
-  return rows.flatMap((row) => row.ids);
+  void outbox.tell(rows.flatMap(({ revived: _, ...row }) => (row.no === null ? [] : [row as OutboxRow])));
+  return revivedOf(rows);
+}
+
+/** One row at least, without a number where no hint goes out. */
+interface RevivedRow extends Omit<OutboxRow, "no"> {
+  readonly revived: readonly RequestId[] | null;
+  readonly no: number | null;
+}
+
+function revivedOf([first]: readonly RevivedRow[]): readonly RequestId[] {
+  return first?.revived ?? [];
 }
 
 /** An alias moves the request that it is one more id of. */

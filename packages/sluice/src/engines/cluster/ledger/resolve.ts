@@ -2,7 +2,8 @@
 // is room for it. It reads the ledger only where what is known does not tell.
 import { bodyHashOf, type BodyHash } from "../../../core/body-hash.ts";
 import { fingerprintOf, storedKeyOf } from "../../../core/idempotency-key.ts";
-import type { Placement } from "../../../core/placement.ts";
+import { urgencyDefault } from "../../../core/fair-choice.ts";
+import { noPlacement, type Placement } from "../../../core/placement.ts";
 import type { NewRequest, Receipt, State } from "../../../core/request.ts";
 import { requestIdOf, timeOfId, type RequestId, type SeqSource } from "../../../core/request-id.ts";
 import type { AcceptResult } from "../../../engine/engine.ts";
@@ -12,6 +13,7 @@ import type { Connection, Statement } from "./connection/database.ts";
 import type { Entry } from "./connection/lane.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
 import { readStates } from "./read.ts";
+import type { GroupRoom } from "./group-room.ts";
 import type { Room } from "./room.ts";
 import type { StoreClock } from "./connection/store-clock.ts";
 
@@ -25,6 +27,7 @@ export interface ResolveOptions {
   readonly connection: Connection;
   readonly queues: QueueNumbers;
   readonly room: Room;
+  readonly groupRoom: GroupRoom;
   readonly seqs: SeqSource;
   readonly clock: StoreClock;
 }
@@ -62,16 +65,28 @@ export interface Place {
   /** When it comes due; undefined where it waits from the start. */
   readonly dueAt: number | undefined;
   readonly expiresAt: number | undefined;
+  /** Undefined where it stands in no line, but waits for its hint alone. */
+  readonly line: LinePlace | undefined;
 }
 
-export const noPlace: Place = { dueAt: undefined, expiresAt: undefined };
+export interface LinePlace {
+  readonly group: string;
+  readonly urgency: number;
+  readonly order: string | undefined;
+  readonly since: number;
+}
 
-export function placeOf(placement: Placement | undefined, now: number): Place {
-  if (placement === undefined) return noPlace;
-  const { notBefore, expiresAt } = placement;
+export const noPlace: Place = { dueAt: undefined, expiresAt: undefined, line: undefined };
+
+/** In a queue with lines every request stands in one. */
+export function placeOf(placement: Placement | undefined, now: number, hasLines: boolean): Place {
+  if (placement === undefined && !hasLines) return noPlace;
+  const { notBefore, expiresAt, order, group = "", urgency = urgencyDefault } = placement ?? noPlacement;
+  const dueAt = notBefore === undefined || notBefore <= now ? undefined : Math.ceil(notBefore);
   return {
-    dueAt: notBefore === undefined || notBefore <= now ? undefined : Math.ceil(notBefore),
+    dueAt,
     expiresAt: expiresAt === undefined ? undefined : Math.ceil(expiresAt),
+    line: hasLines ? { group, urgency, order, since: dueAt ?? Math.floor(now) } : undefined,
   };
 }
 
@@ -91,6 +106,11 @@ interface Named {
   readonly receipts: readonly Receipt[];
   /** Places of those that were stored before. */
   readonly repeats: readonly number[];
+}
+
+/** With what notes that its new ones are to be stored. */
+interface Settled extends Named {
+  readonly add: () => void;
 }
 
 /** What was stored before, as far as a read can tell. */
@@ -125,6 +145,7 @@ export class Resolver {
     const repeated: Repeated[] = [];
     const answered: Answered[] = [];
     this.#options.room.begin();
+    this.#options.groupRoom.begin();
     for (const entry of entries) {
       const resolved = this.#resolveCall(entry.call, { known, fresh, repeated });
       // Most are resolved already: a turn of the queue of promises for each of them would be felt.
@@ -176,9 +197,23 @@ export class Resolver {
       fresh.push(...own);
       for (const [name, key] of ownKeys) known.set(name, key);
     };
+    const settled = { ...named, add };
+    return own.some(({ place }) => place.line !== undefined)
+      ? this.#takeGroupRoom(call, settled)
+      : this.#takeRoom(call, settled);
+  }
+
+  async #takeGroupRoom(call: readonly NewRequest[], settled: Settled): Promise<AcceptResult> {
+    const full = await this.#options.groupRoom.take(settled.own);
+    if (full !== undefined) return { kind: "group-full", index: call.indexOf(full.request) };
+    return this.#takeRoom(call, settled);
+  }
+
+  #takeRoom(call: readonly NewRequest[], settled: Settled): AcceptResult | Promise<AcceptResult> {
+    const { own, receipts, repeats, add } = settled;
     const wanted = own.map(({ request }) => request);
     const full = this.#options.room.take(wanted); // I7
-    if (full !== undefined) return this.#resolveFull(call, wanted, { ...named, add });
+    if (full !== undefined) return this.#resolveFull(call, wanted, settled);
     add();
     return repeats.length === 0 ? { kind: "accepted", receipts } : this.#withStates(receipts, repeats);
   }
@@ -187,7 +222,7 @@ export class Resolver {
   async #resolveFull(
     call: readonly NewRequest[],
     wanted: readonly NewRequest[],
-    { receipts, repeats, add }: Named & { readonly add: () => void },
+    { receipts, repeats, add }: Settled,
   ): Promise<AcceptResult> {
     const full = await this.#options.room.takeAfresh(wanted);
     if (full !== undefined) return { kind: "backlog-full", index: call.indexOf(full) };
@@ -219,7 +254,7 @@ export class Resolver {
         continue;
       }
       const id = this.#newId(now);
-      const place = placeOf(request.placement, now);
+      const place = placeOf(request.placement, now, this.#options.queues.hasLines(queue));
       const state = place.dueAt === undefined ? "waiting" : "scheduled";
       own.push({ id, request, storedKey, queue, bodyHash, fingerprint, place });
       if (fingerprint !== undefined) ownKeys.set(name, { id, fingerprint, isStored: false, state });

@@ -75,19 +75,19 @@ export async function storeSpooled(inside: Connected, page: SpooledPage): Promis
       uuidArray(aliases.map(({ id }) => id)),
     ]);
   if (dead.length > 0) await storePage(inside, dead, queues, { mayShareKeys: true });
-  return fresh.length > 0 ? storeFresh(inside, fresh, now) : [];
+  return fresh.length > 0 ? storeFresh(inside, fresh, page) : [];
 }
 
 async function storeFresh(
   inside: Connected,
   requests: readonly Numbered[],
-  now: number,
+  { queues, now }: Pick<SpooledPage, "queues" | "now">,
 ): Promise<readonly OutboxRow[]> {
   const fresh = requests.map((request): Storable => {
     const { id, no, key, contentType, body, callback } = request;
     const own = { contentType: storable(contentType) ?? "", body, callback: callback?.url };
     const fingerprint = key === undefined || !hasKey(key) ? undefined : request.fingerprint;
-    const place = placeOf(readRequestHead(request.headers ?? null).placement, now);
+    const place = placeOf(readRequestHead(request.headers ?? null).placement, now, queues.hasLines(no));
     return { id, request: own, storedKey: key, queue: no, bodyHash: bodyHashOf(body), fingerprint, place };
   });
   const senders = senderValues(requests);

@@ -20,6 +20,7 @@ import { carriers } from "./migrations/0011-carriers.ts";
 import { sharing } from "./migrations/0012-sharing.ts";
 import { aliases } from "./migrations/0013-aliases.ts";
 import { placements } from "./migrations/0014-placements.ts";
+import { lines } from "./migrations/0015-lines.ts";
 import type { ClusterServers } from "../../options.ts";
 import { Outages } from "../../outages.ts";
 import { keepPartitions, LOCK_SCHEMA } from "../../leader/retention.ts";
@@ -41,6 +42,7 @@ const migrations: readonly string[] = [
   sharing,
   aliases,
   placements,
+  lines,
 ];
 export const versionKnown = migrations.length;
 /** What `sluice migrate` makes again each time: a function lies beside its caller, and is not part of a migration. */

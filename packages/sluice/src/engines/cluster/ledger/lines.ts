@@ -1,0 +1,106 @@
+// What people ask of order keys and groups: the feeder heeds it, see leader/feeder.ts.
+import { isDeepStrictEqual } from "node:util";
+import {
+  lineSettingsDefault,
+  type GroupOverride,
+  type GroupStatus,
+  type HeldOrder,
+  type LineSettings,
+} from "../../../core/line-settings.ts";
+import { isLined, type Placement } from "../../../core/placement.ts";
+import type { RequestId } from "../../../core/request-id.ts";
+import type { QueueBounds } from "../../../engine/engine.ts";
+import type { Connected, Statement } from "./connection/database.ts";
+import type { QueueNumbers } from "./queue-numbers.ts";
+
+const SET_GROUP: Statement = {
+  name: "set-group",
+  text: `WITH said AS (INSERT INTO sluice.line_events (kind, queue, name) VALUES ('said', $1, $2))
+    INSERT INTO sluice.groups (queue, grp, settings) VALUES ($1, $2, $3::jsonb)
+    ON CONFLICT (queue, grp) DO UPDATE SET settings = excluded.settings`,
+};
+const GROUPS: Statement = {
+  name: "groups",
+  text: `SELECT grp, settings, backlog::float8, in_flight::float8 FROM sluice.groups
+    WHERE queue = $1 AND (backlog > 0 OR in_flight > 0 OR settings IS NOT NULL) ORDER BY backlog DESC, grp LIMIT $2`,
+};
+const HELD: Statement = {
+  name: "held-orders",
+  text: `SELECT h.order_key, h.id, h.since::float8, (SELECT count(*) FROM (
+      SELECT FROM sluice.lined l WHERE l.queue = h.queue AND l.order_key = h.order_key AND l.state = 'behind' LIMIT 1000) b)::int AS waiting
+    FROM sluice.held_orders h WHERE h.queue = $1 ORDER BY h.order_key COLLATE "C" LIMIT $2`,
+};
+const RELEASE: Statement = {
+  name: "release-order",
+  text: `WITH released AS (DELETE FROM sluice.held_orders WHERE queue = $1 AND order_key = $2 RETURNING queue, order_key)
+    INSERT INTO sluice.line_events (kind, queue, name) SELECT 'released', queue, order_key FROM released RETURNING no`,
+};
+const BEGIN_LINES: Statement = {
+  name: "begin-lines",
+  text: "UPDATE sluice.queues SET lines = '{}' WHERE no = ANY ($1::smallint[]) AND lines IS NULL",
+};
+/** What the processes of the cluster are configured with: the last one that started says it. */
+const CONFIGURE: Statement = {
+  name: "configure-lines",
+  text: `WITH changed AS (
+      UPDATE sluice.queues q SET lines = coalesce(i.lines, '{}') FROM unnest($1::text[], $2::jsonb[]) AS i (name, lines)
+      WHERE q.name = i.name AND (q.lines IS NOT NULL OR i.lines IS NOT NULL)
+        AND q.lines IS DISTINCT FROM coalesce(i.lines, '{}') RETURNING no
+    )
+    INSERT INTO sluice.line_events (kind, queue) SELECT 'said', no FROM changed`,
+};
+
+/** From the first request that stands in a line on, all that its queue gets does. Before any of these is stored. */
+export async function beginLines(
+  db: Connected,
+  queues: QueueNumbers,
+  asked: readonly { readonly queue: string; readonly placement?: Placement | undefined }[],
+): Promise<void> {
+  const nos = new Set<number>();
+  for (const { queue, placement } of asked)
+    if (placement !== undefined && isLined(placement)) nos.add(queues.noOf(queue));
+  const without = [...nos].filter((no) => !queues.hasLines(no));
+  if (without.length === 0) return;
+  await db.rows(BEGIN_LINES, [without]);
+  await queues.read(db);
+}
+
+export async function setGroup(
+  db: Connected,
+  queue: number,
+  { group, override }: { readonly group: string; readonly override: GroupOverride | undefined },
+): Promise<void> {
+  await db.rows(SET_GROUP, [queue, group, override === undefined ? null : JSON.stringify(override)]);
+}
+
+export async function groupsOf(db: Connected, queue: number, max: number): Promise<readonly GroupStatus[]> {
+  const rows = await db.rows<{ grp: string; settings: GroupOverride | null; backlog: number; in_flight: number }>(
+    GROUPS,
+    [queue, max],
+  );
+  return rows.map(({ grp: group, settings, backlog, in_flight: inFlight }) => ({
+    group,
+    backlog: Math.max(0, backlog),
+    inFlight: Math.max(0, inFlight),
+    ...settings,
+  }));
+}
+
+export async function heldOrders(db: Connected, queue: number, max: number): Promise<readonly HeldOrder[]> {
+  const rows = await db.rows<{ order_key: string; id: RequestId; since: number; waiting: number }>(HELD, [queue, max]);
+  return rows.map(({ order_key: order, id: by, since, waiting }) => ({ order, by, since, waiting }));
+}
+
+/** Whether one held it. */
+export async function releaseOrder(db: Connected, queue: number, order: string): Promise<boolean> {
+  return (await db.rows(RELEASE, [queue, order])).length > 0;
+}
+
+export async function configureLines(db: Connected, queues: readonly QueueBounds[]): Promise<void> {
+  await db.rows(CONFIGURE, [queues.map(({ name }) => name), queues.map(({ lines }) => storedSettings(lines))]);
+}
+
+/** A queue has no lines for its defaults alone: see beginLines. */
+function storedSettings(lines: LineSettings | undefined): string | null {
+  return lines === undefined || isDeepStrictEqual(lines, lineSettingsDefault) ? null : JSON.stringify(lines);
+}
