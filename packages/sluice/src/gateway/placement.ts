@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { parseIdempotencyKey } from "../core/idempotency-key.ts";
 import { parsePlacement, placementNameRule, type Placement, type PlacementTexts } from "../core/placement.ts";
-import { SluiceError } from "../core/errors.ts";
+import type { SluiceError } from "../core/errors.ts";
 import { parameterError } from "./problem.ts";
 
 const headerNames = {

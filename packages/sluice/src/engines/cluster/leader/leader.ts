@@ -147,11 +147,15 @@ export class Leader {
   #feedLater(ms: number): void {
     if (this.#isClosed) return;
     this.#feedTimer = setTimeout(() => {
-      this.#fed = this.#feed().then((next) => this.#feedLater(next));
+      this.#fed = this.#feed();
     }, ms);
   }
 
-  async #feed(): Promise<number> {
+  async #feed(): Promise<void> {
+    this.#feedLater(await this.#feedOnce());
+  }
+
+  async #feedOnce(): Promise<number> {
     const since = this.#options.session.leadsSince;
     if (since !== this.#feedingSince) this.#feeder.forget();
     this.#feedingSince = since;

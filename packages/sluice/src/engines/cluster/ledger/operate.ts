@@ -157,7 +157,9 @@ async function revive(ids: readonly RequestId[], options: OperateOptions): Promi
     if (revivedOf(listed).length > 0) crashPoint("replay");
     return listed;
   });
-  void outbox.tell(rows.flatMap(({ revived: _, ...row }) => (row.no === null ? [] : [row as OutboxRow])));
+  void outbox.tell(
+    rows.flatMap(({ no, queue, kind, ids: hinted }) => (no === null ? [] : [{ no, queue, kind, ids: hinted }])),
+  );
   return revivedOf(rows);
 }
 
