@@ -180,8 +180,13 @@ export class Rig implements AsyncDisposable {
   /** Claims up to `max`, waiting for the first. */
   async take(max: number, name = orders, retries?: RetryBounds): Promise<readonly Delivery[]> {
     const isPart = await this.quiet(name);
-    const taken = [...(await this.deliver(max, name, retries))];
-    while (isPart && taken.length < max) {
+    const taken = await this.deliver(max, name, retries);
+    return isPart ? this.#takeOn(taken, max, name) : taken;
+  }
+
+  async #takeOn(before: readonly Delivery[], max: number, name: string): Promise<readonly Delivery[]> {
+    const taken = [...before];
+    while (taken.length < max) {
       const waiting = await this.waitForDelivery(name, max - taken.length);
       const more = await waiting.abort();
       if (more.length === 0) break;
