@@ -6,6 +6,7 @@ import { saidOfLost } from "../../packages/sluice/src/engines/cluster/leader/los
 import type { Message } from "./broker.ts";
 import type { Query } from "./ledger/session.ts";
 import type { Changed, OutcomeRow, RequestRow, RunningRow, ScheduleRow, Tables } from "./ledger/tables.ts";
+import { boundedQueue, groupConcurrency } from "./member.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 
@@ -187,10 +188,29 @@ export class Checks {
       this.broke(`${id} was settled by the claim ${token}, and ${claimed.token} had it by then`);
   }
 
-  #claim({ id, token }: RunningRow): void {
+  #claim({ id, token, started_at }: RunningRow): void {
     if (this.#tokens.has(token)) this.broke(`the token ${token} was given twice, now for ${id}`);
     this.#tokens.add(token);
+    if (started_at > 0) this.#turn(id); // else it is held for a moment, to be cancelled or to expire
     this.#claimed.set(id, { token, ledgerCrashes: this.#world.ledger.crashes });
+  }
+
+  /** Nobody is claimed before those that come before it in its order key have ended, nor more of a group than may run at once. */
+  #turn(id: string): void {
+    const { lined, outcomes, running, queues } = this.#world.ledger.tables;
+    const own = lined.get(id);
+    if (own === undefined) return;
+    const before = lined
+      .values()
+      .find(
+        (row) => row.queue === own.queue && row.order_key === own.order_key && row.no < own.no && !outcomes.has(row.id),
+      );
+    if (own.order_key !== null && before !== undefined)
+      this.broke(`${id} was claimed, and ${before.id} comes before it in the order key ${own.order_key}`);
+    if (own.grp === "" || queues.get(own.queue)?.name !== boundedQueue) return;
+    const group = lined.values().filter((row) => row.queue === own.queue && row.grp === own.grp);
+    const count = group.filter((row) => (running.get(row.id)?.started_at ?? 0) > 0 && !outcomes.has(row.id)).length;
+    if (count > groupConcurrency) this.broke(`${count} of the group ${own.grp} run at once`);
   }
 
   #settled(id: string, token: number): void {
@@ -243,6 +263,15 @@ const acts = new Set([
   "bound-waits",
   "hold-expired",
   "expire",
+  "feeder-left",
+  "feeder-hold",
+  "feeder-add",
+  "feeder-back",
+  "feeder-admit",
+  "feeder-promote",
+  "feeder-due",
+  "feeder-hand-out",
+  "feeder-hint",
   "reap",
   "fold-tallies",
   "clear-relayed",

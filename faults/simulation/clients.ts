@@ -86,10 +86,10 @@ export class Clients {
     }
   }
 
-  #placementOf({ waitsMs, lastsMs }: Sending): Placement | undefined {
+  #placementOf({ waitsMs, lastsMs, order, group, urgency }: Sending): Placement | undefined {
     const after = (ms: number | undefined): number | undefined => ms && this.#world.ledger.clockMs + ms;
-    const isPlaced = waitsMs !== undefined || lastsMs !== undefined;
-    return isPlaced ? { notBefore: after(waitsMs), expiresAt: after(lastsMs) } : undefined;
+    if ((waitsMs ?? lastsMs ?? order ?? group ?? urgency) === undefined) return undefined;
+    return { notBefore: after(waitsMs), expiresAt: after(lastsMs), order, group, urgency };
   }
 
   #note({ tag }: Sending, result: AcceptResult): void {

@@ -1,11 +1,13 @@
 // What runs in a process: the product's engine and, in a worker, the product's worker loop on a handler of ours.
 import { pino } from "pino";
 import type { Logger } from "pino";
+import { lineSettingsDefault, type LineSettings } from "../../packages/sluice/src/core/line-settings.ts";
 import { openCluster } from "../../packages/sluice/src/engines/cluster/open.ts";
 import type { ClusterEngine } from "../../packages/sluice/src/engines/cluster/engine.ts";
 import type { Handler } from "../../packages/sluice/src/worker/handler.ts";
 import { handlerRunner } from "../../packages/sluice/src/worker/handler-runner.ts";
 import { openWorker, type Worker } from "../../packages/sluice/src/worker/worker.ts";
+import { drawsLines } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { queues, prefix, type World } from "./world.ts";
 
@@ -21,6 +23,10 @@ const retryPolicy = {
   ageMaxMs: 86_400_000,
 };
 export const crashesMax = 5;
+export const boundedQueue = "mails";
+/** Of a group of it at once. */
+export const groupConcurrency = 2;
+const boundedLines = { ...lineSettingsDefault, concurrency: groupConcurrency };
 
 export class Member {
   readonly process: Process;
@@ -40,7 +46,12 @@ export class Member {
     const amqpUrl = world.drawsRabbitmq() ? "amqp://broker" : undefined;
     const engine = await openCluster({
       servers: { databaseUrl: "postgres://ledger/sim", amqpUrl, redisUrl: "redis://cache", prefix },
-      queues: queues.map((name) => ({ name, backlogMax: 10_000, backlogBytesMax: 10_000_000 })),
+      queues: queues.map((name) => ({
+        name,
+        backlogMax: 10_000,
+        backlogBytesMax: 10_000_000,
+        lines: linesOf(world, name),
+      })),
       name: process.name,
       log,
       crashesMax,
@@ -56,6 +67,11 @@ export class Member {
     await Promise.all(this.#workers.map((worker) => worker.drain({ graceMs })));
     await this.engine.close();
   }
+}
+
+/** The others have lines from their first request in one on. */
+function linesOf({ seed }: World, queue: string): LineSettings | undefined {
+  return queue === boundedQueue && drawsLines(seed) ? boundedLines : undefined;
 }
 
 interface WorkerParts {

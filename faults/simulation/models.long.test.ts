@@ -15,13 +15,14 @@ const seeds = [6, 8, 21, 60, 83];
 const queues = ["orders", "mails", "books"];
 /** What they answer is not of the tables, or of no history. */
 const constant =
-  /^(settings-check|migrate-|retention-|read-clock|rests-on|end-session|select-(workers|totals|queues|backlogs))/;
+  /^(settings-check|migrate-|retention-|read-clock|rests-on|end-session|select-(workers|totals|queues|backlogs)|group-bounds|feeder-(forget|tell)-counts)/;
 /** What the processes look for all the time, and mostly do not find. */
-const looks = /^(hint-due|outbox-holds|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken)$/;
+const looks =
+  /^(hint-due|outbox-holds|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken|feeder-(look|begun|events|handed|lines|overrides|counts))$/;
 
 const wanted =
   "store store-with-extras hold-expired expire expiring confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause " +
-  "release-unknown take-hints free-hints free-hints-of-gone store-hints put-back-from unhint own-outcomes audit-requests backlog-first-pages fresh-from";
+  "feeder-admit feeder-promote feeder-left feeder-back feeder-ready feeder-hand-out release-unknown take-hints free-hints free-hints-of-gone store-hints put-back-from unhint own-outcomes audit-requests backlog-first-pages fresh-from";
 
 let postgres: Postgres;
 before(async () => {
@@ -113,7 +114,8 @@ class Replay implements AsyncDisposable {
   async #compare(one: Extract<Recorded, { kind: "statement" }>, where: string): Promise<void> {
     const { drawn, clockMs, name, values, answer } = one;
     await this.#keeper.query(`UPDATE sluice.clock SET ms = ${clockMs};
-      SELECT ${lastOf("sluice.tokens", drawn.tokens)}, ${lastOf("sluice.outbox_no_seq", drawn.outbox)}`);
+      SELECT ${lastOf("sluice.tokens", drawn.tokens)}, ${lastOf("sluice.outbox_no_seq", drawn.outbox)},
+        ${lastOf("sluice.lined_no_seq", drawn.lines)}, ${lastOf("sluice.line_events_no_seq", drawn.events)}`);
     const client = await this.#sessionOf(one.session);
     const text = one.text.replaceAll("clock_timestamp()", "sluice.clock()");
     try {

@@ -23,8 +23,12 @@ export interface Sending {
   readonly waitsMs: number | undefined;
   /** It ends unless it has begun by then. */
   readonly lastsMs: number | undefined;
+  readonly order: string | undefined;
+  readonly group: string | undefined;
+  readonly urgency: number | undefined;
 }
 
+type Lined = Pick<Sending, "order" | "group" | "urgency">;
 type Place = Pick<Sending, "waitsMs" | "lastsMs">;
 
 export type Asking =
@@ -102,7 +106,13 @@ export function planOf(seed: number): Plan {
   const seats = { gateway: 2, worker: random.between(2, 3) };
   const count = random.between(3, 25);
   const places = seededRandom(seed, "places"); // of its own: what was drawn before there were any is drawn as before
-  const sendings = Array.from({ length: count }, (_, tag) => ({ ...sendingOf(tag, random), ...placeOf(places) }));
+  const lines = seededRandom(seed, "lines"); // as well
+  const hasLines = drawsLines(seed);
+  const sendings = Array.from({ length: count }, (_, tag) => ({
+    ...sendingOf(tag, random),
+    ...placeOf(places),
+    ...(hasLines ? lineOf(lines) : inNoLine),
+  }));
   const isCalm = random.next() < 0.1;
   const hasStandby = random.next() < 0.4;
   const likely = [
@@ -127,7 +137,22 @@ function placeOf(random: Random): Place {
   return { waitsMs, lastsMs: random.next() < 0.2 ? (waitsMs ?? 0) + random.between(20, 3_000) : undefined };
 }
 
-function sendingOf(tag: number, random: Random): Omit<Sending, keyof Place> {
+/** Whether requests of this history stand in lines. */
+export function drawsLines(seed: number): boolean {
+  return seededRandom(seed, "has lines").next() < 0.5;
+}
+
+const inNoLine: Lined = { order: undefined, group: undefined, urgency: undefined };
+
+function lineOf(random: Random): Lined {
+  return {
+    order: random.next() < 0.6 ? random.pick(["a", "b"]) : undefined,
+    group: random.next() < 0.4 ? random.pick(["x", "y"]) : undefined,
+    urgency: random.next() < 0.4 ? random.between(0, 7) : undefined,
+  };
+}
+
+function sendingOf(tag: number, random: Random): Omit<Sending, keyof Place | keyof Lined> {
   const isKeyed = random.next() < 0.8;
   return {
     tag,

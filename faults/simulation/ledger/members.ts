@@ -26,7 +26,9 @@ export const memberModels: Readonly<Record<string, Model>> = {
     return (names as readonly string[]).filter((name) => !known.has(name)).map((name) => ({ name }));
   }),
   "select-queues": reads(({ seen }) =>
-    seen.queues.values().map(({ no, name, is_paused, fresh_from }) => ({ no, name, is_paused, fresh_from })),
+    seen.queues.values().map(({ no, name, is_paused, fresh_from, lines }) => {
+      return { no, name, is_paused, fresh_from, has_lines: lines !== null };
+    }),
   ),
   "read-clock": reads(({ clockMs }) => [{ now: clockMs }]),
   "begin-tallies": writes(({ db, values: [member] }) => {

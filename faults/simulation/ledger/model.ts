@@ -17,6 +17,8 @@ export interface Scope {
   readonly clockMs: number;
   readonly tokens: Sequence;
   readonly outboxNos: Sequence;
+  readonly lineNos: Sequence;
+  readonly eventNos: Sequence;
   /** Whether a session of this number is connected. */
   readonly isConnected: (session: number) => boolean;
   /** Whether one waits for the standby. */

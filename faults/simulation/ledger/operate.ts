@@ -1,5 +1,6 @@
 // Models of what people ask for and look at: operate.ts, read.ts.
 import { count, list, noOutcome, reads, Refusal, writes, type Model, type Row, type Scope } from "./model.ts";
+import { tell, unschedule } from "./lines.ts";
 import type { Tables } from "./tables.ts";
 
 export const operateModels: Readonly<Record<string, Model>> = {
@@ -69,28 +70,29 @@ function replay(scope: Scope): Row[] {
     for (const failure of db.failures.values()) if (failure.id === id) db.failures.remove(`${id} ${failure.attempt}`);
     db.expiries.remove(id);
     const token = tokens.next();
-    const rest = {
-      attempts: 0,
-      crashes: 0,
-      started_at: null,
-      token,
-      is_hinted: true,
-      is_first: false,
-      stored_at: clockMs,
-    };
-    db.schedule.put(id, { id, queue, due_at: now, ...rest });
+    const hasLines = db.queues.get(queue)?.lines !== null;
+    const rest = { attempts: 0, crashes: 0, started_at: null, token, is_first: false, stored_at: clockMs };
+    const place = { is_hinted: !hasLines, in_line: hasLines ? 1 : 0 };
+    db.schedule.put(id, { id, queue, due_at: now, ...rest, ...place });
+    if (hasLines) tell(scope, { kind: "replayed", id });
     count(db, { member, queue }, { dead: -1, backlog_bytes: db.requests.get(id)?.bytes ?? 0 });
   }
-  return list(
+  const hinted = revived.filter(({ id }) => db.schedule.get(id)?.is_hinted);
+  const told = list(
     scope,
-    revived.map(({ id, queue }) => ({ id, queue, kind: "again" })),
+    hinted.map(({ id, queue }) => ({ id, queue, kind: "again" })),
   );
+  const all = { revived: revived.length === 0 ? null : revived.map(({ id }) => id) };
+  return told.length === 0
+    ? [{ ...all, no: null, queue: null, kind: null, ids: null }]
+    : told.map((row) => ({ ...all, ...row }));
 }
 
-function cancel({ db, values }: Scope): Row[] {
+function cancel(scope: Scope): Row[] {
+  const { db, values } = scope;
   const [id, now, member] = values as [string, number, number];
   const request = db.requests.get(id);
-  const back = db.schedule.remove(id);
+  const back = unschedule(scope, id);
   db.running.remove(id);
   if (request === undefined || db.outcomes.has(id)) return [];
   const { queue, bytes } = request;

@@ -13,6 +13,7 @@ import {
   type Row,
   type Scope,
 } from "./model.ts";
+import { schedule, unschedule } from "./lines.ts";
 import { signOf, type ExpiryRow, type OutcomeRow, type RunningRow, type ScheduleRow, type Tables } from "./tables.ts";
 
 export const outcomeModels: Readonly<Record<string, Model>> = {
@@ -41,10 +42,11 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
   ),
   "look-for-due": reads(({ seen, values: [now, apartMs] }) => {
     const waits = seen.schedule.values().filter((row) => !row.is_hinted);
+    const hinted = waits.filter(({ in_line }) => in_line !== 1);
     const limit = (now as number) + (apartMs as number);
     return [
       {
-        next_due_at: waits.map(({ due_at }) => due_at).sort((left, right) => left - right)[0] ?? null,
+        next_due_at: hinted.map(({ due_at }) => due_at).sort((left, right) => left - right)[0] ?? null,
         is_ahead: waits.some(({ stored_at }) => stored_at > limit),
         is_busy: seen.running.values().length > 0,
         is_late: pastIn(seen, now as number).length > 0,
@@ -119,11 +121,12 @@ function forgottenSettled(scope: Scope): Settled[] {
   });
 }
 
-function conclude({ seen, db, values }: Scope, released: readonly Settled[]): Row[] {
+function conclude(scope: Scope, released: readonly Settled[]): Row[] {
+  const { seen, db, values } = scope;
   const [now, member] = values.slice(9) as [number, number];
   const settled: Row[] = [];
   for (const { bytes, attempts, ...row } of released) {
-    if (seen.schedule.has(row.id)) db.schedule.remove(row.id);
+    if (seen.schedule.has(row.id)) unschedule(scope, row.id);
     if (db.outcomes.has(row.id)) continue; // the first one wins
     const outcome = { ...row, attempts: attempts + 1, finished_at: now, request_bytes: bytes } satisfies OutcomeRow;
     db.outcomes.put(row.id, outcome);
@@ -197,8 +200,7 @@ function putBack(scope: Scope, released: readonly Retried[]): Row[] {
       is_first: false,
       stored_at: now,
     };
-    db.schedule.put(id, row);
-    return row;
+    return schedule(scope, row);
   });
   for (const { id, attempts, code, message } of released) {
     if (code === null) continue;
@@ -222,7 +224,7 @@ function hintDue(scope: Scope): Row[] {
   const [now, most] = values as [number, number];
   const due = seen.schedule
     .values()
-    .filter((row) => !row.is_hinted && row.due_at <= now)
+    .filter((row) => !row.is_hinted && row.in_line !== 1 && row.due_at <= now)
     .sort((left, right) => left.due_at - right.due_at)
     .slice(0, most);
   const hinted = due.flatMap(({ id }) => {
@@ -264,7 +266,8 @@ function holdExpired({ seen, db, values, tokens }: Scope): Row[] {
   });
 }
 
-function expire({ seen, db, values }: Scope): Row[] {
+function expire(scope: Scope): Row[] {
+  const { seen, db, values } = scope;
   const [ids, now, member, error_code, error_message] = values as [readonly string[], number, number, string, string];
   return ids.flatMap((id) => {
     db.running.remove(id);
@@ -283,7 +286,7 @@ function expire({ seen, db, values }: Scope): Row[] {
       started_at: null,
     };
     db.outcomes.put(id, { ...outcome, finished_at: now });
-    if (seen.schedule.has(id)) db.schedule.remove(id);
+    if (seen.schedule.has(id)) unschedule(scope, id);
     count(db, { member, queue }, { dead: 1, backlog_bytes: -bytes });
     return [{ id }];
   });
@@ -317,7 +320,7 @@ function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
   for (const { id, queue, attempts, crashes, started_at, token, bytes } of lost) {
     if (crashes >= crashesMax) {
       if (db.outcomes.has(id)) continue;
-      if (seen.schedule.has(id)) db.schedule.remove(id);
+      if (seen.schedule.has(id)) unschedule(scope, id);
       const error = { error_code: "poison", error_message: `its worker died ${crashes} times while it ran` };
       const outcome = { ...noOutcome, ...error, id, queue, state: "dead", attempts, started_at, finished_at: now };
       db.outcomes.put(id, outcome);
@@ -325,9 +328,7 @@ function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
     } else if (!seen.outcomes.has(id)) {
       const stored_at = db.schedule.get(id)?.stored_at ?? clockMs;
       const place = { due_at: now, token, is_hinted: true, is_first: false, stored_at };
-      const row = { id, queue, attempts, crashes, started_at, ...place };
-      db.schedule.put(id, row);
-      scheduled.push(row);
+      scheduled.push(schedule(scope, { id, queue, attempts, crashes, started_at, ...place }));
     }
   }
   return list(scope, scheduled.map(hintOf));

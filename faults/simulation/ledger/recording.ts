@@ -10,7 +10,7 @@ export type Recorded =
       readonly answer: readonly Readonly<Record<string, unknown>>[] | { readonly refused: string };
       readonly clockMs: number;
       /** The last numbers that were drawn before it. */
-      readonly drawn: { readonly tokens: number; readonly outbox: number };
+      readonly drawn: Readonly<Record<"tokens" | "outbox" | "lines" | "events", number>>;
     }
   | { readonly kind: "script"; readonly session: number; readonly text: string }
   | { readonly kind: "ended"; readonly session: number }

@@ -13,6 +13,7 @@ import {
   type Scope,
 } from "./model.ts";
 import { storeLinks } from "./chains.ts";
+import { addLined } from "./lines.ts";
 import { hasBegun } from "./outcomes.ts";
 import type { OutboxRow, Tables } from "./tables.ts";
 
@@ -95,21 +96,14 @@ function store(scope: Scope): Row[] {
 /** No client of these histories wants a callback. */
 function storeWithExtras(scope: Scope): Row[] {
   const { db, values, restsOn } = scope;
-  const [ids, queues, dues, lateIds, , ends] = values.slice(26); // $24 to $26 are the callbacks
-  const scheduled = unnest<[string, number, number]>(ids, queues, dues);
+  const [ids, queues, dues, inLines, lateIds, , ends, ...lined] = values.slice(26); // $24 to $26 are the callbacks
+  const scheduled = unnest<[string, number, number, number]>(ids, queues, dues, inLines);
   const rows = storedBut(scope, new Set(scheduled.map(([id]) => id)));
-  for (const [id, queue, due_at] of scheduled) {
-    const never = {
-      attempts: 0,
-      crashes: 0,
-      started_at: null,
-      token: 0,
-      is_hinted: false,
-      is_first: true,
-      stored_at: 0,
-    };
-    db.schedule.put(id, { id, queue, due_at, ...never });
+  for (const [id, queue, due_at, in_line] of scheduled) {
+    const never = { attempts: 0, crashes: 0, started_at: null, token: 0, is_hinted: false, stored_at: 0 };
+    db.schedule.put(id, { id, queue, due_at, ...never, is_first: in_line === 0, in_line });
   }
+  addLined(scope, lined);
   for (const [id, expires_at] of unnest<[string, number]>(lateIds, ends)) db.expiries.put(id, { id, expires_at });
   return rows.length > 0 ? rows : [{ no: null, queue: null, rests_on: restsOn }];
 }
@@ -149,7 +143,7 @@ function claim({ seen, db, values, tokens }: Scope): Row[] {
     const request = seen.requests.get(id);
     const back = seen.schedule.get(id);
     if (request === undefined || paused.has(request.queue)) continue;
-    if (back !== undefined && !back.is_hinted && back.due_at > now) continue;
+    if (back !== undefined && (back.in_line === 1 || (!back.is_hinted && back.due_at > now))) continue;
     const crashes = back?.crashes ?? 0;
     if (crashes > 1 !== areSuspects || seen.outcomes.has(id)) continue;
     const token = tokens.next();
@@ -189,7 +183,7 @@ function verdictOn(id: string, db: Tables, { member, now, lastBefore, paused }: 
     db.outcomes.has(id) ||
     (back?.attempts ?? 0) !== claimed.attempts ||
     (back?.crashes ?? 0) !== claimed.crashes ||
-    (back !== undefined && !back.is_hinted && back.due_at > now);
+    (back !== undefined && (back.in_line === 1 || (!back.is_hinted && back.due_at > now)));
   return { ...rest, verdict: isVoid ? "void" : "claimed" };
 }
 

@@ -5,6 +5,7 @@ import { epochMs } from "../time.ts";
 import type { Wire } from "../wire.ts";
 import { auditModels } from "./audits.ts";
 import { chainModels } from "./chains.ts";
+import { lineModels } from "./lines.ts";
 import { memberModels } from "./members.ts";
 import { Refusal, type Model, type Row } from "./model.ts";
 import { operateModels } from "./operate.ts";
@@ -13,7 +14,7 @@ import { requestModels } from "./requests.ts";
 import type { Recorded } from "./recording.ts";
 import { Sequence } from "./sequences.ts";
 import type { Answer, Query, Session } from "./session.ts";
-import { Standby } from "./standby.ts";
+import { Standby, type Sequences } from "./standby.ts";
 import { Tables } from "./tables.ts";
 
 const models: Readonly<Record<string, Model>> = {
@@ -21,6 +22,7 @@ const models: Readonly<Record<string, Model>> = {
   ...outcomeModels,
   ...memberModels,
   ...operateModels,
+  ...lineModels,
   ...auditModels,
   ...chainModels,
 };
@@ -47,8 +49,12 @@ export class Ledger {
   crashes = 0;
   readonly sessions = new Set<Session>();
   readonly #world: World;
-  readonly #tokens = new Sequence();
-  readonly #outboxNos = new Sequence();
+  readonly #sequences: Sequences = {
+    tokens: new Sequence(),
+    outboxNos: new Sequence(),
+    lineNos: new Sequence(),
+    eventNos: new Sequence(),
+  };
   #standby: Standby | undefined;
   #writer: Session | undefined;
   #waiting: (() => void)[] = [];
@@ -70,6 +76,7 @@ export class Ledger {
         fresh_from: "00000000-0000-0000-0000-000000000000",
         put_back_from: null,
         is_at_rabbitmq: false,
+        lines: null,
       }),
     );
     this.tables.journal.length = 0;
@@ -77,7 +84,7 @@ export class Ledger {
 
   /** From now on there is one. */
   addStandby(): void {
-    this.#standby = new Standby(this.#world, this.tables, { tokens: this.#tokens, outboxNos: this.#outboxNos });
+    this.#standby = new Standby(this.#world, this.tables, this.#sequences);
   }
 
   get standby(): Standby | undefined {
@@ -143,7 +150,7 @@ export class Ledger {
     this.#world.record?.({ kind: "crashed" });
     this.tables.forgetClaims();
     this.tables.journal.length = 0;
-    this.#tokens.crash();
+    this.#sequences.tokens.crash();
   }
 
   /** The primary is gone: the standby is promoted, without what it never had, and another one follows it. */
@@ -205,8 +212,7 @@ export class Ledger {
         values: query.values,
         session,
         clockMs: this.clockMs,
-        tokens: this.#tokens,
-        outboxNos: this.#outboxNos,
+        ...this.#sequences,
         isConnected: (no) => [...this.sessions].some((one) => one.no === no),
         isWaiting: (no) => this.#standby?.isWaitedForBy(no) === true,
         restsOn: this.#standby === undefined ? restsOn : `${restsOn}standby`,
@@ -227,7 +233,8 @@ export class Ledger {
     const { record } = this.#world;
     if (record === undefined || name === undefined) return undefined;
     const { clockMs } = this;
-    const drawn = { tokens: this.#tokens.value, outbox: this.#outboxNos.value };
+    const { tokens, outboxNos, lineNos, eventNos } = this.#sequences;
+    const drawn = { tokens: tokens.value, outbox: outboxNos.value, lines: lineNos.value, events: eventNos.value };
     return (answer) => record({ kind: "statement", session, name, text, values, answer, clockMs, drawn });
   }
 
@@ -263,8 +270,9 @@ export class Ledger {
     else if (text === "COMMIT") return this.#commitTransaction(session, answer);
     else if (text === "ROLLBACK") this.#rollback(session);
     else if (text.includes("setval('sluice.tokens', nextval('sluice.tokens') + 1048576)")) {
-      this.#tokens.setTo(this.#tokens.next() + 1_048_576);
-      this.#tokens.flush();
+      const { tokens } = this.#sequences;
+      tokens.setTo(tokens.next() + 1_048_576);
+      tokens.flush();
       if (this.#standby !== undefined) return this.#standby.send([], { session, over: answer });
     } else if (text.startsWith("RELEASE SAVEPOINT ")) {
       // No handler of these histories sets anything or ends its transaction.
@@ -318,7 +326,7 @@ export class Ledger {
     const changed = this.tables.journal.splice(0);
     const isFlushed = !isQuick && session.settings.get("synchronous_commit") !== "off";
     const waits = isFlushed && !isLocal;
-    if (isFlushed && changed.length > 0) this.#tokens.flush();
+    if (isFlushed && changed.length > 0) this.#sequences.tokens.flush();
     if (changed.length > 0) this.#world.checks.committed(changed);
     const isSent = this.#standby !== undefined && changed.some(({ table }) => table !== "running");
     if (isSent) this.#standby?.send(changed, waits ? { session, over: answer } : undefined);

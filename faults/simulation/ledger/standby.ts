@@ -18,14 +18,15 @@ export interface Wait {
 interface Entry {
   readonly no: number;
   readonly changed: readonly Changed[];
-  readonly tokens: number;
-  readonly outboxNos: number;
+  readonly logged: Readonly<Record<keyof Sequences, number>>;
   wait: Wait | undefined;
 }
 
-interface Sequences {
+export interface Sequences {
   readonly tokens: Sequence;
   readonly outboxNos: Sequence;
+  readonly lineNos: Sequence;
+  readonly eventNos: Sequence;
 }
 
 export class Standby {
@@ -36,14 +37,12 @@ export class Standby {
   readonly #log: Entry[] = [];
   #no = 0;
   #awayUntil = 0;
-  #tokens: number;
-  #outboxNos: number;
+  #logged: Entry["logged"];
 
   constructor(world: World, tables: Tables, sequences: Sequences) {
     this.#world = world;
     this.#sequences = sequences;
-    this.#tokens = sequences.tokens.logged;
-    this.#outboxNos = sequences.outboxNos.logged;
+    this.#logged = loggedOf(sequences);
     this.tables = tables.clone();
     this.tables.forgetClaims();
     this.tables.journal.length = 0;
@@ -51,9 +50,8 @@ export class Standby {
 
   send(changed: readonly Changed[], wait: Wait | undefined): void {
     this.#no += 1;
-    const { tokens, outboxNos } = this.#sequences;
     const no = this.#no;
-    this.#log.push({ no, changed, wait, tokens: tokens.logged, outboxNos: outboxNos.logged });
+    this.#log.push({ no, changed, wait, logged: loggedOf(this.#sequences) });
     this.#world.time.after(this.#world.random.next() * lagMsMax, () => this.#receive(no));
   }
 
@@ -80,10 +78,12 @@ export class Standby {
 
   /** It becomes the primary; what it never received. */
   promote(): readonly Changed[] {
-    const { tokens, outboxNos } = this.#sequences;
-    tokens.setTo(this.#tokens);
+    const { tokens, outboxNos, lineNos, eventNos } = this.#sequences;
+    tokens.setTo(this.#logged.tokens);
     tokens.flush();
-    outboxNos.setTo(this.#outboxNos);
+    outboxNos.setTo(this.#logged.outboxNos);
+    lineNos.setTo(this.#logged.lineNos);
+    eventNos.setTo(this.#logged.eventNos);
     return this.#log.splice(0).flatMap(({ changed }) => changed);
   }
 
@@ -100,9 +100,17 @@ export class Standby {
     for (let [entry] = this.#log; entry !== undefined && entry.no <= upTo; [entry] = this.#log) {
       this.#log.shift();
       this.tables.apply(entry.changed);
-      this.#tokens = entry.tokens;
-      this.#outboxNos = entry.outboxNos;
+      this.#logged = entry.logged;
       entry.wait?.over();
     }
   }
+}
+
+function loggedOf({ tokens, outboxNos, lineNos, eventNos }: Sequences): Entry["logged"] {
+  return {
+    tokens: tokens.logged,
+    outboxNos: outboxNos.logged,
+    lineNos: lineNos.logged,
+    eventNos: eventNos.logged,
+  };
 }

@@ -7,6 +7,8 @@ export interface QueueRow {
   readonly fresh_from: string;
   readonly put_back_from: string | null;
   readonly is_at_rabbitmq: boolean;
+  /** Its settings as JSON, once it has lines. */
+  readonly lines: string | null;
 }
 
 export interface RequestRow {
@@ -76,6 +78,35 @@ export interface ScheduleRow {
   readonly is_hinted: boolean;
   readonly is_first: boolean;
   readonly stored_at: number;
+  readonly in_line: number;
+}
+
+export interface LinedRow {
+  readonly id: string;
+  readonly no: number;
+  readonly queue: number;
+  readonly grp: string;
+  readonly urgency: number;
+  readonly order_key: string | null;
+  readonly since: number;
+  readonly due_at: number;
+  readonly is_again: boolean;
+  readonly state: "new" | "behind" | "later" | "ready" | "handed";
+}
+
+export interface HeldOrderRow {
+  readonly queue: number;
+  readonly order_key: string;
+  readonly id: string;
+  readonly since: number;
+}
+
+export interface LineEventRow {
+  readonly no: number;
+  readonly kind: string;
+  readonly id: string | null;
+  readonly queue: number | null;
+  readonly name: string | null;
 }
 
 export interface ExpiryRow {
@@ -192,6 +223,10 @@ export class Tables {
   readonly running = new Table<string, RunningRow>("running", this.journal);
   readonly schedule = new Table<string, ScheduleRow>("schedule", this.journal);
   readonly expiries = new Table<string, ExpiryRow>("expiries", this.journal);
+  readonly lined = new Table<string, LinedRow>("lined", this.journal);
+  /** By queue and order key. */
+  readonly held_orders = new Table<string, HeldOrderRow>("held_orders", this.journal);
+  readonly line_events = new Table<number, LineEventRow>("line_events", this.journal);
   readonly failures = new Table<string, FailureRow>("failures", this.journal);
   readonly outbox = new Table<number, OutboxRow>("outbox", this.journal);
   readonly tallies = new Table<string, TallyRow>("tallies", this.journal);
@@ -214,6 +249,9 @@ export class Tables {
       [this.running.rows, copy.running.rows],
       [this.schedule.rows, copy.schedule.rows],
       [this.expiries.rows, copy.expiries.rows],
+      [this.lined.rows, copy.lined.rows],
+      [this.held_orders.rows, copy.held_orders.rows],
+      [this.line_events.rows, copy.line_events.rows],
       [this.failures.rows, copy.failures.rows],
       [this.outbox.rows, copy.outbox.rows],
       [this.tallies.rows, copy.tallies.rows],
