@@ -18,6 +18,8 @@ interface Claimed {
 
 export class Checks {
   readonly violations: string[] = [];
+  /** Given back after an attempt that does not count. */
+  readonly givenBack = new Set<string>();
   readonly #world: World;
   readonly #starts = new Map<string, number>();
   readonly #tokens = new Set<number>();
@@ -115,7 +117,7 @@ export class Checks {
       if (ledger.tables.outbox.values().some(({ ids }) => ids.includes(id))) continue; // another hint of it
       const claim = ledger.tables.running.get(id);
       const { expires_at: endsAt = Infinity } = ledger.tables.expiries.get(id) ?? {};
-      if (claim === undefined && endsAt <= ledger.clockMs + apartMsMax) continue; // the leader ends it
+      if (endsAt <= ledger.clockMs + apartMsMax) continue; // the leader ends it
       const isOfAnother = claim !== undefined && ledger.tables.members.get(claim.member)?.name !== process.name;
       if (isOfAnother) continue; // a claim from before this process was taken for dead: the reaper has it
       this.broke(`${process.name} acknowledged the only hint of ${id}, which has no outcome and is not scheduled`);
@@ -158,7 +160,8 @@ export class Checks {
     if (table === "outcomes") this.#outcome(before as OutcomeRow | undefined, after as OutcomeRow | undefined);
     else if (table === "running" && after !== undefined) this.#claim(after as RunningRow);
     else if (table === "schedule" && after !== undefined) {
-      const { id, token } = after as ScheduleRow;
+      const { id, token, attempts, crashes } = after as ScheduleRow;
+      if (token > 0 && attempts + crashes === 0) this.givenBack.add(id);
       if (this.#world.ledger.standby !== undefined) this.#voidBefore.set(change, this.#voidUpTo.get(id) ?? 0);
       this.#voidUpTo.set(id, Math.max(token, this.#voidUpTo.get(id) ?? 0));
     } else if (table === "requests" && after === undefined) this.broke(`${(before as RequestRow).id} is gone`);
@@ -189,9 +192,10 @@ export class Checks {
   }
 
   #claim({ id, token, started_at }: RunningRow): void {
+    if (started_at === 0) return; // held for the length of a transaction, to be cancelled or to expire
     if (this.#tokens.has(token)) this.broke(`the token ${token} was given twice, now for ${id}`);
     this.#tokens.add(token);
-    if (started_at > 0) this.#turn(id); // else it is held for a moment, to be cancelled or to expire
+    this.#turn(id);
     this.#claimed.set(id, { token, ledgerCrashes: this.#world.ledger.crashes });
   }
 

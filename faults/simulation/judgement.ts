@@ -32,7 +32,7 @@ function judgeOutcomes({ ledger, checks, faults }: World, { sent }: Clients): vo
     const outcome = outcomes.get(id);
     const one = sent.get(tag);
     if (one === undefined || outcome === undefined) return checks.broke(`${id} is a phantom, or has no outcome`);
-    const isForgetful = ledger.crashes > 0 || faults.counts.has("stop");
+    const isForgetful = ledger.crashes > 0 || faults.counts.has("stop") || checks.givenBack.has(id);
     const seen = { starts: checks.startsOf(id), isHeldUp: isHeldUp(faults.counts), isForgetful };
     const fault = wrongWith(outcome, one, seen);
     if (fault !== undefined) checks.broke(`tag ${tag}, ${id}, is ${outcome.state} (${outcome.error_code}): ${fault}`);

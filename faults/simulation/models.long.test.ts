@@ -15,14 +15,14 @@ const seeds = [6, 8, 21, 60, 83];
 const queues = ["orders", "mails", "books"];
 /** What they answer is not of the tables, or of no history. */
 const constant =
-  /^(settings-check|migrate-|retention-|read-clock|rests-on|end-session|select-(workers|totals|queues|backlogs)|group-bounds|feeder-(forget|tell)-counts)/;
+  /^(settings-check|migrate-|retention-|read-clock|rests-on|end-session|select-(workers|totals|queues|backlogs)|group-bounds|feeder-(lines|(forget|tell)-counts))/;
 /** What the processes look for all the time, and mostly do not find. */
 const looks =
-  /^(hint-due|outbox-holds|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken|feeder-(look|begun|events|handed|lines|overrides|counts))$/;
+  /^(hint-due|outbox-holds|members-heard|oldest-hinted|look-for-due|select-audited|is-overtaken|feeder-(look|begun|events|handed|overrides|counts))$/;
 
 const wanted =
   "store store-with-extras hold-expired expire expiring confirm beat hold-term claim settle settle-forgotten retry hint-due reap hand-back cancel replay pause " +
-  "feeder-admit feeder-promote feeder-left feeder-back feeder-ready feeder-hand-out release-unknown take-hints free-hints free-hints-of-gone store-hints put-back-from unhint own-outcomes audit-requests backlog-first-pages fresh-from";
+  "feeder-admit feeder-promote feeder-left feeder-back feeder-hand-out release-unknown take-hints free-hints free-hints-of-gone store-hints put-back-from unhint own-outcomes audit-requests backlog-first-pages fresh-from";
 
 let postgres: Postgres;
 before(async () => {
