@@ -1,7 +1,9 @@
 // A checker that cannot go red proves nothing: each figure is shown red on evidence with one seeded fault.
 import { deepEqual, equal } from "node:assert/strict";
 import { describe, test } from "node:test";
-import { check, forbidden, type Evidence, type Figures, type Reading } from "./checker.ts";
+import type { LedgerLine } from "./ledger.ts";
+import type { LogLine } from "./logs.ts";
+import { check, countInversions, forbidden, type Evidence, type Figures, type Reading } from "./checker.ts";
 
 const sound = {
   ledger: [
@@ -151,9 +153,11 @@ const seeds: readonly Seed[] = [
   },
 ];
 
+const checked = (evidence: Evidence): Figures => ({ ...check(evidence), inversions: 0 });
+
 describe("the checker", () => {
   test("finds nothing wrong where nothing is", () => {
-    const figures = check(sound);
+    const figures = checked(sound);
     deepEqual(
       forbidden.map((name) => figures[name]),
       forbidden.map(() => 0),
@@ -173,7 +177,7 @@ describe("the checker", () => {
   });
 
   test("takes two ids that show one request for one", () => {
-    const figures = check(aliased);
+    const figures = checked(aliased);
     deepEqual(
       forbidden.map((name) => figures[name]),
       forbidden.map(() => 0),
@@ -182,12 +186,28 @@ describe("the checker", () => {
 
   test("counts what is declared dead as ended", () => {
     const readings = [{ ...readingA, state: "dead", resultHash: "result-a" }, readingB];
-    const figures = check({ ...sound, readings, effects: sound.effects.slice(1) });
+    const figures = checked({ ...sound, readings, effects: sound.effects.slice(1) });
     equal(figures.lost, 0);
     equal(figures.dead, 1);
   });
 
   for (const { fault, evidence, red } of seeds) {
-    test(`goes red (${red}) on ${fault}`, () => equal(check(evidence)[red], 1));
+    test(`goes red (${red}) on ${fault}`, () => equal(checked(evidence)[red], 1));
   }
+});
+
+test("counts what B began before the effect of one of its order key that had its receipt before it was sent", () => {
+  const line = (sha256: string, at: string): LogLine => ({ id: `id-${sha256}`, sha256, at });
+  const sent = (sha256: string): LedgerLine => ({ kind: "sent", key: sha256, sha256 });
+  const accepted = (sha256: string): LedgerLine => ({ kind: "accepted", key: sha256, sha256, id: `id-${sha256}` });
+  const inversions = (ledger: readonly LedgerLine[], startOfSecond: string): number =>
+    countInversions(
+      { ledger, starts: [line("a1", "1"), line("a2", startOfSecond)], effects: [line("a1", "2"), line("a2", "9")] },
+      (sha256) => sha256.slice(0, 1),
+    );
+  const oneByOne = [sent("a1"), accepted("a1"), sent("a2"), accepted("a2")];
+  equal(inversions(oneByOne, "3"), 0);
+  equal(inversions(oneByOne, "1"), 1);
+  equal(inversions([sent("a1"), sent("a2"), accepted("a1"), accepted("a2")], "1"), 0, "they were sent at once");
+  equal(inversions([sent("b1"), accepted("b1"), sent("a2"), accepted("a2")], "1"), 0, "of another order key");
 });

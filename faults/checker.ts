@@ -19,8 +19,8 @@ export interface Reading {
 
 export interface Evidence {
   readonly ledger: Iterable<LedgerLine>;
-  readonly starts: Iterable<LogLine>;
-  readonly effects: Iterable<LogLine>;
+  readonly starts: Iterable<Omit<LogLine, "at">>;
+  readonly effects: Iterable<Omit<LogLine, "at">>;
   readonly readings: readonly Reading[];
 }
 
@@ -44,10 +44,19 @@ export interface Figures {
   readonly mismatched: number;
   /** Definite refusals of which something came all the same. */
   readonly refusedWithEffect: number;
+  /** Requests that B began before the effect of one of the same order key that had its receipt before they were sent. */
+  readonly inversions: number;
 }
 
 /** The figures that must be zero whatever the fault was; doubled effects are judged by the scenario. */
-export const forbidden = ["lost", "doubledOutcomes", "phantom", "mismatched", "refusedWithEffect"] as const;
+export const forbidden = [
+  "lost",
+  "doubledOutcomes",
+  "phantom",
+  "mismatched",
+  "refusedWithEffect",
+  "inversions",
+] as const;
 
 /** Of a parcel, which is a key with the hash of a body: bits, since there are millions. */
 const mayHaveCome = 1;
@@ -65,7 +74,8 @@ interface Request {
   resultHash: string | undefined;
 }
 
-export function check({ ledger, starts, effects, readings }: Evidence): Figures {
+/** Without the inversions, which are counted for themselves. */
+export function check({ ledger, starts, effects, readings }: Evidence): Omit<Figures, "inversions"> {
   const parcels = new Map<string, number>();
   const keysSent = new Set<string>();
   const keysAccepted = new Set<string>();
@@ -163,6 +173,34 @@ export function check({ ledger, starts, effects, readings }: Evidence): Figures 
   for (const marks of parcels.values()) if (marks === (wasRefused | hasCome)) refusedWithEffect += 1;
   const doubledOutcomes = doubledIds + changed.size;
   return { ...counts, accepted: keysAccepted.size, lost, doubledOutcomes, refusedWithEffect };
+}
+
+/** A second start of what has had its effect is a redelivery: it may come at any time, and B knows it by its id. */
+export function countInversions(
+  { ledger, starts, effects }: Pick<Evidence, "ledger"> & Readonly<Record<"starts" | "effects", Iterable<LogLine>>>,
+  orderOf: (sha256: string) => string,
+): number {
+  const [begun, made] = [firstTimes(starts), firstTimes(effects)];
+  /** By order key: when the last effect came of those that have a receipt. */
+  const lastOf = new Map<string, string>();
+  const sent = new Set<string>();
+  let count = 0;
+  for (const { kind, sha256 } of ledger) {
+    const order = orderOf(sha256);
+    const last = lastOf.get(order) ?? "";
+    if (kind === "accepted" && (made.get(sha256) ?? "") > last) lastOf.set(order, made.get(sha256) as string);
+    if (kind !== "sent" || sent.has(sha256)) continue;
+    sent.add(sha256);
+    const at = begun.get(sha256);
+    if (at !== undefined && at < last) count += 1;
+  }
+  return count;
+}
+
+function firstTimes(lines: Iterable<LogLine>): ReadonlyMap<string, string> {
+  const times = new Map<string, string>();
+  for (const { sha256, at } of lines) if (!times.has(sha256)) times.set(sha256, at);
+  return times;
 }
 
 function isEnded({ state, hasEffect }: Request): boolean {

@@ -1,5 +1,6 @@
 // The end of a run: everything that was sent gets its receipt and its outcome, and is read back and counted.
-import { check, type Figures, type Reading } from "./checker.ts";
+import { check, countInversions, type Figures, type Reading } from "./checker.ts";
+import { orderOf } from "./door.ts";
 import type { Ledger } from "./ledger.ts";
 import { readLog } from "./logs.ts";
 import { readAliases, readAudit, readOutcomes } from "./readings.ts";
@@ -58,7 +59,22 @@ export async function conclude({
 }
 
 /** Reads B's logs from the folder: only once nothing can be written there any more. */
-export function figuresOf(folder: string, ledger: Ledger, readings: readonly Reading[]): Figures {
-  const [starts, effects] = [readLog(folder, "starts"), readLog(folder, "effects")];
-  return check({ ledger: ledger.read(), starts, effects, readings });
+export function figuresOf(
+  folder: string,
+  {
+    ledger,
+    readings,
+    senders = [],
+  }: Pick<Conclusion, "readings"> & {
+    readonly ledger: Ledger;
+    readonly senders?: readonly Sender[];
+  },
+): Figures {
+  const read = () => ({
+    ledger: ledger.read(),
+    starts: readLog(folder, "starts"),
+    effects: readLog(folder, "effects"),
+  });
+  const isOrdered = senders.some(({ door }) => door === "ordered");
+  return { ...check({ ...read(), readings }), inversions: isOrdered ? countInversions(read(), orderOf) : 0 };
 }

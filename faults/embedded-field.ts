@@ -49,7 +49,10 @@ export async function openEmbeddedField(_options: unknown, setting: FieldSetting
       await member.ready();
       const { readings, violations } = await conclude({ urls: [url], senders, resultsMax });
       await member.stop();
-      return { figures: figuresOf(folder, ledger, readings), violations: [...violations, ...wrongEnds(member)] };
+      return {
+        figures: figuresOf(folder, { ledger, readings, senders }),
+        violations: [...violations, ...wrongEnds(member)],
+      };
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

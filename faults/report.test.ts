@@ -19,6 +19,7 @@ const figures: Figures = {
   phantom: 0,
   mismatched: 0,
   refusedWithEffect: 0,
+  inversions: 0,
 };
 const sound: Played = { trials: 3, hits: 3, figures, areEffectsOnce: true, violations: [], notes: ["measured so"] };
 const failover: FailoverFigures = {

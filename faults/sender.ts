@@ -1,7 +1,7 @@
 // The client of a fault run: sends parcels over HTTP, writes what it saw into the ledger, and sends again, under the
 // same key, whatever it has no receipt for.
 import { setTimeout as delay } from "node:timers/promises";
-import { frontCall, type Call, type Door } from "./door.ts";
+import { frontCall, orderedHeaders, type Call, type Door } from "./door.ts";
 import type { Ledger, LedgerLine } from "./ledger.ts";
 import { sha256Of, type Parcel } from "./parcel.ts";
 import { bodyHashIn } from "./readings.ts";
@@ -164,7 +164,12 @@ async function post(url: string, parcel: Parcel, door: Door): Promise<Exclude<An
 }
 
 function callOf({ sha256 }: Parcel, door: Door): Call {
-  if (door === "api") return { method: "POST", path: "/v1/queues/orders/requests", headers: {} };
+  if (door === "api" || door === "ordered")
+    return {
+      method: "POST",
+      path: "/v1/queues/orders/requests",
+      headers: door === "api" ? {} : orderedHeaders(sha256),
+    };
   const { headers, ...call } = frontCall(sha256);
   return { ...call, headers: door === "front" ? headers : { ...headers, prefer: `wait=${waitSeconds}` } };
 }

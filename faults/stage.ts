@@ -152,7 +152,7 @@ export class Stage implements AsyncDisposable {
     });
     const exit = await stopGracefully(sluice);
     if (exit.code !== 0) violations.push(`SIGTERM ended it with ${exit.signal ?? exit.code}`);
-    return { figures: figuresOf(this.#folder, this.ledger, readings), violations };
+    return { figures: figuresOf(this.#folder, { ledger: this.ledger, readings, senders }), violations };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -161,7 +161,7 @@ export class Stage implements AsyncDisposable {
 }
 
 export function isFront({ door = "api" }: Pick<TargetOptions, "door">): boolean {
-  return door !== "api";
+  return door === "front" || door === "front-wait";
 }
 
 export function frontArgs(port: number | undefined): readonly string[] {

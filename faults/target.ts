@@ -40,7 +40,7 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   };
   if (door === "front-wait") await behave(slow);
   return {
-    url: `${url}/${door === "api" ? "work" : "front"}`,
+    url: `${url}/${door === "front" || door === "front-wait" ? "front" : "work"}`,
     behave,
     [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };

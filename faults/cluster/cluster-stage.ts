@@ -247,7 +247,7 @@ export class ClusterStage implements AsyncDisposable {
     violations.push(...this.members.flatMap(wrongEnds));
     const handedBack = has.rabbitmq && left === undefined ? await this.#handedBack() : undefined;
     if (handedBack !== undefined) violations.push(handedBack);
-    return { figures: figuresOf(this.#parts.folder, this.ledger, readings), violations };
+    return { figures: figuresOf(this.#parts.folder, { ledger: this.ledger, readings, senders }), violations };
   }
 
   /** Messages of the stage's queues, unacknowledged ones included. */

@@ -19,6 +19,11 @@ const chosen: readonly {
     points: ["accept-committed", "outcome-committed"],
     isLong: true,
   },
+  {
+    door: "ordered",
+    what: "each request has one of 12 order keys, a group and an urgency",
+    points: ["effect-made", "outcome-committed", "outside", "lines-handed-out"],
+  },
 ];
 
 /** Some of an engine's kill plans again, with the front before the queue. */

@@ -55,7 +55,7 @@ async function playOn(stage: SwarmStage, within: Within): Promise<number> {
   await curve[Symbol.asyncDispose]();
   tellDecisions(await stage.logs("autoscaler"));
   const exitCodes = await within(120, "the stack to end", stage.takeDown());
-  const figures = figuresOf(folder, stage.ledger, readings);
+  const figures = figuresOf(folder, { ledger: stage.ledger, readings });
   const samples = curve.samples.slice(before.samples);
   const evidence = { bounds, events, workerService, samples, figures, conclusion: violations, brokerDepth, exitCodes };
   const wrong = judge(evidence);

@@ -20,6 +20,7 @@ const figures: Figures = {
   phantom: 0,
   mismatched: 0,
   refusedWithEffect: 0,
+  inversions: 0,
 };
 
 const good: SwarmEvidence = {

@@ -21,6 +21,8 @@ interface KillPlan extends Pick<ClusterScenario, "name" | "numbers" | "fault" | 
   readonly flakiness?: number;
   readonly door?: Door;
   readonly isRedeliveryMeant?: true;
+  /** It strikes only where requests stand in lines. */
+  readonly isOrderedOnly?: true;
   /** Some clients get no answer and send again. */
   readonly isUnknownMeant?: true;
 }
@@ -85,6 +87,14 @@ const plans: readonly KillPlan[] = [
     crashAt: (random) => `outcome-committed:${random.between(50, 150)}`,
   },
   {
+    name: "kill-lines-handed-out",
+    numbers: "3, 4",
+    fault: "gateways killed after they have handed out what stood in lines, before any carrier is told",
+    role: "gateway",
+    crashAt: (random) => `lines-handed-out:${random.between(10, 60)}`,
+    isOrderedOnly: true,
+  },
+  {
     name: "kill-outside",
     numbers: "3 to 6",
     fault: "any of the five processes killed from outside, while B fails one in ten and breaks off one in ten",
@@ -93,7 +103,8 @@ const plans: readonly KillPlan[] = [
   },
 ];
 
-export const kills: readonly ClusterScenario[] = [...plans, ...frontPlans(plans)].map((plan) => ({
+const unordered = plans.filter(({ isOrderedOnly }) => isOrderedOnly !== true);
+export const kills: readonly ClusterScenario[] = [...unordered, ...frontPlans(plans)].map((plan) => ({
   ...plan,
   isKill: true,
   play: (options) => play(plan, options),
