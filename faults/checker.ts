@@ -185,7 +185,9 @@ export function countInversions(
   const lastOf = new Map<string, string>();
   const sent = new Set<string>();
   let count = 0;
-  for (const { kind, sha256 } of ledger) {
+  for (const line of ledger) {
+    if (line.kind === "result") continue;
+    const { kind, sha256 } = line;
     const order = orderOf(sha256);
     const last = lastOf.get(order) ?? "";
     if (kind === "accepted" && (made.get(sha256) ?? "") > last) lastOf.set(order, made.get(sha256) as string);
