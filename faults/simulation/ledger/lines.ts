@@ -21,7 +21,7 @@ export function schedule(scope: Scope, row: Omit<ScheduleRow, "in_line">): Sched
 
 export function tell({ db, eventNos }: Scope, event: Partial<LineEventRow> & { readonly kind: string }): void {
   const no = eventNos.next();
-  db.line_events.put(no, { id: null, queue: null, name: null, ...event, no });
+  db.line_events.put(no, { id: null, queue: null, name: null, place: null, ...event, no });
 }
 
 /** What a commit adds to the lines. */
@@ -36,10 +36,10 @@ type Added = [
 ];
 
 /** The columns are those of a row. */
-export function addLined({ db, lineNos }: Scope, columns: readonly unknown[]): void {
+export function addLined({ db, lineNos }: Scope, columns: readonly unknown[], places?: readonly number[]): void {
   const rows = unnest<Added>(...(columns as Readonly<Added>));
-  for (const [id, queue, grp, urgency, order_key, since, due_at] of rows) {
-    const no = lineNos.next();
+  for (const [at, [id, queue, grp, urgency, order_key, since, due_at]] of rows.entries()) {
+    const no = places?.[at] ?? lineNos.next();
     if (db.lined.has(id)) continue;
     db.lined.put(id, { id, no, queue, grp, urgency, order_key, since, due_at, is_again: false, state: "new" });
   }
@@ -116,8 +116,8 @@ export const lineModels: Readonly<Record<string, Model>> = {
     }),
   ),
   "feeder-add": writes((scope) => {
-    const [ids, queues, groups, urgencies, orders, sinces] = scope.values;
-    addLined(scope, [ids, queues, groups, urgencies, orders, sinces, sinces]);
+    const [ids, queues, groups, urgencies, orders, sinces, places] = scope.values;
+    addLined(scope, [ids, queues, groups, urgencies, orders, sinces, sinces], places as readonly number[]);
     return [];
   }),
   "feeder-back": racyWrites(({ seen, db, values: [ids, now] }) =>

@@ -58,7 +58,7 @@ export function stateOf(tables: Tables, id: string, now: number): string | undef
 }
 
 function replay(scope: Scope): Row[] {
-  const { db, values, tokens, clockMs } = scope;
+  const { db, values, tokens, clockMs, lineNos } = scope;
   const [ids, now, member] = values as [readonly string[], number, number];
   const revived = ids.flatMap((id) => {
     const outcome = db.outcomes.get(id);
@@ -74,7 +74,7 @@ function replay(scope: Scope): Row[] {
     const rest = { attempts: 0, crashes: 0, started_at: null, token, is_first: false, stored_at: clockMs };
     const place = { is_hinted: !hasLines, in_line: hasLines ? 1 : 0 };
     db.schedule.put(id, { id, queue, due_at: now, ...rest, ...place });
-    if (hasLines) tell(scope, { kind: "replayed", id });
+    if (hasLines) tell(scope, { kind: "replayed", id, place: lineNos.next() });
     count(db, { member, queue }, { dead: -1, backlog_bytes: db.requests.get(id)?.bytes ?? 0 });
   }
   const hinted = revived.filter(({ id }) => db.schedule.get(id)?.is_hinted);

@@ -107,6 +107,7 @@ export interface LineEventRow {
   readonly id: string | null;
   readonly queue: number | null;
   readonly name: string | null;
+  readonly place: number | null;
 }
 
 export interface ExpiryRow {

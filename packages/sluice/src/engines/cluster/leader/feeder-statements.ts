@@ -4,7 +4,8 @@ import type { Statement } from "../ledger/connection/database.ts";
 /** Most of the time there is nothing to do: no transaction is begun for that. */
 export const LOOK: Statement = {
   name: "feeder-look",
-  text: `SELECT EXISTS (SELECT FROM sluice.line_events) OR EXISTS (SELECT FROM sluice.lined WHERE state = 'new') AS has_news,
+  text: `SELECT coalesce((SELECT min(no) FROM sluice.line_events), (SELECT min(no) FROM sluice.lined WHERE state = 'new'))
+      IS NOT NULL AS has_news,
     (SELECT min(due_at) FROM sluice.lined WHERE state = 'later')::float8 AS next_due_at`,
 };
 export const BEGUN: Statement = {
@@ -13,7 +14,7 @@ export const BEGUN: Statement = {
 };
 export const EVENTS: Statement = {
   name: "feeder-events",
-  text: "SELECT no::float8, kind, id, queue, name FROM sluice.line_events ORDER BY no LIMIT $1",
+  text: "SELECT no::float8, kind, id, queue, name, place::float8 FROM sluice.line_events ORDER BY no LIMIT $1",
 };
 export const DELETE_EVENTS: Statement = {
   name: "feeder-delete-events",
@@ -43,8 +44,9 @@ export const HEADS: Statement = {
 };
 export const ADD: Statement = {
   name: "feeder-add",
-  text: `INSERT INTO sluice.lined (id, queue, grp, urgency, order_key, since, due_at)
-    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::text[], $6::bigint[], $6::bigint[])
+  text: `INSERT INTO sluice.lined (id, queue, grp, urgency, order_key, since, due_at, no) OVERRIDING SYSTEM VALUE
+    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::text[], $6::bigint[], $6::bigint[],
+      $7::bigint[])
     ON CONFLICT DO NOTHING`,
 };
 const whenReady = (dueAt: string, now: string): string =>

@@ -81,6 +81,7 @@ interface EventRow {
   readonly id: RequestId | null;
   readonly queue: number | null;
   readonly name: string | null;
+  readonly place: number | null;
 }
 
 interface OrderKey {
@@ -153,17 +154,32 @@ export class Feeder {
     return told.reduce((count, { ids }) => count + ids.length, 0);
   }
 
-  /** What has happened since. Gives back the order keys that go on. */
+  /** All that has happened since: who comes to a line later must find it done. Gives back the order keys that go on. */
   async #takeEvents(inside: Connected, known: Map<number, QueueLines>, now: number): Promise<readonly OrderKey[]> {
-    const events = withoutRepeats(await inside.rows<EventRow>(EVENTS, [eventsMax]));
-    if (events.length === 0) return [];
+    const keys: OrderKey[] = [];
+    for (;;) {
+      const page = await inside.rows<EventRow>(EVENTS, [eventsMax]);
+      const events = withoutRepeats(page);
+      if (events.length === 0) return keys;
+      keys.push(...(await this.#take(inside, known, { events, now })));
+      await inside.rows(DELETE_EVENTS, [events.map(({ no }) => no)]);
+      if (events.length === page.length && page.length < eventsMax) return keys;
+    }
+  }
+
+  async #take(
+    inside: Connected,
+    known: Map<number, QueueLines>,
+    { events, now }: { readonly events: readonly EventRow[]; readonly now: number },
+  ): Promise<readonly OrderKey[]> {
     const of = (kind: EventRow["kind"]): RequestId[] =>
       events.flatMap((event) => (event.kind === kind && event.id !== null ? [event.id] : []));
     const keys: OrderKey[] = events.flatMap(({ kind, queue, name }) =>
       kind === "released" ? [{ queue: queue as number, order: name as string }] : [],
     );
     if (events.some(({ kind }) => kind === "said")) await this.#readSettings(inside, known);
-    const [left, back, replayed] = [of("left"), of("back"), of("replayed")];
+    const [left, back] = [of("left"), of("back")];
+    const replayed = events.filter(({ kind }) => kind === "replayed");
     const ended = [...left, ...back];
     const monotonic = performance.now();
     for (const { paces } of known.values()) for (const kind of kinds) paces[kind].began(ended, monotonic);
@@ -174,7 +190,6 @@ export class Feeder {
       addReady(known, rows);
     }
     if (replayed.length > 0) keys.push(...(await addAgain(inside, replayed)));
-    await inside.rows(DELETE_EVENTS, [events.map(({ no }) => no)]);
     return keys;
   }
 
@@ -366,9 +381,11 @@ async function ungroup(inside: Connected, ids: readonly RequestId[]): Promise<vo
 }
 
 /** They were dead, and stand in line again, at the end. Gives back the order keys that they held. */
-async function addAgain(inside: Connected, replayed: readonly RequestId[]): Promise<readonly OrderKey[]> {
+async function addAgain(inside: Connected, replayed: readonly EventRow[]): Promise<readonly OrderKey[]> {
+  const ids = replayed.map(({ id }) => id);
+  const places = new Map(replayed.map(({ id, place }) => [id, place]));
   const rows = await inside.rows<{ id: RequestId; queue: number; headers: string | null; due_at: number }>(HEADS, [
-    replayed,
+    ids,
   ]);
   const placed = rows.map(({ headers, ...row }) => ({
     ...row,
@@ -381,8 +398,9 @@ async function addAgain(inside: Connected, replayed: readonly RequestId[]): Prom
     placed.map(({ urgency = urgencyDefault }) => urgency),
     textArray(placed.map(({ order }) => order)),
     placed.map(({ due_at: dueAt }) => dueAt),
+    placed.map(({ id }) => places.get(id)),
   ]);
-  const held = await inside.rows<{ queue: number; order_key: string }>(LET_GO, [replayed]);
+  const held = await inside.rows<{ queue: number; order_key: string }>(LET_GO, [ids]);
   return held.map(({ queue, order_key: order }) => ({ queue, order }));
 }
 

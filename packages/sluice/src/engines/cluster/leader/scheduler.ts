@@ -28,7 +28,7 @@ const BOUND_WAITS: Statement = {
 const LOOK: Statement = {
   name: "look-for-due",
   text: `SELECT (SELECT min(due_at) FROM sluice.schedule WHERE NOT is_hinted AND in_line <> 1)::float8 AS next_due_at,
-    EXISTS (SELECT FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint) AS is_ahead,
+    coalesce((SELECT max(stored_at) FROM sluice.schedule WHERE NOT is_hinted) > $1::bigint + $2::bigint, false) AS is_ahead,
     EXISTS (SELECT FROM sluice.running) AS is_busy,
     EXISTS (SELECT FROM sluice.expiries e WHERE e.expires_at <= $1::bigint AND NOT ${hasRow("running", "e.id")}) AS is_late`,
 };

@@ -1,31 +1,25 @@
-// The bounds of groups, as far as one process knows how much each has waiting. A small bound is held to by a count; a large one by the
-// feeder's counts of a moment ago and what this process has accepted since.
+// The bounds of groups, as far as one process knows how much each has waiting: the feeder's counts of a moment ago, and what this
+// process has accepted since. What other processes accept within that moment may go beyond a bound.
 import { groupSettingsOf, lineSettingsDefault, type GroupOverride } from "../../../core/line-settings.ts";
 import type { QueueBounds } from "../../../engine/engine.ts";
-import { int2Array, int4Array, textArray } from "./connection/binary-array.ts";
+import { int2Array, textArray } from "./connection/binary-array.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 import type { Place } from "./resolve.ts";
 
-/** A larger bound is held to by the feeder's counts. */
-const countedMax = 1_000;
 const OVERRIDES: Statement = {
   name: "group-bounds",
   text: "SELECT q.name, g.grp, g.settings FROM sluice.groups g JOIN sluice.queues q ON q.no = g.queue WHERE g.settings IS NOT NULL",
 };
-/** Of a group up to $3; what has ended is no more counted, though the feeder has not heard of it. */
 const COUNT: Statement = {
   name: "group-backlogs",
-  text: `SELECT i.no::int, CASE WHEN i.max > ${countedMax} THEN coalesce(g.backlog, 0) ELSE c.count END::float8 AS count
-    FROM unnest($1::smallint[], $2::text[], $3::int[]) WITH ORDINALITY AS i (queue, grp, max, no)
-    LEFT JOIN sluice.groups g ON g.queue = i.queue AND g.grp = i.grp
-    CROSS JOIN LATERAL (
-      SELECT count(*) FROM (
-        SELECT FROM sluice.lined l WHERE i.max <= ${countedMax} AND l.queue = i.queue AND l.grp = i.grp
-          AND EXISTS (SELECT FROM sluice.schedule s WHERE s.id = l.id OFFSET 0) LIMIT i.max) x) c`,
+  text: `SELECT i.no::int, coalesce(g.backlog, 0)::float8 AS count
+    FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS i (queue, grp, no)
+    LEFT JOIN sluice.groups g ON g.queue = i.queue AND g.grp = i.grp`,
 };
 const freshMs = 1_000;
+const knownMax = 10_000;
 
-/** What stands in a line of a queue, or is about to. */
+/** What is about to stand in a line of a queue. */
 export interface Standing {
   readonly queue: number;
   readonly place: Place;
@@ -37,13 +31,19 @@ interface Known {
   readonly readAt: number;
 }
 
+interface Bounded<Some> {
+  readonly one: Some;
+  readonly max: number;
+  readonly name: string;
+}
+
 export class GroupRoom {
   readonly #connection: Connected;
   readonly #settings: ReadonlyMap<string, QueueBounds["lines"]>;
   #overrides: ReadonlyMap<string, GroupOverride> = new Map();
   #readAt = Number.NEGATIVE_INFINITY;
   readonly #known = new Map<string, Known>();
-  /** Taken by the group of calls that is being resolved. */
+  /** Taken by the calls that are being resolved. */
   #taken = new Map<string, number>();
 
   constructor(connection: Connected, queues: readonly QueueBounds[]) {
@@ -63,7 +63,7 @@ export class GroupRoom {
       return max === undefined ? [] : [{ one, max, name: nameOf(one) }];
     });
     if (bounded.length === 0) return undefined;
-    await this.#count(new Map(bounded.map((each) => [each.name, each])));
+    await this.#count(bounded);
     const own = new Map<string, number>();
     for (const { one, max, name } of bounded) {
       const count = (own.get(name) ?? 0) + 1;
@@ -74,7 +74,7 @@ export class GroupRoom {
     return undefined;
   }
 
-  /** The group is committed. */
+  /** They are committed. */
   stored(): void {
     for (const [name, count] of this.#taken) {
       const known = this.#known.get(name);
@@ -89,22 +89,19 @@ export class GroupRoom {
     return groupSettingsOf(settings, line.group, this.#overrides.get(`${request.queue} ${line.group}`)).backlogMax;
   }
 
-  /** Those of which little is known, or that have a small bound. */
-  async #count(
-    named: ReadonlyMap<string, { readonly one: Standing; readonly max: number; readonly name: string }>,
-  ): Promise<void> {
+  async #count(bounded: readonly Bounded<Standing>[]): Promise<void> {
     const now = performance.now();
-    const asked = [...named.values()].filter(({ name, max }) => {
+    const isStale = ({ name }: Bounded<Standing>): boolean => {
       const known = this.#known.get(name);
-      return max <= countedMax || known === undefined || now - known.readAt > freshMs;
-    });
+      return known === undefined || now - known.readAt > freshMs;
+    };
+    const asked = [...new Map(bounded.filter(isStale).map((each) => [each.name, each])).values()];
     if (asked.length === 0) return;
     const rows = await this.#connection.rows<{ no: number; count: number }>(COUNT, [
       int2Array(asked.map(({ one }) => one.queue)),
       textArray(asked.map(({ one }) => one.place.line?.group)),
-      int4Array(asked.map(({ max }) => Math.min(max, 2_147_483_647))),
     ]);
-    if (this.#known.size > 10_000) this.#known.clear();
+    if (this.#known.size > knownMax) this.#known.clear();
     for (const { no, count } of rows) this.#known.set(asked[no - 1]?.name as string, { count, readAt: now });
   }
 

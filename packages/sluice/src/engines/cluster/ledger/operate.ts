@@ -34,7 +34,8 @@ const REPLAY: Statement = {
       FROM revived v JOIN sluice.queues q ON q.no = v.queue
       RETURNING id, queue, is_hinted
     ), in_lines AS (
-      INSERT INTO sluice.line_events (kind, id) SELECT 'replayed', id FROM scheduled WHERE NOT is_hinted
+      INSERT INTO sluice.line_events (kind, id, place)
+      SELECT 'replayed', id, nextval('sluice.lined_no_seq') FROM scheduled WHERE NOT is_hinted
     ), tallied AS (
       INSERT INTO sluice.tallies AS t (member, queue, dead, backlog_bytes)
       SELECT $3::int, v.queue, -count(*), sum(r.bytes)

@@ -28,8 +28,6 @@ export const lines = `
   CREATE INDEX lined_new ON sluice.lined (no) WHERE state = 'new';
   CREATE INDEX lined_later ON sluice.lined (due_at) WHERE state = 'later';
   CREATE INDEX lined_ready ON sluice.lined (queue, is_again, grp, urgency, since, id) WHERE state = 'ready';
-  CREATE INDEX lined_handed ON sluice.lined (id) WHERE state = 'handed';
-  CREATE INDEX lined_by_group ON sluice.lined (queue, grp);
   CREATE INDEX lined_behind ON sluice.lined (queue, order_key, no) WHERE state = 'behind';
   -- One at a time, whatever the feeder believes.
   CREATE UNIQUE INDEX lined_turn ON sluice.lined (queue, order_key)
@@ -63,17 +61,19 @@ export const lines = `
     kind text NOT NULL CHECK (kind IN ('left', 'back', 'replayed', 'released', 'said')),
     id uuid,
     queue smallint,
-    name text
+    name text,
+    -- Of a replayed one: its place within its order key.
+    place bigint
   ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
   -- Whichever statement ends a request, or gives a claim of it back: it goes by its row of the schedule.
   CREATE FUNCTION sluice.note_left() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    INSERT INTO sluice.line_events (kind, id) VALUES ('left', OLD.id);
+    INSERT INTO sluice.line_events (kind, id) SELECT 'left', id FROM gone WHERE in_line > 0;
     RETURN NULL;
   END
   $$;
-  CREATE TRIGGER left_line AFTER DELETE ON sluice.schedule FOR EACH ROW WHEN (OLD.in_line > 0)
+  CREATE TRIGGER left_line AFTER DELETE ON sluice.schedule REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
     EXECUTE FUNCTION sluice.note_left();
 
   CREATE FUNCTION sluice.note_back() RETURNS trigger LANGUAGE plpgsql AS $$
