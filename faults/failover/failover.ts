@@ -8,6 +8,7 @@ import { ClusterStage, type Load } from "../cluster/cluster-stage.ts";
 import { acceptedWithin } from "../cluster/observe.ts";
 import { Server, type Servers } from "../cluster/servers.ts";
 import { readLog } from "../logs.ts";
+import type { Door } from "../door.ts";
 import { parcelSource, type Parcel } from "../parcel.ts";
 import type { FailoverFigures, Played, Recovery, Scenario } from "../scenario.ts";
 import { Sender, sendOne } from "../sender.ts";
@@ -44,6 +45,8 @@ export interface FailoverSetting {
   readonly settings?: StartPostgresPairOptions["settings"];
   /** Those that the pair runs on; this one unless given. */
   readonly machines?: StartPostgresPairOptions["machines"];
+  /** How requests come in; by the API unless given. */
+  readonly door?: Door;
   /** Instead of the usual servers. */
   readonly servers?: Parameters<Servers["with"]>[0];
 }
@@ -87,13 +90,14 @@ export async function underFailover(
     servers: own,
     settings,
     machines,
+    door,
   } = setting;
   await using pair = await startPostgresPair({ isSynchronous, settings, machines });
   await using front = await openFront(options.front ?? usual, pair);
   const servers = options.servers.with({ ...own, postgres: serverOf(pair, front) });
-  await using stage = await ClusterStage.open({ servers, logFolder, mode: "honours-key", workers });
+  await using stage = await ClusterStage.open({ servers, logFolder, mode: "honours-key", workers, door });
   await stage.behave(`wait:${effectMs}`);
-  const sender = new Sender(stage.ledger, parcelSource(name, random));
+  const sender = new Sender(stage.ledger, parcelSource(name, random), door);
   await using load = stage.load(sender, { restMs, pauseMs });
   const field: Field = {
     ...options,
@@ -171,9 +175,13 @@ export async function recover(field: Field, step: () => Promise<void>): Promise<
   recoveries.push({ stepMs, firstReceiptMs: Math.min(...ms), everyReceiptMs: Math.max(...ms) });
 }
 
-async function firstReceiptAt(url: string, { stage, probe }: Field, since: () => number): Promise<number | undefined> {
+async function firstReceiptAt(
+  url: string,
+  { stage, sender, probe }: Field,
+  since: () => number,
+): Promise<number | undefined> {
   for (;;) {
-    const { kind } = await sendOne({ url, ledger: stage.ledger, parcel: probe() });
+    const { kind } = await sendOne({ url, ledger: stage.ledger, parcel: probe(), door: sender.door });
     if (kind === "accepted") return since();
     if (since() > receiptMsMax) return undefined;
     await delay(lookAgainMs);

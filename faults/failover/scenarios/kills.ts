@@ -1,6 +1,13 @@
 // The primary dies with all its backends, and its standby is promoted.
 import { setTimeout as delay } from "node:timers/promises";
-import { promote, rejoin, underFailover, type FailoverScenario, type Field } from "../failover.ts";
+import {
+  promote,
+  rejoin,
+  underFailover,
+  type FailoverScenario,
+  type FailoverSetting,
+  type Field,
+} from "../failover.ts";
 import { frontNames, type FrontName } from "../fronts.ts";
 
 const faults: Readonly<Record<FrontName, string>> = {
@@ -12,10 +19,20 @@ const faults: Readonly<Record<FrontName, string>> = {
 const firstReceiptMsMax = 2_000;
 
 /** One for each way to reach the primary. */
-export const kills: readonly FailoverScenario[] = frontNames.map((front) => {
-  const name = front === "hosts" ? "kill" : `kill-${front}`;
-  return { name, fault: faults[front], play: (options) => underFailover(options, { name, front }, killAgainAndAgain) };
-});
+export const kills: readonly FailoverScenario[] = [
+  ...frontNames.map((front) => {
+    const name = front === "hosts" ? "kill" : `kill-${front}`;
+    return killing(faults[front], { name, front });
+  }),
+  killing(`${faults.hosts}; each request has one of 12 order keys, a group and an urgency`, {
+    name: "kill-ordered",
+    door: "ordered",
+  }),
+];
+
+function killing(fault: string, setting: FailoverSetting): FailoverScenario {
+  return { name: setting.name, fault, play: (options) => underFailover(options, setting, killAgainAndAgain) };
+}
 
 async function killAgainAndAgain(field: Field): Promise<void> {
   const { pair, sender, random, rounds, wrong, recoveries } = field;
