@@ -66,6 +66,7 @@ export const lineModels: Readonly<Record<string, Model>> = {
   "group-bounds": reads(() => []), // nobody says anything of a group in these histories
   "feeder-look": reads(({ seen }) => [
     {
+      round: seen.feeder.get(1) ?? null,
       has_news: seen.line_events.rows.size > 0 || seen.lined.values().some(({ state }) => state === "new"),
       next_due_at:
         seen.lined
@@ -74,6 +75,11 @@ export const lineModels: Readonly<Record<string, Model>> = {
           .sort((left, right) => left - right)[0] ?? null,
     },
   ]),
+  "feeder-advance": writes(({ db }) => {
+    const round = (db.feeder.get(1) ?? 0) + 1;
+    db.feeder.put(1, round);
+    return [{ round }];
+  }),
   "feeder-begun": reads(({ seen, values: [ids] }) =>
     (ids as readonly string[]).flatMap((id) => (seen.running.has(id) ? [{ id }] : [])),
   ),

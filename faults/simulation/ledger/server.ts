@@ -1,5 +1,6 @@
 // The ledger's server: sessions, transactions that change the tables at their commit, crashes. Of the
 // transactions that have changed rows one is open at a time; others that want to change something wait for it.
+import { seededRandom, type Random } from "../../../packages/sluice/src/core/seeded-random.ts";
 import type { World } from "../world.ts";
 import { epochMs } from "../time.ts";
 import type { Wire } from "../wire.ts";
@@ -55,6 +56,7 @@ export class Ledger {
     lineNos: new Sequence(),
     eventNos: new Sequence(),
   };
+  readonly #skips: Random;
   #standby: Standby | undefined;
   #writer: Session | undefined;
   #waiting: (() => void)[] = [];
@@ -68,6 +70,7 @@ export class Ledger {
 
   constructor(world: World, queues: readonly string[]) {
     this.#world = world;
+    this.#skips = seededRandom(world.seed, "skipped tokens");
     queues.forEach((name, index) =>
       this.tables.queues.put(index + 1, {
         no: index + 1,
@@ -269,9 +272,9 @@ export class Ledger {
       session.transaction = { kind: "snapshot", seen: this.tables.clone() };
     else if (text === "COMMIT") return this.#commitTransaction(session, answer);
     else if (text === "ROLLBACK") this.#rollback(session);
-    else if (text.includes("setval('sluice.tokens', nextval('sluice.tokens') + 1048576)")) {
+    else if (text.includes("setval('sluice.tokens', nextval('sluice.tokens') + 1048576 + ")) {
       const { tokens } = this.#sequences;
-      tokens.setTo(tokens.next() + 1_048_576);
+      tokens.setTo(tokens.next() + 1_048_576 + this.#skips.between(0, 1_048_576));
       tokens.flush();
       if (this.#standby !== undefined) return this.#standby.send([], { session, over: answer });
     } else if (text.startsWith("RELEASE SAVEPOINT ")) {

@@ -227,6 +227,8 @@ export class Tables {
   readonly lined = new Table<string, LinedRow>("lined", this.journal);
   /** By queue and order key. */
   readonly held_orders = new Table<string, HeldOrderRow>("held_orders", this.journal);
+  /** Its one row is the number of its last round. */
+  readonly feeder = new Table<number, number>("feeder", this.journal);
   readonly line_events = new Table<number, LineEventRow>("line_events", this.journal);
   readonly failures = new Table<string, FailureRow>("failures", this.journal);
   readonly outbox = new Table<number, OutboxRow>("outbox", this.journal);
@@ -253,6 +255,7 @@ export class Tables {
       [this.lined.rows, copy.lined.rows],
       [this.held_orders.rows, copy.held_orders.rows],
       [this.line_events.rows, copy.line_events.rows],
+      [this.feeder.rows, copy.feeder.rows],
       [this.failures.rows, copy.failures.rows],
       [this.outbox.rows, copy.outbox.rows],
       [this.tallies.rows, copy.tallies.rows],

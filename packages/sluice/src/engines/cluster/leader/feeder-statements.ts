@@ -6,7 +6,14 @@ export const LOOK: Statement = {
   name: "feeder-look",
   text: `SELECT coalesce((SELECT min(no) FROM sluice.line_events), (SELECT min(no) FROM sluice.lined WHERE state = 'new'))
       IS NOT NULL AS has_news,
+    (SELECT value FROM sluice.meta WHERE name = 'feeder_round')::float8 AS round,
     (SELECT min(due_at) FROM sluice.lined WHERE state = 'later')::float8 AS next_due_at`,
+};
+/** Its number tells whether the ledger has all rounds that this feeder knows of: one that took over may not. */
+export const ADVANCE: Statement = {
+  name: "feeder-advance",
+  text: `INSERT INTO sluice.meta AS m (name, value) VALUES ('feeder_round', '1')
+    ON CONFLICT (name) DO UPDATE SET value = (m.value::bigint + 1)::text RETURNING value::float8 AS round`,
 };
 export const BEGUN: Statement = {
   name: "feeder-begun",

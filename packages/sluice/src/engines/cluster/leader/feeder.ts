@@ -9,13 +9,14 @@ import { readRequestHead } from "../../../core/stored-head.ts";
 import { crashPoint } from "../../../engine/crash-point.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
 import { textArray } from "../ledger/connection/binary-array.ts";
-import type { Changing, Connected } from "../ledger/connection/database.ts";
+import { ConflictError, type Changing, type Connected } from "../ledger/connection/database.ts";
 import type { StoreClock } from "../ledger/connection/store-clock.ts";
 import type { Outbox } from "../ledger/outbox.ts";
 import type { QueueNumbers } from "../ledger/queue-numbers.ts";
 import {
   ADD,
   ADMIT,
+  ADVANCE,
   BACK,
   BEGUN,
   COUNTS,
@@ -64,6 +65,12 @@ export interface FeederOptions {
   readonly outbox: Outbox;
 }
 
+interface LookRow {
+  readonly has_news: boolean;
+  readonly round: number | null;
+  readonly next_due_at: number | null;
+}
+
 interface LinedRow {
   readonly id: RequestId;
   readonly queue: number;
@@ -105,6 +112,8 @@ export class Feeder {
   readonly #options: FeederOptions;
   /** By the numbers of the queues; undefined until it is read. */
   #known: Map<number, QueueLines> | undefined;
+  /** The last one of which it knows; null before the first. */
+  #roundNo: number | null = null;
   #toldAt = Number.NEGATIVE_INFINITY;
   #waitMs = busyMs;
 
@@ -120,7 +129,9 @@ export class Feeder {
   /** A round, if there is anything to do. Gives back after how many milliseconds the next one is due. */
   async feed(): Promise<number> {
     const { connection, clock, queues } = this.#options;
-    const [look] = await connection.rows<{ has_news: boolean; next_due_at: number | null }>(LOOK);
+    const [look] = await connection.rows<LookRow>(LOOK);
+    if (look?.round !== this.#roundNo) this.forget();
+    this.#roundNo = look?.round ?? null;
     const isIdle = look?.has_news !== true && look?.next_due_at === null;
     if (isIdle && this.#known === undefined && !queues.someHasLines) return withoutMs;
     try {
@@ -140,15 +151,20 @@ export class Feeder {
   /** One transaction. Gives back how many were handed out. */
   async #round(known: Map<number, QueueLines>): Promise<number> {
     const { connection, clock, outbox } = this.#options;
-    const told = await connection.transaction(async (inside) => {
+    const { told, roundNo } = await connection.transaction(async (inside) => {
+      const [advanced] = await inside.rows<{ round: number }>(ADVANCE);
+      const roundNo = advanced?.round ?? 0;
+      if (roundNo !== (this.#roundNo ?? 0) + 1)
+        throw new ConflictError("this server has other rounds than the last one");
       const now = Math.floor(clock.now());
       const keys = await this.#takeEvents(inside, known, now);
       const admitted = await inside.rows<LinedRow>(ADMIT, [now, newMax]);
       await ungroup(inside, admit(known, admitted));
       if (keys.length > 0) addReady(known, await inside.rows<LinedRow>(PROMOTE, [...keyValues(keys), now]));
       addReady(known, await inside.rows<LinedRow>(DUE, [now, dueMax]));
-      return this.#handOut(inside, known, now);
+      return { told: await this.#handOut(inside, known, now), roundNo };
     });
+    this.#roundNo = roundNo;
     crashPoint("lines-handed-out");
     void outbox.tell(told);
     return told.reduce((count, { ids }) => count + ids.length, 0);
