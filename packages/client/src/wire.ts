@@ -74,6 +74,8 @@ export interface WireRequest {
   /** When the last attempt began. */
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
+  /** When it was replayed last; absent if it never was. */
+  readonly replayedAt?: string;
   /** Set while the request is scheduled. */
   readonly nextAttemptAt: string | null;
   readonly lastError: WireFailure | null;

@@ -47,6 +47,7 @@ export function requestFields(request: WireRequest): Record<string, string | und
     accepted: request.acceptedAt,
     started: request.startedAt ?? undefined,
     finished: request.finishedAt ?? undefined,
+    replayed: request.replayedAt,
     "next attempt": request.nextAttemptAt ?? undefined,
     order: request.order ?? undefined,
     group: request.group ?? undefined,

@@ -16,6 +16,8 @@ export interface RequestView {
   readonly acceptedAt: string;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
+  /** When it was replayed last; absent if it never was. */
+  readonly replayedAt?: string;
   readonly nextAttemptAt: string | null;
   readonly lastError: Failure | null;
   readonly contentType: string;
@@ -46,6 +48,7 @@ export function requestView(status: RequestStatus, expectedBy: number | undefine
     acceptedAt: new Date(status.acceptedAt).toISOString(),
     startedAt: timeOrNull(status.startedAt),
     finishedAt: timeOrNull(status.finishedAt),
+    ...(status.replayedAt !== undefined && { replayedAt: new Date(status.replayedAt).toISOString() }),
     nextAttemptAt: status.state === "scheduled" ? timeOrNull(status.nextAttemptAt) : null,
     lastError: status.lastError ? { code: status.lastError.code, message: status.lastError.message } : null,
     contentType: status.contentType,

@@ -118,6 +118,8 @@ export interface RequestStatus {
   /** When the last attempt began. */
   readonly startedAt: number | undefined;
   readonly finishedAt: number | undefined;
+  /** When it was replayed last; undefined if it never was. */
+  readonly replayedAt?: number | undefined;
   readonly nextAttemptAt: number | undefined;
   readonly lastError: Failure | undefined;
   readonly contentType: string;

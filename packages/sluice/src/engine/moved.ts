@@ -25,6 +25,8 @@ export interface MovedRequest {
   readonly body: Uint8Array;
   readonly attempts: number;
   readonly startedAt: number | undefined;
+  /** When it was replayed last; undefined if it never was. */
+  readonly replayedAt: number | undefined;
   readonly failures: readonly MovedFailure[];
   readonly callback: MovedCallback | undefined;
   /** Undefined where it does not expire, or not any more; in a spool too, where its head alone tells. */

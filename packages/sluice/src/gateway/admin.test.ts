@@ -17,6 +17,7 @@ describe("moving requests", () => {
     assert.equal(json.id, id);
     assert.equal(json.state, "waiting");
     assert.equal(json.attempts, 0);
+    assert.ok(Date.parse(json.replayedAt) >= Date.parse(json.acceptedAt));
     await sut.finish(done("at last"));
     assert.equal((await sut.fetch(`/v1/requests/${id}/result`)).text, "at last");
   });
@@ -35,6 +36,7 @@ describe("moving requests", () => {
     const { status, json } = await sut.post(`/v1/requests/${id}/cancel`);
     assert.equal(status, 200);
     assert.equal(json.state, "cancelled");
+    assert.ok(!("replayedAt" in json));
     const again = await sut.post(`/v1/requests/${id}/cancel`);
     assert.equal(again.status, 409);
     assert.equal(again.json.code, "not-waiting");

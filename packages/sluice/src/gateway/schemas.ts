@@ -99,6 +99,9 @@ export const RequestView = Type.Object({
   acceptedAt: Time,
   startedAt: nullable(Time),
   finishedAt: nullable(Time),
+  replayedAt: Type.Optional(
+    Type.String({ format: "date-time", description: "When it was replayed last; absent if it never was" }),
+  ),
   nextAttemptAt: nullable(Time),
   lastError: nullable(Failure),
   contentType: Type.String(),

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Delivery } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { boom, dead, done, hourMs, idsOf, orders, request, textOf, unknownId, type Rig } from "./rig.ts";
@@ -34,6 +34,26 @@ function replayCases(check: Check): void {
     await rig.engine.replay(id);
     await rig.crash();
     deepEqual(idsOf(await rig.take(1)), [id]);
+  });
+
+  check("a request says when it was replayed last, also once it has its outcome and after a crash", async (rig) => {
+    const id = await rig.acceptOne();
+    const replayedAt = async (): Promise<number | undefined> => (await rig.engine.read(id))?.replayedAt;
+    await rig.engine.settle((await rig.takeOne()).claim, dead);
+    equal(await replayedAt(), undefined);
+    for (const outcome of [dead, done()]) {
+      rig.pass(hourMs);
+      const before = rig.engine.clock.now();
+      await rig.engine.replay(id);
+      const at = (await replayedAt()) ?? 0;
+      ok(at >= before && at <= rig.engine.clock.now());
+      await rig.engine.settle((await rig.takeOne()).claim, outcome);
+      equal(await replayedAt(), at);
+      await rig.crash();
+      equal(await replayedAt(), at);
+    }
+    const [listed] = await rig.engine.list({ limit: 1 });
+    equal(listed?.replayedAt, await replayedAt());
   });
 
   check("of concurrent replays one moves, and the request runs once", async (rig) => {

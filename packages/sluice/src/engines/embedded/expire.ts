@@ -24,6 +24,7 @@ const SELECT_UNTOLD = `
   SELECT 1 FROM callbacks WHERE is_told = 0 AND seq BETWEEN :first AND :last AND queue = :queue LIMIT 1`;
 const DELETE_CALLBACKS = "DELETE FROM callbacks WHERE seq BETWEEN :first AND :last AND queue = :queue";
 const DELETE_EXPIRIES = "DELETE FROM expiries WHERE seq BETWEEN :first AND :last AND queue = :queue";
+const DELETE_REPLAYS = "DELETE FROM replays WHERE seq BETWEEN :first AND :last AND queue = :queue";
 /** So does a dead one that holds its order key, until the key is released. */
 const SELECT_HOLDING = "SELECT 1 FROM lined WHERE queue = :queue AND seq BETWEEN :first AND :last LIMIT 1";
 const DELETE_OUTCOMES = "DELETE FROM outcomes WHERE seq BETWEEN :first AND :last AND queue = :queue";
@@ -66,6 +67,7 @@ export function prepareExpire({ db, queues, seqs, now }: Store, retentionMs: num
     DELETE_FAILURES,
     DELETE_CALLBACKS,
     DELETE_EXPIRIES,
+    DELETE_REPLAYS,
     DELETE_OUTCOMES,
     DELETE_REQUESTS,
   ].map((sql) => db.prepare(sql));

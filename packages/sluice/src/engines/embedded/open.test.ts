@@ -172,12 +172,18 @@ describe("retention", () => {
     await using engine = await open({ retentionMs: dayMs, clock });
     const old = await accept(engine, 500);
     const [keyed] = await accept(engine, 1, "a-key");
+    const [first] = await engine.deliver({ queue: "q", max: 1, signal: AbortSignal.timeout(5_000) });
+    assert.ok(first);
+    await engine.settle(first.claim, { kind: "dead", failure: { code: "refused", message: "no" } });
+    await engine.replay(first.claim.id);
     await finishAll(engine, 501);
+    inStore((db) => assert.equal(db.prepare("SELECT count(*) AS n FROM replays").get()?.["n"], 1));
     const [unfinished] = await accept(engine);
     clock.moveMs = 2 * dayMs;
     const [young] = await accept(engine);
     await untilGone(engine, old.at(-1) as RequestId);
     await untilGone(engine, keyed as RequestId);
+    inStore((db) => assert.deepEqual(db.prepare("SELECT * FROM replays").all(), []));
     assert.ok(await engine.read(unfinished as RequestId), "what has no outcome is kept, however old");
     assert.ok(await engine.read(young as RequestId));
     const audit = await engine.audit();

@@ -21,6 +21,9 @@ const BYTES_OF = "SELECT bytes, headers FROM requests WHERE seq = ?";
 const SELECT_DEAD = `
   SELECT o.seq, r.random, o.error_code FROM outcomes o JOIN requests r ON r.seq = o.seq
   WHERE o.queue = :queue AND o.state = 'dead' AND o.seq > :after ORDER BY o.seq LIMIT :looks`;
+const NOTE_REPLAY = `
+  INSERT INTO replays (seq, queue, at, turn) VALUES (?, ?, ?, ?)
+  ON CONFLICT (seq) DO UPDATE SET at = excluded.at, turn = excluded.turn`;
 const UNSCHEDULE = "DELETE FROM scheduled WHERE seq = ? RETURNING attempts, started_at";
 
 export interface Operations {
@@ -39,6 +42,7 @@ export function prepareOperations({ db, queues, lines, seqs, now }: Store): Oper
   const forgetFailures = db.prepare(FORGET_FAILURES);
   const forgetExpiry = db.prepare(FORGET_EXPIRY);
   const beginRound = db.prepare(BEGIN_ROUND);
+  const noteReplay = db.prepare(NOTE_REPLAY);
   const schedule = db.prepare(SCHEDULE);
   const unschedule = db.prepare(UNSCHEDULE);
   const insertOutcome = db.prepare(INSERT_OUTCOME);
@@ -79,9 +83,12 @@ export function prepareOperations({ db, queues, lines, seqs, now }: Store): Oper
     queue.backlog_bytes += bytes;
     const { placement } = readRequestHead(headers);
     if (placement !== undefined && isLined(placement)) {
-      lines.revived(queue.no, seq, { placement, place: seqs.next(now()) });
+      const place = seqs.next(now());
+      lines.revived(queue.no, seq, { placement, place });
+      noteReplay.run(seq, queue.no, now(), place);
       return;
     }
+    noteReplay.run(seq, queue.no, now(), null);
     schedule.run(seq, queue.no, now(), 0, 0, null, now(), 0);
     queue.scheduled += 1;
   }

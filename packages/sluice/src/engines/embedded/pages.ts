@@ -15,13 +15,14 @@ const SELECT_PAGE = `
   SELECT r.seq, r.random, r.queue, r.key, k.fingerprint, r.content_type, r.headers, r.body, o.state,
     coalesce(o.attempts, s.attempts, 0) AS attempts, coalesce(o.started_at, s.started_at) AS started_at,
     o.finished_at, o.content_type AS result_type, o.result, o.response, o.error_code, o.error_message, s.due_at, s.crashes, s.kind,
-    e.expires_at, c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
+    e.expires_at, p.at AS replayed_at, c.url AS callback_url, c.round AS callback_round, c.is_told AS is_callback_told
   FROM requests r
   LEFT JOIN keys k ON k.queue = r.queue AND k.key = r.key
   LEFT JOIN outcomes o ON o.seq = r.seq
   LEFT JOIN scheduled s ON s.seq = r.seq
   LEFT JOIN callbacks c ON c.seq = r.seq
   LEFT JOIN expiries e ON e.seq = r.seq
+  LEFT JOIN replays p ON p.seq = r.seq
   WHERE r.seq > ? ORDER BY r.seq LIMIT ?`;
 const SELECT_FAILURES = `
   SELECT seq, attempt, failed_at, code, message FROM failures WHERE seq BETWEEN ? AND ? ORDER BY seq, attempt`;
@@ -52,6 +53,7 @@ interface PageRow {
   readonly crashes: number | null;
   readonly kind: number | null;
   readonly expires_at: number | null;
+  readonly replayed_at: number | null;
   readonly callback_url: string | null;
   readonly callback_round: number | null;
   readonly is_callback_told: number | null;
@@ -118,6 +120,7 @@ export class Pages {
       body: row.body,
       attempts: row.attempts,
       startedAt: row.started_at ?? undefined,
+      replayedAt: row.replayed_at ?? undefined,
       failures,
       callback: callbackOf(row),
       expiresAt: row.expires_at ?? undefined,

@@ -27,6 +27,7 @@ export const STATUS_COLUMNS = `
   r.seq, r.random, q.name AS queue, r.key, r.content_type, r.bytes, ${STATE} AS state,
   coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
   coalesce(o.started_at, n.started_at, s.started_at) AS started_at, o.finished_at, s.due_at,
+  (SELECT at FROM replays WHERE seq = r.seq) AS replayed_at,
   octet_length(o.result) AS result_bytes,
   coalesce(o.error_code, f.code) AS error_code,
   ${shownMessage("coalesce(o.error_message, f.message)")} AS error_message`;

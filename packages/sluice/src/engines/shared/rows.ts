@@ -19,6 +19,7 @@ export interface StatusRow {
   readonly started_at: number | null;
   readonly finished_at: number | null;
   readonly due_at: number | null;
+  readonly replayed_at: number | null;
   readonly error_code: string | null;
   readonly error_message: string | null;
 }
@@ -35,6 +36,7 @@ export function statusOf(id: RequestId, row: StatusRow): RequestStatus {
     acceptedAt: timeOfId(id),
     startedAt: row.started_at ?? undefined,
     finishedAt: row.finished_at ?? undefined,
+    replayedAt: row.replayed_at ?? undefined,
     nextAttemptAt: row.state === "scheduled" ? (row.due_at ?? undefined) : undefined,
     lastError: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? "" },
     contentType: row.content_type,

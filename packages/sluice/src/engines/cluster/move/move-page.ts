@@ -71,6 +71,10 @@ const STORE_EXPIRIES: Statement = {
   text: `INSERT INTO sluice.expiries (id, queue, expires_at)
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::bigint[])`,
 };
+const STORE_REPLAYS: Statement = {
+  name: "move-store-replays",
+  text: "INSERT INTO sluice.replays (id, at, turn_at) SELECT id, at, at FROM unnest($1::uuid[], $2::bigint[]) AS i (id, at)",
+};
 /** In the row of those who are members no more. */
 export const TALLY: Statement = {
   name: "move-tally",
@@ -109,7 +113,20 @@ export async function storePage(
   await inside.rows(STORE_CALLBACKS, callbackValues(stored));
   await inside.rows(STORE_SCHEDULE, scheduleValues(stored));
   await inside.rows(STORE_EXPIRIES, expiryValues(stored));
+  await storeReplays(inside, stored);
   await inside.rows(TALLY, tallyValues(stored));
+}
+
+/** Few are replayed, and of a spool's none. */
+async function storeReplays(inside: Connected, requests: readonly Numbered[]): Promise<void> {
+  const replayed = requests.filter(({ replayedAt }) => replayedAt !== undefined);
+  if (replayed.length === 0) return;
+  const values = columnsOf(
+    replayed,
+    ({ id }) => id,
+    ({ replayedAt }) => replayedAt,
+  );
+  await inside.rows(STORE_REPLAYS, values);
 }
 
 interface Keyed {

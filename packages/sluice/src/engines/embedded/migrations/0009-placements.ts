@@ -38,6 +38,15 @@ export const placements = `
   CREATE INDEX lined_held ON lined (queue, order_key) WHERE ready = 3;
   CREATE INDEX lined_orders ON lined (queue, order_key, turn) WHERE order_key IS NOT NULL;
 
+  -- When a request was replayed last.
+  CREATE TABLE replays (
+    seq INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    -- Where it stands since among those of its order key; null where it stands in no line.
+    turn INTEGER
+  ) STRICT;
+
   -- What was said of a group at run time.
   CREATE TABLE group_settings (
     queue INTEGER NOT NULL,

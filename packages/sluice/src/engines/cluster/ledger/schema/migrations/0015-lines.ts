@@ -54,6 +54,15 @@ export const lines = `
   );
   CREATE INDEX groups_by_backlog ON sluice.groups (queue, backlog);
 
+  -- When a request was replayed last.
+  CREATE TABLE sluice.replays (
+    id uuid PRIMARY KEY,
+    at bigint NOT NULL,
+    -- Since when it stands in its line again; null before, and where its queue has none.
+    turn_at bigint
+  );
+  CREATE INDEX replays_by_turn ON sluice.replays (coalesce(turn_at, at), id);
+
   -- What the feeder does not know yet: of a request (left: it has its outcome; back: it stands in line again; replayed), of
   -- an order key that was released, or of what was said of a queue or a group.
   CREATE TABLE sluice.line_events (
