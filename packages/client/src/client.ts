@@ -19,6 +19,7 @@ import { jsonOf, pause, Transport, type Answer } from "./transport.ts";
 import type {
   WireAudit,
   WireHealing,
+  WireOrderAudit,
   WireReceiptProof,
   WireBatchAnswer,
   WireBatchReceipt,
@@ -168,6 +169,11 @@ export class SluiceClient {
   /** Counts what is stored and holds it against what was accepted. */
   audit(options: CallOptions = {}): Promise<WireAudit> {
     return this.#get<WireAudit>("/v1/audit", options);
+  }
+
+  /** Finds requests that began before another one with their order key had ended whose turn came first. */
+  auditOrder(options: CallOptions = {}): Promise<WireOrderAudit> {
+    return this.#get<WireOrderAudit>("/v1/audit/order", options);
   }
 
   /** Tells the broker again of what is stuck. */

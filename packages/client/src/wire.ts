@@ -294,6 +294,40 @@ export interface WireAudit {
   readonly findings: readonly WireFinding[];
 }
 
+/** Whether the requests of each order key ran one after another. */
+export interface WireOrderAudit {
+  /** No inversion was found. */
+  readonly holds: boolean;
+  readonly queues: readonly WireQueueOrder[];
+  /** At most a hundred of each queue. */
+  readonly inversions: readonly WireInversion[];
+}
+
+export interface WireQueueOrder {
+  readonly queue: string;
+  /** Order keys that were looked at. */
+  readonly keys: number;
+  /** Requests with an order key. */
+  readonly requests: number;
+  readonly inversions: number;
+}
+
+/** Two requests with the same order key: the second began before the first had ended. */
+export interface WireInversion {
+  readonly queue: string;
+  readonly order: string;
+  readonly first: WireRunSpan;
+  readonly second: WireRunSpan;
+}
+
+export interface WireRunSpan {
+  readonly id: string;
+  /** The earliest time at which an attempt is known to have run; null where none is. */
+  readonly startedAt: string | null;
+  /** Null while it has no outcome. */
+  readonly finishedAt: string | null;
+}
+
 /** An attempt that failed and was tried again. */
 export interface WireFailedAttempt {
   /** From 1; since the last replay. */

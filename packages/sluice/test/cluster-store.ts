@@ -162,6 +162,10 @@ export async function newStore(): Promise<Store> {
         id,
       ]);
     },
+    async misdate(_engine, id, startedAt) {
+      if (startedAt === undefined) await inspector.query("DELETE FROM sluice.outcomes WHERE id = $1", [id]);
+      else await inspector.query("UPDATE sluice.outcomes SET started_at = $2 WHERE id = $1", [id, startedAt]);
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));
       if (rabbitmq !== undefined) await removeQueues(queues, { url: rabbitmq.url, prefix });

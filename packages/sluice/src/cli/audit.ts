@@ -1,5 +1,14 @@
-import type { WireAudit, WireFinding, WireHourAudit, WireQueueAudit } from "@sluice/client";
-import type { Command } from "commander";
+import type {
+  WireAudit,
+  WireFinding,
+  WireHourAudit,
+  WireInversion,
+  WireOrderAudit,
+  WireQueueAudit,
+  WireQueueOrder,
+  WireRunSpan,
+} from "@sluice/client";
+import { Option, type Command } from "commander";
 import { exitCodes } from "./failure.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
 import { addServerOptions, bulkClientOf, clientOf, type ServerOptions } from "./server-options.ts";
@@ -8,6 +17,7 @@ interface AuditOptions extends ServerOptions {
   readonly hours?: true;
   readonly heal?: true;
   readonly receipt?: string;
+  readonly order?: true;
 }
 
 const afterHelp = `
@@ -26,10 +36,16 @@ a while: up to ten minutes are allowed. What it can find:
 
 The exit code is 1 when the law does not hold; what is only stuck does not break it.
 
+--order audits order keys instead. It reads the stored requests of each key in the order of acceptance; a replayed request counts from
+its last replay. It reports a request that began before an earlier one with its key had its outcome. Cancelled and expired requests
+that never began take no part. In a cluster, two requests that different gateways accepted within a second may run in either order but
+not at once, and an overlap counts from 100 ms on. The exit code is 1 when it reports any.
+
 Examples:
   sluice audit
   sluice audit --hours                # by hour of acceptance
   sluice audit --heal                 # tells the broker again of what is stuck
+  sluice audit --order                # did order keys keep their order?
   sluice audit --receipt 01a20504-c7f2-7000-8bc9-cc6e3b3fe42b
   sluice audit --json | jq .holds
 `;
@@ -41,6 +57,13 @@ export function registerAudit(program: Command): void {
     .description("Counts what is stored and holds it against what was accepted, queue by queue.")
     .option("--hours", "count by hour of acceptance as well")
     .option("--heal", "in a cluster: first tell the broker again of what is stuck")
+    .addOption(
+      new Option("--order", "check that the requests of each order key ran one after another, instead").conflicts([
+        "hours",
+        "heal",
+        "receipt",
+      ]),
+    )
     .option("--receipt <id>", "look one receipt up in the chain instead")
     .addHelpText("after", afterHelp)
     .action(audit);
@@ -50,6 +73,7 @@ export function registerAudit(program: Command): void {
 async function audit(options: AuditOptions): Promise<void> {
   const client = await bulkClientOf(options);
   if (options.receipt !== undefined) return prove(options.receipt, options);
+  if (options.order) return proveOrder(await client.auditOrder(), options);
   const healed = options.heal ? await client.heal() : undefined;
   const report = await client.audit();
   if (!report.holds) process.exitCode = exitCodes.failed;
@@ -94,6 +118,39 @@ async function prove(id: string, options: AuditOptions): Promise<void> {
   if (options.json) return printJson(proof);
   printLine(proofTexts[proof.verdict]);
   if (proof.link !== null) printLine(`Place ${proof.link.place} of the chain that begins with ${proof.link.chain}.`);
+}
+
+function proveOrder(report: WireOrderAudit, options: AuditOptions): void {
+  const { holds, queues, inversions } = report;
+  if (!holds) process.exitCode = exitCodes.failed;
+  if (options.json) return printJson(report);
+  printTable(queues, orderColumns);
+  if (inversions.length > 0) {
+    printLine("");
+    printTable(inversions, inversionColumns);
+  }
+  const total = queues.reduce((sum, line) => sum + line.inversions, 0);
+  printLine(holds ? "\nNo order key was inverted." : `\nOrder keys were inverted: ${formatCount(total)} inversions.`);
+}
+
+const orderColumns: readonly Column<WireQueueOrder>[] = [
+  { title: "QUEUE", of: ({ queue }) => queue },
+  count("KEYS", ({ keys }) => keys),
+  count("REQUESTS", ({ requests }) => requests),
+  count("INVERSIONS", ({ inversions }) => inversions),
+];
+
+const inversionColumns: readonly Column<WireInversion>[] = [
+  { title: "QUEUE", of: ({ queue }) => queue },
+  { title: "ORDER KEY", of: ({ order }) => order },
+  { title: "FIRST", of: ({ first }) => first.id },
+  { title: "RAN", of: ({ first }) => spanText(first) },
+  { title: "BEGAN TOO EARLY", of: ({ second }) => second.id },
+  { title: "RAN", of: ({ second }) => spanText(second) },
+];
+
+function spanText({ startedAt, finishedAt }: WireRunSpan): string {
+  return `${startedAt ?? "?"} to ${finishedAt ?? "no outcome"}`;
 }
 
 const queueColumns: readonly Column<WireQueueAudit>[] = [

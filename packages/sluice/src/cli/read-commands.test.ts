@@ -148,6 +148,33 @@ test("audit counts by hour when asked, and heals before it counts", async () => 
   );
 });
 
+test("audit --order ends with 1 when a key was inverted and shows where, and with 0 when none was", async () => {
+  const line = { queue: "orders", keys: 10, requests: 1_000 };
+  const [first, second] = [
+    { id: "id-1", startedAt: "2026-11-22T20:00:00.000Z", finishedAt: null },
+    { id: "id-2", startedAt: "2026-11-22T20:00:01.000Z", finishedAt: "2026-11-22T20:00:02.000Z" },
+  ];
+  const report = {
+    holds: false,
+    queues: [{ ...line, inversions: 1 }],
+    inversions: [{ queue: "orders", order: "account-1", first, second }],
+  };
+  await using gateway = await openScriptedGateway((_, nth) =>
+    ok(nth < 3 ? report : { holds: true, queues: [{ ...line, inversions: 0 }], inversions: [] }),
+  );
+  const inverted = await runSluice({ args: ["audit", "--order"], url: gateway.url });
+  assert.equal(inverted.exitCode, 1);
+  assert.match(inverted.stdout, /^QUEUE +KEYS +REQUESTS +INVERSIONS\norders +10 +1,000 +1\n/);
+  assert.match(inverted.stdout, /\norders +account-1 +id-1 +2026-11-22T20:00:00\.000Z to no outcome +id-2 /);
+  const forScripts = await runSluice({ args: ["audit", "--order", "--json"], url: gateway.url });
+  assert.deepEqual([forScripts.exitCode, JSON.parse(forScripts.stdout)], [1, report]);
+  const kept = await runSluice({ args: ["audit", "--order"], url: gateway.url });
+  assert.equal(kept.exitCode, 0);
+  assert.match(kept.stdout, /\nNo order key was inverted\.\n$/);
+  assert.equal(gateway.seen[0]?.path, "/v1/audit/order");
+  assert.equal((await runSluice({ args: ["audit", "--order", "--heal"], url: gateway.url })).exitCode, 64);
+});
+
 test("audit --receipt tells whether it is stored, and ends with 1 when it is not", async () => {
   const verdicts = ["stored", "missing", "gap", "changed"];
   await using gateway = await openScriptedGateway((_, nth) =>

@@ -28,7 +28,8 @@ const path = ":path";
 const notBefore = ":not-before";
 /** Of a head that says when its request expires. */
 export const expiresField = ":expires";
-const order = ":order";
+/** Of a head with an order key. */
+export const orderField = ":order";
 const group = ":group";
 const urgency = ":urgency";
 const status = ":status";
@@ -45,7 +46,7 @@ export function requestHeadText(head: RequestHead): string | undefined {
     [path]: head.path,
     [notBefore]: placement?.notBefore,
     [expiresField]: placement?.expiresAt,
-    [order]: placement?.order,
+    [orderField]: placement?.order,
     [group]: placement?.group,
     [urgency]: placement?.urgency,
     ...headers,
@@ -58,7 +59,14 @@ export function readRequestHead(text: string | null): RequestHead {
   const fields = JSON.parse(text) as Readonly<Record<string, string>>;
   if (!text.startsWith('{":')) return { headers: fields };
   const { [method]: sentMethod, [path]: sentPath, ...rest } = fields;
-  const { [notBefore]: from, [expiresField]: until, [order]: key, [group]: name, [urgency]: level, ...headers } = rest;
+  const {
+    [notBefore]: from,
+    [expiresField]: until,
+    [orderField]: key,
+    [group]: name,
+    [urgency]: level,
+    ...headers
+  } = rest;
   const head = { method: sentMethod, path: sentPath, headers };
   if ((from ?? until ?? key ?? name ?? level) === undefined) return head;
   const times = { notBefore: numberOf(from), expiresAt: numberOf(until) };

@@ -1,4 +1,5 @@
 // What an audit finds: the conservation law, the chain of what was accepted, and what does not move.
+import type { Inversion, OrderCounts } from "../core/order-audit.ts";
 import type { StateCounts } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 
@@ -63,6 +64,20 @@ export interface AuditReport {
 export interface AuditOptions {
   /** How long an attempt of a queue may take, by its name. */
   readonly timeoutMsOf: ReadonlyMap<string, number>;
+}
+
+/** Whether the requests of each order key ran one after another. */
+export interface OrderReport {
+  /** No inversion was found. */
+  readonly holds: boolean;
+  readonly queues: readonly QueueOrder[];
+  /** At most a hundred of each queue. */
+  readonly inversions: readonly Inversion[];
+}
+
+/** What was looked at, and how many inversions were found. */
+export interface QueueOrder extends OrderCounts {
+  readonly queue: string;
 }
 
 /** What the chain says of one id. */

@@ -19,7 +19,7 @@ import type {
 } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
 import type { RetryBounds } from "../core/retry-share.ts";
-import type { AuditOptions, AuditReport, Proof } from "./audit.ts";
+import type { AuditOptions, AuditReport, OrderReport, Proof } from "./audit.ts";
 import type { DeadGroup, FailedAttempt } from "./failures.ts";
 
 export interface Engine extends Intake, Work, Reads, Operations, AsyncDisposable {
@@ -110,6 +110,9 @@ export interface Reads {
 
   /** Counts what is stored, row by row, and holds it against what was accepted and against the chain of accepted ids. */
   audit(options?: Partial<AuditOptions>): Promise<AuditReport>;
+
+  /** Proves from what is stored that the requests of each order key ran one after another, in the order of their turns. */
+  auditOrder(): Promise<OrderReport>;
 
   /** Looks one receipt up in the chain. */
   prove(id: RequestId): Promise<Proof>;

@@ -101,6 +101,7 @@ function delegateOf(engine: Engine): Engine {
     noteActivity: engine.noteActivity.bind(engine),
     listActivity: engine.listActivity.bind(engine),
     audit: engine.audit.bind(engine),
+    auditOrder: engine.auditOrder.bind(engine),
     prove: engine.prove.bind(engine),
     lines: engine.lines,
     ...(engine.heal && { heal: engine.heal.bind(engine) }),

@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import { SluiceError } from "../core/errors.ts";
 import type { ScheduleStatus } from "../core/schedule.ts";
 import type { ScalingGoal } from "../core/scaling.ts";
-import type { AuditReport } from "../engine/audit.ts";
+import type { AuditReport, OrderReport } from "../engine/audit.ts";
 import type { Engine, Work } from "../engine/engine.ts";
 import type { QueueScaling } from "../engine/queue-scaling.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -71,6 +71,7 @@ export interface GatewayContext {
   readonly overview: Overview;
   /** One runs at a time, and who asks meanwhile shares the next. What it finds is told to all who look at the overview. */
   readonly audit: () => Promise<AuditReport>;
+  readonly auditOrder: () => Promise<OrderReport>;
   readonly auditRenewal: AuditRenewal;
   readonly admission: Admission;
   readonly held: HeldAnswers;

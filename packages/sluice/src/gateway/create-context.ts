@@ -86,6 +86,11 @@ export function createContext(options: GatewayOptions): GatewayContext {
     },
   });
   const audit = (): Promise<AuditReport> => audits.ask();
+  const orderAudits = new SharedRun({
+    what: "an audit of order keys",
+    waitingMax: limits.auditWaitingMax,
+    run: () => engine.auditOrder(),
+  });
   const auditRenewal = new AuditRenewal({ audit, clock, log });
   const overview = new Overview({ views, admission, onLook: () => auditRenewal.looked(), clock, version });
   return {
@@ -98,6 +103,7 @@ export function createContext(options: GatewayOptions): GatewayContext {
     views,
     overview,
     audit,
+    auditOrder: () => orderAudits.ask(),
     auditRenewal,
     admission,
     held: new HeldAnswers(keys, limits.heldMax),

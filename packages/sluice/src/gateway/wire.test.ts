@@ -9,6 +9,7 @@ import type {
   WireDeadGroups,
   WireHealing,
   WireHistoryEvent,
+  WireOrderAudit,
   WireOverviewEvent,
   WireProblem,
   WireQueue,
@@ -22,6 +23,7 @@ import type {
   WireRequestList,
   WireScheduleList,
 } from "@sluice/client";
+import type { OrderAudit } from "./order-audit-schema.ts";
 import type * as schemas from "./schemas.ts";
 
 /** Assignable both ways: no field is missing or of another type on either side. */
@@ -43,6 +45,7 @@ const same: {
   readonly replayOrder: Same<WireReplayOrder, Static<typeof schemas.ReplayOrder>>;
   readonly replayAnswer: Same<WireReplayAnswer, Static<typeof schemas.ReplayAnswer>>;
   readonly audit: Same<WireAudit, Static<typeof schemas.Audit>>;
+  readonly orderAudit: Same<WireOrderAudit, Static<typeof OrderAudit>>;
   readonly attempts: Same<WireAttempts, Static<typeof schemas.Attempts>>;
   readonly deadGroups: Same<WireDeadGroups, Static<typeof schemas.DeadGroups>>;
   readonly overviewEvent: Same<WireOverviewEvent, Static<typeof schemas.OverviewEvent>>;
@@ -63,6 +66,7 @@ const same: {
   replayOrder: true,
   replayAnswer: true,
   audit: true,
+  orderAudit: true,
   attempts: true,
   deadGroups: true,
   overviewEvent: true,

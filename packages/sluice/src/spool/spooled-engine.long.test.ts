@@ -257,7 +257,14 @@ describe("while the ledger is out", () => {
     const placements = [{ order: "a" }, { order: "a", urgency: 0 }, { order: "b", group: "g" }, {}];
     const ids: string[] = [];
     for (const placement of placements) ids.push((await acceptOne(gateway, { placement })).id);
+    const before = gateway.engine.clock.now();
     await drained(gateway);
+    const turns = `SELECT id, replayed_at, turn_at >= ${Math.floor(before)} AS is_now FROM sluice.turns ORDER BY id`;
+    deepEqual(
+      await rowsOf(databaseUrl, turns),
+      ids.slice(0, 3).map((id) => ({ id, replayed_at: null, is_now: true })),
+      "the audit knows that these took their turns later than others that were accepted meanwhile",
+    );
     const rows = await rowsOf(databaseUrl, "SELECT id, order_key, grp, urgency FROM sluice.lined ORDER BY no");
     deepEqual(rows, [
       { id: ids[0], order_key: "a", grp: "", urgency: 3 },

@@ -5,7 +5,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { messageOf, SluiceError } from "../core/errors.ts";
 import type { Claim, Content, Delivery, Failure, NewRequest, Outcome, RequestStatus, Result } from "../core/request.ts";
 import type { RequestId } from "../core/request-id.ts";
-import type { AuditOptions, AuditReport, Proof } from "../engine/audit.ts";
+import type { AuditOptions, AuditReport, OrderReport, Proof } from "../engine/audit.ts";
 import type {
   AcceptResult,
   CallbacksAsk,
@@ -278,6 +278,10 @@ class SpooledEngine implements Engine {
 
   async audit(options?: Partial<AuditOptions>): Promise<AuditReport> {
     return this.#ledger.get().audit(options);
+  }
+
+  async auditOrder(): Promise<OrderReport> {
+    return this.#ledger.get().auditOrder();
   }
 
   async prove(id: RequestId): Promise<Proof> {

@@ -1,10 +1,14 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
-import { timeOfId } from "../../core/request-id.ts";
+import { deepEqual, equal, fail, ok } from "node:assert/strict";
+import type { Span } from "../../core/order-audit.ts";
+import type { Placement } from "../../core/placement.ts";
+import type { Delivery, Outcome } from "../../core/request.ts";
+import { timeOfId, type RequestId } from "../../core/request-id.ts";
 import type { Finding } from "../audit.ts";
-import { boom, done, hourMs, orders, queue, request, unknownId } from "./rig.ts";
+import { boom, dead, done, hourMs, orders, queue, request, unknownId, type Rig } from "./rig.ts";
 import type { Check } from "./suite.ts";
 
 export function auditingCases(check: Check): void {
+  orderCases(check);
   check("what was accepted is in the chain, hour by hour, over a crash and a graceful close", async (rig) => {
     rig.pass(hourMs - (rig.now() % hourMs)); // an hour begins
     await rig.accept(request(), request(), request());
@@ -153,6 +157,108 @@ export function auditingCases(check: Check): void {
       { queues: [queue(orders), queue("others")], isLawBroken: true },
     );
   }
+}
+
+function orderCases(check: Check): void {
+  check("order keys under retries, deaths, replays, a cancel, an expiry and a crash show no inversion", async (rig) => {
+    const a = await acceptEach(rig, [{ order: "a" }, { order: "a" }, { order: "a" }, { order: "a" }]);
+    const [b] = await acceptEach(rig, [{ order: "b" }, { order: "b", expiresAt: rig.engine.clock.now() + 1 }, {}]);
+    await settleNext(rig, a[0], dead);
+    await rig.engine.replay(a[0]);
+    await rig.engine.retry((await takeThe(rig, a[1])).claim, { dueAt: 0, failure: boom, isCounted: true });
+    await rig.crash();
+    await settleNext(rig, a[1], done());
+    await rig.engine.cancel(a[2]);
+    await settleNext(rig, b, done());
+    await settleNext(rig, a[3], done());
+    await takeThe(rig, a[0]); // runs
+    const [late] = await acceptEach(rig, [{ order: "a" }]);
+    equal(await rig.stateOf(late), "waiting");
+    deepEqual(await rig.engine.auditOrder(), {
+      holds: true,
+      queues: [{ queue: orders, keys: 2, requests: 7, inversions: 0 }],
+      inversions: [],
+    });
+  });
+
+  check("a request that began before the one before it had ended is found, with both spans", async (rig) => {
+    const [first, second, other] = await acceptEach(rig, [{ order: "a" }, { order: "a" }, { order: "b" }]);
+    for (let count = 0; count < 3; count += 1) await settleAny(rig);
+    const before = (await rig.engine.read(first))?.startedAt ?? 0;
+    await rig.misdate(second, before - 1_000);
+    await rig.misdate(other, before - 1_000);
+    const { holds, queues, inversions } = await rig.engine.auditOrder();
+    deepEqual([holds, queues], [false, [{ queue: orders, keys: 2, requests: 3, inversions: 1 }]]);
+    deepEqual(inversions, [
+      { queue: orders, order: "a", first: await spanOf(rig, first), second: await spanOf(rig, second) },
+    ]);
+  });
+
+  check("a replayed request that began before one that was accepted before its replay is found", async (rig) => {
+    const [first, second] = await acceptEach(rig, [{ order: "a" }, { order: "a" }]);
+    await settleNext(rig, first, dead);
+    rig.pass(10_000);
+    await rig.engine.replay(first);
+    await settleNext(rig, second, done());
+    await settleNext(rig, first, done());
+    equal((await rig.engine.auditOrder()).holds, true);
+    await rig.misdate(first, ((await rig.engine.read(second))?.startedAt ?? 0) - 1_000);
+    const { inversions } = await rig.engine.auditOrder();
+    deepEqual(
+      inversions.map((one) => [one.first.id, one.second.id]),
+      [[second, first]],
+    );
+  });
+
+  check(
+    "a request that began while one before it has no outcome is found",
+    async (rig) => {
+      const [first, second] = await acceptEach(rig, [{ order: "a" }, { order: "a" }]);
+      await settleNext(rig, first, done());
+      await takeThe(rig, second); // runs
+      equal((await rig.engine.auditOrder()).holds, true);
+      await rig.misdate(first, undefined);
+      const { inversions } = await rig.engine.auditOrder();
+      deepEqual(
+        inversions.map((one) => [one.first, one.second.id, one.second.finishedAt]),
+        [[{ id: first, startedAt: undefined, finishedAt: undefined }, second, undefined]],
+      );
+    },
+    { isLawBroken: true },
+  );
+}
+
+type Ids<Placements extends readonly Placement[]> = { readonly [Index in keyof Placements]: RequestId };
+
+/** One after the other. */
+async function acceptEach<const Placements extends readonly Placement[]>(
+  rig: Rig,
+  placements: Placements,
+): Promise<Ids<Placements>> {
+  const ids: RequestId[] = [];
+  for (const placement of placements) ids.push(await rig.acceptOne({ placement }));
+  return ids as unknown as Ids<Placements>;
+}
+
+/** What comes before it is handed back. */
+async function takeThe(rig: Rig, id: RequestId): Promise<Delivery> {
+  const deliveries = await rig.take(10);
+  for (const { claim } of deliveries)
+    if (claim.id !== id) await rig.engine.retry(claim, { dueAt: 0, isCounted: false });
+  return deliveries.find(({ claim }) => claim.id === id) ?? fail(`${id} was not delivered`);
+}
+
+async function settleNext(rig: Rig, id: RequestId, outcome: Outcome): Promise<void> {
+  equal(await rig.engine.settle((await takeThe(rig, id)).claim, outcome), "settled");
+}
+
+async function settleAny(rig: Rig): Promise<void> {
+  await rig.engine.settle((await rig.takeOne()).claim, done());
+}
+
+async function spanOf(rig: Rig, id: RequestId): Promise<Span> {
+  const { startedAt, finishedAt } = (await rig.engine.read(id)) ?? fail(`${id} is unknown`);
+  return { id, startedAt, finishedAt };
 }
 
 function kindsOf(findings: readonly Finding[]): readonly (readonly [string, string])[] {

@@ -26,6 +26,8 @@ export interface Store extends AsyncDisposable {
   undo(engine: Engine, id: RequestId): Promise<void>;
   /** Changes a bit of a body. */
   spoil(engine: Engine, id: RequestId): Promise<void>;
+  /** Changes when the last attempt of a request that has its outcome began; undefined takes the outcome away. */
+  misdate(engine: Engine, id: RequestId, startedAt: number | undefined): Promise<void>;
   /**
    * Resolves once all that waits in the queue can be delivered, or as much as is handed out ahead of workers: whether that may be
    * less than all. Absent where all can be always.
@@ -167,6 +169,11 @@ export class Rig implements AsyncDisposable {
     return this.#store.spoil(this.#engine, id);
   }
 
+  /** As a wrong clock does, or the loss of a row. */
+  misdate(id: RequestId, startedAt: number | undefined): Promise<void> {
+    return this.#store.misdate(this.#engine, id, startedAt);
+  }
+
   async accept(...requests: readonly NewRequest[]): Promise<readonly Receipt[]> {
     const result = await this.#engine.accept(requests);
     return result.kind === "accepted" ? result.receipts : fail(`${result.kind} at ${result.index}`);
@@ -238,7 +245,7 @@ export class Rig implements AsyncDisposable {
     return (await this.#engine.read(id))?.state;
   }
 
-  /** The conservation law, counted row by row, and the same counts told by the backlog. */
+  /** The conservation law, counted row by row, and the same counts told by the backlog; and no order key was inverted. */
   async assertLaw(): Promise<void> {
     const { holds, queues } = await this.#engine.audit();
     const statuses = await this.#engine.backlog();
@@ -252,6 +259,7 @@ export class Rig implements AsyncDisposable {
       equal(status.backlog, counts.waiting + counts.scheduled + counts.running);
     }
     equal(holds, true);
+    deepEqual((await this.#engine.auditOrder()).inversions, []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,7 +6,7 @@ import { SluiceError } from "../../core/errors.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
 import { crashPoint } from "../../engine/crash-point.ts";
-import type { AuditOptions, AuditReport, Proof } from "../../engine/audit.ts";
+import type { AuditOptions, AuditReport, OrderReport, Proof } from "../../engine/audit.ts";
 import type {
   AcceptResult,
   CallbacksAsk,
@@ -37,6 +37,7 @@ import { replayInSlices } from "../shared/replay-slices.ts";
 import { listActivity, noteActivity } from "./ledger/activity.ts";
 import { auditLedger } from "./audit/audit.ts";
 import { prove } from "./audit/audit-chain.ts";
+import { auditOrder } from "./audit/audit-order.ts";
 import { heal } from "./audit/audit-rows.ts";
 import { callbacksDue, callbacksTold } from "./ledger/callbacks.ts";
 import type { Connected } from "./ledger/connection/database.ts";
@@ -224,6 +225,12 @@ export class ClusterEngine implements Engine {
     const { auditing, auditConnection } = this.#parts;
     const audit = (): Promise<AuditReport> => auditLedger(auditConnection, this.#now(), { timeoutMsOf });
     return this.#heeding(auditing.send(audit));
+  }
+
+  async auditOrder(): Promise<OrderReport> {
+    this.#assertOpen();
+    const { auditing, auditConnection } = this.#parts;
+    return this.#heeding(auditing.send(() => auditOrder(auditConnection)));
   }
 
   async prove(id: RequestId): Promise<Proof> {

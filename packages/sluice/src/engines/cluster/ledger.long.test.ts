@@ -718,13 +718,13 @@ test("an expired day is dropped with all that belongs to it, and the law holds a
   for (const id of [dead, inRest]) {
     await ledger.wantCallback(id);
     await callbacksTold(ledger.db, [{ id, round: 0 }]);
-    await ledger.rows("INSERT INTO sluice.replays (id, at) VALUES ($1, $2)", [id, long]);
+    await ledger.rows("INSERT INTO sluice.turns (id, replayed_at) VALUES ($1, $2)", [id, long]);
   }
   const young = await ledger.accept({ key: "young" });
   await ledger.finish(young, "done", { finishedAt: now });
   equal(await dropExpired(ledger.db, { now, retentionMs }), 4);
   deepEqual(await ledger.rows("SELECT id FROM sluice.callbacks"), []);
-  deepEqual(await ledger.rows("SELECT id FROM sluice.replays"), []);
+  deepEqual(await ledger.rows("SELECT id FROM sluice.turns"), []);
   equal(await dropExpired(ledger.db, { now, retentionMs }), 0);
   deepEqual(idsOf(await listRequests(ledger.db, { limit: 10 }, now)), [young]);
   deepEqual(await ledger.rows("SELECT key FROM sluice.keys"), [{ key: "young" }]);

@@ -60,6 +60,10 @@ async function newStore(): Promise<Store> {
         seqOf(id),
       );
     },
+    async misdate(_engine, id, startedAt) {
+      if (startedAt === undefined) return behindItsBack("DELETE FROM outcomes WHERE seq = ?", seqOf(id));
+      behindItsBack(`UPDATE outcomes SET started_at = ${startedAt} WHERE seq = ?`, seqOf(id));
+    },
     [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
   };
 }

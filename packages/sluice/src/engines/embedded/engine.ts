@@ -7,7 +7,7 @@ import { SluiceError } from "../../core/errors.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
 import type { Claim, Content, Delivery, NewRequest, Outcome, RequestStatus, State } from "../../core/request.ts";
 import type { RequestId } from "../../core/request-id.ts";
-import type { AuditOptions, AuditReport, Proof } from "../../engine/audit.ts";
+import type { AuditOptions, AuditReport, OrderReport, Proof } from "../../engine/audit.ts";
 import type {
   AcceptResult,
   CallbacksAsk,
@@ -256,6 +256,12 @@ export class EmbeddedEngine implements Engine {
     this.#assertOpen();
     this.#files.assertInPlace(); // or it would prove what the next start does not find
     return this.#audits.audit(this.clock.now(), { timeoutMsOf });
+  }
+
+  async auditOrder(): Promise<OrderReport> {
+    this.#assertOpen();
+    this.#files.assertInPlace();
+    return this.#audits.auditOrder();
   }
 
   async prove(id: RequestId): Promise<Proof> {

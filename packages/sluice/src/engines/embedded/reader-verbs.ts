@@ -1,8 +1,8 @@
 // What the reader's thread answers, verb by verb.
 import type { DatabaseSync } from "node:sqlite";
-import type { AuditReport } from "../../engine/audit.ts";
 import { prepareListActivity } from "./activity.ts";
 import { prepareAudit } from "./audit.ts";
+import { prepareOrderAudit } from "./audit-order.ts";
 import { prepareBacklog } from "./backlog.ts";
 import { prepareCallbacksDue } from "./callbacks.ts";
 import { prepareCountDead, prepareDeadByError } from "./dead-by-error.ts";
@@ -24,15 +24,18 @@ export function prepareReaderVerbs(db: DatabaseSync, folder: string) {
     backlog: prepareBacklog(db),
     callbacksDue: prepareCallbacksDue(db),
     listActivity: prepareListActivity(db),
-    /** An audit of a store that fell behind would prove something else. */
-    audit(now: number, timeoutMsOf: ReadonlyMap<string, number>): AuditReport {
-      const mark = readMark(folder);
-      const report = audit(now, timeoutMsOf);
-      if (mark !== undefined) refuseOlder(db, folder, mark);
-      return report;
-    },
+    audit: (now: number, timeoutMsOf: ReadonlyMap<string, number>) => ofThisStore(() => audit(now, timeoutMsOf)),
+    auditOrder: () => ofThisStore(prepareOrderAudit(db)),
     prove,
     wasKeyed: () => wasKeyed(db),
     close: () => db.close(),
   };
+
+  /** An audit of a store that fell behind would prove something else. */
+  function ofThisStore<Report>(prove: () => Report): Report {
+    const mark = readMark(folder);
+    const report = prove();
+    if (mark !== undefined) refuseOlder(db, folder, mark);
+    return report;
+  }
 }

@@ -47,6 +47,7 @@ const table = {
   "GET /v1/schedules": keyed("read", "seen"),
   "GET /v1/overview/events": keyed("read", "seen"),
   "GET /v1/audit": keyed("read", "seen"),
+  "GET /v1/audit/order": keyed("read", "seen"),
   "GET /v1/audit/receipts/:id": keyed("read", "request"),
   "POST /v1/requests/:id/replay": keyed("admin", "request"),
   "POST /v1/requests/:id/cancel": keyed("admin", "request"),

@@ -14,6 +14,7 @@ const overviews = [
   "GET /v1/queues",
   "GET /v1/schedules",
   "GET /v1/audit",
+  "GET /v1/audit/order",
   "GET /v1/overview/events",
 ];
 /** Whoever is let in gets a stream without an end: overview.test.ts reads it. */

@@ -31,6 +31,7 @@ import {
   StateEvent,
 } from "../schemas.ts";
 import { GroupList, GroupSettingsBody, GroupView, HeldOrderList, OrderReleased } from "../group-schemas.ts";
+import { OrderAudit } from "../order-audit-schema.ts";
 import { quotaHeaders, type HeaderName, type ParameterName, type ProblemName } from "./components.ts";
 
 export const tags = {
@@ -371,6 +372,15 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     description:
       "Counts every row and checks it, with its body, against the hash chain of what was accepted. A gap of the chain that retention does not explain is a loss. A gateway runs one audit at a time, and callers that arrive meanwhile share the next one: an answer is never older than its call. The answer is 200 also when the law does not hold: `holds` is the verdict.",
     answers: { 200: { description: "The verdict", content: json(Audit) } },
+    problems: ["Unavailable"],
+  },
+  "GET /v1/audit/order": {
+    id: "auditOrder",
+    tag: "audit",
+    summary: "Audit order keys",
+    description:
+      "Reads the stored requests of each order key in the order of acceptance, a replayed request from its last replay on, and reports each one that began before an earlier one had its outcome. In a cluster, two requests that different gateways accepted within a second may run in either order but not at once, and an overlap counts from 100 ms on. The answer is 200 also when there are inversions: `holds` is the verdict.",
+    answers: { 200: { description: "The verdict", content: json(OrderAudit) } },
     problems: ["Unavailable"],
   },
   "GET /v1/audit/receipts/:id": {

@@ -9,12 +9,12 @@ import type { Connected, Connection, Statement } from "../ledger/connection/data
 import { slicesOf } from "../ledger/slices.ts";
 import { hasRow, highestId, lowestId, type IdBound } from "../ledger/state.ts";
 
-const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+export const SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /**
  * Where a table has grown since PostgreSQL last analyzed it, the planner takes each slice for one row, and would look
  * through all of one table's slice for every row of the other's.
  */
-const AVOID_NESTED_LOOPS = "SET LOCAL enable_nestloop = off";
+export const AVOID_NESTED_LOOPS = "SET LOCAL enable_nestloop = off";
 const SELECT_QUEUES: Statement = {
   name: "audit-queues",
   text: `SELECT q.no, q.name, q.is_paused, q.fresh_from, coalesce(t.accepted, 0)::float8 AS accepted, q.expired_done::float8 AS expired_done,

@@ -44,7 +44,7 @@ const DELETE_KEYS = leftovers("keys");
 const DELETE_FAILURES = leftovers("failures");
 const DELETE_ALIASES = leftovers("aliases");
 const DELETE_EXPIRIES = leftovers("expiries");
-const DELETE_REPLAYS = leftovers("replays");
+const DELETE_TURNS = leftovers("turns");
 const DELETE_SCHEDULE = leftovers("schedule");
 const DELETE_RUNNING = leftovers("running");
 const DELETE_CALLBACKS = leftovers("callbacks");
@@ -95,7 +95,7 @@ const sweepOf = (part: string): Statement => ({
     ), of_keys AS (DELETE FROM sluice.keys k USING gone g WHERE k.id = g.id
     ), of_aliases AS (DELETE FROM sluice.aliases a USING gone g WHERE a.id = g.id
     ), of_expiries AS (DELETE FROM sluice.expiries e USING gone g WHERE e.id = g.id
-    ), of_replays AS (DELETE FROM sluice.replays p USING gone g WHERE p.id = g.id
+    ), of_turns AS (DELETE FROM sluice.turns t USING gone g WHERE t.id = g.id
     ), of_failures AS (DELETE FROM sluice.failures f USING gone g WHERE f.id = g.id
     ), of_schedule AS (DELETE FROM sluice.schedule s USING gone g WHERE s.id = g.id
     ), of_callbacks AS (DELETE FROM sluice.callbacks c USING gone g WHERE c.id = g.id
@@ -248,7 +248,7 @@ async function isKept(connection: Reading, day: Day, { cutoff, sliceRows }: Drop
 
 /** In small steps and before the day itself: a step that was the last one before a crash is simply gone on with. */
 async function deleteLeftovers(connection: Changing, { from, before }: Day): Promise<void> {
-  for (const statement of [DELETE_KEYS, DELETE_FAILURES, DELETE_ALIASES, DELETE_EXPIRIES, DELETE_REPLAYS]) {
+  for (const statement of [DELETE_KEYS, DELETE_FAILURES, DELETE_ALIASES, DELETE_EXPIRIES, DELETE_TURNS]) {
     const step = (): Promise<Total[]> =>
       connection.transaction((inside) => inside.rows<Total>(statement, [from, before, leftoversPerStep]));
     while (sum(await step()) === leftoversPerStep);
@@ -277,7 +277,7 @@ async function dropDay(connection: Changing, day: Day, dropping: Dropping): Prom
 const allRows = 2_147_483_647;
 
 function leftovers(
-  table: "keys" | "failures" | "aliases" | "expiries" | "replays" | "schedule" | "running" | "callbacks",
+  table: "keys" | "failures" | "aliases" | "expiries" | "turns" | "schedule" | "running" | "callbacks",
 ): Statement {
   return {
     name: `retention-delete-${table}`,

@@ -23,7 +23,7 @@ export function statusColumns(now: `$${number}`): string {
   return `r.id, (SELECT name FROM sluice.queues WHERE no = r.queue) AS queue, r.key, r.content_type, r.bytes,
     ${stateAt(now)} AS state, coalesce(o.attempts, n.attempts, s.attempts, 0) AS attempts,
     coalesce(o.started_at, n.started_at, s.started_at)::float8 AS started_at, o.finished_at::float8 AS finished_at,
-    s.due_at::float8 AS due_at, (SELECT at FROM sluice.replays WHERE id = r.id)::float8 AS replayed_at, octet_length(o.result) AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
+    s.due_at::float8 AS due_at, (SELECT replayed_at FROM sluice.turns WHERE id = r.id)::float8 AS replayed_at, octet_length(o.result) AS result_bytes, coalesce(o.error_code, f.code) AS error_code,
     left(CASE WHEN o.error_code IS NULL THEN f.message ELSE o.error_message END, ${shownChars}) AS error_message`;
 }
 export const STATUS_ROWS = `${ROWS_OF_ID}

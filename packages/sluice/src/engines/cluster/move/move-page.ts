@@ -71,9 +71,9 @@ const STORE_EXPIRIES: Statement = {
   text: `INSERT INTO sluice.expiries (id, queue, expires_at)
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::bigint[])`,
 };
-const STORE_REPLAYS: Statement = {
-  name: "move-store-replays",
-  text: "INSERT INTO sluice.replays (id, at, turn_at) SELECT id, at, at FROM unnest($1::uuid[], $2::bigint[]) AS i (id, at)",
+const STORE_TURNS: Statement = {
+  name: "move-store-turns",
+  text: "INSERT INTO sluice.turns (id, replayed_at, turn_at) SELECT id, at, at FROM unnest($1::uuid[], $2::bigint[]) AS i (id, at)",
 };
 /** In the row of those who are members no more. */
 export const TALLY: Statement = {
@@ -113,12 +113,12 @@ export async function storePage(
   await inside.rows(STORE_CALLBACKS, callbackValues(stored));
   await inside.rows(STORE_SCHEDULE, scheduleValues(stored));
   await inside.rows(STORE_EXPIRIES, expiryValues(stored));
-  await storeReplays(inside, stored);
+  await storeTurns(inside, stored);
   await inside.rows(TALLY, tallyValues(stored));
 }
 
 /** Few are replayed, and of a spool's none. */
-async function storeReplays(inside: Connected, requests: readonly Numbered[]): Promise<void> {
+async function storeTurns(inside: Connected, requests: readonly Numbered[]): Promise<void> {
   const replayed = requests.filter(({ replayedAt }) => replayedAt !== undefined);
   if (replayed.length === 0) return;
   const values = columnsOf(
@@ -126,7 +126,7 @@ async function storeReplays(inside: Connected, requests: readonly Numbered[]): P
     ({ id }) => id,
     ({ replayedAt }) => replayedAt,
   );
-  await inside.rows(STORE_REPLAYS, values);
+  await inside.rows(STORE_TURNS, values);
 }
 
 interface Keyed {

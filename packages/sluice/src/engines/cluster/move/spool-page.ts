@@ -29,6 +29,11 @@ const STORE_ALIASES: Statement = {
   name: "spool-store-aliases",
   text: "INSERT INTO sluice.aliases (alias, id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING",
 };
+/** They take their turns now, and not when their ids were made. */
+const STORE_TURNS: Statement = {
+  name: "spool-store-turns",
+  text: "INSERT INTO sluice.turns (id, turn_at) SELECT id, $2::bigint FROM unnest($1::uuid[]) AS i (id)",
+};
 /** Queues and the lowest of their ids, then the values of the extras: most pages have none. */
 const STORE: Statement = {
   name: "spool-store",
@@ -92,6 +97,8 @@ async function storeFresh(
   });
   const senders = senderValues(requests);
   if (senders[0]?.length !== 0) await inside.rows(ADD_SENDERS, senders);
+  const ordered = fresh.filter(({ place }) => place.line?.order !== undefined).map(({ id }) => id);
+  if (ordered.length > 0) await inside.rows(STORE_TURNS, [uuidArray(ordered), Math.floor(now)]);
   const group = link(fresh);
   const values = [
     ...storeValues(fresh, { heads: requests.map(({ headers }) => headers), member: nobody, confirmed: [] }),

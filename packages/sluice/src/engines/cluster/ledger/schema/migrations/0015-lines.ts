@@ -54,14 +54,15 @@ export const lines = `
   );
   CREATE INDEX groups_by_backlog ON sluice.groups (queue, backlog);
 
-  -- When a request was replayed last.
-  CREATE TABLE sluice.replays (
+  -- Of requests whose turn within their order key does not follow from their ids: they were replayed, or came through a spool.
+  CREATE TABLE sluice.turns (
     id uuid PRIMARY KEY,
-    at bigint NOT NULL,
-    -- Since when it stands in its line again; null before, and where its queue has none.
+    -- The last time; null if it never was.
+    replayed_at bigint,
+    -- When it took its place in its line; null before, and where its queue has none.
     turn_at bigint
   );
-  CREATE INDEX replays_by_turn ON sluice.replays (coalesce(turn_at, at), id);
+  CREATE INDEX turns_by_time ON sluice.turns (coalesce(turn_at, replayed_at), id);
 
   -- What the feeder does not know yet: of a request (left: it has its outcome; back: it stands in line again; replayed), of
   -- an order key that was released, or of what was said of a queue or a group.
