@@ -78,6 +78,9 @@ const UNDO = `WITH undone AS (
   UPDATE sluice.tallies t SET accepted = accepted - cardinality(u.ids) FROM undone u
   WHERE t.queue = u.queue AND t.accepted > 0`;
 
+const MISDATE = `UPDATE sluice.outcomes SET started_at = coalesce($2::bigint, started_at),
+  finished_at = coalesce($3::bigint, finished_at) WHERE id = $1`;
+
 /** Of a store that is gone: its lives are ended, and all but the schema is deleted. */
 const EMPTY = `DO $$ DECLARE "table" regclass; BEGIN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -162,9 +165,9 @@ export async function newStore(): Promise<Store> {
         id,
       ]);
     },
-    async misdate(_engine, id, startedAt) {
-      if (startedAt === undefined) await inspector.query("DELETE FROM sluice.outcomes WHERE id = $1", [id]);
-      else await inspector.query("UPDATE sluice.outcomes SET started_at = $2 WHERE id = $1", [id, startedAt]);
+    async misdate(_engine, id, times) {
+      if (times === undefined) await inspector.query("DELETE FROM sluice.outcomes WHERE id = $1", [id]);
+      else await inspector.query(MISDATE, [id, times.startedAt ?? null, times.finishedAt ?? null]);
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(lives.map((one) => one[Symbol.asyncDispose]()));

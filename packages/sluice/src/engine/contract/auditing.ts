@@ -181,34 +181,62 @@ function orderCases(check: Check): void {
     });
   });
 
-  check("a request that began before the one before it had ended is found, with both spans", async (rig) => {
-    const [first, second, other] = await acceptEach(rig, [{ order: "a" }, { order: "a" }, { order: "b" }]);
-    for (let count = 0; count < 3; count += 1) await settleAny(rig);
-    const before = (await rig.engine.read(first))?.startedAt ?? 0;
-    await rig.misdate(second, before - 1_000);
-    await rig.misdate(other, before - 1_000);
-    const { holds, queues, inversions } = await rig.engine.auditOrder();
-    deepEqual([holds, queues], [false, [{ queue: orders, keys: 2, requests: 3, inversions: 1 }]]);
-    deepEqual(inversions, [
-      { queue: orders, order: "a", first: await spanOf(rig, first), second: await spanOf(rig, second) },
-    ]);
-  });
+  check(
+    "a request that began before the one before it had ended is found, with both spans",
+    async (rig) => {
+      const [first, second, other] = await acceptEach(rig, [{ order: "a" }, { order: "a" }, { order: "b" }]);
+      for (let count = 0; count < 3; count += 1) await settleAny(rig);
+      const before = (await rig.engine.read(first))?.startedAt ?? 0;
+      await rig.misdate(second, { startedAt: before - 1_000 });
+      await rig.misdate(other, { startedAt: before - 1_000 });
+      const { holds, queues, inversions } = await rig.engine.auditOrder();
+      deepEqual([holds, queues], [false, [{ queue: orders, keys: 2, requests: 3, inversions: 1 }]]);
+      deepEqual(inversions, [
+        { queue: orders, order: "a", first: await spanOf(rig, first), second: await spanOf(rig, second) },
+      ]);
+    },
+    { isLawBroken: true },
+  );
 
-  check("a replayed request that began before one that was accepted before its replay is found", async (rig) => {
-    const [first, second] = await acceptEach(rig, [{ order: "a" }, { order: "a" }]);
-    await settleNext(rig, first, dead);
-    rig.pass(10_000);
-    await rig.engine.replay(first);
-    await settleNext(rig, second, done());
-    await settleNext(rig, first, done());
-    equal((await rig.engine.auditOrder()).holds, true);
-    await rig.misdate(first, ((await rig.engine.read(second))?.startedAt ?? 0) - 1_000);
-    const { inversions } = await rig.engine.auditOrder();
-    deepEqual(
-      inversions.map((one) => [one.first.id, one.second.id]),
-      [[second, first]],
-    );
-  });
+  check(
+    "an attempt that failed before the request before it had ended is found, whenever the last one began",
+    async (rig) => {
+      const [first, second] = await acceptEach(rig, [{ order: "a" }, { order: "a" }]);
+      await settleNext(rig, first, done());
+      await rig.engine.retry((await takeThe(rig, second)).claim, { dueAt: 0, failure: boom, isCounted: true });
+      rig.pass(10_000);
+      await settleNext(rig, second, done());
+      equal((await rig.engine.auditOrder()).holds, true);
+      const { startedAt = 0 } = (await rig.engine.read(second)) ?? {};
+      await rig.misdate(first, { finishedAt: startedAt });
+      const { inversions } = await rig.engine.auditOrder();
+      deepEqual(
+        inversions.map((one) => [one.first.id, one.second.id]),
+        [[first, second]],
+      );
+    },
+    { isLawBroken: true },
+  );
+
+  check(
+    "a replayed request that began before one that was accepted before its replay is found",
+    async (rig) => {
+      const [first, second] = await acceptEach(rig, [{ order: "a" }, { order: "a" }]);
+      await settleNext(rig, first, dead);
+      rig.pass(10_000);
+      await rig.engine.replay(first);
+      await settleNext(rig, second, done());
+      await settleNext(rig, first, done());
+      equal((await rig.engine.auditOrder()).holds, true);
+      await rig.misdate(first, { startedAt: ((await rig.engine.read(second))?.startedAt ?? 0) - 1_000 });
+      const { inversions } = await rig.engine.auditOrder();
+      deepEqual(
+        inversions.map((one) => [one.first.id, one.second.id]),
+        [[second, first]],
+      );
+    },
+    { isLawBroken: true },
+  );
 
   check(
     "a request that began while one before it has no outcome is found",

@@ -26,8 +26,8 @@ export interface Store extends AsyncDisposable {
   undo(engine: Engine, id: RequestId): Promise<void>;
   /** Changes a bit of a body. */
   spoil(engine: Engine, id: RequestId): Promise<void>;
-  /** Changes when the last attempt of a request that has its outcome began; undefined takes the outcome away. */
-  misdate(engine: Engine, id: RequestId, startedAt: number | undefined): Promise<void>;
+  /** Changes when the last attempt of a request that has its outcome began or ended; undefined takes the outcome away. */
+  misdate(engine: Engine, id: RequestId, times: Times | undefined): Promise<void>;
   /**
    * Resolves once all that waits in the queue can be delivered, or as much as is handed out ahead of workers: whether that may be
    * less than all. Absent where all can be always.
@@ -39,6 +39,11 @@ export interface Store extends AsyncDisposable {
   effectsOf?(id: RequestId): Promise<number>;
   /** Absent where one process has the store to itself. */
   readonly shared?: SharedStore;
+}
+
+export interface Times {
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
 }
 
 /** What several processes can be on. */
@@ -170,8 +175,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** As a wrong clock does, or the loss of a row. */
-  misdate(id: RequestId, startedAt: number | undefined): Promise<void> {
-    return this.#store.misdate(this.#engine, id, startedAt);
+  misdate(id: RequestId, times: Times | undefined): Promise<void> {
+    return this.#store.misdate(this.#engine, id, times);
   }
 
   async accept(...requests: readonly NewRequest[]): Promise<readonly Receipt[]> {

@@ -60,9 +60,11 @@ async function newStore(): Promise<Store> {
         seqOf(id),
       );
     },
-    async misdate(_engine, id, startedAt) {
-      if (startedAt === undefined) return behindItsBack("DELETE FROM outcomes WHERE seq = ?", seqOf(id));
-      behindItsBack(`UPDATE outcomes SET started_at = ${startedAt} WHERE seq = ?`, seqOf(id));
+    async misdate(_engine, id, times) {
+      if (times === undefined) return behindItsBack("DELETE FROM outcomes WHERE seq = ?", seqOf(id));
+      const { startedAt = "started_at", finishedAt = "finished_at" } = times;
+      const set = `started_at = ${startedAt}, finished_at = ${finishedAt}`;
+      behindItsBack(`UPDATE outcomes SET ${set} WHERE seq = ?`, seqOf(id));
     },
     [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
   };
