@@ -187,7 +187,7 @@ function orderCases(check: Check): void {
       const [first, second, other] = await acceptEach(rig, [{ order: "a" }, { order: "a" }, { order: "b" }]);
       for (let count = 0; count < 3; count += 1) await settleAny(rig);
       const before = (await rig.engine.read(first))?.startedAt ?? 0;
-      await rig.misdate(second, { startedAt: before - 1_000 });
+      await rig.misdate(second, { startedAt: before - 1_000, finishedAt: before - 500 });
       await rig.misdate(other, { startedAt: before - 1_000 });
       const { holds, queues, inversions } = await rig.engine.auditOrder();
       deepEqual([holds, queues], [false, [{ queue: orders, keys: 2, requests: 3, inversions: 1 }]]);
