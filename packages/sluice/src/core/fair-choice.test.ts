@@ -87,6 +87,36 @@ describe("the choice between groups", () => {
     deepEqual(choice.pick("fresh", 2), { kind: "line", line: { group: "b", urgency: 5 } });
   });
 
+  test("does not let a group that waits for its own excess go before the fresh requests of others", () => {
+    const riseMs = 1_000;
+    const choice = choiceOf({}, riseMs);
+    for (let now = 0; now <= 20 * riseMs; now += 10) {
+      choice.setHead("fresh", { group: "big", urgency: 3 }, Math.max(0, now - 9 * riseMs)); // its backlog is that long
+      choice.pick("fresh", now);
+    }
+    const now = 20 * riseMs;
+    fill(choice, ["small"], { at: now });
+    equal(starts(choice, 10, now).get("small"), 5);
+  });
+
+  test("lets a group whose requests are the least urgent have its share once they have waited", () => {
+    const riseMs = 1_000;
+    const choice = choiceOf({}, riseMs);
+    fill(choice, ["low"], { urgency: 7 });
+    const counts = (from: number, until: number): ReadonlyMap<string, number> => {
+      const sum = new Map<string, number>();
+      for (let now = from; now < until; now += 10) {
+        choice.setHead("fresh", { group: "high", urgency: 0 }, now);
+        const pick = choice.pick("fresh", now);
+        if (pick?.kind === "line") sum.set(pick.line.group, (sum.get(pick.line.group) ?? 0) + 1);
+      }
+      return sum;
+    };
+    equal(counts(0, 6 * riseMs).get("low"), undefined);
+    const later = counts(8 * riseMs, 9 * riseMs);
+    ok(Math.abs((later.get("low") ?? 0) - 50) <= 1, "every second one of a hundred");
+  });
+
   test("lets nothing be overtaken by the more urgent for longer than eight steps of age", () => {
     const riseMs = 1_000;
     const choice = choiceOf({}, riseMs);

@@ -40,6 +40,9 @@ const noisyPart = 10;
 const noisyMin = 30;
 const hourMs = 3_600_000;
 const pruneEvery = 1_000;
+/** How closely it is known when which pass was, and for how long: until the least urgent is as urgent as can be. */
+const passesPerRise = 8;
+const passesMax = 10 * passesPerRise;
 /** The place of the log among a group's heads, whose requests have neither group nor urgency. */
 const logPlace = urgencyMax + 1;
 
@@ -49,8 +52,9 @@ class Heads {
   readonly #at: number[] = Array.from({ length: logPlace + 1 }, () => Number.POSITIVE_INFINITY);
   readonly group: Group;
   #count = 0;
-  /** Of the line that goes first: how urgent it was when that was looked at last, and when it began to wait. */
+  /** Of the most urgent line: how urgent it was when that was looked at last, beside other groups. */
   level = 0;
+  /** The line that goes first, and when its first began to wait. */
   first = 0;
   at = Number.POSITIVE_INFINITY;
   /** In the ranking; -1 while it is in none. */
@@ -75,16 +79,23 @@ class Heads {
     return this.#at[place] as number;
   }
 
-  look(now: number, riseMs: number): void {
+  /**
+   * Within the group waiting makes more urgent. Beside other groups only waiting since `fairAt` does: what waits because its group sends
+   * more than its share is overtaken by nobody.
+   */
+  look(now: number, { riseMs, fairAt }: { readonly riseMs: number; readonly fairAt: number }): void {
     this.level = Number.POSITIVE_INFINITY;
     this.at = Number.POSITIVE_INFINITY;
+    let ownLevel = Number.POSITIVE_INFINITY;
     for (let place = 0; place <= logPlace; place += 1) {
       const at = this.#at[place] as number;
       if (at === Number.POSITIVE_INFINITY) continue;
       const urgency = place === logPlace ? urgencyDefault : place;
-      const level = Math.max(0, urgency - Math.max(0, Math.floor((now - at) / riseMs)));
-      if (level > this.level || (level === this.level && at >= this.at)) continue;
-      [this.level, this.first, this.at] = [level, place, at];
+      this.level = Math.min(this.level, levelOf(urgency, now - Math.max(at, fairAt), riseMs));
+      const level = levelOf(urgency, now - at, riseMs);
+      if (level > ownLevel || (level === ownLevel && at >= this.at)) continue;
+      ownLevel = level;
+      [this.first, this.at] = [place, at];
     }
   }
 
@@ -94,6 +105,10 @@ class Heads {
     const [pass, otherPass] = [this.group.pass, other.group.pass];
     return pass === otherPass ? this.at < other.at : pass < otherPass;
   }
+}
+
+function levelOf(urgency: number, waitedMs: number, riseMs: number): number {
+  return Math.max(0, urgency - Math.max(0, Math.floor(waitedMs / riseMs)));
 }
 
 /** Of the groups that can begin something, which goes first: a binary heap whose members know their places. */
@@ -164,8 +179,10 @@ class Group {
   /** Requests of it that have no outcome. */
   backlog = 0;
   inFlight = 0;
-  /** Its starts so far, each as long as its weight is small. */
+  /** Its starts so far, each as long as its weight is small; what it has not used is gone. */
   pass: number;
+  /** The same, but for what it has not used since it began to wait: how far it is behind its share. */
+  served: number;
   /** When its rate would be kept had its starts been even. */
   evenAt = 0;
 
@@ -173,6 +190,7 @@ class Group {
     this.name = name;
     this.settings = settings;
     this.pass = pass;
+    this.served = pass;
   }
 }
 
@@ -193,6 +211,8 @@ export class FairChoice {
   /** When all that waits was looked at last, for what has become more urgent. */
   #lookedAt = 0;
   #inFlight = 0;
+  /** What the pass was when, the latest last. */
+  readonly #passes: { readonly at: number; readonly pass: number }[] = [];
   /** The pass of the group that went last: who comes later begins here, and has saved up nothing. */
   #pass = 0;
   #picks = 0;
@@ -221,6 +241,7 @@ export class FairChoice {
 
   setHead(kind: Kind, { group, urgency }: Line, at: number): void {
     const found = this.#group(group);
+    if (found.fresh.isEmpty && found.again.isEmpty) found.served = Math.max(found.served, this.#pass);
     found[kind].set(urgency, at);
     this.#rank(found, kind);
   }
@@ -313,6 +334,25 @@ export class FairChoice {
     } else for (const group of this.#resting) if (!this.#rests(group)) this.#rankAll(group);
   }
 
+  #notePass(now: number): void {
+    const last = this.#passes.at(-1);
+    if (last !== undefined && now >= last.at && now - last.at < this.#settings.riseMs / passesPerRise) return;
+    if (last !== undefined && now < last.at) this.#passes.length = 0; // the clock has stepped back
+    this.#passes.push({ at: now, pass: this.#pass });
+    if (this.#passes.length > passesMax) this.#passes.shift();
+  }
+
+  /** When a group that had just its share was so far; now if none was. */
+  #timeOf(served: number): number {
+    let at = this.#now;
+    for (let index = this.#passes.length - 1; index >= 0; index -= 1) {
+      const before = this.#passes[index] as { readonly at: number; readonly pass: number };
+      if (before.pass < served) break;
+      at = before.at;
+    }
+    return at;
+  }
+
   #rankAll(group: Group): void {
     for (const kind of kinds) this.#rank(group, kind);
   }
@@ -330,7 +370,7 @@ export class FairChoice {
       return;
     }
     heads.isNoisy = group.inFlight > noisyMin && group.inFlight * noisyPart > this.#inFlight;
-    heads.look(this.#now, this.#settings.riseMs);
+    heads.look(this.#now, { riseMs: this.#settings.riseMs, fairAt: this.#timeOf(group.served) });
     this.#rankings[kind].place(heads);
   }
 
@@ -346,7 +386,9 @@ export class FairChoice {
     const { weight, ratePerHour } = group.settings;
     group.pass = Math.max(group.pass, this.#pass);
     this.#pass = group.pass;
+    this.#notePass(now);
     group.pass += 1 / weight;
+    group.served += 1 / weight;
     if (ratePerHour !== undefined) {
       const [everyMs, burstMs] = spacingOf(ratePerHour);
       const isOfLaterClock = group.evenAt > now + burstMs + everyMs;
