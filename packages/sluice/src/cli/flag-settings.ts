@@ -29,6 +29,8 @@ export const planSettings = {
   hold: { kind: "duration", min: "0s", max: "30d", default: "5m" },
   disk: { kind: "size", min: "0B", max: "1TiB", default: "2KiB" },
   draw: { kind: "integer", min: "1", max: "1000" },
+  concurrency: { kind: "integer", min: "1", max: "10000" },
+  riseEvery: { kind: "duration", min: "1s", max: "30d" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export const rehearseSettings = {

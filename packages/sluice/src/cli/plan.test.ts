@@ -86,6 +86,33 @@ test("a CSV and an access log are read from files, and a missing file fails", as
   assert.match(missing.stderr, /cannot read .*day\.csv\.not/);
 });
 
+test("--group tells what each one waits in the run that is drawn, by what the queue of the file says", async () => {
+  await using folder = await tempFolder();
+  const config = path.join(folder.path, "sluice.config.ts");
+  const orders = { rate: "9000/h", concurrency: 4, groups: { weight: { small: 9 } }, priorities: { riseEvery: "1d" } };
+  await writeFile(config, `export default { queues: { orders: ${JSON.stringify(orders)} } };\n`);
+  const args = ["plan", "--arrivals", "20000/h for 1h", "--service", "10000/h", "--group", "big=50"];
+  const groups = ["--group", "small=40", "--queue", "orders", "--config", config, "--replicas", "1"];
+  const { stdout, exitCode } = await runSluice({ args: [...args, ...groups] });
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^In that run, 4 at once on each replica, they wait by group:$/m);
+  assert.match(stdout, /^big +10,000 .* 1h 1\dm$/m); // the last of 20,000 at 9,000 an hour
+  assert.match(stdout, /^small +8,000 .* \dm \d\ds$/m); // a little more than nine of eleven starts
+  assert.match(stdout, /^\(no group\) +2,000 .*\n\(all\) +20,000 /m);
+  const { stdout: json } = await runSluice({ args: [...args, ...groups, "--rate", "5000/h", "--json"] });
+  const view = JSON.parse(json) as PlanView;
+  assert.deepEqual([view.groups.replicas, view.groups.each.map(({ group }) => group)], [1, ["big", "small", ""]]);
+  assert.equal(Math.round(view.groups.all.longestWaitSeconds / 60), 180, "20,000 at the 5,000/h of the flag");
+});
+
+interface PlanView {
+  readonly groups: {
+    readonly replicas: number;
+    readonly each: readonly { readonly group: string }[];
+    readonly all: { readonly longestWaitSeconds: number };
+  };
+}
+
 const logLine = (second: number) =>
   `1.2.3.4 - - [01/Jan/2026:00:00:${String(second).padStart(2, "0")} +0000] "GET / HTTP/1.1" 200 5 "-" "${"x".repeat(900)}"\n`;
 
@@ -200,6 +227,9 @@ const refusals: ReadonlyArray<readonly [args: readonly string[], message: RegExp
   [["--arrivals", "1/s for 1h", "--service", "fast"], /must be a rate from 1\/d to 1000000\/s, got "fast"/],
   [["--arrivals", "1/s for 1h", "--service", "1/s", "--replicas", "0"], /an integer from 1 to 1000, got "0"/],
   [["--arrivals", "1/s for 1h", "--service", "1/s", "--min", "9"], /--min must be at most --replicas, got 9 and 4/],
+  [[...oneCase.slice(1), "--group", "a=1,urgency=8"], /Its urgency must be an integer from 0 to 7, got "8"/],
+  [[...oneCase.slice(1), "--group", "a=90", "--group", "b=20"], /must be at most 100 in all, got 110/],
+  [[...oneCase.slice(1), "--rise-every", "1h"], /need --group: who sends how much\?/],
   [["--arrivals", "1/s for 1h", "--service", "1/s", "--max-wait", "0"], /a duration from 1ms to 30d, got "0s"/],
 ];
 

@@ -4,6 +4,7 @@ import { formatDuration } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { drawPlan } from "../planner/draw-plan.ts";
+import { waitsOfGroups } from "../planner/group-waits.ts";
 import { meanRandomWaitMs } from "../planner/random-wait.ts";
 import { plan, samplesOf, type Plan, type PlanOptions, type Run } from "../planner/plan.ts";
 import { countTimes } from "../planner/recorded-arrivals.ts";
@@ -12,12 +13,13 @@ import type { Sample } from "../planner/simulate.ts";
 import { CommandError, usageError } from "./failure.ts";
 import { planSettings, settingOption } from "./flag-settings.ts";
 import { catchInterrupts } from "./interrupt.ts";
+import { addGroupFlags, groupsHelp, groupsView, printGroups, readGroups, type GroupFlags } from "./plan-groups.ts";
 import { formatCount, printJson, printLine, printTable, type Column } from "./print.ts";
 import { readRecording, type RecordedFile } from "./recorded-file.ts";
 import { addServerOptions, clientOf, type ServerOptions } from "./server-options.ts";
 import { writeText } from "./text-file.ts";
 
-interface PlanFlags extends ServerOptions {
+interface PlanFlags extends ServerOptions, GroupFlags {
   readonly arrivals?: string;
   readonly csv?: string;
   readonly accessLog?: string;
@@ -62,12 +64,13 @@ phrase would wait for each other besides, if they came at random below full load
 --autoscale lets the autoscaler's own policy choose the replicas, from --min to --replicas; without it there is a
 line for every number from 1 to --replicas.
 DISK counts every request of the day, since finished ones are kept with their results.
-
+${groupsHelp}
 Examples:
   sluice plan --arrivals "200000/h for 10h" --service 100000/h
   sluice plan --arrivals "50000/h for 2h, 200000/h for 10h" --service 60000/h --replicas 8 --max-wait 5m --svg day.svg
   sluice plan --access-log access.log --service 20/s --autoscale --replicas 8 --json
   sluice plan --history orders --url http://127.0.0.1:8080 --service 100000/h
+  sluice plan --arrivals "200000/h for 10h" --service 100000/h --draw 1 --group big=90 --group small=10
 `;
 
 export function registerPlan(program: Command): void {
@@ -112,10 +115,12 @@ export function registerPlan(program: Command): void {
     )
     .addHelpText("after", afterHelp)
     .action(planDay);
-  addServerOptions(command);
+  addServerOptions(addGroupFlags(command));
 }
 
-async function planDay(flags: PlanFlags): Promise<void> {
+async function planDay(given: PlanFlags): Promise<void> {
+  const groups = await readGroups(given);
+  const flags = groups?.ratePerHour === undefined ? given : { rate: groups.ratePerHour, ...given };
   if (flags.min > flags.replicas) {
     throw usageError(`--min must be at most --replicas, got ${flags.min} and ${flags.replicas}`);
   }
@@ -124,10 +129,16 @@ async function planDay(flags: PlanFlags): Promise<void> {
   const planned = plan(options);
   const drawn = drawnOf(planned, flags);
   if (flags.svg !== undefined) await writeSvg(flags.svg, drawn, samplesOf(options, drawn));
-  if (flags.json) printJson(viewOf(planned, recorded));
+  const waited = groups && waitsOfGroups({ ...options, ...groups, samples: samplesOf(options, drawn) });
+  if (flags.json)
+    printJson({
+      ...viewOf(planned, recorded),
+      ...(waited && { groups: { replicas: drawn.replicas, ...groupsView(groups, waited) } }),
+    });
   else {
     printPlan(planned, flags);
     printCourse(drawn, samplesOf(options, drawn));
+    if (waited) printGroups(groups, waited);
   }
 }
 
