@@ -39,6 +39,7 @@ export const rehearseSettings = {
   /** Their ids stay in memory. */
   requests: { kind: "integer", min: "1", max: "5000000" },
   kills: { kind: "integer", min: "1", max: "10000" },
+  orders: { kind: "integer", min: "1", max: "1000000" },
   seed: { kind: "integer", min: "0", max: String(Number.MAX_SAFE_INTEGER) },
   patience: { kind: "duration", min: "1s", max: "24h", default: "2m" },
 } as const satisfies Readonly<Record<string, Setting>>;

@@ -9,6 +9,7 @@ import { urgencyDefault } from "../core/fair-choice.ts";
 import { isPlacementName, placementNameRule } from "../core/placement.ts";
 import { readSetting, wrong } from "../core/setting.ts";
 import type { GroupShare, GroupsOptions, GroupWaits, Waited } from "../planner/group-waits.ts";
+import type { Share } from "../rehearsal/turns.ts";
 import { usageError } from "./failure.ts";
 import { clientSettings, parsedFlag, planSettings, settingOption } from "./flag-settings.ts";
 import { formatCount, printLine, printTable } from "./print.ts";
@@ -102,15 +103,20 @@ async function readQueue({ queue, config }: GroupFlags): Promise<QueueConfig> {
   throw usageError(`--queue must name a queue of the configuration, got ${queue}`);
 }
 
+/** Of all. Errors: `usage`. */
+export function sumOf(groups: readonly Share[], flag: string): number {
+  const sum = groups.reduce((total, { share }) => total + share, 0);
+  if (sum <= 1 + dust) return sum;
+  throw usageError(`the shares of ${flag} must be at most 100 in all, got ${Number((sum * 100).toFixed(6))}`);
+}
+
 function withRest(named: readonly GroupShare[]): readonly GroupShare[] {
-  const sum = named.reduce((total, { share }) => total + share, 0);
-  if (sum > 1 + dust)
-    throw usageError(`the shares of --group must be at most 100 in all, got ${Number((sum * 100).toFixed(6))}`);
+  const sum = sumOf(named, "--group");
   if (sum > 1 - dust) return named;
   return [...named, { group: "", share: 1 - sum, urgency: urgencyDefault, override: {} }];
 }
 
-function groupFlag(text: string, before: readonly GroupShare[]): readonly GroupShare[] {
+export function groupFlag(text: string, before: readonly GroupShare[]): readonly GroupShare[] {
   return parsedFlag(() => {
     const [, group = "", percent, rest = ""] = groupForm.exec(text) ?? [];
     const share = Number(percent) / 100;

@@ -27,6 +27,7 @@ interface View {
   readonly figures: Readonly<Record<string, number | null>>;
   readonly kills: readonly { readonly name: string; readonly failure: string | null }[];
   readonly peakBacklog: { readonly measured: number; readonly planned: number | null };
+  readonly groups: readonly { readonly group: string; readonly requests: number; readonly p99WaitSeconds: number }[];
   readonly curve: readonly { readonly backlog: number; readonly planned: number | null }[];
 }
 
@@ -145,6 +146,37 @@ test("a request that the store lost is found: exit 1, with its id", { timeout: 6
   assert.match(view.violations.join(), /the law does not hold: 1 missing/);
 });
 
+const turnsDay = ["--profile", "1200/h for 30m, 0 for 10m", "--speed", "600x", "--seed", "7", "--orders", "5"];
+
+test("order keys keep their turn through kills, and each group's wait is told", { timeout: 60_000 }, async () => {
+  await using deployment = await deploy({ config: echoConfig("150/s") });
+  const kill = ["--kill", `server=until kill -9 $(cat ${deployment.pidFile}); do sleep 0.05; done`, "--kills", "2"];
+  const ended = await rehearsal(deployment, ...turnsDay, "--groups", "big=80,small=10", ...kill);
+  const view = viewOf(ended);
+  assert.deepEqual([ended.exitCode, view.violations, view.figures["outOfTurn"]], [0, [], 0], ended.stdout);
+  const counts = new Map(view.groups.map(({ group, requests }) => [group, requests]));
+  assert.deepEqual([...counts.keys()], ["", "big", "small"]);
+  assert.ok(Math.abs((counts.get("big") ?? 0) - 480) < 12, JSON.stringify(view.groups));
+  for (const { p99WaitSeconds } of view.groups) assert.ok(p99WaitSeconds > 0 && p99WaitSeconds < 60);
+});
+
+test("an order key whose request began out of its turn is found: exit 1, with an id", { timeout: 60_000 }, async () => {
+  let moved: unknown;
+  const moveOne = (data: string): void => {
+    using db = new DatabaseSync(join(data, "sluice.db"));
+    moved ??= db
+      .prepare("UPDATE outcomes SET started_at = 1 WHERE seq = (SELECT max(seq) FROM outcomes) RETURNING seq")
+      .get();
+  };
+  await using deployment = await deploy({ config: echoConfig("1000/s"), whileDown: moveOne });
+  const kill = ["--kill", `server=until kill -9 $(cat ${deployment.pidFile}); do sleep 0.05; done`];
+  const ended = await rehearsal(deployment, ...turnsDay, ...kill);
+  assert.ok(moved !== undefined);
+  assert.equal(ended.exitCode, 1, ended.stdout + ended.stderr);
+  assert.match(viewOf(ended).violations.join(), /^[1-9]\d* begun out of the turn of their order key$/);
+  assert.match(viewOf(ended).wrong.join(), /out of turn [0-9a-f-]{36}/);
+});
+
 test("a target that answers with another request's result is found out by --echo", { timeout: 60_000 }, async () => {
   let before: Buffer = Buffer.from("nothing");
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -223,6 +255,8 @@ const bad: ReadonlyArray<readonly [args: readonly string[], exitCode: number, me
   [["--payload", "no-such-file.json"], 1, /cannot read no-such-file.json/],
   [["--kill", "gateway"], 64, /needs --pids FILE, or a command/],
   [["--kill", "a=true", "--kill", "a=false"], 64, /each victim once, got a twice/],
+  [["--orders", "0"], 64, /must be an integer from 1 to 1000000, got "0"/],
+  [["--groups", "a=90,b=20"], 64, /the shares of --groups must be at most 100 in all, got 110/],
   [["--kills", "3"], 64, /--kills needs --kill/],
   [["--seed", "-1"], 64, /must be an integer from 0/],
   [["--service", "quick"], 64, /rate/],

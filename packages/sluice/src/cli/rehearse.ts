@@ -6,6 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import { formatDuration, parseSize } from "../core/duration.ts";
 import { messageOf } from "../core/errors.ts";
 import { seededRandom } from "../core/seeded-random.ts";
+import type { GroupShare } from "../planner/group-waits.ts";
 import { parseArrivals, type Arrivals } from "../planner/arrivals.ts";
 import { compress, lengthMsOf } from "../rehearsal/compressed-day.ts";
 import { drawBacklog } from "../rehearsal/draw-backlog.ts";
@@ -14,11 +15,13 @@ import { phraseOf } from "../rehearsal/profiles.ts";
 import { isSame } from "../rehearsal/read-back.ts";
 import { rehearse, type Progress, type Rehearsed } from "../rehearsal/rehearse.ts";
 import { rehearsalMarkdown, rehearsalText, rehearsalView, type Setting } from "../rehearsal/report.ts";
+import type { Placing, Share } from "../rehearsal/turns.ts";
 import { CommandError, exitCodes, usageError } from "./failure.ts";
 import { rehearseSettings, settingOption } from "./flag-settings.ts";
 import { guessContentType, openFile, readWhole } from "./input.ts";
 import { catchInterrupts, type Interrupts } from "./interrupt.ts";
 import { formatCount, printJson, printLine } from "./print.ts";
+import { groupFlag, sumOf } from "./plan-groups.ts";
 import { showStatus } from "./progress.ts";
 import { readRecording } from "./recorded-file.ts";
 import { clientOf, parseUrl } from "./server-options.ts";
@@ -37,6 +40,8 @@ interface RehearseFlags {
   readonly service?: number;
   readonly kill: readonly string[];
   readonly kills?: number;
+  readonly orders?: number;
+  readonly groups?: readonly Share[];
   readonly pids?: string;
   readonly seed?: number;
   readonly besideOthers?: true;
@@ -71,6 +76,11 @@ What is checked, over HTTP alone and with books of its own: every receipt has an
 sent, or with --echo its result is; results that were read on the way are the same in the end; what got no answer was
 sent again under its key, and has one id; the queue accepted as many as there are receipts; and the law holds, before
 and after (sluice audit). A dead request has its outcome: it is counted, and is no failure.
+
+--orders N gives each request one of N order keys. Then none may have begun before the one of its key before it had its outcome,
+nor before one that was accepted earlier: its receipt came before the other was sent, or it stood before it in their batch. Of a
+request that was retried, its last attempt counts. --groups a=90,b=10 sends as groups, and tells what each waited for the beginning of
+its requests, at the median and the 99th percentile.
 
 --kill NAME=COMMAND runs the command at random moments that the seed fixes; --kills counts all of them. The command
 kills, and sees to it that the victim comes back, unless something else does:
@@ -122,6 +132,12 @@ export function registerRehearse(program: Command): void {
     )
     .addOption(
       settingOption("--kills <n>", "how many kills, in all; one for each victim unless given", rehearseSettings.kills),
+    )
+    .addOption(settingOption("--orders <n>", "each request gets one of so many order keys", rehearseSettings.orders))
+    .addOption(
+      new Option("--groups <name=share,…>", "who sends so many percent; the others have no group").argParser(
+        groupsFlag,
+      ),
     )
     .option("--pids <file>", "JSON of names and process ids, for names without a command")
     .addOption(
@@ -187,6 +203,7 @@ async function rehearseWith(
       day,
       payloads,
       keyOf: (number) => `${run}-${number}`,
+      placing: placingOf(flags),
       seed,
       isResultOf: setting.isEcho ? isSame : undefined,
       singleShare,
@@ -264,6 +281,15 @@ async function writeReport(file: string, setting: Setting, rehearsed: Rehearsed)
   await writeText(file, rehearsalMarkdown(setting, rehearsed, basename(curveFile)));
   const title = `${formatCount(rehearsed.figures.accepted)} requests, ${formatCount(rehearsed.peakBacklog)} waiting at the peak`;
   await writeText(curveFile, drawBacklog({ title, points: rehearsed.curve, kills: rehearsed.kills }));
+}
+
+function placingOf({ orders = 0, groups = [] }: RehearseFlags): Placing | undefined {
+  sumOf(groups, "--groups");
+  return orders === 0 && groups.length === 0 ? undefined : { orders, groups };
+}
+
+function groupsFlag(text: string): readonly Share[] {
+  return text.split(",").reduce((before: readonly GroupShare[], one) => groupFlag(one, before), []);
 }
 
 function urlsFlag(text: string, before: readonly string[]): readonly string[] {

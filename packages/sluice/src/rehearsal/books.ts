@@ -23,6 +23,10 @@ export type Witness = (sight: Sight) => Promise<void>;
 export class Books {
   readonly #witness: Witness | undefined;
   readonly #ids: (string | undefined)[] = [];
+  /** Steps of the books at which a number was sent first, and got its receipt. */
+  readonly #sentAt: number[] = [];
+  readonly #receiptAt: number[] = [];
+  #step = 0;
   /** Those of which some POST got no answer: they may have been stored before their receipt came. */
   readonly uncertain = new Set<number>();
   /** Numbers with a receipt. */
@@ -42,12 +46,19 @@ export class Books {
 
   async note(sight: Sight): Promise<void> {
     await this.#witness?.(sight);
+    this.#step += 1;
     switch (sight.kind) {
       case "sent":
+        for (let number = sight.from; number < sight.from + sight.count; number += 1)
+          this.#sentAt[number] ??= this.#step;
+        return;
       case "result":
         return;
       case "accepted":
-        for (const [offset, id] of sight.ids.entries()) this.#ids[sight.from + offset] = id;
+        for (const [offset, id] of sight.ids.entries()) {
+          this.#ids[sight.from + offset] = id;
+          this.#receiptAt[sight.from + offset] ??= this.#step;
+        }
         this.accepted += sight.count;
         return;
       case "refused":
@@ -60,6 +71,11 @@ export class Books {
       default:
         sight satisfies never;
     }
+  }
+
+  /** When it was sent first and when its receipt came, as steps of these books: what was sent together has the same. */
+  spanOf(number: number): { readonly sentAt: number; readonly receiptAt: number } {
+    return { sentAt: this.#sentAt[number] ?? 0, receiptAt: this.#receiptAt[number] ?? Number.POSITIVE_INFINITY };
   }
 
   /** The numbers with a receipt, in order. */

@@ -1,7 +1,7 @@
 // Sends a day: offers each request when its time has come, over a few connections, most of them in batches, and sends
 // again, under the same keys, whatever has no receipt.
 import { setInterval as ticks, setTimeout as delay } from "node:timers/promises";
-import { SluiceClientError, type SluiceClient } from "@sluice/client";
+import { SluiceClientError, type Placement, type SluiceClient } from "@sluice/client";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Arrivals } from "../planner/arrivals.ts";
@@ -18,6 +18,8 @@ export interface DaySenderOptions {
   readonly payloads: Payloads;
   /** The Idempotency-Key of a request, by its number. */
   readonly keyOf: (number: number) => string;
+  /** Its order key and group; nothing unless given. */
+  readonly placementOf?: ((number: number) => Placement) | undefined;
   readonly books: Books;
   readonly clock: Clock;
   /** Of the requests, the share that is sent one in a POST; the others travel in batches. */
@@ -166,15 +168,18 @@ export class DaySender {
   }
 
   async #post(client: SluiceClient, { range, abort: signal }: { range: Range; abort: AbortSignal }): Promise<string[]> {
-    const { queue, payloads, keyOf } = this.#options;
+    const { queue, payloads, keyOf, placementOf } = this.#options;
     const { contentType } = payloads;
     const { from, count } = range;
-    if (count === 1)
-      return [(await client.submit(queue, payloads.of(from), { key: keyOf(from), contentType, signal })).id];
+    if (count === 1) {
+      const single = { key: keyOf(from), contentType, signal, ...placementOf?.(from) };
+      return [(await client.submit(queue, payloads.of(from), single)).id];
+    }
     const items = Array.from({ length: count }, (_, offset) => ({
       key: keyOf(from + offset),
       body: payloads.of(from + offset),
       contentType,
+      ...placementOf?.(from + offset),
     }));
     const batch = { batchSize: count, batchBytesMax: Number.MAX_SAFE_INTEGER, underWayMax: 1, signal };
     const ids: string[] = [];

@@ -1,7 +1,7 @@
 // Asks for every request of the books over HTTP: its outcome, its result, its body. What was sent without an answer is
 // sent once more under its key, and has to get the id of its receipt.
 import { setTimeout as delay } from "node:timers/promises";
-import { SluiceClientError, type SluiceClient } from "@sluice/client";
+import { SluiceClientError, type Placement, type SluiceClient } from "@sluice/client";
 import type { Clock } from "../core/clock.ts";
 import type { Books } from "./books.ts";
 import type { Payloads } from "./payloads.ts";
@@ -13,6 +13,7 @@ export interface ReadBackOptions {
   readonly books: Books;
   readonly payloads: Payloads;
   readonly keyOf: (number: number) => string;
+  readonly placementOf?: ((number: number) => Placement) | undefined;
   /** Whether a result is that of a body; undefined takes any, and reads the stored body back. */
   readonly isResultOf: ((result: Uint8Array, body: Uint8Array) => boolean) | undefined;
   /** What results were before, by request number. */
@@ -44,7 +45,7 @@ type Verdict = Exclude<keyof Found, "wrong" | "changed">;
 
 const readersMax = 16;
 const againAfterMs = 200;
-const namedMax = 10;
+export const namedMax = 10;
 
 export async function readBack(options: ReadBackOptions): Promise<Found> {
   const found: Found = {
@@ -144,11 +145,12 @@ function verdictOf(error: unknown): Verdict {
 }
 
 async function sendAgain(number: number, options: ReadBackOptions, found: Found): Promise<void> {
-  const { books, clients, queue, payloads, keyOf, signal } = options;
+  const { books, clients, queue, payloads, keyOf, placementOf, signal } = options;
   const id = books.idOf(number);
   if (id === undefined) return; // nobody promised anything
   const { contentType } = payloads;
-  const again = await clients[0].submit(queue, payloads.of(number), { key: keyOf(number), contentType, signal });
+  const repeated = { key: keyOf(number), contentType, signal, ...placementOf?.(number) };
+  const again = await clients[0].submit(queue, payloads.of(number), repeated);
   if (again.id !== id) note(found, "doubled", `${id} and ${again.id}`);
 }
 

@@ -10,16 +10,20 @@ import { Books, type Witness } from "./books.ts";
 import { lengthMsOf } from "./compressed-day.ts";
 import { DaySender, type DaySenderOptions } from "./day-sender.ts";
 import { killOften, type Kill, type Victim } from "./killer.ts";
-import { readBack, type ReadBackOptions } from "./read-back.ts";
+import { namedMax, readBack, type ReadBackOptions } from "./read-back.ts";
+import { placementOf, readTurns, type GroupWait, type Placing } from "./turns.ts";
 import { violationsOf, type Figures } from "./violations.ts";
 import { Watch } from "./watch.ts";
 
 type Clients = readonly [SluiceClient, ...SluiceClient[]];
 
-export interface RehearsalOptions extends Omit<DaySenderOptions, "books">, Pick<ReadBackOptions, "isResultOf"> {
+export interface RehearsalOptions
+  extends Omit<DaySenderOptions, "books" | "placementOf">, Pick<ReadBackOptions, "isResultOf"> {
   /** The same gateways, with calls that outlive the restart of one. */
   readonly patient: Clients;
   readonly seed: number;
+  /** Order keys and groups; none unless given. */
+  readonly placing?: Placing | undefined;
   readonly witness?: Witness;
   /** Whether the queue may have other requests. */
   readonly isBesideOthers: boolean;
@@ -63,14 +67,16 @@ export interface Rehearsed {
   readonly behindMsMax: number;
   /** When nothing of it waited any more. */
   readonly drainedMs: number;
+  readonly groups: readonly GroupWait[];
   readonly audit: WireAudit;
   readonly violations: readonly string[];
   /** A few ids of what is wrong. */
   readonly wrong: readonly string[];
 }
 
-export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
-  const { queue, patient, day, seed, abort, stop } = options;
+export async function rehearse(given: RehearsalOptions): Promise<Rehearsed> {
+  const { queue, patient, day, seed, placing, abort, stop } = given;
+  const options = { ...given, placementOf: placing && ((number: number) => placementOf(placing, number)) };
   const before = await lookBefore(options);
   const servicePerHour = options.servicePerHour ?? before.ratePerHour;
   const books = new Books(options.witness);
@@ -95,6 +101,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
   const found = await readBack({ ...options, clients: patient, books, seenResults, patienceMs, signal: abort });
   const audit = await patient[0].audit({ signal: abort });
   const { wrong, ...counts } = found;
+  const turns = placing && (await readTurns({ client: patient[0], queue, books, placing, signal: abort }));
   const figures: Figures = {
     requests: Math.round(day.total),
     accepted: books.accepted,
@@ -103,6 +110,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     withoutReceipt: Math.round(day.total) - books.accepted,
     unsettled: books.unsettled,
     unaccounted: options.isBesideOthers ? undefined : acceptedOf(audit, queue) - before.accepted - books.accepted,
+    outOfTurn: placing?.orders ? turns?.outOfTurn.length : undefined,
     ...counts,
   };
   const planned = servicePerHour === undefined ? undefined : plannedSamples(day, servicePerHour);
@@ -117,9 +125,10 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     sendingMs,
     behindMsMax,
     drainedMs,
+    groups: turns?.waits ?? [],
     audit,
     violations: violationsOf({ figures, audit, kills, isInterrupted }),
-    wrong,
+    wrong: [...wrong, ...(turns?.outOfTurn.slice(0, namedMax).map((id) => `out of turn ${id}`) ?? [])],
   };
 
   function plannedSamples(arrivals: Arrivals, perReplicaPerHour: number): readonly Sample[] {

@@ -2,6 +2,7 @@
 import { formatDuration } from "../core/duration.ts";
 import type { Kill } from "./killer.ts";
 import type { Rehearsed } from "./rehearse.ts";
+import type { GroupWait } from "./turns.ts";
 
 export interface Setting {
   readonly queue: string;
@@ -56,7 +57,7 @@ export function rehearsalMarkdown(setting: Setting, rehearsed: Rehearsed, curveF
 /** The `rehearsal` shape: what is absent is null. */
 export function rehearsalView(setting: Setting, rehearsed: Rehearsed): object {
   const { figures, kills, curve, audit, violations, wrong, isInterrupted } = rehearsed;
-  const { peakBacklog, plannedPeak, servicePerHour, sendingMs, behindMsMax, drainedMs } = rehearsed;
+  const { peakBacklog, plannedPeak, servicePerHour, sendingMs, behindMsMax, drainedMs, groups } = rehearsed;
   const { queue, urls, profile, speed, seed, run } = setting;
   return {
     ok: violations.length === 0 && !isInterrupted,
@@ -64,7 +65,13 @@ export function rehearsalView(setting: Setting, rehearsed: Rehearsed): object {
     violations,
     wrong,
     setting: { queue, urls, profile, speed, seed, run, servicePerHour: servicePerHour ?? null },
-    figures: { ...figures, unaccounted: figures.unaccounted ?? null },
+    figures: { ...figures, unaccounted: figures.unaccounted ?? null, outOfTurn: figures.outOfTurn ?? null },
+    groups: groups.map(({ group, count: requests, p50Ms, p99Ms }) => ({
+      group,
+      requests,
+      p50WaitSeconds: p50Ms / 1_000,
+      p99WaitSeconds: p99Ms / 1_000,
+    })),
     audit,
     kills: kills.map(({ name, atMs, failure }) => ({ name, atSeconds: atMs / 1_000, failure: failure ?? null })),
     peakBacklog: { measured: peakBacklog, planned: plannedPeak ?? null },
@@ -88,7 +95,7 @@ function verdictOf({ violations, isInterrupted, audit }: Rehearsed): string {
 
 /** All that was counted and measured. */
 export function rehearsalRows(rehearsed: Rehearsed): readonly Row[] {
-  return [...figureRows(rehearsed), ...courseRows(rehearsed)];
+  return [...figureRows(rehearsed), ...rehearsed.groups.map(groupRow), ...courseRows(rehearsed)];
 }
 
 function figureRows({ figures }: Rehearsed): readonly Row[] {
@@ -108,7 +115,13 @@ function figureRows({ figures }: Rehearsed): readonly Row[] {
     row("changed results", figures.changed),
     row("doubled", figures.doubled),
     ...(figures.unaccounted === undefined ? [] : [row("accepted beyond the books", figures.unaccounted)]),
+    ...(figures.outOfTurn === undefined ? [] : [row("begun out of turn", figures.outOfTurn)]),
   ];
+}
+
+function groupRow({ group, count: requests, p50Ms, p99Ms }: GroupWait): Row {
+  const waits = `${formatDuration(p50Ms)} at p50, ${formatDuration(p99Ms)} at p99, of ${count(requests)}`;
+  return [`wait: ${group === "" ? "(no group)" : group}`, waits];
 }
 
 function courseRows({ kills, peakBacklog, plannedPeak, sendingMs, behindMsMax, drainedMs }: Rehearsed): readonly Row[] {

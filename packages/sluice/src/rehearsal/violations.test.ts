@@ -10,6 +10,7 @@ const good: Figures = {
   withoutReceipt: 0,
   unsettled: 0,
   unaccounted: 0,
+  outOfTurn: 0,
   done: 9,
   dead: 1,
   cancelled: 0,
@@ -27,7 +28,7 @@ test("dead requests, refusals and lost answers are no violations", () => {
   assert.deepEqual(told({}), []);
 });
 
-for (const name of ["lost", "unfinished", "mismatched", "changed", "doubled", "withoutReceipt"] as const) {
+for (const name of ["lost", "unfinished", "mismatched", "changed", "doubled", "withoutReceipt", "outOfTurn"] as const) {
   test(`a single request that counts as ${name} is a violation`, () => {
     assert.equal(told({ [name]: 1 }).length, 1);
   });

@@ -16,6 +16,8 @@ export interface Figures extends Omit<Found, "wrong"> {
   readonly unsettled: number;
   /** What the queue accepted meanwhile, by its own count, beyond the books; undefined beside others. */
   readonly unaccounted: number | undefined;
+  /** Begun before one of their order key that they had to wait for; undefined without order keys. */
+  readonly outOfTurn: number | undefined;
 }
 
 export interface Evidence {
@@ -35,12 +37,13 @@ const forbidden = {
 
 /** Each in a sentence; none when nothing is lost and the law holds. */
 export function violationsOf({ figures, audit, kills, isInterrupted }: Evidence): readonly string[] {
-  const { unaccounted, unsettled, withoutReceipt } = figures;
+  const { unaccounted, unsettled, withoutReceipt, outOfTurn = 0 } = figures;
   const found = Object.entries(forbidden)
     .filter(([name]) => name !== "unfinished" || !isInterrupted) // they go on
     .map(([name, what]) => ({ count: figures[name as keyof typeof forbidden], what }));
   const violations = found.filter(({ count }) => count > 0).map(({ count, what }) => `${count} ${what}`);
   if (withoutReceipt > 0 && !isInterrupted) violations.push(`${withoutReceipt} never got a receipt`);
+  if (outOfTurn > 0) violations.push(`${outOfTurn} begun out of the turn of their order key`);
   if (unaccounted !== undefined && (unaccounted < 0 || unaccounted > unsettled))
     violations.push(
       `the queue counts ${Math.abs(unaccounted)} ${unaccounted < 0 ? "fewer" : "more"} than the receipts`,
