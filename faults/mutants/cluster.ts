@@ -334,7 +334,13 @@ export const clusterMutants: readonly Mutant[] = [
     name: "tokens-given-twice",
     engine: "cluster",
     bug: "fencing tokens go on where a crash of PostgreSQL set them back to (against I3)",
-    patches: [{ file: `${cluster}/ledger/connection/token-connection.ts`, from: " + 1048576 + (random() * 1048576)::bigint", to: "" }],
+    patches: [
+      {
+        file: `${cluster}/ledger/connection/token-connection.ts`,
+        from: " + 1048576 + (random() * 1048576)::bigint",
+        to: "",
+      },
+    ],
     catcher: test("ledger/connection/token-connection", "a fencing token is not given again"),
     sign: /✖ a fencing token is not given again/,
   },

@@ -48,18 +48,23 @@ export function addLined({ db, lineNos }: Scope, columns: readonly unknown[], pl
 export const lineModels: Readonly<Record<string, Model>> = {
   "configure-lines": writes((scope) => {
     const { db, values } = scope;
-    for (const [name, text] of unnest<[string, string | null]>(...(values as [unknown, unknown]))) {
+    const changed: Row[] = [];
+    for (const [name, text] of unnest<[string, string]>(...(values as [unknown, unknown]))) {
       const row = db.queues.values().find((queue) => queue.name === name);
-      if (row === undefined || (row.lines === null && text === null) || sameJson(row.lines, text ?? "{}")) continue;
-      db.queues.put(row.no, { ...row, lines: text ?? "{}" });
+      if (row === undefined || sameJson(row.lines, text)) continue;
+      db.queues.put(row.no, { ...row, lines: text });
       tell(scope, { kind: "said", queue: row.no });
+      changed.push({ name });
     }
-    return [];
+    return changed;
   }),
-  "begin-lines": writes(({ db, values: [nos] }) => {
-    for (const no of nos as readonly number[]) {
+  "begin-lines": writes((scope) => {
+    const { db, values } = scope;
+    for (const no of values[0] as readonly number[]) {
       const row = db.queues.get(no);
-      if (row?.lines === null) db.queues.put(no, { ...row, lines: "{}" });
+      if (row?.lines !== null) continue;
+      db.queues.put(no, { ...row, lines: "{}" });
+      tell(scope, { kind: "said", queue: no });
     }
     return [];
   }),
@@ -97,19 +102,19 @@ export const lineModels: Readonly<Record<string, Model>> = {
   "feeder-left": racyWrites(({ seen, db, values: [ids] }) =>
     (ids as readonly string[]).flatMap((id) => {
       const row = db.lined.remove(id);
-      return row === undefined ? [] : [{ ...placeOf(row), is_dead: seen.outcomes.get(id)?.state === "dead" }];
+      const is_dead = seen.outcomes.get(id)?.state === "dead";
+      return row === undefined ? [] : [{ ...placeOf(row), no: row.no, is_dead }];
     }),
   ),
-  "feeder-hold": writes(({ db, values: [queues, orders, ids, sinces] }) => {
-    for (const [queue, order_key, id, since] of unnest<[number, string, string, number]>(queues, orders, ids, sinces))
-      if (!db.held_orders.has(`${queue} ${order_key}`))
-        db.held_orders.put(`${queue} ${order_key}`, { queue, order_key, id, since });
+  "feeder-hold": writes(({ db, values: [queues, orders, ids, nos, since] }) => {
+    for (const [queue, order_key, id, no] of unnest<[number, string, string, number]>(queues, orders, ids, nos))
+      db.held_orders.put(id, { queue, order_key, id, no, since: since as number });
     return [];
   }),
   "feeder-let-go": writes(({ db, values: [ids] }) =>
     db.held_orders.values().flatMap(({ queue, order_key, id }) => {
       if (!(ids as readonly string[]).includes(id)) return [];
-      db.held_orders.remove(`${queue} ${order_key}`);
+      db.held_orders.remove(id);
       return [{ queue, order_key }];
     }),
   ),
@@ -209,8 +214,7 @@ export const lineModels: Readonly<Record<string, Model>> = {
   }),
   "feeder-lines": reads(({ seen }) =>
     seen.queues.values().flatMap(({ no, lines }) => {
-      if (lines === null && !seen.lined.values().some(({ queue }) => queue === no)) return [];
-      return [{ no, lines: lines === null ? null : (JSON.parse(lines) as unknown) }];
+      return lines === null ? [] : [{ no, lines: JSON.parse(lines) as unknown }];
     }),
   ),
   "feeder-overrides": reads(() => []),
@@ -262,9 +266,10 @@ function ofKey({ lined }: Tables, { queue, order_key }: OrderKey): LinedRow[] {
   return lined.values().filter((row) => row.queue === queue && row.order_key === order_key);
 }
 
-function isTaken(tables: Tables, key: OrderKey): boolean {
+function isTaken(tables: Tables, key: LinedRow): boolean {
+  const isOfKey = ({ queue, order_key }: OrderKey): boolean => queue === key.queue && order_key === key.order_key;
   return (
-    tables.held_orders.has(`${key.queue} ${key.order_key}`) ||
+    tables.held_orders.values().some((held) => isOfKey(held) && held.no < key.no) ||
     ofKey(tables, key).some(({ state }) => state === "later" || state === "ready" || state === "handed")
   );
 }

@@ -57,7 +57,10 @@ export const outcomeModels: Readonly<Record<string, Model>> = {
     const [at, most] = [now as number, (now as number) + (apartMs as number)];
     for (const row of db.schedule.values()) {
       if (row.is_hinted || row.stored_at <= most) continue;
-      db.schedule.put(row.id, { ...row, due_at: at + Math.max(0, row.due_at - row.stored_at), stored_at: at });
+      const due_at = at + Math.max(0, row.due_at - row.stored_at);
+      db.schedule.put(row.id, { ...row, due_at, stored_at: at });
+      const lined = row.in_line === 1 ? db.lined.get(row.id) : undefined;
+      if (lined?.state === "later") db.lined.put(row.id, { ...lined, due_at });
     }
     return [];
   }),
@@ -331,5 +334,5 @@ function giveBack(scope: Scope, gone: ReadonlySet<number>): Row[] {
       scheduled.push(schedule(scope, { id, queue, attempts, crashes, started_at, ...place }));
     }
   }
-  return list(scope, scheduled.map(hintOf));
+  return list(scope, scheduled.filter(({ is_hinted }) => is_hinted).map(hintOf));
 }

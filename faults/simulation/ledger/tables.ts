@@ -98,6 +98,7 @@ export interface HeldOrderRow {
   readonly queue: number;
   readonly order_key: string;
   readonly id: string;
+  readonly no: number;
   readonly since: number;
 }
 
@@ -225,7 +226,6 @@ export class Tables {
   readonly schedule = new Table<string, ScheduleRow>("schedule", this.journal);
   readonly expiries = new Table<string, ExpiryRow>("expiries", this.journal);
   readonly lined = new Table<string, LinedRow>("lined", this.journal);
-  /** By queue and order key. */
   readonly held_orders = new Table<string, HeldOrderRow>("held_orders", this.journal);
   /** Its one row is the number of its last round. */
   readonly feeder = new Table<number, number>("feeder", this.journal);

@@ -3,6 +3,7 @@ import { Option, type Command } from "commander";
 import type { QueueConfig } from "../config/config.ts";
 import { groupsSettings, prioritiesSettings, queueSettings, weightSetting } from "../config/declared-settings.ts";
 import { loadConfigFile } from "../config/load-file.ts";
+import { lineSettingsDefault } from "../core/line-settings.ts";
 import { readLines } from "../config/read-lines.ts";
 import { formatDuration } from "../core/duration.ts";
 import { urgencyDefault } from "../core/fair-choice.ts";
@@ -83,7 +84,7 @@ export async function readGroups(
   const queue = await readQueue(flags);
   const at = (field: string): string => `queues.${name}.${field}`;
   const fixed = <T>(value: T | "auto" | undefined): T | undefined => (value === "auto" ? undefined : value);
-  const lines = readLines(at, queue);
+  const lines = readLines(at, queue) ?? lineSettingsDefault;
   return {
     groups: withRest(named),
     settings: { ...lines, riseMs: riseEvery ?? lines.riseMs },

@@ -1,4 +1,4 @@
-// What a queue says of order keys, groups and urgencies, with every default filled in.
+// What a queue says of order keys, groups and urgencies, with every default filled in; undefined where it says nothing.
 import { lineSettingsDefault, type LineSettings } from "../core/line-settings.ts";
 import { isPlacementName, placementNameRule } from "../core/placement.ts";
 import { readSetting, wrong } from "../core/setting.ts";
@@ -10,6 +10,13 @@ const groupsFields = ["weight", ...Object.keys(groupsSettings)];
 const weightsMax = 10_000;
 
 export function readLines(
+  at: (field: string) => string,
+  queue: Pick<QueueConfig, "order" | "groups" | "priorities">,
+): LineSettings | undefined {
+  return (queue.order ?? queue.groups ?? queue.priorities) === undefined ? undefined : readSaid(at, queue);
+}
+
+function readSaid(
   at: (field: string) => string,
   { order = {}, groups = {}, priorities = {} }: Pick<QueueConfig, "order" | "groups" | "priorities">,
 ): LineSettings {

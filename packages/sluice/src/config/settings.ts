@@ -126,7 +126,7 @@ export interface QueueSettings {
   readonly retryPolicy: RetryPolicy;
   readonly backlogMax: number;
   readonly backlogBytesMax: number;
-  readonly lines: LineSettings;
+  readonly lines: LineSettings | undefined;
   readonly schema: object | undefined;
   readonly isTransactional: boolean;
   readonly scaling: ScalingSettings;

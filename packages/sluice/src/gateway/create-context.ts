@@ -38,7 +38,7 @@ export interface GatewayQueue {
   /** Given where requests may ask for a callback. */
   readonly callback?: QueueCallback | undefined;
   /** Of its order keys, groups and urgencies; the defaults unless given. */
-  readonly lines?: LineSettings;
+  readonly lines?: LineSettings | undefined;
   /** How many replicas of its worker there should be. */
   readonly scaling: Omit<ScalingGoal, "ratePerHour">;
 }

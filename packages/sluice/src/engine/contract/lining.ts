@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
 import { lineSettingsDefault, type LineSettings } from "../../core/line-settings.ts";
 import type { Placement } from "../../core/placement.ts";
 import type { RequestId } from "../../core/request-id.ts";
@@ -220,6 +221,39 @@ export function liningCases(check: Check): void {
     await operations(rig).setGroup(orders, "a", undefined);
     deepEqual(idsOf(await rig.take(5)), [a]);
   });
+
+  check("what is set of a group holds for its first request too", async (rig) => {
+    await operations(rig).setGroup(orders, "a", { isPaused: true });
+    await rig.quiet();
+    await delay(1_200); // longer than anything is looked for
+    const [, b] = await acceptEach(rig, [{ group: "a" }, { group: "b" }]);
+    deepEqual(idsOf(await rig.take(5)), [b]);
+    await rig.assertNothingToDeliver();
+  });
+
+  check(
+    "a request that expires behind another one holds its order key once its turn comes",
+    async (rig) => {
+      const [first, second, , fourth] = await acceptEach(rig, [
+        { order: "a" },
+        { order: "a" },
+        { order: "a", expiresAt: rig.now() + hourMs },
+        { order: "a" },
+      ]);
+      const { claim } = await rig.takeOne();
+      equal(claim.id, first);
+      rig.pass(hourMs + 1_000);
+      await rig.assertNothingToDeliver();
+      await rig.engine.settle(claim, done());
+      const next = await rig.takeOne();
+      equal(next.claim.id, second, "it comes before the one that has expired");
+      await rig.engine.settle(next.claim, done());
+      await rig.assertNothingToDeliver();
+      equal(await operations(rig).releaseOrder(orders, "a"), true);
+      equal((await rig.takeOne()).claim.id, fourth);
+    },
+    { queues: [queue(orders, { lines: holding })] },
+  );
 
   check("a group's rate paces its starts, and no others", async (rig) => {
     await operations(rig).setGroup(orders, "slow", { ratePerHour: 360 });

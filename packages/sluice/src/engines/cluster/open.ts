@@ -40,7 +40,8 @@ export async function openCluster(options: ClusterOptions): Promise<ClusterEngin
 async function join(options: ClusterOptions): Promise<ClusterEngine> {
   const parts = partsOf(options);
   try {
-    await configureLines(parts.reading, options.queues);
+    for (const queue of await configureLines(parts.reading, options.queues))
+      options.log.info({ queue }, "the cluster goes by this process's settings of order keys, groups and priorities");
     await parts.queues.read(parts.reading);
     await parts.session.open();
     await parts.reading.rows(BEGIN_TALLIES, [parts.member()]);

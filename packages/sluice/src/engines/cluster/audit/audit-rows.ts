@@ -23,7 +23,7 @@ const SELECT_ORPHANS: Statement = {
   name: "audit-orphans",
   text: `${ORPHANS("outcomes", "outcome")} UNION ALL ${ORPHANS("running", "claim")}
     UNION ALL ${ORPHANS("schedule", "place in the schedule")} UNION ALL ${ORPHANS("keys", "key")}
-    UNION ALL ${ORPHANS("expiries", "expiry")} LIMIT 10000`,
+    UNION ALL ${ORPHANS("expiries", "expiry")} UNION ALL ${ORPHANS("lined", "place in a line")} LIMIT 10000`,
 };
 /** The newest that has begun, among those that run and those that ran, but for those of a clock that was ahead. */
 const LAST_BEGUN: Statement = {
@@ -38,7 +38,7 @@ const LAST_BEGUN: Statement = {
 const DUE_BEFORE: Statement = {
   name: "audit-due-before",
   text: `SELECT s.id, s.due_at::float8 AS at FROM sluice.schedule s
-    WHERE s.queue = $1 AND s.due_at < $2::bigint AND (s.due_at = 0 OR s.due_at < $3::bigint) AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}
+    WHERE s.queue = $1 AND s.in_line <> 1 AND s.due_at < $2::bigint AND (s.due_at = 0 OR s.due_at < $3::bigint) AND NOT ${hasRow("running", "s.id")} AND NOT ${hasRow("outcomes", "s.id")}
     ORDER BY s.due_at LIMIT 10000`,
 };
 const STARTED_BEFORE: Statement = {

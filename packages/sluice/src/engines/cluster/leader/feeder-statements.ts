@@ -32,12 +32,14 @@ const PLACE = "l.id, l.queue, l.grp, l.urgency, l.order_key, l.since::float8, l.
 export const LEFT: Statement = {
   name: "feeder-left",
   text: `DELETE FROM sluice.lined l WHERE id = ANY ($1::uuid[])
-    RETURNING ${PLACE}, EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = l.id AND o.state = 'dead' OFFSET 0) AS is_dead`,
+    RETURNING ${PLACE}, l.no::float8, coalesce((
+      SELECT o.state = 'dead' FROM (SELECT state FROM sluice.outcomes WHERE id = l.id OFFSET 0) o), false) AS is_dead`,
 };
 export const HOLD: Statement = {
   name: "feeder-hold",
-  text: `INSERT INTO sluice.held_orders (queue, order_key, id, since)
-    SELECT * FROM unnest($1::smallint[], $2::text[], $3::uuid[], $4::bigint[]) ON CONFLICT DO NOTHING`,
+  text: `INSERT INTO sluice.held_orders (queue, order_key, id, no, since)
+    SELECT i.*, $5::bigint FROM unnest($1::smallint[], $2::text[], $3::uuid[], $4::bigint[]) AS i (queue, order_key, id, no)
+    ON CONFLICT DO NOTHING`,
 };
 /** A dead one that runs again holds its order key no longer, and goes to the end of it. */
 export const LET_GO: Statement = {
@@ -69,7 +71,7 @@ export const BACK: Statement = {
 const hasRow = (table: string, of: string): string =>
   `EXISTS (SELECT FROM sluice.${table} x WHERE x.queue = ${of}.queue AND x.order_key = ${of}.order_key`;
 const isTaken = (of: string): string => `(${hasRow("lined", of)} AND x.state IN ('later', 'ready', 'handed'))
-      OR ${hasRow("held_orders", of)}))`;
+      OR ${hasRow("held_orders", of)} AND x.no < ${of}.no))`;
 /** New ones get the turn of their order key if nobody has it and nobody waits for it. */
 export const ADMIT: Statement = {
   name: "feeder-admit",
@@ -96,9 +98,9 @@ export const PROMOTE: Statement = {
   text: `WITH next AS (
       SELECT n.id, n.due_at FROM unnest($1::smallint[], $2::text[]) AS k (queue, order_key)
       CROSS JOIN LATERAL (
-        SELECT b.id, b.due_at FROM sluice.lined b
+        SELECT b.* FROM sluice.lined b
         WHERE b.queue = k.queue AND b.order_key = k.order_key AND b.state = 'behind' ORDER BY b.no LIMIT 1) n
-      WHERE NOT (${isTaken("k")})
+      WHERE NOT (${isTaken("n")})
     )
     UPDATE sluice.lined l SET state = ${whenReady("n.due_at", "$3")} FROM next n WHERE l.id = n.id RETURNING ${PLACE}`,
 };
@@ -140,7 +142,7 @@ export const HINT: Statement = {
 
 export const LINES: Statement = {
   name: "feeder-lines",
-  text: `SELECT no, lines FROM sluice.queues WHERE lines IS NOT NULL OR EXISTS (SELECT FROM sluice.lined l WHERE l.queue = no)`,
+  text: "SELECT no, lines FROM sluice.queues WHERE lines IS NOT NULL",
 };
 export const OVERRIDES: Statement = {
   name: "feeder-overrides",

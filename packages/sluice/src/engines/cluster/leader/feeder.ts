@@ -82,6 +82,11 @@ interface LinedRow {
   readonly state: "new" | "behind" | "later" | "ready" | "handed";
 }
 
+interface LeftRow extends LinedRow {
+  readonly no: number;
+  readonly is_dead: boolean;
+}
+
 interface EventRow {
   readonly no: number;
   readonly kind: "left" | "back" | "replayed" | "released" | "said";
@@ -215,22 +220,23 @@ export class Feeder {
     { left, now }: { readonly left: readonly RequestId[]; readonly now: number },
   ): Promise<readonly OrderKey[]> {
     const keys: OrderKey[] = [];
-    const holding: LinedRow[] = [];
-    for (const row of await inside.rows<LinedRow & { is_dead: boolean }>(LEFT, [left])) {
+    const holding: LeftRow[] = [];
+    for (const row of await inside.rows<LeftRow>(LEFT, [left])) {
       const { queue, grp, order_key: order, state } = row;
       const lines = linesOf(known, queue);
       if (state !== "new") lines.count(grp, { backlog: -1, inFlight: state === "handed" ? -1 : 0 });
       if (state === "ready") lines.remove(placeOf(row), row.id);
-      if (order === null || state === "new" || state === "behind") continue;
+      if (order === null) continue;
       if (row.is_dead && lines.settings.afterDead === "hold") holding.push(row);
-      else keys.push({ queue, order });
+      else if (state !== "new" && state !== "behind") keys.push({ queue, order });
     }
     if (holding.length > 0) {
       const values = [
         holding.map(({ queue }) => queue),
         textArray(holding.map(({ order_key: order }) => order as string)),
         holding.map(({ id }) => id),
-        holding.map(() => now),
+        holding.map(({ no }) => no),
+        now,
       ];
       await inside.rows(HOLD, values);
     }

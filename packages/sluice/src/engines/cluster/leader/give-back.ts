@@ -34,11 +34,11 @@ const GIVE_BACK = `
     WHERE crashes < $3::int AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = lost.id)
     ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at, attempts = excluded.attempts, crashes = excluded.crashes,
       started_at = excluded.started_at, token = excluded.token, is_hinted = true, is_first = false
-    RETURNING s.id, s.queue, s.crashes
+    RETURNING s.id, s.queue, s.crashes, s.is_hinted
   )
   INSERT INTO sluice.outbox (queue, kind, ids)
   SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' ELSE 'again' END, array_agg(id ORDER BY id)
-  FROM scheduled GROUP BY 1, 2
+  FROM scheduled WHERE is_hinted GROUP BY 1, 2
   RETURNING no::float8, queue, kind, ids::text[]`;
 
 const HAND_BACK: Statement = {

@@ -20,9 +20,13 @@ const HINT_DUE: Statement = {
 /** What was asked for by a clock that was ahead, which has stepped back since, waits for as long as it was to. A page of them. */
 const BOUND_WAITS: Statement = {
   name: "bound-waits",
-  text: `UPDATE sluice.schedule SET due_at = $1::bigint + greatest(0, due_at - stored_at), stored_at = $1::bigint
-    WHERE id = ANY (ARRAY (SELECT id FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint LIMIT $3))
-      AND NOT is_hinted AND stored_at > $1::bigint + $2::bigint`,
+  text: `WITH bounded AS (
+      UPDATE sluice.schedule SET due_at = $1::bigint + greatest(0, due_at - stored_at), stored_at = $1::bigint
+      WHERE id = ANY (ARRAY (SELECT id FROM sluice.schedule WHERE NOT is_hinted AND stored_at > $1::bigint + $2::bigint LIMIT $3))
+        AND NOT is_hinted AND stored_at > $1::bigint + $2::bigint
+      RETURNING id, due_at, in_line
+    )
+    UPDATE sluice.lined l SET due_at = b.due_at FROM bounded b WHERE b.in_line = 1 AND l.id = b.id AND l.state = 'later'`,
 };
 /** Most of the time there is nothing to do: no transaction is begun for that. */
 const LOOK: Statement = {

@@ -1,12 +1,5 @@
 // What people ask of order keys and groups: the feeder heeds it, see leader/feeder.ts.
-import { isDeepStrictEqual } from "node:util";
-import {
-  lineSettingsDefault,
-  type GroupOverride,
-  type GroupStatus,
-  type HeldOrder,
-  type LineSettings,
-} from "../../../core/line-settings.ts";
+import type { GroupOverride, GroupStatus, HeldOrder } from "../../../core/line-settings.ts";
 import { isLined, type Placement } from "../../../core/placement.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { QueueBounds } from "../../../engine/engine.ts";
@@ -37,17 +30,19 @@ const RELEASE: Statement = {
 };
 const BEGIN_LINES: Statement = {
   name: "begin-lines",
-  text: "UPDATE sluice.queues SET lines = '{}' WHERE no = ANY ($1::smallint[]) AND lines IS NULL",
+  text: `WITH begun AS (UPDATE sluice.queues SET lines = '{}' WHERE no = ANY ($1::smallint[]) AND lines IS NULL RETURNING no)
+    INSERT INTO sluice.line_events (kind, queue) SELECT 'said', no FROM begun`,
 };
-/** What the processes of the cluster are configured with: the last one that started says it. */
+/** What a process is configured with: of those that say something the last one that started. */
 const CONFIGURE: Statement = {
   name: "configure-lines",
   text: `WITH changed AS (
-      UPDATE sluice.queues q SET lines = coalesce(i.lines, '{}') FROM unnest($1::text[], $2::jsonb[]) AS i (name, lines)
-      WHERE q.name = i.name AND (q.lines IS NOT NULL OR i.lines IS NOT NULL)
-        AND q.lines IS DISTINCT FROM coalesce(i.lines, '{}') RETURNING no
+      UPDATE sluice.queues q SET lines = i.lines FROM unnest($1::text[], $2::jsonb[]) AS i (name, lines)
+      WHERE q.name = i.name AND i.lines IS NOT NULL AND q.lines IS DISTINCT FROM i.lines RETURNING q.no, q.name
+    ), told AS (
+      INSERT INTO sluice.line_events (kind, queue) SELECT 'said', no FROM changed
     )
-    INSERT INTO sluice.line_events (kind, queue) SELECT 'said', no FROM changed`,
+    SELECT name FROM changed`,
 };
 
 /** From the first request that stands in a line on, all that its queue gets does. Before any of these is stored. */
@@ -96,11 +91,10 @@ export async function releaseOrder(db: Connected, queue: number, order: string):
   return (await db.rows(RELEASE, [queue, order])).length > 0;
 }
 
-export async function configureLines(db: Connected, queues: readonly QueueBounds[]): Promise<void> {
-  await db.rows(CONFIGURE, [queues.map(({ name }) => name), queues.map(({ lines }) => storedSettings(lines))]);
-}
-
-/** A queue has no lines for its defaults alone: see beginLines. */
-function storedSettings(lines: LineSettings | undefined): string | null {
-  return lines === undefined || isDeepStrictEqual(lines, lineSettingsDefault) ? null : JSON.stringify(lines);
+/** Gives back the names of the queues whose settings are others than they were. */
+export async function configureLines(db: Connected, queues: readonly QueueBounds[]): Promise<readonly string[]> {
+  const said = queues.filter(({ lines }) => lines !== undefined);
+  if (said.length === 0) return [];
+  const values = [said.map(({ name }) => name), said.map(({ lines }) => JSON.stringify(lines))];
+  return (await db.rows<{ name: string }>(CONFIGURE, values)).map(({ name }) => name);
 }

@@ -38,8 +38,10 @@ export const lines = `
     queue smallint NOT NULL,
     order_key text NOT NULL,
     id uuid NOT NULL UNIQUE,
+    -- Those before it go on.
+    no bigint NOT NULL,
     since bigint NOT NULL,
-    PRIMARY KEY (queue, order_key)
+    PRIMARY KEY (queue, order_key, id)
   );
 
   CREATE TABLE sluice.groups (
