@@ -52,6 +52,9 @@ const handOutMax = 1_000;
 const busyMs = 5;
 const idleMsMax = 50;
 const idleFactor = 1.5;
+/** Of the last round in their average. */
+const roundWeight = 1 / 8;
+const secondMs = 1_000;
 /** Where no queue has lines. */
 const withoutMs = 1_000;
 /** The counts of groups are told as often under load, and sooner when there is nothing else to do. */
@@ -121,6 +124,9 @@ export class Feeder {
   #roundNo: number | null = null;
   #toldAt = Number.NEGATIVE_INFINITY;
   #waitMs = busyMs;
+  /** From one round to the next, of late. */
+  #roundMs = idleMsMax;
+  #fedAt = 0;
 
   constructor(options: FeederOptions) {
     this.#options = options;
@@ -139,6 +145,7 @@ export class Feeder {
     this.#roundNo = look?.round ?? null;
     const isIdle = look?.has_news !== true && look?.next_due_at === null;
     if (isIdle && this.#known === undefined && !queues.someHasLines) return withoutMs;
+    this.#noteRound();
     try {
       const known = (this.#known ??= await this.#load());
       await this.#noteBegun(known);
@@ -151,6 +158,12 @@ export class Feeder {
       this.forget(); // it may have gone through, or not
       throw error;
     }
+  }
+
+  #noteRound(): void {
+    const now = performance.now();
+    if (this.#waitMs === busyMs) this.#roundMs += roundWeight * (Math.min(secondMs, now - this.#fedAt) - this.#roundMs);
+    this.#fedAt = now;
   }
 
   /** One transaction. Gives back how many were handed out. */
@@ -249,7 +262,7 @@ export class Feeder {
     for (const [queue, { lines, paces }] of known) {
       if (this.#isPaused(queue)) continue;
       for (const kind of kinds) {
-        for (let room = Math.min(handOutMax, paces[kind].room(monotonic)); room > 0; room -= 1) {
+        for (let room = Math.min(handOutMax, paces[kind].room(monotonic, this.#roundMs)); room > 0; room -= 1) {
           await readDry(inside, queue, lines);
           const one = lines.pick(kind, now);
           if (one === undefined) break;
@@ -277,7 +290,7 @@ export class Feeder {
     const [now, monotonic] = [this.#options.clock.now(), performance.now()];
     return [...known].some(
       ([queue, { lines, paces }]) =>
-        !this.#isPaused(queue) && kinds.some((kind) => lines.choice.has(kind, now) && paces[kind].room(monotonic) > 0),
+        !this.#isPaused(queue) && kinds.some((kind) => lines.choice.has(kind, now) && paces[kind].room(monotonic, this.#roundMs) > 0),
     );
   }
 

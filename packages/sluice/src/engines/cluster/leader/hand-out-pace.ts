@@ -1,10 +1,12 @@
-// How many requests the feeder hands out ahead of the workers: about those that they begin within a second, so that an urgent request
-// waits behind no more than that.
+// How many requests the feeder hands out ahead of the workers: about those that they begin while it looks again, so that the next
+// request of a quiet group, or an urgent one, waits behind no more than that.
 import type { RequestId } from "../../../core/request-id.ts";
 
 const secondMs = 1_000;
 /** Before anything is known of how fast they begin. */
 export const aheadMin = 4;
+/** The work of so many rounds: while one is under way, the hints of the last one are on their way. */
+const aheadRounds = 2;
 const aheadMax = 1_000;
 /** Some may lie with a worker that is busy for long, and others are to get theirs: but not without end. */
 const unbegunMin = 64;
@@ -16,12 +18,12 @@ export class HandOutPace {
   readonly #begun: { readonly at: number; readonly count: number }[] = [];
   #begunCount = 0;
 
-  /** How many more may be handed out. */
-  room(now: number): number {
+  /** How many more may be handed out, by somebody whose rounds are so long. */
+  room(now: number, roundMs: number): number {
     this.#forget(now);
     let recent = 0;
     for (const at of this.#unbegun.values()) if (now - at < secondMs) recent += 1;
-    const ahead = Math.min(aheadMax, Math.max(aheadMin, this.#begunCount)) - recent;
+    const ahead = Math.min(aheadMax, Math.max(aheadMin, Math.ceil((aheadRounds * roundMs * this.#begunCount) / secondMs))) - recent;
     const all = Math.max(unbegunMin, 2 * this.#begunCount) - this.#unbegun.size;
     return Math.max(0, Math.min(ahead, all));
   }
