@@ -20,7 +20,7 @@ OpenTelemetry's other variables for the exporter and the resource hold as well; 
 A *counter* counts what this process did since it started. A *total* and a *gauge* of a queue are read from the store
 when somebody looks, at most once a second, so that every gateway of a cluster tells the same: take the \`max\` over
 gateways, not the \`sum\`. Labels are queues, states, route templates and codes, never an id, a key or anything that a
-client chose.
+client chose, but for the names of the ten largest groups of a queue.
 
 Counting takes 4 % of the embedded engine's intake: 3.19 s of CPU time for 100,000 requests, and 3.07 s with the counting taken
 out of the sources (medians of seven runs in turns, 128 connections, 512-byte bodies, two cores).

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { makeApiKey, type NewApiKey } from "../src/core/api-key.ts";
 import { systemClock } from "../src/core/clock.ts";
+import type { LineSettings } from "../src/core/line-settings.ts";
 import type { Delivery, Outcome } from "../src/core/request.ts";
 import type { Engine, QueueBounds } from "../src/engine/engine.ts";
 import { openEmbedded } from "../src/engines/embedded/open.ts";
@@ -32,6 +33,8 @@ export interface TestOptions {
   readonly hosts?: readonly string[];
   readonly cors?: readonly string[];
   readonly schedules?: GatewayOptions["schedules"];
+  /** Of both queues. */
+  readonly lines?: LineSettings;
 }
 
 export interface Answer {
@@ -78,10 +81,11 @@ export class GatewayUnderTest implements AsyncDisposable {
     hosts,
     cors,
     schedules,
+    lines,
   }: TestOptions = {}): Promise<GatewayUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), "sluice-gateway-"));
     const names = ["orders", "mails"];
-    const bounds = names.map((name): QueueBounds => ({ name, backlogMax, backlogBytesMax: 2 ** 40 }));
+    const bounds = names.map((name): QueueBounds => ({ name, backlogMax, backlogBytesMax: 2 ** 40, lines }));
     const engine = await openEmbedded({ folder, queues: bounds, diskFreeMin });
     const keyFile = join(folder, "keys.json");
     const made = keys?.map((key) => makeApiKey({ ...anyKey, ...key }));

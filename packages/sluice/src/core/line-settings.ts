@@ -41,6 +41,21 @@ export interface GroupStatus extends GroupOverride {
   readonly inFlight: number;
 }
 
+/** What metrics say of a queue that has lines. */
+export interface LineCounts {
+  readonly queue: string;
+  /** Those that have a name and requests without an outcome, with the largest backlog first. */
+  readonly groups: readonly Pick<GroupStatus, "group" | "backlog" | "inFlight">[];
+  readonly heldOrders: number;
+}
+
+export interface LineCountsBounds {
+  /** Of each queue. */
+  readonly groupsMax: number;
+  /** Order keys are counted up to this. */
+  readonly heldMax: number;
+}
+
 /** An order key that a dead request keeps from going on. */
 export interface HeldOrder {
   readonly order: string;

@@ -1,5 +1,12 @@
 // The one interface behind which requests live and travel. Every engine passes the suite in contract/.
-import type { GroupOverride, GroupStatus, HeldOrder, LineSettings } from "../core/line-settings.ts";
+import type {
+  GroupOverride,
+  GroupStatus,
+  HeldOrder,
+  LineCounts,
+  LineCountsBounds,
+  LineSettings,
+} from "../core/line-settings.ts";
 import type { Activity, ActivityAsk, KeptActivity } from "../core/activity.ts";
 import type { DueCallback } from "../core/callback.ts";
 import type { Clock } from "../core/clock.ts";
@@ -166,6 +173,8 @@ export interface LineOperations {
   groups(queue: string, max: number): Promise<readonly GroupStatus[]>;
   /** By their order keys. */
   heldOrders(queue: string, max: number): Promise<readonly HeldOrder[]>;
+  /** Of each queue that has lines, whether it is served or only known to the store, in one reading. */
+  counts(bounds: LineCountsBounds): Promise<readonly LineCounts[]>;
   /** Lets the next request of an order key go that a dead one holds; false if none does. */
   releaseOrder(queue: string, order: string): Promise<boolean>;
 }

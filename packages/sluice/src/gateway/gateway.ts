@@ -23,6 +23,7 @@ import { defaultGatewayLimits } from "./limits.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { nameRoutes, timedResponses } from "./measure.ts";
 import { addressesOf, isNoAddress, Listener } from "./listener.ts";
+import { lineGauges } from "./line-gauges.ts";
 import { addMetricsRoute } from "./metrics.ts";
 import { addOpenApiRoute } from "./openapi/route.ts";
 import { boundAnswers } from "./outgoing-answer.ts";
@@ -105,6 +106,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 function gaugesOf({ engine, auditRenewal, views, queues, admission, clock, meter }: GatewayContext): DisposableStack {
   const gauges = new DisposableStack();
   gauges.use(meter.addObserver(queueGauges({ engine, views, queues, clock })));
+  gauges.use(meter.addObserver(lineGauges({ lines: engine.lines, clock })));
   gauges.use(meter.addObserver(() => readinessGauges(admission.readiness())));
   gauges.use(
     meter.addObserver(() => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runPromtool } from "@sluice/testing";
 import { dead, done, GatewayUnderTest } from "../../test/gateway-under-test.ts";
+import { lineSettingsDefault } from "../core/line-settings.ts";
 import { metrics, prometheusName, type MetricName } from "../telemetry/metrics.ts";
 
 /** The value of each series, by its name and labels as they stand on the page. */
@@ -71,6 +72,36 @@ test("looks within a second share one reading of the store", async () => {
   };
   await Promise.all([pageOf(sut), pageOf(sut), pageOf(sut)]);
   assert.equal(readings, 1);
+});
+
+test("the page tells the ten largest groups of a queue and its held order keys, whatever senders call them", async () => {
+  await using sut = await GatewayUnderTest.open({ lines: { ...lineSettingsDefault, afterDead: "hold" } });
+  const send = (line: object, count: number) =>
+    sut.post("/v1/queues/orders/batches", `${JSON.stringify({ body: 1, ...line })}\n`.repeat(count));
+  await send({ order: "key" }, 2);
+  await sut.finish(dead);
+  const hostile = String.raw`"} 1\n# {queue="x\\`;
+  await send({ group: hostile }, 13);
+  for (let no = 0; no < 20; no += 1) await send({ group: `tenant-${no}` }, 1 + (no % 12));
+  await send({ priority: 0 }, 30); // no group
+  await sut.deliver();
+  const { text } = await sut.fetch("/metrics");
+  const lines = text.split("\n");
+  const label = hostile.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+  assert.ok(lines.includes(`sluice_group_backlog{queue="orders",group="${label}"} 13`), text);
+  assert.ok(lines.includes('sluice_held_order_keys{queue="orders"} 1'), text);
+  for (const name of ["sluice_group_backlog", "sluice_group_in_flight"]) {
+    const series = lines.filter((line) => line.startsWith(`${name}{`));
+    assert.equal(series.length, 10, series.join("\n"));
+    assert.ok(
+      series.every((line) => line.startsWith(`${name}{queue="orders",group="`)),
+      "none without a name",
+    );
+  }
+  assert.ok(!text.includes('sluice_held_order_keys{queue="mails"}'), "a queue without lines");
+  assert.deepEqual(await runPromtool(["check", "metrics"], text), { exitCode: 0, output: "" });
+  await send({ group: "huge" }, 50);
+  assert.ok(!(await sut.fetch("/metrics")).text.includes("huge"), "read again within fifteen seconds");
 });
 
 test("answers are timed by the route's template, the method and the status, whatever clients ask for", async () => {

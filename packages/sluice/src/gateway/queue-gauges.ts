@@ -6,6 +6,7 @@ import type { IntakeQueue } from "./context.ts";
 import type { QueueViews } from "./queue-views.ts";
 import { decideAndAsk } from "./scaling.ts";
 import type { QueueView } from "./schemas.ts";
+import { sharedReading } from "./shared-reading.ts";
 
 const sharedMs = 1_000;
 
@@ -19,20 +20,7 @@ export interface QueueGaugesOptions {
 }
 
 export function queueGauges({ engine, views, queues, clock }: QueueGaugesOptions): Observer {
-  let reading: Promise<readonly Observation[]> | undefined;
-  let readAt = Number.NEGATIVE_INFINITY;
-  return () => {
-    const now = clock.monotonic();
-    if (reading === undefined || now - readAt >= sharedMs) {
-      readAt = now;
-      const started = read();
-      reading = started;
-      started.catch(() => {
-        if (reading === started) reading = undefined; // the next look tries again
-      });
-    }
-    return reading;
-  };
+  return sharedReading({ clock, forMs: sharedMs, read });
 
   async function read(): Promise<readonly Observation[]> {
     const now = clock.now();

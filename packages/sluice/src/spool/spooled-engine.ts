@@ -195,6 +195,7 @@ class SpooledEngine implements Engine {
     setGroup: async (...ask) => this.#ledger.get().lines.setGroup(...ask),
     groups: async (...ask) => this.#ledger.get().lines.groups(...ask),
     heldOrders: async (...ask) => this.#ledger.get().lines.heldOrders(...ask),
+    counts: async (...ask) => this.#ledger.get().lines.counts(...ask),
     releaseOrder: async (...ask) => this.#ledger.get().lines.releaseOrder(...ask),
   };
 

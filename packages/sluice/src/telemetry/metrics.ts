@@ -1,5 +1,6 @@
 // Every metric of Sluice: its name, kind, unit, labels and meaning. docs/reference/metrics.md is made of this table.
-// Names of OpenTelemetry's conventions where those have one. No label ever holds an id, a key or anything a client chose.
+// Names of OpenTelemetry's conventions where those have one. No label ever holds an id, a key or anything a client chose, but for
+// the names of the largest groups.
 
 interface Definition {
   /**
@@ -163,6 +164,26 @@ export const metrics = {
     labels: ["queue"],
     meaning:
       "Workers, in all processes, that deliver nothing of the queue: its target is out, or they lack a resource of their own.",
+  },
+  "sluice.group.backlog": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue", "group"],
+    meaning:
+      "Accepted requests without an outcome, of the ten largest groups of each queue. Senders choose the names. This and the next two " +
+      "are read once in 15 seconds, and are absent for queues without groups and order keys.",
+  },
+  "sluice.group.in.flight": {
+    kind: "gauge",
+    unit: "{request}",
+    labels: ["queue", "group"],
+    meaning: "Of these, the requests that are delivered.",
+  },
+  "sluice.held.order.keys": {
+    kind: "gauge",
+    unit: "{key}",
+    labels: ["queue"],
+    meaning: "Order keys that a dead request holds, counted up to 1,000.",
   },
   "sluice.duplicates.refused": {
     kind: "counter",

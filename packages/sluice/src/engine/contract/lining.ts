@@ -116,6 +116,32 @@ export function liningCases(check: Check): void {
     { queues: [queue(orders, { lines: holding })] },
   );
 
+  check(
+    "the counts are of the largest groups that have a name and of the held order keys, up to their bounds",
+    async (rig) => {
+      const counts = (groupsMax: number, heldMax: number) => operations(rig).counts({ groupsMax, heldMax });
+      await rig.accept(request({ queue: "plain" }));
+      await acceptEach(
+        rig,
+        ["a", "b", "c"].map((order) => ({ order })),
+      );
+      for (const { claim } of await rig.take(3)) await rig.engine.settle(claim, dead);
+      await rig.crash();
+      await eventually(async () => deepEqual(await counts(10, 10), [{ queue: orders, groups: [], heldOrders: 3 }]));
+      await acceptEach(rig, [
+        ...copies(5, { urgency: 1 }),
+        ...copies(3, { group: 'x"' }),
+        ...copies(2, { group: "y" }),
+        { group: "z" },
+      ]);
+      await rig.take(11);
+      const x = { group: 'x"', backlog: 3, inFlight: 3 };
+      const y = { group: "y", backlog: 2, inFlight: 2 };
+      await eventually(async () => deepEqual(await counts(2, 2), [{ queue: orders, groups: [x, y], heldOrders: 2 }]));
+    },
+    { queues: [queue(orders, { lines: holding }), queue("plain")] },
+  );
+
   check("a hundred order keys under retries and crashes keep their order", async (rig) => {
     const keys = 20;
     const ids = await acceptEach(

@@ -1,6 +1,6 @@
 // What crosses between the engine's thread and its writer and reader: calls one way, answers the other,
 // many of each in one message.
-import type { GroupOverride } from "../../core/line-settings.ts";
+import type { GroupOverride, LineCountsBounds } from "../../core/line-settings.ts";
 import type { Activity } from "../../core/activity.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Claim, NewRequest, Outcome } from "../../core/request.ts";
@@ -40,6 +40,7 @@ export type WriterCall =
       readonly override: GroupOverride | undefined;
     }
   | { readonly verb: "groups" | "heldOrders"; readonly call: number; readonly queue: string; readonly max: number }
+  | { readonly verb: "lineCounts"; readonly call: number; readonly bounds: LineCountsBounds }
   | { readonly verb: "releaseOrder"; readonly call: number; readonly queue: string; readonly order: string }
   | { readonly verb: "close"; readonly call: number };
 

@@ -320,6 +320,9 @@ export class CommitLoop {
       case "heldOrders":
         answers.push({ call: call.call, value: this.#store.lines.held(this.#noOf(call.queue), call.max) });
         break;
+      case "lineCounts":
+        answers.push({ call: call.call, value: this.#store.lines.counts(this.#store.queues.all(), call.bounds) });
+        break;
       case "releaseOrder":
         answers.push({ call: call.call, value: this.#store.lines.release(this.#noOf(call.queue), call.order) });
         break;

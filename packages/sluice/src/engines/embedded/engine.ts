@@ -1,7 +1,7 @@
 // The embedded engine on the process's own thread: sends calls to the writer and the reader, keeps who watches
 // what, and bounds what is under way. It holds no request that the store does not.
 import type { Activity, ActivityAsk, KeptActivity } from "../../core/activity.ts";
-import type { GroupStatus, HeldOrder } from "../../core/line-settings.ts";
+import type { GroupStatus, HeldOrder, LineCounts } from "../../core/line-settings.ts";
 import type { Clock } from "../../core/clock.ts";
 import { SluiceError } from "../../core/errors.ts";
 import { RateMeter } from "../../core/rate-meter.ts";
@@ -234,6 +234,10 @@ export class EmbeddedEngine implements Engine {
     setGroup: (queue, group, override) => this.#lined<undefined>({ verb: "setGroup", queue, group, override }),
     groups: (queue, max) => this.#lined<readonly GroupStatus[]>({ verb: "groups", queue, max }),
     heldOrders: (queue, max) => this.#lined<readonly HeldOrder[]>({ verb: "heldOrders", queue, max }),
+    counts: async (bounds) => {
+      this.#assertOpen();
+      return this.#writer.call<readonly LineCounts[]>({ verb: "lineCounts", bounds });
+    },
     releaseOrder: (queue, order) => this.#lined<boolean>({ verb: "releaseOrder", queue, order }),
   };
 

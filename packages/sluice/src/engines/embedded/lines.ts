@@ -9,11 +9,14 @@ import {
   type GroupOverride,
   type GroupStatus,
   type HeldOrder,
+  type LineCounts,
+  type LineCountsBounds,
   type LineSettings,
 } from "../../core/line-settings.ts";
 import type { Placement } from "../../core/placement.ts";
 import { firstSeqAt, requestIdOf, timeOfSeq } from "../../core/request-id.ts";
 import type { FinalState } from "../../core/request.ts";
+import type { QueueRow } from "./queue-ledger.ts";
 
 const INSERT = `
   INSERT INTO lined (queue, seq, grp, urgency, place, order_key, turn, ready) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
@@ -46,6 +49,8 @@ const HELD = `
   SELECT l.order_key, l.seq, r.random, o.finished_at FROM lined l
   JOIN requests r ON r.seq = l.seq JOIN outcomes o ON o.seq = l.seq
   WHERE l.queue = ? AND l.ready = 3 ORDER BY l.order_key LIMIT ?`;
+const COUNT_HELD =
+  "SELECT count(*) AS count FROM (SELECT 1 FROM lined INDEXED BY lined_held WHERE queue = ? AND ready = 3 LIMIT ?)";
 const COUNT_BEHIND = `
   SELECT count(*) AS count FROM (SELECT 1 FROM lined WHERE queue = ? AND order_key = ? AND ready <> 3 LIMIT 1000)`;
 
@@ -255,6 +260,20 @@ export class Lines {
         since: Number(row["finished_at"]),
         waiting: Number(this.#db.prepare(COUNT_BEHIND).get(queue, String(row["order_key"]))?.["count"]),
       }));
+  }
+
+  /** Of the queues that have lines. */
+  counts(queues: Iterable<QueueRow>, { groupsMax, heldMax }: LineCountsBounds): readonly LineCounts[] {
+    const countHeld = this.#db.prepare(COUNT_HELD);
+    const counts: LineCounts[] = [];
+    for (const { no, name: queue } of queues) {
+      const choice = this.#choices.get(no);
+      const heldOrders = Number(countHeld.get(no, heldMax)?.["count"]);
+      if (choice === undefined && heldOrders === 0) continue;
+      const groups = (choice?.largest(groupsMax + 1) ?? []).filter(({ group }) => group !== "").slice(0, groupsMax);
+      counts.push({ queue, groups, heldOrders });
+    }
+    return counts;
   }
 
   setGroup(queue: number, group: string, override: GroupOverride | undefined): void {

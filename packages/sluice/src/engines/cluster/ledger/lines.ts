@@ -1,5 +1,11 @@
 // What people ask of order keys and groups: the feeder heeds it, see leader/feeder.ts.
-import type { GroupOverride, GroupStatus, HeldOrder } from "../../../core/line-settings.ts";
+import type {
+  GroupOverride,
+  GroupStatus,
+  HeldOrder,
+  LineCounts,
+  LineCountsBounds,
+} from "../../../core/line-settings.ts";
 import { isLined, type Placement } from "../../../core/placement.ts";
 import type { RequestId } from "../../../core/request-id.ts";
 import type { QueueBounds } from "../../../engine/engine.ts";
@@ -22,6 +28,14 @@ const HELD: Statement = {
   text: `SELECT h.order_key, h.id, h.since::float8, (SELECT count(*) FROM (
       SELECT FROM sluice.lined l WHERE l.queue = h.queue AND l.order_key = h.order_key AND l.state = 'behind' LIMIT 1000) b)::int AS waiting
     FROM sluice.held_orders h WHERE h.queue = $1 ORDER BY h.order_key COLLATE "C" LIMIT $2`,
+};
+const LINE_COUNTS: Statement = {
+  name: "line-counts",
+  text: `SELECT q.name AS queue, (SELECT count(*) FROM (SELECT FROM sluice.held_orders h WHERE h.queue = q.no LIMIT $2) h)::int AS held,
+      (SELECT coalesce(jsonb_agg(jsonb_build_object('group', grp, 'backlog', backlog, 'inFlight', greatest(in_flight, 0))), '[]') FROM (
+        SELECT grp, backlog, in_flight FROM sluice.groups g WHERE g.queue = q.no AND grp <> '' AND backlog > 0
+        ORDER BY backlog DESC, grp LIMIT $1) g) AS groups
+    FROM sluice.queues q WHERE q.lines IS NOT NULL`,
 };
 const RELEASE: Statement = {
   name: "release-order",
@@ -84,6 +98,17 @@ export async function groupsOf(db: Connected, queue: number, max: number): Promi
 export async function heldOrders(db: Connected, queue: number, max: number): Promise<readonly HeldOrder[]> {
   const rows = await db.rows<{ order_key: string; id: RequestId; since: number; waiting: number }>(HELD, [queue, max]);
   return rows.map(({ order_key: order, id: by, since, waiting }) => ({ order, by, since, waiting }));
+}
+
+export async function lineCounts(
+  db: Connected,
+  { groupsMax, heldMax }: LineCountsBounds,
+): Promise<readonly LineCounts[]> {
+  const rows = await db.rows<{ queue: string; held: number; groups: LineCounts["groups"] }>(LINE_COUNTS, [
+    groupsMax,
+    heldMax,
+  ]);
+  return rows.map(({ queue, held: heldOrders, groups }) => ({ queue, groups, heldOrders }));
 }
 
 /** Whether one held it. */
