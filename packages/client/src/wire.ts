@@ -354,6 +354,40 @@ export interface WireDeadGroups {
   readonly groups: readonly WireDeadGroup[];
 }
 
+/** A group of a queue, with the limits that hold for it; null is none. */
+export interface WireGroup {
+  /** Empty for requests without a group. */
+  readonly name: string;
+  /** Its requests without an outcome. */
+  readonly backlog: number;
+  /** Of these, those that are delivered. */
+  readonly inFlight: number;
+  readonly weight: number;
+  readonly concurrency: number | null;
+  readonly ratePerHour: number | null;
+  readonly backlogMax: number | null;
+  readonly paused: boolean;
+}
+
+export interface WireGroupList {
+  /** The largest first. */
+  readonly groups: readonly WireGroup[];
+}
+
+/** An order key that a dead request keeps from going on. */
+export interface WireHeldOrder {
+  readonly order: string;
+  /** The id of the dead request. */
+  readonly heldBy: string;
+  readonly heldSince: string;
+  /** Requests behind it; counted up to 1,000. */
+  readonly waiting: number;
+}
+
+export interface WireHeldOrderList {
+  readonly orders: readonly WireHeldOrder[];
+}
+
 /** The data of `event: overview` on the overview's event stream, about once a second. */
 export interface WireOverviewEvent {
   readonly at: string;

@@ -2,6 +2,8 @@ import type { WireQueue, WireState } from "@sluice/client";
 import { call } from "./api.ts";
 import { BacklogChart, RatesChart } from "./chart.tsx";
 import { DeadLetters } from "./dead-letters.tsx";
+import { GroupTable } from "./group-table.tsx";
+import { HeldOrders } from "./held-orders.tsx";
 import type { Live } from "./live.ts";
 import { Fact } from "./overview.tsx";
 import { QueueMarks } from "./queue-marks.tsx";
@@ -61,6 +63,8 @@ export function QueuePage({ live, name, state }: QueuePageProps) {
         </figure>
       </div>
       <Facts queue={queue} now={now} />
+      <GroupTable key={`groups of ${name}`} live={live} queue={name} now={now} />
+      <HeldOrders key={`orders of ${name}`} live={live} queue={name} now={now} />
       <DeadLetters queue={name} dead={queue.counts.dead} now={now} />
       <h2 id="requests">{state === undefined ? "Requests" : `Requests: ${state}`}</h2>
       <RequestTable

@@ -10,7 +10,7 @@ import { hashOf } from "./route.ts";
 import { Timeline } from "./timeline.tsx";
 import { useAction } from "./use-action.ts";
 import { useReading } from "./use-reading.ts";
-import { bytesWords, countWords, inWords } from "./words.ts";
+import { bytesWords, countWords, inWords, timeAheadWords } from "./words.ts";
 
 export function RequestPage({ live, id }: { readonly live: Live; readonly id: string }) {
   const path = `/v1/requests/${encodeURIComponent(id)}`;
@@ -120,6 +120,7 @@ function Head({ request: { id, queue, state, progress }, path, onMoved }: HeadPr
 
 function Facts({ request, now }: { readonly request: WireRequest; readonly now: number }) {
   const { key, sender, attempts, contentType, bytes, method, path, expectedBy } = request;
+  const { order = null, group = null, priority = null, notBefore = null, expires = null } = request;
   return (
     <dl class="facts panel">
       {typeof method === "string" && <Fact name="Sent as" value={`${method} ${path ?? ""}`} />}
@@ -128,6 +129,11 @@ function Facts({ request, now }: { readonly request: WireRequest; readonly now: 
       <Fact name="Attempts" value={countWords(attempts)} />
       <Fact name="Content type" value={contentType} />
       <Fact name="Size" value={bytesWords(bytes)} />
+      {order !== null && <Fact name="Order key" value={order} />}
+      {group !== null && <Fact name="Group" value={group} />}
+      {priority !== null && <Fact name="Urgency (0 to 7)" value={String(priority)} />}
+      {notBefore !== null && <Fact name="Not before" value={timeAheadWords(notBefore, now)} />}
+      {expires !== null && <Fact name="Expires" value={timeAheadWords(expires, now)} />}
       {expectedBy !== null && <Fact name="Expected" value={inWords(expectedBy, now)} />}
     </dl>
   );

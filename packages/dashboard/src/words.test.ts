@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { equal, match } from "node:assert/strict";
 import { test } from "node:test";
 import {
   agoWords,
@@ -9,10 +9,12 @@ import {
   countWords,
   durationWords,
   forecastWords,
+  groupLimitWords,
   inWords,
   measuredWords,
   observedWords,
   shortCount,
+  timeAheadWords,
 } from "./words.ts";
 
 const now = Date.parse("2026-11-25T09:00:00Z");
@@ -80,4 +82,18 @@ test("what workers claimed and commit is told beside what runs", () => {
   equal(besideWords({ claimed: 2, running: 4, committing: 5 }), " + 2 claimed + 5 committing");
   equal(besideWords({ claimed: 0, running: 4, committing: 0 }), "");
   equal(besideWords({ claimed: 2, running: 4, committing: 0, limit: 12 }), " of 12 found + 2 claimed");
+});
+
+test("of a group only what was set is told", () => {
+  const none = { concurrency: null, ratePerHour: null, backlogMax: null, paused: false };
+  const group = { name: "g", backlog: 0, inFlight: 0, weight: 1, ...none };
+  equal(groupLimitWords(group), "–");
+  const limits = { weight: 0.5, concurrency: 8, ratePerHour: 1_000, backlogMax: 500 };
+  equal(groupLimitWords({ ...group, ...limits }), "weight 0.5, 8 at once, 1,000/h, up to 500 in the backlog");
+  equal(groupLimitWords({ ...group, ratePerHour: 1 / 24 }), "under 1/h");
+});
+
+test("a time that lies ahead is told with how far", () => {
+  match(timeAheadWords(later(2 * 3_600_000), now), /^\d\d:00:00, in 2 h$/);
+  match(timeAheadWords(later(-60_000), now), /:59:00$/);
 });

@@ -1,5 +1,5 @@
 // Numbers and times as people read them.
-import type { WireCarriers, WireDeliveries, WireForecast } from "@sluice/client";
+import type { WireCarriers, WireDeliveries, WireForecast, WireGroup } from "@sluice/client";
 
 const counts = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
@@ -99,6 +99,22 @@ export function carrierWords({ hints, notices }: WireCarriers): string {
 
 export function rateWords(perHour: number): string {
   return `${countWords(perHour)}/h`;
+}
+
+/** What was set for a group: "weight 3, 8 at once, 1,000/h, up to 500 in the backlog". */
+export function groupLimitWords({ weight, concurrency, ratePerHour, backlogMax }: WireGroup): string {
+  const set = [
+    ...(weight === 1 ? [] : [`weight ${weight}`]),
+    ...(concurrency === null ? [] : [`${countWords(concurrency)} at once`]),
+    ...(ratePerHour === null ? [] : [ratePerHour < 1 ? "under 1/h" : rateWords(ratePerHour)]),
+    ...(backlogMax === null ? [] : [`up to ${countWords(backlogMax)} in the backlog`]),
+  ];
+  return set.length === 0 ? "–" : set.join(", ");
+}
+
+/** The time, and in how long it is while it lies ahead: "18:00:00, in 2 h". */
+export function timeAheadWords(at: string, now: number): string {
+  return `${timeWords(at, now)}${timeOf(at) > now ? `, ${inWords(at, now)}` : ""}`;
 }
 
 /** The rate of the last minute, once a whole one was observed. */

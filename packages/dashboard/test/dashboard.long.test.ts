@@ -1,6 +1,7 @@
 // The dashboard on a running Sluice, in a real Chromium.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { WireBatchAnswer, WireGroupList } from "@sluice/client";
 import type { Browser, Page } from "playwright-core";
 import { launchChromium, openPage } from "./chromium.ts";
 import { faintTexts, namelessControls, overflowPx, tabOrder } from "./page-checks.ts";
@@ -232,6 +233,83 @@ describe("the dashboard", () => {
     await using without = await openPage(browser, stage.url);
     await without.page.getByRole("button", { name: "Count now" }).waitFor();
     assert.equal(await without.page.getByRole("heading", { name: "Schedules" }).count(), 0);
+  });
+
+  test("shows the largest groups of a queue and its held order keys, pauses a group and releases a key", async () => {
+    await using own = await openStage();
+    const send = async (queue: string, lines: readonly object[]): Promise<readonly string[]> => {
+      const body = lines.map((line) => JSON.stringify(line)).join("\n");
+      const answer = await fetch(`${own.url}/v1/queues/${queue}/batches`, { method: "POST", body });
+      assert.equal(answer.status, 202);
+      return ((await answer.json()) as WireBatchAnswer).receipts.map(({ id }) => id);
+    };
+    const hostile = `<img src=x onerror=alert(1)>"'/../%2e%2e/?a#b \\  x`;
+    const longest = "W".repeat(255);
+    const [dead = "", waiting = ""] = await send("mails", [
+      { body: unknown(1), order: hostile },
+      { body: known(2), order: hostile, group: longest, priority: 0, expires: "2h" },
+    ]);
+    await send("mails", [{ body: unknown(3), order: longest }]);
+    await fetch(`${own.url}/v1/queues/orders/pause`, { method: "POST" });
+    const groups = [hostile, longest, ...times(10, (n) => `tenant-${n}`)];
+    await send(
+      "orders",
+      groups.flatMap((group, at) => times(20 - at, () => ({ body: known(at), group }))),
+    );
+
+    await using watched = await openPage(browser, own.url, { viewport: { width: 400, height: 800 } });
+    const { page, faults } = watched;
+    await page.goto(`${own.url}/#/queues/orders`);
+    const rows = page.locator("tr[data-group]");
+    await rows.nth(9).waitFor();
+    assert.equal(await rows.count(), 10);
+    assert.deepEqual(await rows.first().locator("td").allTextContents(), [hostile, "20", "0", "–", "Pause "]);
+    assert.equal(await page.getByRole("heading", { name: "Held order keys" }).count(), 0);
+    await page.getByRole("button", { name: `Pause the group ${hostile}` }).click();
+    await rows.first().getByText("Paused", { exact: true }).waitFor();
+    const isPaused = async (name: string): Promise<boolean | undefined> => {
+      const answer = await fetch(`${own.url}/v1/queues/orders/groups`);
+      return ((await answer.json()) as WireGroupList).groups.find((group) => group.name === name)?.paused;
+    };
+    assert.deepEqual([await isPaused(hostile), await isPaused(longest)], [true, false]);
+    assert.deepEqual([await faintTexts(page), await namelessControls(page), await overflowPx(page)], [[], [], 0]);
+    await page.getByRole("button", { name: `Resume the group ${hostile}` }).click();
+    await rows.first().getByText("Paused", { exact: true }).waitFor({ state: "detached" });
+    assert.equal(await isPaused(hostile), false);
+
+    await page.goto(`${own.url}/#/requests/${waiting}`);
+    await page.getByText("Urgency (0 to 7)").waitFor();
+    const facts = await page.locator(".facts dd").allTextContents();
+    assert.ok([hostile, longest, "0"].every((fact) => facts.includes(fact)));
+    assert.equal(await overflowPx(page), 0);
+
+    await page.goto(`${own.url}/#/queues/mails`);
+    const key = page.locator("li[data-order]").nth(0);
+    await page.locator("li[data-order]").nth(1).waitFor();
+    assert.equal(await key.locator("code").textContent(), hostile);
+    await key.getByText("1 waiting").waitFor();
+    assert.equal(await key.getByRole("link").getAttribute("href"), `#/requests/${dead}`);
+    await key.getByRole("button", { name: "Release" }).click();
+    assert.deepEqual([await faintTexts(page), await namelessControls(page), await overflowPx(page)], [[], [], 0]);
+    assert.equal((await own.queue("mails")).counts.done, 0, "nothing is released unasked");
+    await key.getByRole("button", { name: "Release the key" }).click();
+    await page.getByText(`The key ${hostile} is released.`).waitFor();
+    await page.locator('[data-count="done"]').getByText("1", { exact: true }).waitFor();
+    assert.equal(await page.locator("li[data-order]").count(), 1);
+    await page.goto(`${own.url}/#/queues/invoices`);
+    await page.getByText("No request is dead.").waitFor();
+    assert.equal(await page.getByRole("heading", { name: /roups|order keys/ }).count(), 0);
+    assert.deepEqual(faults, []);
+
+    const reading = await own.makeKey("read");
+    await using limited = await openPage(browser, own.url, { mayFail: true });
+    await limited.page.getByLabel("API key").fill(reading);
+    await limited.page.keyboard.press("Enter");
+    await limited.page.getByRole("link", { name: "mails", exact: true }).click();
+    await limited.page.getByRole("button", { name: `Release the key ${longest}…` }).click();
+    await limited.page.getByRole("button", { name: "Release the key", exact: true }).click();
+    await limited.page.getByText("This key may not do that").waitFor();
+    assert.equal(await limited.page.locator("li[data-order]").count(), 1);
   });
 
   test("says that the target is out and its breaker open, and that it is closed again", async () => {

@@ -40,7 +40,7 @@ export async function openStage({ schedules = {} }: StageOptions = {}): Promise<
   const queues = {
     orders: { target, rate: "360000/h", concurrency: 16 },
     invoices: { target, rate: "7200/h" },
-    mails: { target, rate: "36000/h" },
+    mails: { target, rate: "36000/h", order: { afterDead: "hold" } },
   };
   await writeFile(configFile, `export default ${JSON.stringify({ queues, schedules })};\n`);
   const start = (port = 0): Promise<Sluice> => startSluice({ dataFolder: data, configFile, port });

@@ -17,9 +17,14 @@ export interface Placement {
   readonly urgency?: number | undefined;
 }
 
-/** An order key or the name of a group: 1 to 255 printable ASCII characters, as an Idempotency-Key. */
-export const isPlacementName = isIdempotencyKey;
-export const placementNameRule = "1 to 255 printable ASCII characters";
+/**
+ * An order key or the name of a group: 1 to 255 printable ASCII characters, as an Idempotency-Key. It is part of a URL's path, where
+ * browsers and fetch resolve dots, however they are encoded: the group ".." would be paused by pausing its queue.
+ */
+export function isPlacementName(text: string): boolean {
+  return isIdempotencyKey(text) && text !== "." && text !== "..";
+}
+export const placementNameRule = "1 to 255 printable ASCII characters, other than . and ..";
 
 /** Whether it has a place in a line, beside the log: see engines/embedded/lines.ts. */
 export function isLined({ order, group, urgency = urgencyDefault }: Placement): boolean {

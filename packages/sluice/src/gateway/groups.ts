@@ -34,17 +34,28 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
 
   app.put<OfGroup>("/v1/queues/:queue/groups/:group", async (request) => {
     const queue = configuredQueue(context, request.params.queue);
-    const lines = context.engine.lines;
     const group = named("group", request.params.group);
     checkCoding(request.raw.headers);
     const override = parseSettings(await readIn(context.bodyRoom, request.raw, settingsBound));
     assertStillAllowed(context, request); // the body may have taken its time
-    const isSet = Object.values(override).some((value) => value !== undefined);
-    await lines.setGroup(queue.name, group, isSet ? override : undefined);
+    await setGroup(context, queue.name, { group, override });
     await context.activity.note(request, { what: "group-set", about: `${queue.name} ${group}` });
-    const known = (await lines.groups(queue.name, Number.MAX_SAFE_INTEGER)).find((one) => one.group === group);
-    return groupView(queue, known ?? { group, backlog: 0, inFlight: 0 });
+    return groupView(queue, await statusOf(context, queue.name, group));
   });
+
+  for (const [verb, isPaused] of [
+    ["pause", true],
+    ["resume", undefined],
+  ] as const)
+    app.post<OfGroup>(`/v1/queues/:queue/groups/:group/${verb}`, async (request) => {
+      discardBody(request.raw);
+      const queue = configuredQueue(context, request.params.queue);
+      const group = named("group", request.params.group);
+      const { backlog, inFlight, group: _name, ...override } = await statusOf(context, queue.name, group);
+      await setGroup(context, queue.name, { group, override: { ...override, isPaused } });
+      await context.activity.note(request, { what: "group-set", about: `${queue.name} ${group}` });
+      return groupView(queue, { group, backlog, inFlight, ...override, isPaused });
+    });
 
   app.get<OfQueue>("/v1/queues/:queue/orders", ofList, async (request) => {
     const { name } = configuredQueue(context, request.params.queue);
@@ -60,6 +71,20 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
     if (isReleased) await context.activity.note(request, { what: "order-released", about: `${name} ${order}` });
     return { order, released: isReleased };
   });
+}
+
+async function setGroup(
+  { engine }: GatewayContext,
+  queue: string,
+  { group, override }: { readonly group: string; readonly override: GroupOverride },
+): Promise<void> {
+  const isSet = Object.values(override).some((value) => value !== undefined);
+  await engine.lines.setGroup(queue, group, isSet ? override : undefined);
+}
+
+async function statusOf({ engine }: GatewayContext, queue: string, group: string): Promise<GroupStatus> {
+  const groups = await engine.lines.groups(queue, Number.MAX_SAFE_INTEGER);
+  return groups.find((one) => one.group === group) ?? { group, backlog: 0, inFlight: 0 };
 }
 
 function named(what: string, name: string): string {

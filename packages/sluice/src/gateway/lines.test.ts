@@ -54,7 +54,7 @@ describe("a sender", () => {
 
   test("is refused for a name that is none, and nothing is stored", async () => {
     const before = (await sut.engine.backlog())[0]?.accepted;
-    for (const name of ["", " ", "a b", '"a', "a".repeat(256), '"\\x"', "a, b"])
+    for (const name of ["", " ", ".", '".."', "a b", '"a', "a".repeat(256), '"\\x"', "a, b"])
       for (const header of ["sluice-order", "sluice-group"])
         assertProblem(await sut.post(one, "{}", { [header]: name }), 400, "bad-parameter");
     for (const member of [
@@ -101,6 +101,22 @@ describe("an operator", () => {
     const back = await put(`${groups}/big`, {});
     assert.deepEqual([back.json.weight, back.json.paused, back.json.backlogMax], [1, false, null]);
     assert.equal((await sut.post(one, "{}", { "sluice-group": "big" })).status, 202);
+  });
+
+  test("pauses and resumes a group, and what else was set for it stays", async () => {
+    const group = `${groups}/${encodeURIComponent("a/b?")}`;
+    await put(group, { weight: 2, rate: "1/d" });
+    const post = async (verb: string) => (await sut.post(`${group}/${verb}`)).json;
+    const paused = await post("pause");
+    assert.deepEqual([paused.name, paused.weight, paused.ratePerHour, paused.paused], ["a/b?", 2, 1 / 24, true]);
+    const resumed = await post("resume");
+    assert.deepEqual((await sut.fetch(`${groups}?limit=1000`)).json.groups.at(-1), resumed);
+    assert.deepEqual([resumed.weight, resumed.ratePerHour, resumed.paused], [2, 1 / 24, false]);
+    await sut.post(`${groups}/other/pause`);
+    await sut.post(`${groups}/other/resume`);
+    const { json } = await sut.fetch(`${groups}?limit=1000`);
+    assert.ok(!json.groups.some(({ name }: { name: string }) => name === "other"), "nothing is set for it");
+    await put(group, {});
   });
 
   test("is told what is wrong with an order", async () => {

@@ -7,7 +7,9 @@ import type {
   WireAuditEvent,
   WireBatchAnswer,
   WireDeadGroups,
+  WireGroupList,
   WireHealing,
+  WireHeldOrderList,
   WireHistoryEvent,
   WireOrderAudit,
   WireOverviewEvent,
@@ -23,7 +25,11 @@ import type {
   WireRequestList,
   WireScheduleList,
 } from "@sluice/client";
+<<<<<<< HEAD
 import type { OrderAudit } from "./order-audit-schema.ts";
+=======
+import type * as groupSchemas from "./group-schemas.ts";
+>>>>>>> f0b60a9 (The page of a queue shows groups and held order keys, that of a request its placement)
 import type * as schemas from "./schemas.ts";
 
 /** Assignable both ways: no field is missing or of another type on either side. */
@@ -48,6 +54,8 @@ const same: {
   readonly orderAudit: Same<WireOrderAudit, Static<typeof OrderAudit>>;
   readonly attempts: Same<WireAttempts, Static<typeof schemas.Attempts>>;
   readonly deadGroups: Same<WireDeadGroups, Static<typeof schemas.DeadGroups>>;
+  readonly groups: Same<WireGroupList, Static<typeof groupSchemas.GroupList>>;
+  readonly heldOrders: Same<WireHeldOrderList, Static<typeof groupSchemas.HeldOrderList>>;
   readonly overviewEvent: Same<WireOverviewEvent, Static<typeof schemas.OverviewEvent>>;
   readonly historyEvent: Same<WireHistoryEvent, Static<typeof schemas.HistoryEvent>>;
   readonly auditEvent: Same<WireAuditEvent, Static<typeof schemas.AuditEvent>>;
@@ -69,6 +77,8 @@ const same: {
   orderAudit: true,
   attempts: true,
   deadGroups: true,
+  groups: true,
+  heldOrders: true,
   overviewEvent: true,
   historyEvent: true,
   auditEvent: true,

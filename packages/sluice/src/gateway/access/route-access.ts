@@ -56,6 +56,8 @@ const table = {
   "POST /v1/queues/:queue/resume": keyed("admin", "queue"),
   "GET /v1/queues/:queue/groups": keyed("read", "queue"),
   "PUT /v1/queues/:queue/groups/:group": keyed("admin", "queue"),
+  "POST /v1/queues/:queue/groups/:group/pause": keyed("admin", "queue"),
+  "POST /v1/queues/:queue/groups/:group/resume": keyed("admin", "queue"),
   "GET /v1/queues/:queue/orders": keyed("read", "queue"),
   "POST /v1/queues/:queue/orders/:order/release": keyed("admin", "queue"),
   "POST /v1/audit/heal": keyed("admin", "server"),

@@ -107,7 +107,7 @@ export function parametersWithin({ listLimitMax, waitSecondsMax }: GatewayLimits
       name: "Sluice-Order",
       in: "header",
       description:
-        "The order key: requests of a queue with the same one run one after another, in the order of acceptance; a retry keeps its place. 1 to 255 printable ASCII characters, bare or in double quotes. In a batch, for lines without an `order`.",
+        "The order key: requests of a queue with the same one run one after another, in the order of acceptance; a retry keeps its place. 1 to 255 printable ASCII characters other than `.` and `..`, bare or in double quotes. In a batch, for lines without an `order`.",
       schema: Type.String(),
       example: "account-4711",
     },

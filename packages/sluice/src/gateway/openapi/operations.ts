@@ -322,6 +322,23 @@ export const operations: Readonly<Record<Exclude<RouteName, "GET /assets/*">, Op
     answers: { 200: { description: "The group as it is now", content: json(GroupView) } },
     problems: ["BodyTooLarge", "EncodingNotAccepted", "Unavailable"],
   },
+  "POST /v1/queues/:queue/groups/:group/pause": {
+    id: "pauseGroup",
+    tag: "queues",
+    summary: "Pause a group",
+    description:
+      "Stops deliveries of one group; intake and the other groups continue. What else was set for the group at run time stays.",
+    answers: { 200: { description: "The group as it is now", content: json(GroupView) } },
+    problems: ["Unavailable"],
+  },
+  "POST /v1/queues/:queue/groups/:group/resume": {
+    id: "resumeGroup",
+    tag: "queues",
+    summary: "Resume a group",
+    description: "Starts deliveries of the group again.",
+    answers: { 200: { description: "The group as it is now", content: json(GroupView) } },
+    problems: ["Unavailable"],
+  },
   "GET /v1/queues/:queue/orders": {
     id: "listHeldOrders",
     tag: "queues",
