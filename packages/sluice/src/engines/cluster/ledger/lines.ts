@@ -29,9 +29,10 @@ const HELD: Statement = {
       SELECT FROM sluice.lined l WHERE l.queue = h.queue AND l.order_key = h.order_key AND l.state = 'behind' LIMIT 1000) b)::int AS waiting
     FROM sluice.held_orders h WHERE h.queue = $1 ORDER BY h.order_key COLLATE "C" LIMIT $2`,
 };
+/** In the order of its index: without one, PostgreSQL may read the whole table for each queue. */
 const LINE_COUNTS: Statement = {
   name: "line-counts",
-  text: `SELECT q.name AS queue, (SELECT count(*) FROM (SELECT FROM sluice.held_orders h WHERE h.queue = q.no LIMIT $2) h)::int AS held,
+  text: `SELECT q.name AS queue, (SELECT count(*) FROM (SELECT FROM sluice.held_orders h WHERE h.queue = q.no ORDER BY order_key LIMIT $2) h)::int AS held,
       (SELECT coalesce(jsonb_agg(jsonb_build_object('group', grp, 'backlog', backlog, 'inFlight', greatest(in_flight, 0))), '[]') FROM (
         SELECT grp, backlog, in_flight FROM sluice.groups g WHERE g.queue = q.no AND grp <> '' AND backlog > 0
         ORDER BY backlog DESC, grp LIMIT $1) g) AS groups
