@@ -25,11 +25,8 @@ import type {
   WireRequestList,
   WireScheduleList,
 } from "@sluice/client";
-<<<<<<< HEAD
 import type { OrderAudit } from "./order-audit-schema.ts";
-=======
 import type * as groupSchemas from "./group-schemas.ts";
->>>>>>> f0b60a9 (The page of a queue shows groups and held order keys, that of a request its placement)
 import type * as schemas from "./schemas.ts";
 
 /** Assignable both ways: no field is missing or of another type on either side. */

@@ -290,7 +290,8 @@ export class Feeder {
     const [now, monotonic] = [this.#options.clock.now(), performance.now()];
     return [...known].some(
       ([queue, { lines, paces }]) =>
-        !this.#isPaused(queue) && kinds.some((kind) => lines.choice.has(kind, now) && paces[kind].room(monotonic, this.#roundMs) > 0),
+        !this.#isPaused(queue) &&
+        kinds.some((kind) => lines.choice.has(kind, now) && paces[kind].room(monotonic, this.#roundMs) > 0),
     );
   }
 

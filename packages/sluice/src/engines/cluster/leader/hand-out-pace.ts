@@ -23,7 +23,8 @@ export class HandOutPace {
     this.#forget(now);
     let recent = 0;
     for (const at of this.#unbegun.values()) if (now - at < secondMs) recent += 1;
-    const ahead = Math.min(aheadMax, Math.max(aheadMin, Math.ceil((aheadRounds * roundMs * this.#begunCount) / secondMs))) - recent;
+    const ahead =
+      Math.min(aheadMax, Math.max(aheadMin, Math.ceil((aheadRounds * roundMs * this.#begunCount) / secondMs))) - recent;
     const all = Math.max(unbegunMin, 2 * this.#begunCount) - this.#unbegun.size;
     return Math.max(0, Math.min(ahead, all));
   }
