@@ -6,7 +6,7 @@ import { saidOfLost } from "../../packages/sluice/src/engines/cluster/leader/los
 import type { Message } from "./broker.ts";
 import type { Query } from "./ledger/session.ts";
 import type { Changed, OutcomeRow, RequestRow, RunningRow, ScheduleRow, Tables } from "./ledger/tables.ts";
-import { boundedQueue, groupConcurrency } from "./member.ts";
+import { boundedQueue, groupConcurrency } from "./group-bound.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 

@@ -7,6 +7,7 @@ import type { ClusterEngine } from "../../packages/sluice/src/engines/cluster/en
 import type { Handler } from "../../packages/sluice/src/worker/handler.ts";
 import { handlerRunner } from "../../packages/sluice/src/worker/handler-runner.ts";
 import { openWorker, type Worker } from "../../packages/sluice/src/worker/worker.ts";
+import { boundedQueue, groupConcurrency } from "./group-bound.ts";
 import { drawsLines } from "./plan.ts";
 import type { Process } from "./process.ts";
 import { queues, prefix, type World } from "./world.ts";
@@ -23,9 +24,6 @@ const retryPolicy = {
   ageMaxMs: 86_400_000,
 };
 export const crashesMax = 5;
-export const boundedQueue = "mails";
-/** Of a group of it at once. */
-export const groupConcurrency = 2;
 const boundedLines = { ...lineSettingsDefault, concurrency: groupConcurrency };
 
 export class Member {
