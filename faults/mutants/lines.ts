@@ -4,6 +4,9 @@ import type { Mutant } from "./mutant.ts";
 const lines = "packages/sluice/src/engines/embedded/lines.ts";
 const choice = "packages/sluice/src/core/fair-choice.ts";
 const contract = "packages/sluice/src/engines/embedded/contract.test.ts";
+const feeder = "packages/sluice/src/engines/cluster/leader/feeder.ts";
+const clusterContract = "packages/sluice/src/engines/cluster/contract.long.test.ts";
+const simulation = "faults/simulation/simulation.test.ts";
 const choiceTest = "packages/sluice/src/core/fair-choice.test.ts";
 
 export const lineMutants: readonly Mutant[] = [
@@ -55,8 +58,8 @@ export const lineMutants: readonly Mutant[] = [
     patches: [
       {
         file: choice,
-        from: "urgency - Math.max(0, Math.floor((now - at) / riseMs))",
-        to: "urgency - 0 * (now - at) * riseMs",
+        from: "urgency - Math.max(0, Math.floor(waitedMs / riseMs))",
+        to: "urgency - 0 * waitedMs * riseMs",
       },
     ],
     catcher: { kind: "test", file: choiceTest, cases: "lets nothing be overtaken by the more urgent" },
@@ -76,5 +79,43 @@ export const lineMutants: readonly Mutant[] = [
     ],
     catcher: { kind: "test", file: choiceTest, cases: "lets nobody save up starts" },
     sign: /✖ lets nobody save up starts/,
+  },
+  {
+    name: "held-order-key-goes-on",
+    engine: "cluster",
+    bug: "the next of an order key goes although its queue says that a dead one holds it",
+    patches: [
+      { file: feeder, from: 'row.is_dead && lines.settings.afterDead === "hold"', to: "row.is_dead && order === ''" },
+    ],
+    catcher: { kind: "test", file: clusterContract, cases: "a dead request holds its order key" },
+    sign: /✖ a dead request holds its order key/,
+  },
+  {
+    name: "order-key-stuck-after-its-first",
+    engine: "cluster",
+    bug: "the outcome of a request does not let the next of its order key go",
+    patches: [
+      {
+        file: feeder,
+        from: 'else if (state !== "new" && state !== "behind") keys.push',
+        to: 'else if (state === "new") keys.push',
+      },
+    ],
+    catcher: { kind: "test", file: simulation, cases: "a hundred histories" },
+    sign: /not at rest/,
+  },
+  {
+    name: "group-in-flight-never-falls",
+    engine: "cluster",
+    bug: "what comes back from a worker still counts as in flight: a group at its bound stands still",
+    patches: [
+      {
+        file: feeder,
+        from: "linesOf(known, queue).count(grp, { inFlight: -1 });",
+        to: "linesOf(known, queue).count(grp, { inFlight: 0 });",
+      },
+    ],
+    catcher: { kind: "test", file: simulation, cases: "a hundred histories" },
+    sign: /not at rest/,
   },
 ];

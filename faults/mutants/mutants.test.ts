@@ -74,7 +74,7 @@ function isSource(path: string): boolean {
 /** The text that the names of a file's tests stand in. */
 function checksOf(file: string): string {
   const path = join(root, file);
-  if (!file.endsWith("/contract.test.ts")) return readFileSync(path, "utf8");
+  if (!/\/contract(\.long)?\.test\.ts$/.test(file)) return readFileSync(path, "utf8");
   return readdirSync(contract)
     .map((name) => readFileSync(join(contract, name), "utf8"))
     .join("\n");
