@@ -160,6 +160,11 @@ async function accept({ engine }: Gateway, ...requests: readonly NewRequest[]): 
   return result.receipts;
 }
 
+async function timesOf({ engine }: Gateway, id: Receipt["id"]): Promise<unknown> {
+  const { notBefore, expiresAt } = (await engine.read(id))?.head?.placement ?? {};
+  return { notBefore, expiresAt };
+}
+
 async function acceptOne(gateway: Gateway, fields: Parameters<typeof request>[0] = {}): Promise<Receipt> {
   const [receipt] = await accept(gateway, request(fields));
   return receipt as Receipt;
@@ -244,10 +249,10 @@ describe("while the ledger is out", () => {
     const placement = { notBefore: Date.now() + 3_600_000, expiresAt: Date.now() + 7_200_000 };
     const { id, durability } = await acceptOne(gateway, { placement });
     equal(durability, "spool");
-    deepEqual((await gateway.engine.read(id))?.head?.placement, placement);
+    deepEqual(await timesOf(gateway, id), placement);
     await drained(gateway);
     deepEqual(await storedIds(databaseUrl), [id]);
-    deepEqual((await gateway.engine.read(id))?.head?.placement, placement);
+    deepEqual(await timesOf(gateway, id), placement);
   });
 
   it("brings requests with order keys and groups into their lines, in their order", async () => {

@@ -70,7 +70,13 @@ test("a status tells all that is known of a request", async () => {
   await ledger.fail(id, 2, "boom");
   await ledger.schedule(id, { dueAt: now + hourMs, attempts: 2, startedAt: now - 5 });
   const waiting = { id, queue: "orders", key: "k", contentType: "text/plain", bytes: 5, acceptedAt: timeOfId(id) };
-  const rest = { finishedAt: undefined, resultBytes: undefined, progress: undefined, sender: undefined };
+  const rest = {
+    finishedAt: undefined,
+    resultBytes: undefined,
+    progress: undefined,
+    sender: undefined,
+    head: { headers: undefined },
+  };
   deepEqual(await readRequest(ledger.db, id, now), {
     ...waiting,
     ...rest,
@@ -1206,7 +1212,7 @@ class Ledger implements AsyncDisposable {
     await this.rows(
       `INSERT INTO sluice.outcomes (id, queue, state, attempts, finished_at, content_type, result, error_code, error_message)
        SELECT id, queue, $2, $3, $4, 'text/html', $5::bytea, $6, $6 FROM sluice.requests WHERE id = $1`,
-      [id, state, attempts, finishedAt, Buffer.from(result), error ?? null],
+      [id, state, attempts, finishedAt, state === "done" ? Buffer.from(result) : null, error ?? null],
     );
     await this.rows("DELETE FROM sluice.schedule WHERE id = $1", [id]);
     await this.rows("DELETE FROM sluice.running WHERE id = $1", [id]);
