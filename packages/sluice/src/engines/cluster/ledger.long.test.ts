@@ -75,6 +75,7 @@ test("a status tells all that is known of a request", async () => {
     resultBytes: undefined,
     progress: undefined,
     sender: undefined,
+    replayedAt: undefined,
     head: { headers: undefined },
   };
   deepEqual(await readRequest(ledger.db, id, now), {
