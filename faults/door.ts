@@ -17,7 +17,7 @@ const methods = ["POST", "PUT", "PATCH", "DELETE"];
 
 const orderKeys = 12;
 
-/** The order key of such a body: the others come from it as well, so that whoever reads the logs knows them all. */
+/** The order key follows from the body's hash: the checker finds it again in the logs of service B. */
 export function orderOf(sha256: string): string {
   return `k${Number.parseInt(sha256.slice(0, 4), 16) % orderKeys}`;
 }

@@ -22,7 +22,7 @@ const chosen: readonly {
   {
     door: "ordered",
     what: "each request has one of 12 order keys, a group and an urgency",
-    points: ["effect-made", "outcome-committed", "outside", "lines-handed-out"],
+    points: ["accept-committed", "effect-made", "outcome-committed", "outside", "lines-handed-out"],
   },
 ];
 

@@ -206,7 +206,6 @@ export class FairChoice {
   readonly #rankings: Readonly<Record<Kind, Ranking>> = { fresh: new Ranking(), again: new Ranking() };
   /** Groups whose rate lets nothing begin now. */
   readonly #resting = new Set<Group>();
-  readonly #lookEveryMs: number;
   #now = 0;
   /** When all that waits was looked at last, for what has become more urgent. */
   #lookedAt = 0;
@@ -219,7 +218,6 @@ export class FairChoice {
 
   constructor(settings: ChoiceSettings) {
     this.#settings = settings;
-    this.#lookEveryMs = Math.min(1_000, settings.riseMs / 60);
   }
 
   /** When the rate of a group lets one begin that it does not now; infinite if there is none. */
@@ -328,7 +326,7 @@ export class FairChoice {
   #look(now: number): void {
     this.#now = now;
     const sinceMs = now - this.#lookedAt;
-    if (sinceMs < 0 || sinceMs >= this.#lookEveryMs) {
+    if (sinceMs < 0 || sinceMs >= Math.min(1_000, this.#settings.riseMs / 60)) {
       this.#lookedAt = now;
       for (const group of this.#groups.values()) this.#rankAll(group);
     } else for (const group of this.#resting) if (!this.#rests(group)) this.#rankAll(group);

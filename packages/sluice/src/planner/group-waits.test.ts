@@ -94,7 +94,7 @@ describe("what each group waits", () => {
     ok(urgent <= 4 * (hourMs / 10_000), `${urgent} ms`);
   });
 
-  test("goes by the replicas of the run, which the policy may change", () => {
+  test("uses the number of replicas that the run has at each moment", () => {
     const goal = { min: 1, max: 4, maxWaitMs: 60_000, ratePerHour: undefined, holdMs: 300_000 };
     const { all } = waits("5000/h for 30m, 30000/h for 1h", alone, { replicas: { kind: "policy", goal } });
     equal(all.arrivals, 32_500);

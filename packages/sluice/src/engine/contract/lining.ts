@@ -260,12 +260,9 @@ export function liningCases(check: Check): void {
   check(
     "a request that expires behind another one holds its order key once its turn comes",
     async (rig) => {
-      const [first, second, , fourth] = await acceptEach(rig, [
-        { order: "a" },
-        { order: "a" },
-        { order: "a", expiresAt: rig.now() + hourMs },
-        { order: "a" },
-      ]);
+      const expiring = { order: "a", expiresAt: rig.now() + hourMs };
+      const placements = [{ order: "a" }, { order: "a" }, expiring, expiring, { order: "a" }];
+      const [first, second, third, , fifth] = await acceptEach(rig, placements);
       const { claim } = await rig.takeOne();
       equal(claim.id, first);
       rig.pass(hourMs + 1_000);
@@ -275,8 +272,13 @@ export function liningCases(check: Check): void {
       equal(next.claim.id, second, "it comes before the one that has expired");
       await rig.engine.settle(next.claim, done());
       await rig.assertNothingToDeliver();
+      deepEqual(
+        (await operations(rig).heldOrders(orders, 10)).map(({ by }) => by),
+        [third],
+        "each order key once",
+      );
       equal(await operations(rig).releaseOrder(orders, "a"), true);
-      equal((await rig.takeOne()).claim.id, fourth);
+      equal((await rig.takeOne()).claim.id, fifth);
     },
     { queues: [queue(orders, { lines: holding })] },
   );

@@ -41,7 +41,10 @@ async function join(options: ClusterOptions): Promise<ClusterEngine> {
   const parts = partsOf(options);
   try {
     for (const queue of await configureLines(parts.reading, options.queues))
-      options.log.info({ queue }, "the cluster goes by this process's settings of order keys, groups and priorities");
+      options.log.info(
+        { queue },
+        "this process's settings of order keys, groups and priorities now apply to the whole cluster",
+      );
     await parts.queues.read(parts.reading);
     await parts.session.open();
     await parts.reading.rows(BEGIN_TALLIES, [parts.member()]);

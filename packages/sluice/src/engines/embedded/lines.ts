@@ -48,9 +48,11 @@ const RELEASE = "DELETE FROM lined WHERE queue = ? AND order_key = ? AND ready =
 const HELD = `
   SELECT l.order_key, l.seq, r.random, o.finished_at FROM lined l
   JOIN requests r ON r.seq = l.seq JOIN outcomes o ON o.seq = l.seq
-  WHERE l.queue = ? AND l.ready = 3 ORDER BY l.order_key LIMIT ?`;
+  WHERE l.queue = ? AND l.ready = 3 AND NOT EXISTS (
+    SELECT 1 FROM lined e WHERE e.queue = l.queue AND e.order_key = l.order_key AND e.ready = 3 AND (e.turn, e.seq) < (l.turn, l.seq))
+  ORDER BY l.order_key LIMIT ?`;
 const COUNT_HELD =
-  "SELECT count(*) AS count FROM (SELECT 1 FROM lined INDEXED BY lined_held WHERE queue = ? AND ready = 3 LIMIT ?)";
+  "SELECT count(*) AS count FROM (SELECT DISTINCT order_key FROM lined INDEXED BY lined_held WHERE queue = ? AND ready = 3 LIMIT ?)";
 const COUNT_BEHIND = `
   SELECT count(*) AS count FROM (SELECT 1 FROM lined WHERE queue = ? AND order_key = ? AND ready <> 3 LIMIT 1000)`;
 

@@ -53,7 +53,7 @@ export class MoveOut implements Disposable {
     if (db.prepare("SELECT 1 FROM lined LIMIT 1").get() !== undefined)
       throw new SluiceError(
         "bad-config",
-        `${folder} has requests with an order key, a group or an urgency that have no outcome yet, and a cluster takes none: let them finish first`,
+        `${folder} has requests with an order key, a group or an urgency that have no outcome yet, and the move takes none of these: let them finish first`,
       );
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });

@@ -47,8 +47,6 @@ const kinds: readonly Kind[] = ["again", "fresh"];
 const eventsMax = 1_000;
 const newMax = 2_000;
 const dueMax = 1_000;
-/** One hint of several requests is cut up by its carrier. */
-const handOutMax = 1_000;
 const busyMs = 5;
 const idleMsMax = 50;
 const idleFactor = 1.5;
@@ -262,7 +260,7 @@ export class Feeder {
     for (const [queue, { lines, paces }] of known) {
       if (this.#isPaused(queue)) continue;
       for (const kind of kinds) {
-        for (let room = Math.min(handOutMax, paces[kind].room(monotonic, this.#roundMs)); room > 0; room -= 1) {
+        for (let room = paces[kind].room(monotonic, this.#roundMs); room > 0; room -= 1) {
           await readDry(inside, queue, lines);
           const one = lines.pick(kind, now);
           if (one === undefined) break;

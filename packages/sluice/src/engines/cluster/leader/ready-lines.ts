@@ -47,8 +47,11 @@ export class ReadyLines {
   constructor(settings: LineSettings, overrides: ReadonlyMap<string, GroupOverride>) {
     this.settings = settings;
     this.#overrides = overrides;
+    const riseMs = (): number => this.settings.riseMs;
     this.choice = new FairChoice({
-      riseMs: settings.riseMs,
+      get riseMs() {
+        return riseMs();
+      },
       settingsOf: (group) => groupSettingsOf(this.settings, group, this.#overrides.get(group)),
     });
   }
@@ -57,7 +60,6 @@ export class ReadyLines {
     return Math.max(ofLineMin, Math.min(ofLineMax, Math.floor(inMemoryMax / (this.#lines.size + 1))));
   }
 
-  /** Other settings; but for `riseMs`, which stays until the next leader. */
   setOverrides(settings: LineSettings, overrides: ReadonlyMap<string, GroupOverride>): void {
     this.settings = settings;
     this.#overrides = overrides;

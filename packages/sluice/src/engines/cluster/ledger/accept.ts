@@ -362,7 +362,7 @@ export function listedOf(rows: readonly ListedRow[], fresh: readonly Storable[])
   });
 }
 
-/** Nobody is told of what waits for its time, or in a line. */
+/** A request that waits for its time, or in a line, gets no hint when it is accepted. */
 function isHinted({ place: { dueAt, line } }: Storable): boolean {
   return dueAt === undefined && line === undefined;
 }

@@ -8,6 +8,7 @@ import type {
 } from "../../../core/line-settings.ts";
 import { isLined, type Placement } from "../../../core/placement.ts";
 import type { RequestId } from "../../../core/request-id.ts";
+import { readRequestHead } from "../../../core/stored-head.ts";
 import type { QueueBounds } from "../../../engine/engine.ts";
 import type { Connected, Statement } from "./connection/database.ts";
 import type { QueueNumbers } from "./queue-numbers.ts";
@@ -26,13 +27,17 @@ const GROUPS: Statement = {
 const HELD: Statement = {
   name: "held-orders",
   text: `SELECT h.order_key, h.id, h.since::float8, (SELECT count(*) FROM (
-      SELECT FROM sluice.lined l WHERE l.queue = h.queue AND l.order_key = h.order_key AND l.state = 'behind' LIMIT 1000) b)::int AS waiting
-    FROM sluice.held_orders h WHERE h.queue = $1 ORDER BY h.order_key COLLATE "C" LIMIT $2`,
+      SELECT FROM sluice.lined l WHERE l.queue = $1 AND l.order_key = h.order_key AND l.state = 'behind' LIMIT 1000) b)::int AS waiting
+    FROM (
+      SELECT DISTINCT ON (order_key COLLATE "C") order_key, id, since FROM sluice.held_orders WHERE queue = $1
+      ORDER BY order_key COLLATE "C", no LIMIT $2) h
+    ORDER BY h.order_key COLLATE "C"`,
 };
 /** In the order of its index: without one, PostgreSQL may read the whole table for each queue. */
 const LINE_COUNTS: Statement = {
   name: "line-counts",
-  text: `SELECT q.name AS queue, (SELECT count(*) FROM (SELECT FROM sluice.held_orders h WHERE h.queue = q.no ORDER BY order_key LIMIT $2) h)::int AS held,
+  text: `SELECT q.name AS queue, (SELECT count(*) FROM (
+      SELECT DISTINCT order_key FROM sluice.held_orders h WHERE h.queue = q.no ORDER BY order_key LIMIT $2) h)::int AS held,
       (SELECT coalesce(jsonb_agg(jsonb_build_object('group', grp, 'backlog', backlog, 'inFlight', greatest(in_flight, 0))), '[]') FROM (
         SELECT grp, backlog, in_flight FROM sluice.groups g WHERE g.queue = q.no AND grp <> '' AND backlog > 0
         ORDER BY backlog DESC, grp LIMIT $1) g) AS groups
@@ -73,6 +78,16 @@ export async function beginLines(
   if (without.length === 0) return;
   await db.rows(BEGIN_LINES, [without]);
   await queues.read(db);
+}
+
+/** The same for requests that come from another store. */
+export function beginLinesOfMoved(
+  db: Connected,
+  queues: QueueNumbers,
+  moved: readonly { readonly queue: string; readonly headers: string | undefined }[],
+): Promise<void> {
+  const placed = moved.map(({ queue, headers }) => ({ queue, placement: readRequestHead(headers ?? null).placement }));
+  return beginLines(db, queues, placed);
 }
 
 export async function setGroup(

@@ -29,8 +29,10 @@ const REPLAY: Statement = {
     ), lasting AS (
       DELETE FROM sluice.expiries e USING revived r WHERE e.id = r.id
     ), noted AS (
-      INSERT INTO sluice.turns (id, replayed_at) SELECT id, $2::bigint FROM revived
-      ON CONFLICT (id) DO UPDATE SET replayed_at = excluded.replayed_at, turn_at = NULL
+      INSERT INTO sluice.turns (id, replayed_at, turn_at)
+      SELECT v.id, $2::bigint, CASE WHEN q.lines IS NOT NULL THEN $2::bigint END
+      FROM revived v JOIN sluice.queues q ON q.no = v.queue
+      ON CONFLICT (id) DO UPDATE SET replayed_at = excluded.replayed_at, turn_at = excluded.turn_at
     ), scheduled AS (
       INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, token, is_hinted, in_line)
       SELECT v.id, v.queue, $2::bigint, 0, 0, nextval('sluice.tokens'), q.lines IS NULL, (q.lines IS NOT NULL)::int

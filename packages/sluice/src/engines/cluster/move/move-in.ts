@@ -11,6 +11,7 @@ import { ConflictError, Connection, type Connected, type Statement } from "../le
 import { checkSchema } from "../ledger/schema/migrate.ts";
 import { columnsOf, refuseKeysOfOthers, storePage, TALLY } from "./move-page.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
+import { beginLinesOfMoved } from "../ledger/lines.ts";
 import { readStates } from "../ledger/read.ts";
 import { checkSettings } from "../ledger/connection/settings-check.ts";
 
@@ -115,6 +116,7 @@ export class MoveIn implements AsyncDisposable {
   /** Stores the page, all of it or nothing. Errors: `key-reused` when a key belongs to another request here. */
   async store({ requests, upTo }: MovedPage): Promise<void> {
     const { folder } = this.#options;
+    await beginLinesOfMoved(this.#connection, this.#numbers, requests); // what is dead may be replayed
     await this.#transaction(async (inside) => {
       const [move] = await inside.rows<{ up_to: number }>(LOCK_MOVE, [folder]);
       if (move === undefined) throw new SluiceError("internal", "the move has not begun");

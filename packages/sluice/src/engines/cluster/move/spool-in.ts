@@ -16,8 +16,7 @@ import {
 } from "../ledger/connection/database.ts";
 import { durabilityOf, onlyThePrimary, restsOn, type RestsOnRow } from "../ledger/connection/settings-check.ts";
 import type { OutboxRow } from "../carriers/carrier.ts";
-import { readRequestHead } from "../../../core/stored-head.ts";
-import { beginLines } from "../ledger/lines.ts";
+import { beginLinesOfMoved } from "../ledger/lines.ts";
 import { ADD_QUEUES } from "../ledger/schema/migrate.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { BEGIN_MOVE, UP_TO } from "./move-in.ts";
@@ -71,11 +70,7 @@ export class SpoolIn implements SpoolSink {
 
   async store(store: number, { requests, upTo }: MovedPage, after: number): Promise<void> {
     await this.#know(new Set(requests.map(({ queue }) => queue)));
-    const placed = requests.map(({ queue, headers }) => ({
-      queue,
-      placement: readRequestHead(headers ?? null).placement,
-    }));
-    await beginLines(this.#connection, this.#numbers, placed);
+    await beginLinesOfMoved(this.#connection, this.#numbers, requests);
     let isAgain = false;
     let rows: readonly OutboxRow[] = [];
     await this.#transaction(async (inside) => {

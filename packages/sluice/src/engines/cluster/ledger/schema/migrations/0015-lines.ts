@@ -78,7 +78,7 @@ export const lines = `
     place bigint
   ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
-  -- Whichever statement ends a request, or gives a claim of it back: it goes by its row of the schedule.
+  -- Every statement that ends a request deletes its row of the schedule; every one that gives a claim back changes the row's token.
   CREATE FUNCTION sluice.note_left() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     INSERT INTO sluice.line_events (kind, id) SELECT 'left', id FROM gone WHERE in_line > 0;
@@ -96,7 +96,6 @@ export const lines = `
     RETURN NEW;
   END
   $$;
-  -- A claim that is given back leaves its token there.
   CREATE TRIGGER back_in_line BEFORE UPDATE ON sluice.schedule FOR EACH ROW
     WHEN (OLD.in_line = 2 AND NEW.token <> OLD.token) EXECUTE FUNCTION sluice.note_back();
 `;
