@@ -262,7 +262,7 @@ export function liningCases(check: Check): void {
     async (rig) => {
       const expiring = { order: "a", expiresAt: rig.now() + hourMs };
       const placements = [{ order: "a" }, { order: "a" }, expiring, expiring, { order: "a" }];
-      const [first, second, third, , fifth] = await acceptEach(rig, placements);
+      const [first, second, third, fourth, fifth] = await acceptEach(rig, placements);
       const { claim } = await rig.takeOne();
       equal(claim.id, first);
       rig.pass(hourMs + 1_000);
@@ -272,12 +272,16 @@ export function liningCases(check: Check): void {
       equal(next.claim.id, second, "it comes before the one that has expired");
       await rig.engine.settle(next.claim, done());
       await rig.assertNothingToDeliver();
-      deepEqual(
-        (await operations(rig).heldOrders(orders, 10)).map(({ by }) => by),
-        [third],
-        "each order key once",
-      );
-      equal(await operations(rig).releaseOrder(orders, "a"), true);
+      for (const dead of [third, fourth]) {
+        const held = await operations(rig).heldOrders(orders, 10);
+        deepEqual(
+          held.map(({ by }) => by),
+          [dead],
+          "each order key once",
+        );
+        equal(await operations(rig).releaseOrder(orders, "a"), true);
+        if (dead === third) await rig.assertNothingToDeliver();
+      }
       equal((await rig.takeOne()).claim.id, fifth);
     },
     { queues: [queue(orders, { lines: holding })] },

@@ -43,7 +43,9 @@ const PUT_SETTINGS = `
   INSERT INTO group_settings (queue, grp, settings) VALUES (?, ?, ?)
   ON CONFLICT (queue, grp) DO UPDATE SET settings = excluded.settings`;
 const DELETE_SETTINGS = "DELETE FROM group_settings WHERE queue = ? AND grp = ?";
-const RELEASE = "DELETE FROM lined WHERE queue = ? AND order_key = ? AND ready = 3";
+const RELEASE = `
+  DELETE FROM lined WHERE queue = :queue AND seq = (
+    SELECT seq FROM lined WHERE queue = :queue AND order_key = :order AND ready = 3 ORDER BY turn, seq LIMIT 1)`;
 
 const HELD = `
   SELECT l.order_key, l.seq, r.random, o.finished_at FROM lined l
@@ -246,7 +248,7 @@ export class Lines {
 
   /** Lets an order key go on that a dead request holds; whether one did. */
   release(queue: number, order: string): boolean {
-    const { changes } = this.#release.run(queue, order);
+    const { changes } = this.#release.run({ queue, order });
     if (changes === 0) return false;
     this.#promote(queue, order);
     return true;

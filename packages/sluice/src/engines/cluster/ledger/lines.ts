@@ -43,9 +43,14 @@ const LINE_COUNTS: Statement = {
         ORDER BY backlog DESC, grp LIMIT $1) g) AS groups
     FROM sluice.queues q WHERE q.lines IS NOT NULL`,
 };
+/** Of several that hold one order key the first: the next one holds it from then on. */
 const RELEASE: Statement = {
   name: "release-order",
-  text: `WITH released AS (DELETE FROM sluice.held_orders WHERE queue = $1 AND order_key = $2 RETURNING queue, order_key)
+  text: `WITH released AS (
+      DELETE FROM sluice.held_orders WHERE id = (
+        SELECT id FROM sluice.held_orders WHERE queue = $1 AND order_key = $2 ORDER BY no LIMIT 1 FOR UPDATE)
+      RETURNING queue, order_key
+    )
     INSERT INTO sluice.line_events (kind, queue, name) SELECT 'released', queue, order_key FROM released RETURNING no`,
 };
 const BEGIN_LINES: Statement = {
