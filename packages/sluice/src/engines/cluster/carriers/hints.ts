@@ -76,8 +76,11 @@ export class HintBuffer {
   #takeLater(): void {
     if (this.#isRefilling) return;
     this.#isRefilling = true;
+    const fullAt = this.#fullAt;
     const told = (): void => {
       this.#isRefilling = false;
+      // A timer may come up to a millisecond early by this clock; what it was set for is over all the same.
+      if (this.#fullAt === fullAt) this.#fullAt = Number.NEGATIVE_INFINITY;
       this.#options.onRefilled();
     };
     setTimeout(told, refillMs).unref();
