@@ -203,7 +203,7 @@ test("counts what B began before the effect of one of its order key that had its
   const inversions = (ledger: readonly LedgerLine[], startOfSecond: string): number =>
     countInversions(
       { ledger, starts: [line("a1", "1"), line("a2", startOfSecond)], effects: [line("a1", "2"), line("a2", "9")] },
-      (sha256) => sha256.slice(0, 1),
+      ({ sha256 }) => sha256.slice(0, 1),
     );
   const oneByOne = [sent("a1"), accepted("a1"), sent("a2"), accepted("a2")];
   equal(inversions(oneByOne, "3"), 0);

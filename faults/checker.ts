@@ -178,7 +178,7 @@ export function check({ ledger, starts, effects, readings }: Evidence): Omit<Fig
 /** A second start of what has had its effect is a redelivery: it may come at any time, and B knows it by its id. */
 export function countInversions(
   { ledger, starts, effects }: Pick<Evidence, "ledger"> & Readonly<Record<"starts" | "effects", Iterable<LogLine>>>,
-  orderOf: (sha256: string) => string,
+  orderOf: (sent: { readonly key: string; readonly sha256: string }) => string,
 ): number {
   const [begun, made] = [firstTimes(starts), firstTimes(effects)];
   /** By order key: when the last effect came of those that have a receipt. */
@@ -188,7 +188,7 @@ export function countInversions(
   for (const line of ledger) {
     if (line.kind === "result") continue;
     const { kind, sha256 } = line;
-    const order = orderOf(sha256);
+    const order = orderOf(line);
     const last = lastOf.get(order) ?? "";
     if (kind === "accepted" && (made.get(sha256) ?? "") > last) lastOf.set(order, made.get(sha256) as string);
     if (kind !== "sent" || sent.has(sha256)) continue;

@@ -76,5 +76,8 @@ export function figuresOf(
     effects: readLog(folder, "effects"),
   });
   const isOrdered = senders.some(({ door }) => door === "ordered");
-  return { ...check({ ...read(), readings }), inversions: isOrdered ? countInversions(read(), orderOf) : 0 };
+  return {
+    ...check({ ...read(), readings }),
+    inversions: isOrdered ? countInversions(read(), ({ sha256 }) => orderOf(sha256)) : 0,
+  };
 }

@@ -10,6 +10,7 @@ import type { Victim } from "../packages/sluice/src/rehearsal/killer.ts";
 import type { Payloads } from "../packages/sluice/src/rehearsal/payloads.ts";
 import { phraseOf } from "../packages/sluice/src/rehearsal/profiles.ts";
 import { rehearse, type Rehearsed } from "../packages/sluice/src/rehearsal/rehearse.ts";
+import type { Placing } from "../packages/sluice/src/rehearsal/turns.ts";
 import { residentsOf, type Field } from "./field.ts";
 import type { LedgerLine } from "./ledger.ts";
 import type { Peaks } from "./peaks.ts";
@@ -34,6 +35,8 @@ export interface RehearsalPlan extends Profile {
   /** In all. */
   readonly kills?: number;
   readonly seed: number;
+  /** Order keys and groups; none unless given. */
+  readonly placing?: Placing | undefined;
   readonly peaks?: Peaks;
 }
 
@@ -60,7 +63,7 @@ export async function sendOn(field: Field, profile: Profile): Promise<Books> {
 
 /** The whole rehearsal. */
 export async function rehearseOn(field: Field, plan: RehearsalPlan): Promise<Rehearsed> {
-  const { victims = [], kills = 0, seed, peaks } = plan;
+  const { victims = [], kills = 0, seed, placing, peaks } = plan;
   const { signal } = new AbortController();
   const noting = setInterval(() => peaks?.note(residentsOf(field)), peaksEveryMs);
   try {
@@ -71,6 +74,7 @@ export async function rehearseOn(field: Field, plan: RehearsalPlan): Promise<Reh
       isBesideOthers: false,
       servicePerHour: undefined,
       seed,
+      placing,
       victims,
       kills,
       onStart: () => {},

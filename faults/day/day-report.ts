@@ -1,9 +1,10 @@
 // What came of a day, as text and as Markdown. Pure.
+import type { WireOrderAudit } from "@sluice/client";
 import { rehearsalRows, tableOf, type Row } from "../../packages/sluice/src/rehearsal/report.ts";
 import type { EngineName } from "../engines.ts";
 import type { DayOptions, DayResult } from "./day.ts";
 
-export interface Setting extends Pick<DayOptions, "requests" | "seed" | "speed"> {
+export interface Setting extends Pick<DayOptions, "requests" | "seed" | "orders" | "speed"> {
   readonly engine: EngineName;
   readonly command: string;
   readonly machine: string;
@@ -16,12 +17,13 @@ const engineNames = {
 } as const;
 
 export function dayMarkdown(setting: Setting, result: DayResult, curveFile: string): string {
-  const { engine, requests, seed, speed, command, machine, commit } = setting;
+  const { engine, requests, seed, orders, speed, command, machine, commit } = setting;
   const { violations, versions } = result;
   const named = { "Node.js": process.versions.node, ...versions, ...(commit !== undefined && { commit }) };
-  const verdict = violations.length === 0 ? "**Nothing was lost or doubled.**" : "**This day failed.**";
+  const held = orders === 0 ? "lost or doubled" : "lost, doubled or out of order";
+  const verdict = violations.length === 0 ? `**Nothing was ${held}.**` : "**This day failed.**";
   return [
-    `# A day of ${text(requests)} requests, ${engine}`,
+    `# A day of ${text(requests)} requests${orders === 0 ? "" : ` with ${text(orders)} order keys`}, ${engine}`,
     "",
     `Written by \`${command}\`. ${verdict}`,
     "",
@@ -66,8 +68,8 @@ function boundLines({ figures, rehearsed, violations }: DayResult): readonly str
 }
 
 /** By the rehearsal, then by the checker. */
-function rowsOf({ rehearsed, figures, peaks, seconds }: DayResult): readonly Row[] {
-  const { starts, effects, lost, doubledOutcomes, doubledEffects, phantom, mismatched } = figures;
+function rowsOf({ rehearsed, figures, orderAudit, peaks, seconds }: DayResult): readonly Row[] {
+  const { starts, effects, lost, doubledOutcomes, doubledEffects, phantom, mismatched, inversions } = figures;
   return [
     ...rehearsalRows(rehearsed),
     ["attempts begun", text(starts)],
@@ -77,8 +79,21 @@ function rowsOf({ rehearsed, figures, peaks, seconds }: DayResult): readonly Row
     ["checker: doubled effects (told: the effect is made in the process that dies)", text(doubledEffects)],
     ["checker: phantom", text(phantom)],
     ["checker: mismatched", text(mismatched)],
+    ...(orderAudit === undefined ? [] : orderRows(orderAudit, inversions)),
     ...peaks.all().map(([name, mib]): Row => [`peak memory: ${name}, MiB`, text(Math.round(mib))]),
     ["all of it, s", seconds.toFixed(0)],
+  ];
+}
+
+/** By B's logs, and by the ledger. */
+function orderRows({ queues }: WireOrderAudit, inversions: number): readonly Row[] {
+  const sum = (name: "keys" | "requests" | "inversions"): string =>
+    text(queues.reduce((total, queue) => total + queue[name], 0));
+  return [
+    ["checker: out of order", text(inversions)],
+    ["audit of order: requests with an order key", sum("requests")],
+    ["audit of order: order keys", sum("keys")],
+    ["audit of order: inversions", sum("inversions")],
   ];
 }
 

@@ -1,4 +1,4 @@
-// npm run day -- [--engine embedded|cluster] [--requests N] [--kills N] [--seed N] [--speed N] [--report FILE]
+// npm run day -- [--engine embedded|cluster] [--requests N] [--orders N] [--kills N] [--seed N] [--speed N] [--report FILE]
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
@@ -19,6 +19,7 @@ const help = `Two million requests in a day's shape, compressed, while every pro
 
   --engine E      embedded (one process), or cluster: two gateways and three workers on servers of their own (embedded)
   --requests N    of the whole day (2000000)
+  --orders N      order keys, which the requests have in turn (none); their order is checked as well
   --kills N       of each process, with SIGKILL (20)
   --seed N        the same seed sends the same and draws the same moments
   --speed N       simulated seconds in a second; unless given, so that the peak brings 16,667 requests a second to
@@ -34,6 +35,7 @@ const { values } = parseArgs({
   options: {
     engine: { type: "string", default: "embedded" },
     requests: { type: "string", default: "2000000" },
+    orders: { type: "string" },
     kills: { type: "string", default: "20" },
     seed: { type: "string", default: String(Date.now() % 2 ** 31) },
     speed: { type: "string" },
@@ -49,13 +51,15 @@ async function main(): Promise<number> {
   const { report: reportFile } = values;
   const engine = engines.find((name) => name === values.engine);
   const [requests, kills, seed] = [values.requests, values.kills, values.seed].map(count) as [number, number, number];
+  const orders = values.orders === undefined ? 0 : count(values.orders);
   const usual = engine === undefined ? 1 : Math.max(1, Math.round((peakPerSecond[engine] * peakSeconds) / requests));
   const speed = values.speed === undefined ? usual : count(values.speed);
-  if (engine === undefined || [requests, kills, seed, speed].some(Number.isNaN)) {
+  if (engine === undefined || [requests, orders, kills, seed, speed].some(Number.isNaN)) {
     console.error(help);
     return 64;
   }
-  const command = `npm run day -- --engine ${engine} --requests ${requests} --kills ${kills} --seed ${seed} --speed ${speed}`;
+  const size = `--requests ${requests}${orders === 0 ? "" : ` --orders ${orders}`}`;
+  const command = `npm run day -- --engine ${engine} ${size} --kills ${kills} --seed ${seed} --speed ${speed}`;
   console.error(command);
   const commit = describeCommit(); // before the report makes the tree dirty
   await using servers = await Servers.open();
@@ -63,11 +67,11 @@ async function main(): Promise<number> {
     engine === "embedded"
       ? openEmbeddedField(undefined, setting)
       : openClusterField({ servers, logFolder: undefined }, setting);
-  const result = await playDay({ open, requests, kills, seed, speed });
+  const result = await playDay({ open, requests, orders, kills, seed, speed });
   console.log(dayText(result));
   if (reportFile !== undefined) {
     const curveFile = reportFile.replace(/(?:\.md)?$/, ".svg");
-    const setting = { engine, requests, seed, speed, command, machine: describeMachine(), commit };
+    const setting = { engine, requests, orders, seed, speed, command, machine: describeMachine(), commit };
     writeFileSync(reportFile, dayMarkdown(setting, result, basename(curveFile)));
     writeFileSync(curveFile, curveOf(result, `Backlog, ${engine}: requests that wait`));
   }
