@@ -18,6 +18,8 @@ import {
   type TemporaryFolder,
 } from "@sluice/testing";
 import { pino } from "pino";
+import { lineSettingsDefault } from "../core/line-settings.ts";
+import type { Placement } from "../core/placement.ts";
 import type { NewRequest, RequestStatus, State } from "../core/request.ts";
 import { requestIdOf, seqOf, type RequestId } from "../core/request-id.ts";
 import type { AuditReport } from "../engine/audit.ts";
@@ -485,10 +487,97 @@ describe("sluice move", { timeout: 300_000 }, () => {
     // A copy of the folder has moved a part of it: what is there stays as it is.
     await using other = await MoveIn.open({ databaseUrl: cluster.url, folder: out.identity + 1, queues: [] });
     await other.begin();
-    await other.store({ requests: page.requests.slice(0, 4), upTo: page.upTo });
+    await other.store({ requests: page.requests.slice(0, 4), places: [], upTo: page.upTo });
     for (const move of [into, into, other]) await move.store(page);
     assert.equal(await numberIn(cluster, "SELECT sum(cardinality(ids)) FROM sluice.outbox"), 10);
     assert.equal(await numberIn(cluster, "SELECT sum(accepted) FROM sluice.tallies"), 10);
+  });
+
+  it("keeps what stands in lines in its line, and of each order key in its turn", { timeout: 120_000 }, async () => {
+    await using place = await temporaryFolder();
+    const folder = join(place.path, "data");
+    await using cluster = await newCluster();
+    const lines = { ...lineSettingsDefault, afterDead: "hold" } as const;
+    const held = queues.map((queue) => (queue.name === "orders" ? { ...queue, lines } : queue));
+    const bang = { code: "handler-threw", message: "bang" };
+    const expected: RequestId[] = [];
+    let engine: Engine = await openEmbedded({ folder, queues: held, diskFreeMin: 0 });
+    const one = async (placement: Placement): Promise<RequestId> => {
+      const [id] = await accept(engine, [request("orders", { placement })]);
+      return id as RequestId;
+    };
+    const dead = async (): Promise<void> => {
+      const [delivery] = await engine.deliver({ queue: "orders", max: 1, signal: signal() });
+      assert.ok(delivery);
+      await engine.settle(delivery.claim, { kind: "dead", failure: bang });
+    };
+    const holder = await one({ order: "held" });
+    await dead();
+    const behindHolder = await one({ order: "held" });
+    const replayed = await one({ order: "a" });
+    await dead();
+    const retried = await one({ order: "a" });
+    await engine.replay(replayed);
+    const [failed] = await engine.deliver({ queue: "orders", max: 1, signal: signal() });
+    assert.equal(failed?.claim.id, retried);
+    await engine.retry(failed.claim, { dueAt: Date.now() + 1_500, failure: bang, isCounted: true });
+    const later = await one({ order: "a", notBefore: Date.now() + 2_500, group: "shop", urgency: 0 });
+    expected.push(retried, replayed, later);
+    await acceptMany(engine, "mails", bulkCount);
+    for (let at = 0; at < bulkCount; at += 500) {
+      const placements = Array.from({ length: 500 }, (_, index): Placement => ({ order: `of-${(at + index) % 7}` }));
+      const ids = await accept(
+        engine,
+        placements.map((placement) => request("orders", { placement })),
+      );
+      expected.push(...ids);
+    }
+    const last = await one({ order: "last" });
+    await engine.pause("mails", true);
+    await engine.lines.setGroup("orders", "shop", { weight: 3 });
+    await engine.close();
+
+    const { code, holds } = await moveJson(folder, cluster.url);
+    assert.deepEqual([code, holds], [0, true]);
+    const servers = { databaseUrl: cluster.url, amqpUrl: undefined, redisUrl: undefined, prefix: "test" };
+    engine = await openCluster({ servers, queues: held, name: "test", log });
+    await using _closing = { [Symbol.asyncDispose]: () => engine.close() };
+    assert.deepEqual((await engine.lines.groups("orders", 10)).find(({ group }) => group === "shop")?.weight, 3);
+    assert.deepEqual(
+      (await engine.lines.heldOrders("orders", 10)).map(({ order, by }) => [order, by]),
+      [["held", holder]],
+    );
+    const begun: RequestId[] = [];
+    const running = new Set<string>();
+    const keyOf = new Map([
+      ...expected.map((id, index) => [id, index < 3 ? "a" : `of-${(index - 3) % 7}`] as const),
+      ...[holder, behindHolder].map((id) => [id, "held"] as const),
+      [last, "last"] as const,
+    ]);
+    while (begun.length < expected.length + 1) {
+      const deliveries = await engine.deliver({ queue: "orders", max: 50, signal: signal() });
+      for (const { claim } of deliveries) {
+        const key = keyOf.get(claim.id) as string;
+        assert.ok(!running.has(key), `two of ${key} at once`);
+        running.add(key);
+        begun.push(claim.id);
+      }
+      const result = { contentType: "text/plain", bytes: Buffer.alloc(0) };
+      await Promise.all(deliveries.map(({ claim }) => engine.settle(claim, { kind: "done", result })));
+      running.clear();
+    }
+    for (const [key, ids] of Map.groupBy(expected, (id) => keyOf.get(id)))
+      assert.deepEqual(
+        begun.filter((id) => keyOf.get(id) === key),
+        ids,
+        key,
+      );
+    assert.ok(!begun.includes(behindHolder));
+    assert.equal(await engine.lines.releaseOrder("orders", "held"), true);
+    const [released] = await engine.deliver({ queue: "orders", max: 1, signal: signal() });
+    assert.equal(released?.claim.id, behindHolder);
+    const order = await engine.auditOrder();
+    assert.ok(order.holds, JSON.stringify(order.inversions));
   });
 
   it("is refused where it cannot be whole", async () => {

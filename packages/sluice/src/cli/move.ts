@@ -21,7 +21,8 @@ interface MoveOptions {
 }
 
 const afterHelp = `
-All requests move, with their ids, keys, attempts, failures, outcomes and results; paused queues are paused there.
+All requests move, with their ids, keys, attempts, failures, outcomes and results, and in the turn of their order keys;
+queues and groups that are paused are paused there.
   1. Stop sluice up.
   2. sluice migrate --queue orders           the cluster must know each queue of the folder
   3. sluice move --from ./data

@@ -1,5 +1,6 @@
 // What crosses when requests move out of one engine into another: plain values, the same for both.
 import type { Content, Failure, FinalState, State } from "../core/request.ts";
+import type { GroupOverride } from "../core/line-settings.ts";
 import type { RequestId } from "../core/request-id.ts";
 
 /** What a queue brings along besides its requests. */
@@ -9,6 +10,13 @@ export interface MovedQueue {
   readonly pausedAt: number | undefined;
   /** Finished requests that are not kept any more, only counted. */
   readonly expired: Readonly<Record<FinalState, number>>;
+  /** What was said of its groups at run time. */
+  readonly groups: readonly MovedGroup[];
+}
+
+export interface MovedGroup {
+  readonly group: string;
+  readonly override: GroupOverride;
 }
 
 /** A request with all that is known of it. */
@@ -49,6 +57,23 @@ export interface MovedBacklog {
   readonly crashes: number;
   /** It was accepted for `dueAt`, and has never come due. */
   readonly isFirst: boolean;
+  /** It stands in a line: its place comes with the same page, or with a later one if it went to the end of its order key. */
+  readonly isLined: boolean;
+}
+
+/** A place in a line. */
+export interface MovedPlace {
+  readonly id: RequestId;
+  readonly queue: string;
+  readonly group: string;
+  readonly urgency: number;
+  readonly order: string | undefined;
+  /** Its turn among those of its order key: grows from page to page. */
+  readonly turn: number;
+  /** Since when it waits, or is dead. */
+  readonly since: number;
+  /** It is dead, and holds its order key. */
+  readonly isHolding: boolean;
 }
 
 export interface MovedOutcome {
@@ -69,6 +94,7 @@ export interface MovedFailure extends Failure {
 /** In the order of acceptance. */
 export interface MovedPage {
   readonly requests: readonly MovedRequest[];
+  readonly places: readonly MovedPlace[];
   /** How far the move is with this page: grows from page to page, from 0. */
   readonly upTo: number;
 }

@@ -3,6 +3,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { SluiceError } from "../../core/errors.ts";
+import type { GroupOverride } from "../../core/line-settings.ts";
 import type { State } from "../../core/request.ts";
 import { requestIdOf } from "../../core/request-id.ts";
 import type { AuditReport } from "../../engine/audit.ts";
@@ -27,6 +28,8 @@ const SELECT_COMPARED = `
   LEFT JOIN scheduled s ON s.seq = r.seq
   WHERE r.seq > :after ORDER BY r.seq LIMIT :limit`;
 
+const GROUPS = "SELECT queue, grp, settings FROM group_settings";
+
 const comparedRows = 2_000;
 /** As at a start: see recover.ts. */
 const crashesMax = 5;
@@ -50,11 +53,6 @@ export class MoveOut implements Disposable {
     using resources = new DisposableStack();
     resources.adopt(lockFolder(folder, owner), (lock) => lock.release());
     const db = resources.adopt(openStore(folder, undefined), (opened) => opened.close());
-    if (db.prepare("SELECT 1 FROM lined LIMIT 1").get() !== undefined)
-      throw new SluiceError(
-        "bad-config",
-        `${folder} has requests with an order key, a group or an urgency that have no outcome yet, and the move takes none of these: let them finish first`,
-      );
     const rows = takeStock(db);
     return new MoveOut({ folder, db, rows, resources: resources.move() });
   }
@@ -66,7 +64,10 @@ export class MoveOut implements Disposable {
     this.#names = new Map(rows.map(({ no, name }) => [no, name]));
     this.#pages = new Pages(db, this.#names);
     this.identity = whereIs(db).store;
-    this.queues = rows.filter((row) => row.accepted > 0 || row.is_paused !== 0).map(queueOf);
+    const groups = Map.groupBy(db.prepare(GROUPS).all() as unknown as readonly GroupRow[], ({ queue }) => queue);
+    this.queues = rows
+      .filter((row) => row.accepted > 0 || row.is_paused !== 0 || groups.has(row.no))
+      .map((row) => queueOf(row, groups.get(row.no) ?? []));
   }
 
   /** Requests up to there. */
@@ -139,9 +140,21 @@ function takeStock(db: DatabaseSync): readonly QueueRow[] {
   return [...queues.all()];
 }
 
-function queueOf(row: QueueRow): MovedQueue {
+interface GroupRow {
+  readonly queue: number;
+  readonly grp: string;
+  readonly settings: string;
+}
+
+function queueOf(row: QueueRow, groups: readonly GroupRow[]): MovedQueue {
   const { name, is_paused, paused_at, expired_done: done, expired_dead: dead, expired_cancelled: cancelled } = row;
-  return { name, isPaused: is_paused !== 0, pausedAt: paused_at ?? undefined, expired: { done, dead, cancelled } };
+  return {
+    name,
+    isPaused: is_paused !== 0,
+    pausedAt: paused_at ?? undefined,
+    expired: { done, dead, cancelled },
+    groups: groups.map(({ grp: group, settings }) => ({ group, override: JSON.parse(settings) as GroupOverride })),
+  };
 }
 
 /** The whole of it or what was there before, and on the disk when it returns. */

@@ -9,7 +9,7 @@ import type { ComparedRequest, MovedPage, MovedQueue } from "../../../engine/mov
 import { auditLedger } from "../audit/audit.ts";
 import { ConflictError, Connection, type Connected, type Statement } from "../ledger/connection/database.ts";
 import { checkSchema } from "../ledger/schema/migrate.ts";
-import { columnsOf, refuseKeysOfOthers, storePage, TALLY } from "./move-page.ts";
+import { columnsOf, refuseKeysOfOthers, storePage, storePlaces, TALLY } from "./move-page.ts";
 import { QueueNumbers } from "../ledger/queue-numbers.ts";
 import { beginLinesOfMoved } from "../ledger/lines.ts";
 import { readStates } from "../ledger/read.ts";
@@ -36,6 +36,15 @@ const ADD_TO_QUEUES: Statement = {
     FROM unnest($1::smallint[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
       AS i (no, is_paused, paused_at, done, dead, cancelled)
     WHERE q.no = i.no`,
+};
+/** What was said here goes before what the folder brings. */
+const ADD_GROUPS: Statement = {
+  name: "move-add-groups",
+  text: `WITH said AS (
+      INSERT INTO sluice.line_events (kind, queue, name) SELECT 'said', * FROM unnest($1::smallint[], $2::text[])
+    )
+    INSERT INTO sluice.groups AS g (queue, grp, settings) SELECT * FROM unnest($1::smallint[], $2::text[], $3::jsonb[])
+    ON CONFLICT (queue, grp) DO UPDATE SET settings = coalesce(g.settings, excluded.settings)`,
 };
 
 /** Others of the cluster are in the way: as many rounds as they may win. */
@@ -110,11 +119,20 @@ export class MoveIn implements AsyncDisposable {
       if (begun.length === 0) return;
       await inside.rows(ADD_TO_QUEUES, [nos, paused, pausedAt, ...expired]);
       await inside.rows(TALLY, [nos, accepted, ...expired, queues.map(() => 0)]);
+      const groups = queues.flatMap(({ name, groups: own }) => own.map((group) => ({ ...group, name })));
+      if (groups.length === 0) return;
+      const values = columnsOf(
+        groups,
+        ({ name }) => this.#numbers.noOf(name),
+        ({ group }) => group,
+        ({ override }) => JSON.stringify(override),
+      );
+      await inside.rows(ADD_GROUPS, values);
     });
   }
 
   /** Stores the page, all of it or nothing. Errors: `key-reused` when a key belongs to another request here. */
-  async store({ requests, upTo }: MovedPage): Promise<void> {
+  async store({ requests, places, upTo }: MovedPage): Promise<void> {
     const { folder } = this.#options;
     await beginLinesOfMoved(this.#connection, this.#numbers, requests); // what is dead may be replayed
     await this.#transaction(async (inside) => {
@@ -122,6 +140,7 @@ export class MoveIn implements AsyncDisposable {
       if (move === undefined) throw new SluiceError("internal", "the move has not begun");
       if (move.up_to >= upTo) return;
       await storePage(inside, requests, this.#numbers);
+      await storePlaces(inside, places, this.#numbers);
       await inside.rows(ADVANCE, [folder, upTo]);
     });
   }

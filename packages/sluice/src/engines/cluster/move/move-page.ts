@@ -7,7 +7,7 @@ import { SluiceError } from "../../../core/errors.ts";
 import { readStoredKey } from "../../../core/idempotency-key.ts";
 import type { FinalState } from "../../../core/request.ts";
 import type { RequestId } from "../../../core/request-id.ts";
-import type { MovedRequest } from "../../../engine/moved.ts";
+import type { MovedPlace, MovedRequest } from "../../../engine/moved.ts";
 import { ADD_SENDERS } from "../ledger/accept.ts";
 import { FIND_KEYS } from "../ledger/resolve.ts";
 import { int4Array, uuidArray } from "../ledger/connection/binary-array.ts";
@@ -50,20 +50,35 @@ const STORE_CALLBACKS: Statement = {
   text: `INSERT INTO sluice.callbacks (id, queue, url, round, is_told)
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::int[], $5::boolean[])`,
 };
-/** What is due is told to the broker by way of the outbox, what is not by the scheduler in its time. */
+/** What is due is told to the broker by way of the outbox, what is not by the scheduler in its time. What stands in a line waits for the feeder. */
 const STORE_SCHEDULE: Statement = {
   name: "move-store-schedule",
   text: `WITH scheduled AS (
-      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, started_at, token, is_hinted, is_first, stored_at)
-      SELECT id, queue, due_at, attempts, crashes, started_at, 0, due_at <= extract(epoch FROM now()) * 1000, is_first,
-        CASE WHEN is_first THEN 0 ELSE extract(epoch FROM clock_timestamp()) * 1000 END
-      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::boolean[])
-        AS i (id, queue, due_at, attempts, crashes, started_at, is_first)
+      INSERT INTO sluice.schedule (id, queue, due_at, attempts, crashes, started_at, token, is_hinted, is_first, stored_at,
+        in_line)
+      SELECT id, queue, due_at, attempts, crashes, started_at, 0, due_at <= extract(epoch FROM now()) * 1000 AND NOT is_lined,
+        is_first AND NOT is_lined, CASE WHEN is_first THEN 0 ELSE extract(epoch FROM clock_timestamp()) * 1000 END, is_lined::int
+      FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::int[], $5::int[], $6::bigint[], $7::boolean[], $8::boolean[])
+        AS i (id, queue, due_at, attempts, crashes, started_at, is_first, is_lined)
       RETURNING id, queue, crashes, is_hinted, is_first
     )
     INSERT INTO sluice.outbox (queue, kind, ids)
     SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' WHEN is_first THEN 'fresh' ELSE 'again' END, array_agg(id ORDER BY id)
     FROM scheduled WHERE is_hinted GROUP BY 1, 2`,
+};
+/** Before all that the cluster has accepted itself: its own numbers are above zero. */
+const STORE_PLACES: Statement = {
+  name: "move-store-places",
+  text: `WITH input AS (
+      SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::text[], $6::bigint[], $7::bigint[], $8::boolean[])
+        AS i (id, queue, grp, urgency, order_key, no, since, is_holding)
+    ), holding AS (
+      INSERT INTO sluice.held_orders (queue, order_key, id, no, since)
+      SELECT queue, order_key, id, no, since FROM input WHERE is_holding ON CONFLICT DO NOTHING
+    )
+    INSERT INTO sluice.lined (id, queue, grp, urgency, order_key, no, since, due_at, is_again) OVERRIDING SYSTEM VALUE
+    SELECT i.id, i.queue, i.grp, i.urgency, i.order_key, i.no, i.since, s.due_at, s.started_at IS NOT NULL AND s.due_at <> 0
+    FROM input i JOIN sluice.schedule s ON s.id = i.id WHERE s.in_line = 1 ON CONFLICT DO NOTHING`,
 };
 /** What has its outcome does not expire any more. */
 const STORE_EXPIRIES: Statement = {
@@ -115,6 +130,26 @@ export async function storePage(
   await inside.rows(STORE_EXPIRIES, expiryValues(stored));
   await storeTurns(inside, stored);
   await inside.rows(TALLY, tallyValues(stored));
+}
+
+export async function storePlaces(
+  inside: Connected,
+  places: readonly MovedPlace[],
+  queues: QueueNumbers,
+): Promise<void> {
+  if (places.length === 0) return;
+  const values = columnsOf(
+    places,
+    ({ id }) => id,
+    ({ queue }) => queues.noOf(queue),
+    ({ group }) => group,
+    ({ urgency }) => urgency,
+    ({ order }) => order,
+    ({ turn }) => turn - Number.MAX_SAFE_INTEGER,
+    ({ since }) => since,
+    ({ isHolding }) => isHolding,
+  );
+  await inside.rows(STORE_PLACES, values);
 }
 
 /** Few are replayed, and of a spool's none. */
@@ -261,6 +296,7 @@ function scheduleValues(requests: readonly Numbered[]): readonly unknown[] {
     ({ crashes }) => crashes,
     ({ startedAt }) => startedAt,
     ({ isFirst }) => isFirst,
+    ({ isLined }) => isLined,
   );
 }
 
