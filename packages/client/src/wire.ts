@@ -244,6 +244,8 @@ export interface WireReplayAnswer {
 export interface WireQueueAudit extends WireCounts {
   readonly queue: string;
   readonly accepted: number;
+  /** Of these, what the gateway has in its spool, and no state of; absent where it has none. */
+  readonly spooled?: number;
   /** Accepted ones that no state accounts for; 0 when the law holds. */
   readonly missing: number;
 }

@@ -83,7 +83,8 @@ async function audit(options: AuditOptions): Promise<void> {
 }
 
 function print({ holds, queues, hours, findings }: WireAudit, options: AuditOptions): void {
-  printTable(queues, queueColumns);
+  const hasSpool = queues.some(({ spooled }) => spooled !== undefined);
+  printTable(queues, hasSpool ? queueColumns.toSpliced(2, 0, spooledColumn) : queueColumns);
   if (options.hours) {
     printLine("");
     printTable(hours, hourColumns);
@@ -164,6 +165,8 @@ const queueColumns: readonly Column<WireQueueAudit>[] = [
   count("CANCELLED", ({ cancelled }) => cancelled),
   count("MISSING", ({ missing }) => missing),
 ];
+
+const spooledColumn = count<WireQueueAudit>("SPOOLED", ({ spooled = 0 }) => spooled);
 
 const hourColumns: readonly Column<WireHourAudit>[] = [
   { title: "HOUR", of: ({ hour }) => hour },

@@ -606,7 +606,7 @@ describe("sluice move", { timeout: 300_000 }, () => {
     assert.match(empty.output, /is no data folder/);
     const unsaid = await move(folder, "");
     assert.equal(unsaid.code, 78);
-    assert.match(unsaid.output, /give --database-url or DATABASE_URL \(\S+\)$/m);
+    assert.match(unsaid.output, /give --database-url or DATABASE_URL \(\S+\)\./);
     await (await openEmbedded({ folder, queues, diskFreeMin: 0 })).close();
   });
 

@@ -6,6 +6,8 @@ import type { RequestId } from "../core/request-id.ts";
 export interface QueueAudit extends StateCounts {
   readonly queue: string;
   readonly accepted: number;
+  /** Of these, what this process has in its spool, and no state of; undefined where it has none. */
+  readonly spooled?: number;
   /** Accepted ones that no state accounts for; 0 when the law holds. */
   readonly missing: number;
 }

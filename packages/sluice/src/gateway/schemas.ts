@@ -170,13 +170,14 @@ const Forecast = Type.Union([
     }),
   }),
 ]);
+const spooled = Type.Optional(
+  Type.Integer({ minimum: 0, description: "Accepted by this gateway, in its spool until the ledger has them" }),
+);
 export const QueueView = Type.Object({
   name: Type.String(),
   paused: Type.Boolean(),
   accepted: Count,
-  spooled: Type.Optional(
-    Type.Integer({ minimum: 0, description: "Accepted by this gateway, in its spool until the ledger has them" }),
-  ),
+  spooled,
   backlog: Count,
   backlogBytes: Count,
   oldestWaitingAt: nullable(
@@ -243,7 +244,13 @@ export const ReplayAnswer = Type.Object({
   dryRun: Type.Boolean(),
 });
 
-const QueueAudit = Type.Object({ queue: Type.String(), accepted: Count, ...countFields, missing: Type.Integer() });
+const QueueAudit = Type.Object({
+  queue: Type.String(),
+  accepted: Count,
+  spooled,
+  ...countFields,
+  missing: Type.Integer(),
+});
 const HourAudit = Type.Object({
   queue: Type.String(),
   hour: Type.String({ format: "date-time", description: "When it begins" }),
@@ -266,15 +273,7 @@ const Gap = Type.Object(
   { description: "Requests that their chain shows were accepted, and of which the store has nothing" },
 );
 const Finding = Type.Object({
-  kind: Type.Union([
-    Type.Literal("missing"),
-    Type.Literal("gap"),
-    Type.Literal("changed"),
-    Type.Literal("unchained"),
-    Type.Literal("broken"),
-    Type.Literal("orphaned"),
-    Type.Literal("stuck"),
-  ]),
+  kind: Type.Enum(["missing", "gap", "changed", "unchained", "broken", "orphaned", "stuck"]),
   queue: Type.String(),
   id: Type.String(),
   what: Type.String({ description: "In words" }),

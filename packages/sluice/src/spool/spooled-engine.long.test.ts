@@ -324,7 +324,20 @@ describe("while the ledger is out", () => {
     await rejects(gateway.engine.backlog(orders), { code: "store-unavailable" });
     await rejects(gateway.engine.cancel((await acceptOne(gateway)).id), { code: "store-unavailable" });
     equal((await other.engine.backlog(orders))[0]?.accepted, 1);
-    await drained(gateway);
+    await using held = new Connection({ databaseUrl, name: "test" });
+    await held.query("BEGIN");
+    await held.query("LOCK TABLE sluice.moves");
+    const draining = drained(gateway);
+    const audited = async (): Promise<readonly (number | undefined)[]> => {
+      const { holds, queues } = await gateway.engine.audit();
+      ok(holds);
+      return [queues[0]?.accepted, queues[0]?.spooled, queues[0]?.waiting];
+    };
+    await until("the ledger is back", () => gateway.engine.audit().then(Boolean, () => false));
+    deepEqual(await audited(), [3, 2, 1]);
+    await held.query("COMMIT");
+    await draining;
+    deepEqual(await audited(), [3, 0, 3]);
     const [status] = await gateway.engine.backlog(orders);
     deepEqual([status?.accepted, status?.spooled, status?.counts.waiting], [3, 0, 3]);
   });

@@ -157,10 +157,12 @@ class SpooledEngine implements Engine {
 
   async backlog(queue?: string): Promise<readonly QueueStatus[]> {
     const statuses = await this.#ledger.get().backlog(queue);
-    return statuses.map((status) => {
-      const spooled = this.#spool.countOf(status.queue);
-      return { ...status, accepted: status.accepted + spooled, spooled };
-    });
+    return statuses.map((status) => this.#withSpooled(status));
+  }
+
+  #withSpooled<Counts extends { readonly queue: string; readonly accepted: number }>(counts: Counts): Counts {
+    const spooled = this.#spool.countOf(counts.queue);
+    return { ...counts, accepted: counts.accepted + spooled, spooled };
   }
 
   health(): EngineHealth {
@@ -278,7 +280,8 @@ class SpooledEngine implements Engine {
   }
 
   async audit(options?: Partial<AuditOptions>): Promise<AuditReport> {
-    return this.#ledger.get().audit(options);
+    const report = await this.#ledger.get().audit(options);
+    return { ...report, queues: report.queues.map((audit) => this.#withSpooled(audit)) };
   }
 
   async auditOrder(): Promise<OrderReport> {
