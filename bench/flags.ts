@@ -16,6 +16,11 @@ Scenarios:
   backlog   life with nothing, a tenth of --waiting, and all of it waiting ahead
   restart   Sluice is killed with all of --waiting waiting: the time until the first delivery, memory
   small     bodies of 100 B, 8 KB and 256 KB: MB a second, beside the disk's fsynced rate
+  lines     life where each request has one of 100,000 order keys, of 1,000 groups and of 8 urgencies, beside life without.
+            BullMQ gets priorities (its groups are in BullMQ Pro), pg-boss priorities and singletonKey under the policy
+            key_strict_fifo, graphile-worker priorities and queue names
+  neighbours how long ten quiet tenants wait for B, which processes 64 requests at once in 200 ms each: alone; beside one that
+            sends nine in ten requests, more than B can process; the same over 10,000 order keys, and ten times slower
   loss      the worker is killed again and again: what was answered with 202 and has no result (one round)
 
 Peers:
@@ -32,20 +37,20 @@ Flags:
   --only NAMES         scenarios, separated by commas (all)
   --peers NAMES        peers, separated by commas (all); a bound needs both of its peers in the run
   --rounds N           rounds of each (3)
-  --seconds N          how long intake, life, backlog and small are posted to (10)
+  --seconds N          how long intake, life, backlog, small and lines are posted to (10)
   --rated-seconds N    how long requests arrive in rated (20)
   --rate N             arrivals an hour in rated (200000)
   --waiting N          the backlog of backlog and restart (1000000)
   --loss-requests N    requests of loss (20000)
   --kills N            kills of loss (20)
-  --connections N      connections in intake, life, backlog and small (128)
+  --connections N      connections in intake, life, backlog, small and lines (128)
   --chart FILE         draw intake and life as an SVG; node bench/chart.ts RESULTS.json draws a stored run
   --profile FOLDER     leave CPU profiles of the gateways there
   --markdown           print the tables as Markdown
   --help
 
-A whole run takes about 70 minutes on two cores, of which intake 7, life 8, rated 11, backlog 15, restart 8, small 12 and
-loss 5; --only and --peers make parts of it. It wants a quiet machine, redis-server, wrk, PostgreSQL and RabbitMQ (on
+A whole run takes about 105 minutes on two cores, of which intake 7, life 8, rated 11, backlog 15, restart 8, small 12,
+lines 15, neighbours 20 and loss 5; --only and --peers make parts of it. It wants a quiet machine, redis-server, wrk, PostgreSQL and RabbitMQ (on
 Debian, as root, they are installed), and 10 GB of room for temporary files.`;
 
 export interface Flags {

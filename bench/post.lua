@@ -8,6 +8,17 @@ for name, value in os.getenv("BENCH_HEADERS"):gmatch("([^:\n]+): ([^\n]*)\n") do
 end
 file:close()
 
+local orders, groups, urgencies = os.getenv("BENCH_PLACES"):match("(%d+) (%d+) (%d+)")
+if orders then
+  math.randomseed(1)
+  function request()
+    wrk.headers["sluice-order"] = "account-" .. math.random(orders)
+    wrk.headers["sluice-group"] = "tenant-" .. math.random(groups)
+    wrk.headers["priority"] = "u=" .. math.random(urgencies) - 1
+    return wrk.format()
+  end
+end
+
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(

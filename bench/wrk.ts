@@ -13,6 +13,14 @@ export interface WrkOptions {
   /** POST unless given. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** How many order keys, groups and urgencies each request gets one of; none unless given. */
+  readonly places?: Places | undefined;
+}
+
+export interface Places {
+  readonly orders: number;
+  readonly groups: number;
+  readonly urgencies: number;
 }
 
 export interface WrkReport {
@@ -32,7 +40,7 @@ interface WrkLine {
 
 /** Posts as fast as it is answered, over connections that stay open. Any refused or failed request fails the run. */
 export async function runWrk(options: WrkOptions): Promise<WrkReport> {
-  const { url, seconds, connections, body = order, method = "POST", headers = {} } = options;
+  const { url, seconds, connections, body = order, method = "POST", headers = {}, places } = options;
   const command = findProgram({ program: "wrk", debianPackage: "wrk" });
   const script = fileURLToPath(new URL("./post.lua", import.meta.url));
   await using folder = await temporaryFolder();
@@ -45,6 +53,7 @@ export async function runWrk(options: WrkOptions): Promise<WrkReport> {
     env: {
       BENCH_BODY_FILE: method === "GET" ? "/dev/null" : bodyFile,
       BENCH_METHOD: method,
+      BENCH_PLACES: places === undefined ? "" : `${places.orders} ${places.groups} ${places.urgencies}`,
       BENCH_HEADERS: Object.entries(headers)
         .map(([name, value]) => `${name}: ${value}\n`)
         .join(""),

@@ -6,7 +6,7 @@ export const queueName = "orders";
  * The guide recommends 100 to 300 for light work (docs.bullmq.io/guide/parallelism-and-concurrency);
  * 300 was the fastest, in a worker process of its own.
  */
-export const workerConcurrency = 300;
+export const workerConcurrency = Number(process.env["BULLMQ_CONCURRENCY"] ?? 300);
 
 /** ioredis' auto-pipelining stays off: with it, intake was a seventh slower. */
 export const connection = {

@@ -19,10 +19,10 @@ const redisSettings = {
  */
 export const bullmq: Peer = {
   name: "bullmq",
-  async start({ folder, isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+  async start({ folder, isWorking, profileFolder, env: own }: PeerOptions): Promise<RunningPeer> {
     await using resources = new AsyncDisposableStack();
     const redis = resources.use(await startRedis({ folder, settings: redisSettings }));
-    const env = { REDIS_PORT: String(redis.port) };
+    const env = { REDIS_PORT: String(redis.port), ...own };
     const gateway = resources.use(await startNodeProcess({ script: scriptOf("gateway"), env, profileFolder }));
     const processes: PeerProcess[] = [
       { role: "redis", pid: redis.pid },

@@ -23,10 +23,13 @@ export const clusterOnPostgres: Peer = {
   start: (options) => startCluster(postgresAlone, options),
 };
 
-async function startCluster(choice: CarrierChoice, { isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+async function startCluster(
+  choice: CarrierChoice,
+  { isWorking, profileFolder, env }: PeerOptions,
+): Promise<RunningPeer> {
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openCluster(choice));
-  const running = resources.use(await store.start({ configFile: workingConfig, isWorking, profileFolder }));
+  const running = resources.use(await store.start({ configFile: workingConfig, isWorking, profileFolder, env }));
   const owned = resources.move();
   return { ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
@@ -64,9 +67,9 @@ interface Servers {
 
 async function startOver(
   servers: Servers,
-  { configFile, isWorking, profileFolder }: StartOptions,
+  { configFile, isWorking, profileFolder, env }: StartOptions,
 ): Promise<RunningSluice> {
-  const options = { configFile, env: servers.env, nodeArgs: profileArgs(profileFolder) };
+  const options = { configFile, env: { ...servers.env, ...env }, nodeArgs: profileArgs(profileFolder) };
   const [gateway, worker] = await Promise.all([
     startSluiceGateway(options),
     isWorking ? startSluiceWorker(options) : undefined,

@@ -2,6 +2,7 @@
 import fastify from "fastify";
 import { makeWorkerUtils } from "graphile-worker";
 import { createResults, openPool, taskName } from "./graphile-settings.ts";
+import { placementIn } from "./placement.ts";
 
 const pool = openPool();
 const utils = await makeWorkerUtils({ pgPool: pool });
@@ -12,7 +13,13 @@ let accepted = 0;
 
 const receipt = { type: "object", properties: { id: { type: "string" } } };
 app.post("/requests", { schema: { response: { 202: receipt } } }, async (request, reply) => {
-  const { id } = await utils.addJob(taskName, request.body);
+  const { order, urgency } = placementIn(request.headers);
+  // Jobs of one queue run one after another, and the lower number goes first: worker.graphile.org/docs/library/add-job
+  const spec = {
+    ...(order !== undefined && { queueName: order }),
+    ...(urgency !== undefined && { priority: urgency }),
+  };
+  const { id } = await utils.addJob(taskName, request.body, spec);
   accepted += 1;
   reply.code(202);
   return { id };

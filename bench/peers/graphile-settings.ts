@@ -9,7 +9,7 @@ const connectionsMax = Number(process.env["GRAPHILE_POOL"] ?? 25);
 
 export const batching = {
   /** Jobs are fetched 500 at a time: worker.graphile.org/docs/performance#batching */
-  localQueue: { size: 500 },
+  localQueue: { size: Number(process.env["GRAPHILE_FETCH"] ?? 500) },
   /** What completes in the same turn is completed by one statement: worker.graphile.org/docs/performance#batching */
   completeJobBatchDelay: 0,
   failJobBatchDelay: 0,

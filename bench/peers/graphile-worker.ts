@@ -17,7 +17,7 @@ await run({
   taskList: {
     // One INSERT for each result, over the pool that the worker has: worker.graphile.org/docs/tasks
     async [taskName](payload, { job }) {
-      await pool.query({ ...insertResult, values: [job.id, work(payload)] });
+      await pool.query({ ...insertResult, values: [job.id, await work(payload)] });
     },
   },
 });

@@ -24,6 +24,8 @@ export interface PeerOptions {
   readonly isWorking: boolean;
   /** Where its gateway leaves a CPU profile when it is stopped. */
   readonly profileFolder?: string | undefined;
+  /** What its processes get besides: settings of one scenario. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface RunningPeer extends AsyncDisposable {

@@ -1,17 +1,22 @@
 // Fastify sends each request to pg-boss and answers 202 once PostgreSQL has committed the job.
 import fastify from "fastify";
 import { Pool } from "pg";
-import { queueName, startBoss } from "./pg-boss-settings.ts";
+import { placementIn } from "./placement.ts";
+import { policy, queueName, startBoss } from "./pg-boss-settings.ts";
 
 const boss = await startBoss();
-await boss.createQueue(queueName);
+await boss.createQueue(queueName, { policy });
 const pool = new Pool({ connectionString: process.env["DATABASE_URL"], max: 1 });
 const app = fastify();
 let accepted = 0;
 
 const receipt = { type: "object", properties: { id: { type: "string" } } };
 app.post("/requests", { schema: { response: { 202: receipt } } }, async (request, reply) => {
-  const id = await boss.send(queueName, request.body as object);
+  const { order, urgency } = placementIn(request.headers);
+  const id = await boss.send(queueName, request.body as object, {
+    ...(order !== undefined && { singletonKey: order }),
+    ...(urgency !== undefined && { priority: 7 - urgency }), // the higher number first: pgboss.io/api/jobs#send
+  });
   if (id === null) throw new Error("pg-boss took no job");
   accepted += 1;
   reply.code(202);

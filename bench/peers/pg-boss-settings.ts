@@ -3,6 +3,9 @@ import { PgBoss } from "pg-boss";
 
 export const queueName = "orders";
 
+/** With `key_strict_fifo` the jobs of one singletonKey run one after another: pgboss.io/api/queues#createqueue-name-queue */
+export const policy = process.env["PG_BOSS_POLICY"] ?? "standard";
+
 /** How many jobs one fetch takes, and how many such fetches are under way: pgboss.io/api/workers#work-name-options-handler */
 export const batchSize = Number(process.env["PG_BOSS_BATCH"] ?? 100);
 export const localConcurrency = Number(process.env["PG_BOSS_CONCURRENCY"] ?? 4);

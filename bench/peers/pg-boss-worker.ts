@@ -10,8 +10,8 @@ const options = {
   burstWhenBatchFull: true, // the next fetch at once while there is more: pgboss.io/api/workers
   pollingIntervalSeconds: 0.5, // the least it allows; 2 unless given
 } as const;
-await boss.work<object, object, typeof options>(queueName, options, async (jobs) =>
-  jobs.map(({ id, data }) => ({ id, status: "completed" as const, output: work(data) })),
+await boss.work<object, object, typeof options>(queueName, options, (jobs) =>
+  Promise.all(jobs.map(async ({ id, data }) => ({ id, status: "completed" as const, output: await work(data) }))),
 );
 console.log("ready");
 process.once("SIGTERM", () => process.exit(0));

@@ -9,10 +9,10 @@ import type { Counts, Peer, PeerOptions, PeerProcess, RunningPeer } from "./peer
  */
 export const pgBoss: Peer = {
   name: "pg-boss",
-  async start({ isWorking, profileFolder }: PeerOptions): Promise<RunningPeer> {
+  async start({ isWorking, profileFolder, env: own }: PeerOptions): Promise<RunningPeer> {
     await using resources = new AsyncDisposableStack();
     const postgres = resources.use(await startPostgres());
-    const env = { DATABASE_URL: postgres.url };
+    const env = { DATABASE_URL: postgres.url, ...own };
     const gateway = resources.use(await startNodeProcess({ script: scriptOf("gateway"), env, profileFolder }));
     const processes: PeerProcess[] = [
       { role: "postgres", pid: postgres.pid },

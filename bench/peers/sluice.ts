@@ -23,9 +23,9 @@ export async function openFolder(dataFolder: string): Promise<Store> {
 
 async function startOver(
   dataFolder: string,
-  { configFile, isWorking, profileFolder }: StartOptions,
+  { configFile, isWorking, profileFolder, env }: StartOptions,
 ): Promise<RunningSluice> {
-  const child = await startSluice({ dataFolder, configFile, nodeArgs: profileArgs(profileFolder) });
+  const child = await startSluice({ dataFolder, configFile, env, nodeArgs: profileArgs(profileFolder) });
   const queueUrl = `${child.url}/v1/queues/orders`;
   if (!isWorking) await pause(queueUrl);
   const own: readonly PeerProcess[] = [{ role: "gateway and worker", pid: child.pid }];

@@ -13,6 +13,7 @@ export interface StartOptions {
   readonly isWorking: boolean;
   /** Where its gateway leaves a CPU profile when it is stopped. */
   readonly profileFolder?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface RunningSluice extends RunningPeer {

@@ -1,9 +1,12 @@
 import { temporaryFolder } from "@sluice/testing";
 import type { Peer } from "../peers/peer.ts";
-import { totalOf, usageOf, usedBetween } from "../process-usage.ts";
-import { runWrk } from "../wrk.ts";
+import { totalOf, usageOf, usedBetween, type UsageByRole } from "../process-usage.ts";
+import { runWrk, type Places } from "../wrk.ts";
 import type { Measured, Scenario, Settings } from "./scenario.ts";
 import { untilFinished } from "./until-finished.ts";
+
+/** What a peer must be told before the first request with an order key. */
+const placedEnv = { PG_BOSS_POLICY: "key_strict_fifo" };
 
 /** How fast requests go the whole way: posted for a while, then drained, until the last result is stored. */
 export const life: Scenario = {
@@ -16,24 +19,36 @@ export const life: Scenario = {
     { kind: "ratio", of: "cluster", to: "textbook", atLeast: 3 },
     { kind: "ratio", of: "cluster-postgres", to: "cluster", atLeast: 0.9 },
   ],
-  async measure(peer: Peer, { seconds, connections, profileFolder }: Settings): Promise<Measured> {
-    await using folder = await temporaryFolder();
-    await using running = await peer.start({ folder: folder.path, isWorking: true, profileFolder });
-    const before = usageOf(running.processes);
-    const startedAt = performance.now();
-    await runWrk({ url: running.intakeUrl, seconds, connections });
-    const finished = await untilFinished(running, ({ accepted }) => accepted);
-    const elapsedSeconds = (performance.now() - startedAt) / 1_000;
-    const usage = usedBetween(before, usageOf(running.processes));
-    const { cpuSeconds, peakRssMb } = totalOf(usage);
-    return {
-      figures: {
-        perSecond: finished / elapsedSeconds,
-        requests: finished,
-        cpuSecondsPer100k: (cpuSeconds / finished) * 1e5,
-        peakRssMb,
-      },
-      usage,
-    };
+  async measure(peer: Peer, settings: Settings): Promise<Measured> {
+    const { figures, usage } = await live(peer, settings);
+    return { figures, usage };
   },
 };
+
+export interface Lived {
+  readonly figures: Readonly<Record<"perSecond" | "requests" | "cpuSecondsPer100k" | "peakRssMb", number>>;
+  readonly usage: UsageByRole;
+}
+
+export async function live(peer: Peer, settings: Settings, places?: Places): Promise<Lived> {
+  const { seconds, connections, profileFolder } = settings;
+  const env = places && placedEnv;
+  await using folder = await temporaryFolder();
+  await using running = await peer.start({ folder: folder.path, isWorking: true, profileFolder, env });
+  const before = usageOf(running.processes);
+  const startedAt = performance.now();
+  await runWrk({ url: running.intakeUrl, seconds, connections, places });
+  const finished = await untilFinished(running, ({ accepted }) => accepted);
+  const elapsedSeconds = (performance.now() - startedAt) / 1_000;
+  const usage = usedBetween(before, usageOf(running.processes));
+  const { cpuSeconds, peakRssMb } = totalOf(usage);
+  return {
+    figures: {
+      perSecond: finished / elapsedSeconds,
+      requests: finished,
+      cpuSecondsPer100k: (cpuSeconds / finished) * 1e5,
+      peakRssMb,
+    },
+    usage,
+  };
+}

@@ -2,7 +2,17 @@ import type { Peer, PeerName } from "../peers/peer.ts";
 import type { UsageByRole } from "../process-usage.ts";
 import type { Bound } from "./bound.ts";
 
-export const scenarioNames = ["intake", "life", "rated", "backlog", "restart", "small", "loss"] as const;
+export const scenarioNames = [
+  "intake",
+  "life",
+  "rated",
+  "backlog",
+  "restart",
+  "small",
+  "lines",
+  "neighbours",
+  "loss",
+] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 export interface Scenario {
@@ -50,6 +60,16 @@ export const figureHeadings = {
   lost: "lost",
   dropped: "dropped as seen",
   firstDeliverySeconds: "restart to first delivery, s",
+  plainPerSecond: "per second without",
+  shareOfPlain: "with ÷ without",
+  plainCpuSecondsPer100k: "CPU s per 100,000 without",
+  aloneP99Ms: "alone, ms",
+  floodP99Ms: "beside the flood, ms",
+  keysP99Ms: "beside 10,000 order keys, ms",
+  slowP99Ms: "beside slow ones, ms",
+  floodShare: "flood ÷ alone",
+  keysShare: "order keys ÷ alone",
+  slowShare: "slow ÷ alone",
   mbPerSecond100B: "100 B, MB/s",
   mbPerSecond8Kb: "8 KB, MB/s",
   mbPerSecond256Kb: "256 KB, MB/s",
