@@ -1,6 +1,6 @@
 import { temporaryFolder } from "@sluice/testing";
 import type { Peer } from "../peers/peer.ts";
-import { totalOf, usageOf, usedBetween, type UsageByRole } from "../process-usage.ts";
+import { totalOf, usageOf, usedBetween } from "../process-usage.ts";
 import { runWrk, type Places } from "../wrk.ts";
 import type { Measured, Scenario, Settings } from "./scenario.ts";
 import { untilFinished } from "./until-finished.ts";
@@ -19,15 +19,11 @@ export const life: Scenario = {
     { kind: "ratio", of: "cluster", to: "textbook", atLeast: 3 },
     { kind: "ratio", of: "cluster-postgres", to: "cluster", atLeast: 0.9 },
   ],
-  async measure(peer: Peer, settings: Settings): Promise<Measured> {
-    const { figures, usage } = await live(peer, settings);
-    return { figures, usage };
-  },
+  measure: (peer, settings) => live(peer, settings),
 };
 
-export interface Lived {
+export interface Lived extends Measured {
   readonly figures: Readonly<Record<"perSecond" | "requests" | "cpuSecondsPer100k" | "peakRssMb", number>>;
-  readonly usage: UsageByRole;
 }
 
 export async function live(peer: Peer, settings: Settings, places?: Places): Promise<Lived> {
