@@ -117,6 +117,22 @@ export function liningCases(check: Check): void {
   );
 
   check(
+    "a dead request that holds its order key is all that is in line, and is replayed after a restart",
+    async (rig) => {
+      const [id] = await acceptEach(rig, [{ order: "a" }]);
+      await rig.engine.settle((await rig.takeOne()).claim, dead);
+      await rig.restart();
+      deepEqual(await rig.engine.replay(id as RequestId), { kind: "moved" });
+      const { claim } = await rig.takeOne();
+      equal(claim.id, id);
+      await rig.engine.settle(claim, done());
+      deepEqual(await operations(rig).heldOrders(orders, 10), []);
+      await rig.assertLaw();
+    },
+    { queues: [queue(orders, { lines: holding })] },
+  );
+
+  check(
     "the counts are of the largest groups that have a name and of the held order keys, up to their bounds",
     async (rig) => {
       const counts = (groupsMax: number, heldMax: number) => operations(rig).counts({ groupsMax, heldMax });

@@ -34,7 +34,8 @@ const DELETE = "DELETE FROM lined WHERE queue = ? AND seq = ?";
 const NEXT_DUE =
   "SELECT seq, due_at FROM scheduled WHERE queue = ? AND kind = 2 AND due_at <= ? ORDER BY due_at LIMIT 1000";
 const SET_WOKEN = "UPDATE scheduled SET kind = 3 WHERE seq = ?";
-const COUNT = "SELECT queue, grp, count(*) AS count FROM lined WHERE ready <> 3 GROUP BY queue, grp";
+/** Also of a queue in whose lines nothing is but dead ones that hold their order keys. */
+const COUNT = "SELECT queue, grp, count(*) FILTER (WHERE ready <> 3) AS count FROM lined GROUP BY queue, grp";
 const COUNT_RUNNING = `
   SELECT l.queue, l.grp, count(*) AS count FROM running n JOIN lined l ON l.queue = n.queue AND l.seq = n.seq GROUP BY 1, 2`;
 const SCHEDULED = "SELECT kind, due_at, started_at FROM scheduled WHERE seq = ?";
