@@ -783,6 +783,12 @@ const kept: Readonly<Record<string, (ledger: Ledger, id: RequestId) => Promise<v
     await ledger.finish(id, "done", { finishedAt: now - 10 * dayMs });
     await ledger.wantCallback(id);
   },
+  "is dead and holds its order key": async (ledger, id) => {
+    await ledger.finish(id, "dead", { finishedAt: now - 10 * dayMs });
+    await ledger.rows("INSERT INTO sluice.held_orders (queue, order_key, id, no, since) VALUES (1, 'k', $1, 1, 0)", [
+      id,
+    ]);
+  },
   "was finished lately": (ledger, id) => ledger.finish(id, "done", { finishedAt: now - retentionMs + 1_000 }),
 };
 for (const [what, move] of Object.entries(kept)) {

@@ -1,6 +1,7 @@
 // Partitions by day: made ahead, so that no request waits for one, and dropped whole once all that is in them has had
 // its outcome for as long as the retention. Where some of a day are kept, the others go link by link; so does what was
-// accepted on a day without a partition of its own, which is in the default one. Age is that of the outcome.
+// accepted on a day without a partition of its own, which is in the default one. Age is that of the outcome. A dead request
+// that holds its order key stays until the key is released.
 import type { Logger } from "../../../telemetry/log.ts";
 import type { Changing, Reading, Statement } from "../ledger/connection/database.ts";
 import { slicesOf } from "../ledger/slices.ts";
@@ -33,7 +34,8 @@ const IS_UNFINISHED: Statement = {
   name: "retention-is-unfinished",
   text: `SELECT EXISTS (SELECT FROM sluice.schedule s WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "s.id")})
     OR EXISTS (SELECT FROM sluice.running n WHERE ${IN_DAY} AND NOT ${hasRow("outcomes", "n.id")})
-    OR EXISTS (SELECT FROM sluice.callbacks WHERE ${IN_DAY} AND NOT is_told) AS is_there`,
+    OR EXISTS (SELECT FROM sluice.callbacks WHERE ${IN_DAY} AND NOT is_told)
+    OR EXISTS (SELECT FROM sluice.held_orders WHERE ${IN_DAY}) AS is_there`,
 };
 const IS_KEPT: Statement = {
   name: "retention-is-kept",
@@ -73,6 +75,7 @@ const sweepOf = (part: string): Statement => ({
         SELECT id, ids FROM looked r WHERE cardinality(ids) = (
           SELECT count(*) FROM sluice.outcomes_${part} o WHERE o.id = ANY (r.ids) AND o.finished_at < $1::bigint
         ) AND NOT EXISTS (SELECT FROM sluice.callbacks c WHERE c.id = ANY (r.ids) AND NOT c.is_told)
+          AND NOT EXISTS (SELECT FROM sluice.held_orders h WHERE h.id = ANY (r.ids))
       ) l CROSS JOIN LATERAL unnest(l.ids) AS u (id)
     ), locked AS (
       -- A replay may have taken one back meanwhile.
