@@ -65,6 +65,16 @@ describe("the choice between groups", () => {
     ok(Math.abs((counts.get("late") ?? 0) - 50) <= 2, String(counts.get("late")));
   });
 
+  test("shares by a new weight at once, whatever the weight was before", () => {
+    const settings = { light: { weight: 0.001 } };
+    const choice = choiceOf(settings);
+    fill(choice, ["light", "other"]);
+    equal(starts(choice, 100).get("light"), 1);
+    settings.light.weight = 1;
+    choice.reset("light");
+    ok(Math.abs((starts(choice, 20).get("light") ?? 0) - 10) <= 1);
+  });
+
   test("puts those behind that have much in flight", () => {
     const choice = choiceOf({ noisy: { weight: 1_000 } });
     fill(choice, ["noisy", "quiet"]);

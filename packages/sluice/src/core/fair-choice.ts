@@ -278,7 +278,13 @@ export class FairChoice {
   reset(name: string): void {
     const group = this.#groups.get(name);
     if (group === undefined) return;
+    const { weight } = group.settings;
     group.settings = this.#settings.settingsOf(name);
+    if (group.settings.weight !== weight) {
+      // It owes for its last start by its new weight: by an old one of 0.001 it would wait for a thousand of each other group.
+      group.pass = Math.min(group.pass, this.#pass + 1 / group.settings.weight);
+      group.served = Math.min(group.served, group.pass);
+    }
     this.#rankAll(group);
   }
 
