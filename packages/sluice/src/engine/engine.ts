@@ -252,6 +252,8 @@ export interface RetryOptions {
   readonly failure?: Failure | undefined;
   /** Whether the attempt counts. */
   readonly isCounted: boolean;
+  /** Whether the handler began, also where the attempt does not count: the request does not expire any more. */
+  readonly hasBegun?: boolean | undefined;
 }
 
 export interface ListFilter {

@@ -81,13 +81,15 @@ export type Verdict =
   | { readonly kind: "settle"; readonly outcome: Outcome }
   | { readonly kind: "retry"; readonly options: RetryOptions };
 
-export const handedBack: Extract<Verdict, { kind: "retry" }> = {
+type Retry = Extract<Verdict, { kind: "retry" }>;
+
+export const handedBack: Retry = {
   kind: "retry",
   options: { dueAt: 0, isCounted: false },
 };
 
 /** Hands a delivery back untouched. One that failed before goes on waiting as such: it is due now, not since ever. */
-export function handBack(delivery: Delivery, clock: Clock): Verdict {
+export function handBack(delivery: Delivery, clock: Clock): Retry {
   return delivery.isAgain ? { kind: "retry", options: { dueAt: clock.now(), isCounted: false } } : handedBack;
 }
 
@@ -98,7 +100,7 @@ export function decideVerdict(
 ): Verdict {
   // Where the end is unknown the claim tells: it is gone if the outcome is stored, and the hand-back refused (I3).
   const { policy, clock, random, judgement } = options;
-  if (end.kind === "cut-off" || end.kind === "unknown") return handBack(delivery, clock);
+  if (end.kind === "cut-off" || end.kind === "unknown") return asBegun(handBack(delivery, clock));
   if (end.kind === "done") return { kind: "settle", outcome: end };
   const isCounted = end.failure.isCounted && judgement?.isCounted !== false;
   const retryAfterMs = Math.max(end.failure.retryAfterMs ?? 0, judgement?.leastWaitMs ?? 0);
@@ -115,7 +117,14 @@ export function decideVerdict(
     const outcome = { kind: "dead", failure: { code, message }, response: end.response } as const;
     return { kind: "settle", outcome };
   }
-  return { kind: "retry", options: { dueAt: decision.dueAt, failure: { code, message }, isCounted } };
+  // What is to blame on the request itself, such as "retry later", its handler said.
+  const hasBegun = end.failure.isCounted || end.blame === "request";
+  return { kind: "retry", options: { dueAt: decision.dueAt, failure: { code, message }, isCounted, hasBegun } };
+}
+
+/** It uses no attempt, but may have had its effect: it does not expire any more. */
+function asBegun({ kind, options }: Retry): Retry {
+  return { kind, options: { ...options, hasBegun: true } };
 }
 
 /** What to commit instead of a verdict that the store cannot hold, in our words alone: the request must end (I10). */

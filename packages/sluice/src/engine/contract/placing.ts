@@ -126,6 +126,27 @@ export function placingCases(check: Check): void {
     equal((await rig.takeOne()).claim.id, failed);
   });
 
+  check("what has begun does not expire where its attempt did not count", async (rig) => {
+    const expiresAt = rig.now() + hourMs;
+    const [cutOff, later] = await acceptAll(rig, 2, { expiresAt });
+    const [first, second] = await rig.take(2);
+    if (first === undefined || second === undefined) throw new Error("two were delivered");
+    const dueAt = rig.now() + 2 * hourMs;
+    await rig.engine.retry(first.claim, { dueAt: 0, isCounted: false, hasBegun: true });
+    await rig.engine.retry(second.claim, { dueAt, failure: boom, isCounted: false, hasBegun: true });
+    rig.pass(hourMs + 1_000);
+    await pastUpkeep(rig);
+    deepEqual(
+      [await rig.stateOf(cutOff as RequestId), await rig.stateOf(later as RequestId)],
+      ["waiting", "scheduled"],
+    );
+    const { claim } = await rig.takeOne();
+    equal(claim.id, cutOff);
+    await rig.engine.settle(claim, done());
+    rig.pass(2 * hourMs);
+    equal((await rig.takeOne()).claim.id, later);
+  });
+
   check("what was handed back untouched may still expire", async (rig) => {
     const id = await rig.acceptOne({ placement: { expiresAt: rig.now() + hourMs } });
     await rig.engine.retry((await rig.takeOne()).claim, { dueAt: 0, isCounted: false });

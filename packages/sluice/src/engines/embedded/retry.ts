@@ -1,6 +1,7 @@
 import type { Claim } from "../../core/request.ts";
 import { seqOf } from "../../core/request-id.ts";
 import type { RetryOptions, SettleResult } from "../../engine/engine.ts";
+import { FORGET_EXPIRY } from "./lapse.ts";
 import { RELEASE_CLAIM, type Held } from "./settle.ts";
 import type { Store } from "./store.ts";
 
@@ -16,8 +17,9 @@ export function prepareRetry({ db, queues, lines, now }: Store): (claim: Claim, 
   const releaseClaim = db.prepare(RELEASE_CLAIM);
   const schedule = db.prepare(SCHEDULE);
   const recordFailure = db.prepare(RECORD_FAILURE);
+  const forgetExpiry = db.prepare(FORGET_EXPIRY);
 
-  return ({ id, token }, { dueAt, failure, isCounted }) => {
+  return ({ id, token }, { dueAt, failure, isCounted, hasBegun = false }) => {
     const seq = seqOf(id);
     const held = releaseClaim.get(seq, token) as unknown as Held | undefined;
     if (held === undefined) return "superseded";
@@ -27,6 +29,7 @@ export function prepareRetry({ db, queues, lines, now }: Store): (claim: Claim, 
     const kind = lines.kindOf(held.queue, seq);
     schedule.run(seq, held.queue, dueAt, attempts, crashes, held.started_at, now(), kind);
     if (failure !== undefined) recordFailure.run(seq, held.attempts + 1, now(), failure.code, failure.message);
+    if (hasBegun) forgetExpiry.run(seq);
     const row = queues.change(queues.numbered(held.queue));
     row.running -= 1;
     row.scheduled += 1;

@@ -66,7 +66,12 @@ const checks: ReadonlyMap<unknown, Check> = new Map<FromWorker["verb"], Check>([
     shaped({
       ...call,
       ...claim,
-      options: shaped({ dueAt: isTime, isCounted: isBoolean, failure: optional(isFailure) }),
+      options: shaped({
+        dueAt: isTime,
+        isCounted: isBoolean,
+        hasBegun: optional(isBoolean),
+        failure: optional(isFailure),
+      }),
     }),
   ],
   ["starts", shaped({ ...call, ask: shaped({ ...queue, wanted: isCount }) })], // the rate is the host's own

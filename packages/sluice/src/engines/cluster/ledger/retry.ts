@@ -12,8 +12,8 @@ import { nameOf } from "./settle.ts";
 import type { StoreClock } from "./connection/store-clock.ts";
 
 const INPUT = `
-  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[], $6::text[])
-    AS i (id, token, due_at, is_counted, code, message)`;
+  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[], $6::text[], $8::boolean[])
+    AS i (id, token, due_at, is_counted, code, message, has_begun)`;
 
 /** An attempt that did not count is told again under the same number: the rows stay bounded by the attempts. */
 const CONCLUDE = `
@@ -34,6 +34,8 @@ const CONCLUDE = `
     SELECT id, attempts + 1, $7::bigint, code, message FROM released WHERE code IS NOT NULL
     ON CONFLICT (id, attempt) DO UPDATE
     SET failed_at = excluded.failed_at, code = excluded.code, message = excluded.message
+  ), lasting AS (
+    DELETE FROM sluice.expiries e USING released r WHERE e.id = r.id AND r.has_begun
   ), listed AS (
     INSERT INTO sluice.outbox (queue, kind, ids)
     SELECT queue, CASE WHEN crashes > 1 THEN 'suspect' ELSE 'again' END, array_agg(id ORDER BY id)
@@ -48,7 +50,7 @@ const RETRY: Statement = {
   name: "retry",
   text: `WITH released AS (
     DELETE FROM sluice.running n USING (${INPUT}) i WHERE n.id = i.id AND n.token = i.token
-    RETURNING n.id, n.token, n.queue, n.attempts, n.crashes, n.started_at, i.due_at, i.is_counted, i.code, i.message
+    RETURNING n.id, n.token, n.queue, n.attempts, n.crashes, n.started_at, i.due_at, i.is_counted, i.code, i.message, i.has_begun
   ), ${CONCLUDE}`,
 };
 /** The claim was lost in a crash of the server, and nothing has made it void since: see settle.ts. */
@@ -56,7 +58,7 @@ const RETRY_FORGOTTEN: Statement = {
   name: "retry-forgotten",
   text: `WITH released AS (
     SELECT r.id, i.token, r.queue, coalesce(s.attempts, 0) AS attempts, coalesce(s.crashes, 0) AS crashes, s.started_at,
-      i.due_at, i.is_counted, i.code, i.message
+      i.due_at, i.is_counted, i.code, i.message, i.has_begun
     FROM (${INPUT}) i JOIN sluice.requests r ON r.id = i.id LEFT JOIN sluice.schedule s ON s.id = i.id
     WHERE coalesce(s.token < i.token, true) AND NOT EXISTS (SELECT FROM sluice.running n WHERE n.id = i.id)
       AND NOT EXISTS (SELECT FROM sluice.outcomes o WHERE o.id = i.id)
@@ -115,6 +117,7 @@ async function retryThrough(
     textArray(calls.map(({ options }) => options.failure?.code)),
     textArray(calls.map(({ options }) => options.failure?.message)),
     clock.now(),
+    calls.map(({ options }) => options.hasBegun === true),
   ]);
   void outbox.tell(rows.filter((row) => row.what === "listed"));
   for (const row of rows) if (row.what === "scheduled") scheduled.add(nameOf(row));
