@@ -150,14 +150,17 @@ interface Retried {
   readonly is_counted: boolean;
   readonly code: string | null;
   readonly message: string | null;
+  readonly has_begun: boolean;
 }
 
-type RetryInput = Pick<Retried, "id" | "token" | "due_at" | "is_counted" | "code" | "message">;
+type RetryInput = Omit<Retried, "queue" | "attempts" | "crashes" | "started_at">;
 
-function retryInput({ values: [ids, tokens, dues, counted, codes, messages] }: Scope): RetryInput[] {
-  type Columns = [string, number, number, boolean, string | null, string | null];
-  return unnest<Columns>(ids, tokens, dues, counted, codes, messages).map(
-    ([id, token, due_at, is_counted, code, message]) => ({ id, token, due_at, is_counted, code, message }),
+function retryInput({ values: [ids, tokens, dues, counted, codes, messages, , begun] }: Scope): RetryInput[] {
+  type Columns = [string, number, number, boolean, string | null, string | null, boolean];
+  return unnest<Columns>(ids, tokens, dues, counted, codes, messages, begun).map(
+    ([id, token, due_at, is_counted, code, message, has_begun]) => {
+      return { id, token, due_at, is_counted, code, message, has_begun };
+    },
   );
 }
 
@@ -209,6 +212,7 @@ function putBack(scope: Scope, released: readonly Retried[]): Row[] {
     if (code === null) continue;
     db.failures.put(`${id} ${attempts + 1}`, { id, attempt: attempts + 1, code, message: message ?? "" });
   }
+  for (const { id, has_begun } of released) if (has_begun) db.expiries.remove(id);
   return [
     ...scheduled.map(({ id, token }) => ({ what: "scheduled", id, token })),
     ...list(scope, scheduled.filter(({ is_hinted }) => is_hinted).map(hintOf)).map((row) => ({
