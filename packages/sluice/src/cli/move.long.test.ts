@@ -580,6 +580,24 @@ describe("sluice move", { timeout: 300_000 }, () => {
     assert.ok(order.holds, JSON.stringify(order.inversions));
   });
 
+  it("leaves it to the cluster to end a request that has crashed too often: its order key may be held then", async () => {
+    await using place = await temporaryFolder();
+    const folder = join(place.path, "data");
+    await using cluster = await newCluster();
+    const engine = await openEmbedded({ folder, queues, diskFreeMin: 0 });
+    const [id] = await accept(engine, [request("fragile", { placement: { order: "a" } })]);
+    await engine.close();
+    for (let crashes = 0; crashes < 5; crashes += 1) {
+      const args = [join(scripts.path, "claim.mjs"), folder, "fragile", "1"];
+      await using child = await startChild({ command: process.execPath, args });
+      await child.line(/^claimed$/);
+    }
+    const { code, holds } = await moveJson(folder, cluster.url);
+    assert.deepEqual([code, holds], [0, true]);
+    assert.equal((await readRequest(cluster, id as RequestId, Date.now()))?.state, "waiting");
+    assert.deepEqual(await rows(cluster, "SELECT crashes, in_line FROM sluice.schedule"), [{ crashes: 5, in_line: 1 }]);
+  });
+
   it("is refused where it cannot be whole", async () => {
     await using place = await temporaryFolder();
     const folder = join(place.path, "data");
