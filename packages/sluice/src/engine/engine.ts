@@ -169,6 +169,8 @@ export interface Operations {
 export interface LineOperations {
   /** What was said of a group at run time, or nothing any more; kept over restarts. */
   setGroup(queue: string, group: string, override: GroupOverride | undefined): Promise<void>;
+  /** What else was said of it stays. */
+  pauseGroup(queue: string, group: string, isPaused: boolean): Promise<void>;
   /** The groups with the largest backlog first. */
   groups(queue: string, max: number): Promise<readonly GroupStatus[]>;
   /** By their order keys. */

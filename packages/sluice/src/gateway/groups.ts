@@ -45,16 +45,15 @@ export function addGroupRoutes(app: App, context: GatewayContext): void {
 
   for (const [verb, isPaused] of [
     ["pause", true],
-    ["resume", undefined],
+    ["resume", false],
   ] as const)
     app.post<OfGroup>(`/v1/queues/:queue/groups/:group/${verb}`, async (request) => {
       discardBody(request.raw);
       const queue = configuredQueue(context, request.params.queue);
       const group = named("group", request.params.group);
-      const { backlog, inFlight, group: _name, ...override } = await statusOf(context, queue.name, group);
-      await setGroup(context, queue.name, { group, override: { ...override, isPaused } });
+      await context.engine.lines.pauseGroup(queue.name, group, isPaused);
       await context.activity.note(request, { what: "group-set", about: `${queue.name} ${group}` });
-      return groupView(queue, { group, backlog, inFlight, ...override, isPaused });
+      return groupView(queue, await statusOf(context, queue.name, group));
     });
 
   app.get<OfQueue>("/v1/queues/:queue/orders", ofList, async (request) => {

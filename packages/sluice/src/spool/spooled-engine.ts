@@ -195,6 +195,7 @@ class SpooledEngine implements Engine {
 
   readonly lines: LineOperations = {
     setGroup: async (...ask) => this.#ledger.get().lines.setGroup(...ask),
+    pauseGroup: async (...ask) => this.#ledger.get().lines.pauseGroup(...ask),
     groups: async (...ask) => this.#ledger.get().lines.groups(...ask),
     heldOrders: async (...ask) => this.#ledger.get().lines.heldOrders(...ask),
     counts: async (...ask) => this.#ledger.get().lines.counts(...ask),

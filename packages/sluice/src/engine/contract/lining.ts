@@ -264,6 +264,31 @@ export function liningCases(check: Check): void {
     deepEqual(idsOf(await rig.take(5)), [a]);
   });
 
+  check("pausing a group leaves what else is set of it, also what is set at the same moment", async (rig) => {
+    const lines = operations(rig);
+    const said = async (): Promise<unknown> => {
+      const [one] = await lines.groups(orders, 10);
+      return one && { weight: one.weight, concurrency: one.concurrency, isPaused: one.isPaused };
+    };
+    await lines.pauseGroup(orders, "a", false);
+    equal(await said(), undefined);
+    await lines.setGroup(orders, "a", { weight: 2 });
+    await Promise.all([
+      lines.setGroup(orders, "a", { weight: 2, concurrency: 7 }),
+      lines.pauseGroup(orders, "a", true),
+    ]);
+    const both = (await said()) as { readonly concurrency: number };
+    equal(both.concurrency, 7);
+    await lines.pauseGroup(orders, "a", true);
+    deepEqual(await said(), { weight: 2, concurrency: 7, isPaused: true });
+    await lines.pauseGroup(orders, "a", false);
+    deepEqual(await said(), { weight: 2, concurrency: 7, isPaused: undefined });
+    await lines.setGroup(orders, "a", undefined);
+    await lines.pauseGroup(orders, "a", true);
+    await lines.pauseGroup(orders, "a", false);
+    equal(await said(), undefined);
+  });
+
   check("what is set of a group holds for its first request too", async (rig) => {
     await operations(rig).setGroup(orders, "a", { isPaused: true });
     await rig.quiet();

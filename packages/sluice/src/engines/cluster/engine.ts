@@ -43,7 +43,7 @@ import { callbacksDue, callbacksTold } from "./ledger/callbacks.ts";
 import type { Connected } from "./ledger/connection/database.ts";
 import { countDead, deadByError } from "./ledger/dead-by-error.ts";
 import { handBackAtClose } from "./leader/give-back.ts";
-import { groupsOf, heldOrders, lineCounts, releaseOrder, setGroup } from "./ledger/lines.ts";
+import { groupsOf, heldOrders, lineCounts, pauseGroup, releaseOrder, setGroup } from "./ledger/lines.ts";
 import { listRequests } from "./ledger/list.ts";
 import type { OutboxRow } from "./carriers/carrier.ts";
 import { askReplicas, cancel, pause, replay, replaySlice } from "./ledger/operate.ts";
@@ -247,6 +247,8 @@ export class ClusterEngine implements Engine {
   readonly lines: LineOperations = {
     setGroup: async (queue, group, override) =>
       this.#operate(() => setGroup(this.#parts.operate.connection, this.#no(queue), { group, override })),
+    pauseGroup: async (queue, group, isPaused) =>
+      this.#operate(() => pauseGroup(this.#parts.operate.connection, this.#no(queue), { group, isPaused })),
     groups: async (queue, max) => this.#look((db) => groupsOf(db, this.#no(queue), max)),
     heldOrders: async (queue, max) => this.#look((db) => heldOrders(db, this.#no(queue), max)),
     counts: async (bounds) => this.#look((db) => lineCounts(db, bounds)),

@@ -39,6 +39,13 @@ export type WriterCall =
       readonly group: string;
       readonly override: GroupOverride | undefined;
     }
+  | {
+      readonly verb: "pauseGroup";
+      readonly call: number;
+      readonly queue: string;
+      readonly group: string;
+      readonly isPaused: boolean;
+    }
   | { readonly verb: "groups" | "heldOrders"; readonly call: number; readonly queue: string; readonly max: number }
   | { readonly verb: "lineCounts"; readonly call: number; readonly bounds: LineCountsBounds }
   | { readonly verb: "releaseOrder"; readonly call: number; readonly queue: string; readonly order: string }

@@ -314,6 +314,10 @@ export class CommitLoop {
         this.#store.lines.setGroup(this.#noOf(call.queue), call.group, call.override);
         answers.push({ call: call.call });
         break;
+      case "pauseGroup":
+        this.#store.lines.pauseGroup(this.#noOf(call.queue), call.group, call.isPaused);
+        answers.push({ call: call.call });
+        break;
       case "groups":
         answers.push({ call: call.call, value: this.#store.lines.groups(this.#noOf(call.queue), call.max) });
         break;

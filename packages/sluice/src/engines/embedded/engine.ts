@@ -232,6 +232,7 @@ export class EmbeddedEngine implements Engine {
 
   readonly lines: LineOperations = {
     setGroup: (queue, group, override) => this.#lined<undefined>({ verb: "setGroup", queue, group, override }),
+    pauseGroup: (queue, group, isPaused) => this.#lined<undefined>({ verb: "pauseGroup", queue, group, isPaused }),
     groups: (queue, max) => this.#lined<readonly GroupStatus[]>({ verb: "groups", queue, max }),
     heldOrders: (queue, max) => this.#lined<readonly HeldOrder[]>({ verb: "heldOrders", queue, max }),
     counts: async (bounds) => {

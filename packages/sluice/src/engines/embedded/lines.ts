@@ -295,6 +295,14 @@ export class Lines {
     this.#undo.push(() => set(before));
   }
 
+  /** What else was said of it stays. */
+  pauseGroup(queue: number, group: string, isPaused: boolean): void {
+    const { isPaused: _before, ...others } = this.#overridesOf(queue).get(group) ?? {};
+    const override: GroupOverride = isPaused ? { ...others, isPaused } : others;
+    const isSaid = Object.values(override).some((value) => value !== undefined);
+    this.setGroup(queue, group, isSaid ? override : undefined);
+  }
+
   groups(queue: number, max: number): readonly GroupStatus[] {
     const counts = this.#choices.get(queue)?.largest(max) ?? [];
     const overrides = this.#overridesOf(queue);

@@ -19,6 +19,14 @@ const SET_GROUP: Statement = {
     INSERT INTO sluice.groups (queue, grp, settings) VALUES ($1, $2, $3::jsonb)
     ON CONFLICT (queue, grp) DO UPDATE SET settings = excluded.settings`,
 };
+const PAUSE_GROUP: Statement = {
+  name: "pause-group",
+  text: `WITH said AS (INSERT INTO sluice.line_events (kind, queue, name) VALUES ('said', $1, $2))
+    INSERT INTO sluice.groups AS g (queue, grp, settings)
+    VALUES ($1, $2, CASE WHEN $3::boolean THEN '{"isPaused": true}'::jsonb END)
+    ON CONFLICT (queue, grp) DO UPDATE SET settings = nullif(
+      CASE WHEN $3::boolean THEN coalesce(g.settings, '{}') || excluded.settings ELSE g.settings - 'isPaused' END, '{}')`,
+};
 const GROUPS: Statement = {
   name: "groups",
   text: `SELECT grp, settings, backlog::float8, in_flight::float8 FROM sluice.groups
@@ -101,6 +109,15 @@ export async function setGroup(
   { group, override }: { readonly group: string; readonly override: GroupOverride | undefined },
 ): Promise<void> {
   await db.rows(SET_GROUP, [queue, group, override === undefined ? null : JSON.stringify(override)]);
+}
+
+/** What else was said of it stays. */
+export async function pauseGroup(
+  db: Connected,
+  queue: number,
+  { group, isPaused }: { readonly group: string; readonly isPaused: boolean },
+): Promise<void> {
+  await db.rows(PAUSE_GROUP, [queue, group, isPaused]);
 }
 
 export async function groupsOf(db: Connected, queue: number, max: number): Promise<readonly GroupStatus[]> {
