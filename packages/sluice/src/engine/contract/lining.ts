@@ -245,8 +245,9 @@ export function liningCases(check: Check): void {
   );
 
   check("a group can be paused at run time, over a restart, and go on", async (rig) => {
-    const [a, b] = await acceptEach(rig, [{ group: "a" }, { group: "b" }]);
     await operations(rig).setGroup(orders, "a", { isPaused: true, weight: 2 });
+    await rig.quiet();
+    const [a, b] = await acceptEach(rig, [{ group: "a" }, { group: "b" }]);
     deepEqual(idsOf(await rig.take(5)), [b]);
     await rig.restart();
     deepEqual(idsOf(await rig.take(5)), [b]);
