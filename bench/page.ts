@@ -4,7 +4,7 @@ import { sayMachine } from "./machine.ts";
 import { markdownTable, renderMarkdown, report } from "./report.ts";
 import { readResults } from "./results.ts";
 import { scenarios } from "./scenarios/all.ts";
-import type { Scenario } from "./scenarios/scenario.ts";
+import type { Scenario, ScenarioName } from "./scenarios/scenario.ts";
 
 const files = process.argv.slice(2);
 if (files.length === 0) throw new Error("Usage: npm run bench:page -- RESULTS.json... > PAGE.md");
@@ -25,7 +25,8 @@ function sectionsOf(scenario: Scenario): readonly string[] {
   const { at, rounds, settings, machine, measurements } = run;
   const cpu = cpuTable(scenario.name, measurements);
   const { seconds, ratedSeconds, connections } = settings;
-  const load = scenario.name === "rated" ? `${ratedSeconds} s` : `${seconds} s, ${connections} connections`;
+  const loads: Partial<Record<ScenarioName, string>> = { rated: `${ratedSeconds} s`, neighbours: "12 s each" };
+  const load = loads[scenario.name] ?? `${seconds} s, ${connections} connections`;
   return [
     `## ${scenario.name}`,
     renderMarkdown(report(scenario, measurements)),
