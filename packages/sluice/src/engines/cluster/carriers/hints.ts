@@ -79,7 +79,7 @@ export class HintBuffer {
     const fullAt = this.#fullAt;
     const told = (): void => {
       this.#isRefilling = false;
-      // A timer may come up to a millisecond early by this clock; what it was set for is over all the same.
+      // A timer may fire up to a millisecond early by this clock: the wait has ended, whatever the clock says.
       if (this.#fullAt === fullAt) this.#fullAt = Number.NEGATIVE_INFINITY;
       this.#options.onRefilled();
     };
